@@ -1,0 +1,126 @@
+"""Automatic differentiation: `Value` for one number, `Tensor` for arrays, on one table of rows.
+
+>>> from autograd import Value
+>>> x = Value(3.0)
+>>> y = x * x + 2 * x
+>>> y.backward()
+>>> x.grad
+8.0
+"""
+
+from .compiler import TraceError, jit
+from .functions import (
+    clip,
+    cross_entropy,
+    gelu,
+    leaky_relu,
+    less,
+    log_softmax,
+    mean,
+    min,
+    softmax,
+    var,
+)
+from .graph import Node, gradients, no_grad
+from .ops import (
+    abs,
+    add,
+    cos,
+    detach,
+    div,
+    equal,
+    exp,
+    expm1,
+    greater,
+    log,
+    log1p,
+    logsumexp,
+    matmul,
+    max,
+    maximum,
+    minimum,
+    mul,
+    neg,
+    power,
+    relu,
+    sigmoid,
+    sin,
+    softplus,
+    sqrt,
+    sub,
+    sum,
+    tanh,
+    where,
+)
+from .rows import primitive
+from .shapes import (
+    astype,
+    broadcast_to,
+    concatenate,
+    index,
+    pick,
+    reshape,
+    stack,
+    sum_to,
+    transpose,
+)
+from .tensor import Tensor
+from .value import Value
+
+__all__ = [
+    "Node",
+    "Tensor",
+    "TraceError",
+    "Value",
+    "abs",
+    "add",
+    "astype",
+    "broadcast_to",
+    "clip",
+    "concatenate",
+    "cos",
+    "cross_entropy",
+    "detach",
+    "div",
+    "equal",
+    "exp",
+    "expm1",
+    "gelu",
+    "gradients",
+    "greater",
+    "index",
+    "jit",
+    "leaky_relu",
+    "less",
+    "log",
+    "log1p",
+    "log_softmax",
+    "logsumexp",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "mul",
+    "neg",
+    "no_grad",
+    "pick",
+    "power",
+    "primitive",
+    "relu",
+    "reshape",
+    "sigmoid",
+    "sin",
+    "softmax",
+    "softplus",
+    "sqrt",
+    "stack",
+    "sub",
+    "sum",
+    "sum_to",
+    "tanh",
+    "transpose",
+    "var",
+    "where",
+]

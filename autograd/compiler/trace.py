@@ -1,0 +1,441 @@
+"""jit: run a step's Python once, record what it computes, and from then on run the record.
+
+While a trace is on (graph.mode.trace) every operation on Tensors is recorded, the optimizer's
+too. Tensors from outside are state, looked up at each call; numbers and arrays from outside are
+constants. The tracing run itself changes no state. What Python could do that a record would get
+wrong, silently, is an error that names the line.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import logging
+import sys
+import types
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graph import mode, set_mode
+from ..rows import Row
+from ..tensor import Tensor, wrap
+from ..tree import flatten, unflatten
+from .program import Apply, Assign, Program
+from .replay import replay
+
+if TYPE_CHECKING:
+    from ..nn import Module
+
+log = logging.getLogger("autograd.jit")
+MOST = 64  # programs a step keeps: a static argument that always changes would pile them up
+PACKAGE = str(Path(__file__).parent.parent)
+SCALARS = (int, float, bool, complex, str, bytes, type(None))
+
+
+class TraceError(RuntimeError):
+    """The step does in Python what its record could not repeat."""
+
+
+def _line() -> str:
+    """Where in the user's code we are."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "unknown line"
+
+
+class Trace:
+    """The record of one run of a step. The engine tells it what happens (graph.mode.trace)."""
+
+    def __init__(self, inputs: list[Tensor]) -> None:
+        self.inputs = inputs
+        self.events: list[Tensor | tuple[Tensor, Any]] = []
+        self.lines: dict[Tensor, str] = {}
+        self.arrays: dict[int, tuple[Any, Any, str]] = {}  # id: the array, its copy, the line
+        self.owned: dict[int, Any] = {}  # arrays the engine itself made of lists
+        self.born: set[Tensor] = set(inputs)  # leaves that did not exist before the step
+        self.assigned: set[Tensor] = set()
+        self.training: dict[Module, bool] = {}
+        self.grads: dict[Tensor, Any] = {}  # leaves whose .grad was touched: what it was before
+        self.cleared: set[Tensor] = set()  # leaves whose .grad was set to None before it was read
+
+    def error(self, message: str) -> TraceError:
+        """An error that names the user's line."""
+        return TraceError(f"jit: {message} ({_line()})")
+
+    # --- what the engine tells ---
+
+    def check(self, row: Row, args: tuple[Any, ...]) -> None:
+        """Called before an operation computes."""
+        for i, arg in enumerate(args):
+            if isinstance(arg, np.ndarray):
+                self._capture(arg)
+            elif isinstance(arg, Tensor):
+                if row.name == "index" and i and arg.dtype == np.bool_ and self._varies(arg):
+                    raise self.error("index: the result's shape would depend on a traced mask")
+                for leaf in self.assigned if arg.row else ():
+                    if arg.index < leaf.index and np.may_share_memory(arg._data, leaf._data):
+                        raise self.error(
+                            f"{row.name} reads a {arg.row.name if arg.row else ''} of "
+                            f"{leaf.name or 'a state'} that was taken before the state was "
+                            "assigned; take it again"
+                        )
+
+    def record(self, node: Tensor) -> None:
+        """Called with the node of every operation."""
+        self.events.append(node)
+        self.lines[node] = _line()
+
+    def captured(self, tensor: Tensor, data: Any) -> None:
+        """Called with every leaf made in the step."""
+        self.born.add(tensor)
+        if isinstance(data, np.ndarray):
+            self._capture(data)
+
+    def own(self, array: Any) -> None:
+        """Called with arrays that the engine makes of lists: constants, however short they live."""
+        self.owned[id(array)] = array
+
+    def assign(self, leaf: Tensor, value: Any) -> None:
+        """Called instead of copying into a leaf."""
+        if leaf in self.born:
+            raise self.error(
+                "assign to an argument or to a Tensor made in the step; state lives outside it"
+            )
+        if isinstance(value, np.ndarray):
+            self._capture(value)
+        self.events.append((leaf, value))
+        self.assigned.add(leaf)
+
+    def grad_read(self, leaf: Tensor) -> None:
+        """Called before a leaf's .grad is read."""
+        if leaf not in self.grads:
+            self.grads[leaf] = leaf._grad_or_none()
+            if self.grads[leaf] is not None and leaf not in self.cleared:
+                raise self.error(self.left_over(leaf))
+
+    def grad_written(self, leaf: Tensor, grad: Any) -> None:
+        """Called before a leaf's .grad is set."""
+        if leaf not in self.grads:
+            self.grads[leaf] = leaf._grad_or_none()
+            if grad is None:
+                self.cleared.add(leaf)
+
+    def depends_on(self, module: Module) -> None:
+        """Called when a module's training flag is read."""
+        self.training[module] = module._training
+
+    @staticmethod
+    def left_over(leaf: Tensor) -> str:
+        """What to say of a gradient that a call would find from the one before."""
+        return (
+            f"the gradient of {leaf.name or leaf!r} from before the step would be added to; "
+            "gradients live inside a step: call zero_grad() before backward()"
+        )
+
+    # --- what becomes of it ---
+
+    def _varies(self, tensor: Tensor) -> bool:
+        return tensor.row is not None or tensor not in self.born or tensor in self.inputs
+
+    def _capture(self, array: Any) -> None:
+        if id(array) not in self.arrays and id(array) not in self.owned:
+            self.arrays[id(array)] = (array, array.copy(), _line())
+
+    def program(self, results: list[Tensor]) -> Program:
+        """The record with every node replaced by the number of a slot."""
+        slots: dict[Any, int] = {}
+        states: list[tuple[int, Tensor]] = []
+        constants: list[tuple[int, Any]] = []
+
+        def slot(value: Any) -> int:
+            state = isinstance(value, Tensor) and value.row is None and value not in self.born
+            if isinstance(value, Tensor) and value.row is None and not state:
+                value = value if value in self.inputs else value._data
+            key: Any = value
+            if isinstance(value, np.ndarray):
+                key = id(value)
+            elif not isinstance(value, Tensor):
+                key = (type(value), repr(value))  # repr: -0.0 is not 0.0
+            if key not in slots:
+                slots[key] = len(slots)
+                if state:
+                    states.append((slots[key], value))
+                elif not isinstance(value, Tensor):
+                    copy = self.arrays.get(id(value), (None, value))[1]
+                    constants.append((slots[key], copy))
+            return slots[key]
+
+        inputs = tuple(slot(tensor) for tensor in self.inputs)
+        steps: list[Apply | Assign] = []
+        for event in self.events:
+            if isinstance(event, tuple):
+                steps.append(Assign(slot(event[0]), slot(event[1])))
+            else:
+                args = tuple(slot(arg) for arg in event.args)
+                assert event.row
+                shape, dtype = event.shape, event.dtype
+                steps.append(Apply(event.row, args, event.params, slot(event), shape, dtype))
+        answers = tuple(slot(result) for result in results)
+        lasting = {*inputs, *answers, *(s for s, _ in states), *(s for s, _ in constants)}
+        return Program(
+            len(slots), inputs, tuple(states), tuple(constants),
+            tuple(_freeing(steps, lasting)), answers,
+        )  # fmt: skip
+
+
+def _freeing(steps: list[Apply | Assign], lasting: set[int]) -> list[Apply | Assign]:
+    """The steps, each with the slots that it is the last to read."""
+    seen = set(lasting)
+    out: list[Apply | Assign] = []
+    for step in reversed(steps):
+        if isinstance(step, Assign):
+            seen.add(step.source)
+            out.append(step)
+        else:
+            read = {*step.args, step.out}
+            frees = tuple(sorted(read - seen))
+            seen |= read
+            out.append(replace(step, frees=frees))
+    return out[::-1]
+
+
+@dataclass
+class Traced:
+    """A program, what must hold for it to be the right one, and how to give its results."""
+
+    program: Program
+    answer: Callable[[list[Any], list[Any]], Any]
+    training: dict[Any, bool]
+    captured: dict[str, Any]
+    arrays: list[tuple[Any, Any]]  # a weak reference, and the copy that became a constant
+    grads: list[Tensor]
+    uncleared: list[Tensor]
+
+    def changed(self, captured: dict[str, Any]) -> str:
+        """What changed since the trace so that it no longer holds; nothing if nothing did."""
+        for name in captured.keys() | self.captured.keys():
+            if not _same(captured.get(name), self.captured.get(name)):
+                return f"{name} was {self.captured.get(name)!r}, is {captured.get(name)!r}"
+        for array, copy in self.arrays:
+            now = array()
+            if now is None or now.shape != copy.shape or now.tobytes() != copy.tobytes():
+                return f"an array of shape {copy.shape} that it uses was changed"
+        for module, training in self.training.items():
+            if module._training is not training:
+                return f"{type(module).__name__}.training is {module._training}"
+        return ""
+
+
+def _same(now: Any, then: Any) -> bool:
+    return now is then or (type(now) is type(then) and type(now) in SCALARS and now == then)
+
+
+class jit:
+    """Trace a step at its first call, then run the trace: the same numbers, without the Python.
+
+    Arguments that are arrays or Tensors (also in lists, tuples and dicts) are inputs; everything
+    else is static. A new trace is made for every new shape, dtype, static argument, training flag
+    and captured number. Gradients live inside the step: `.grad` is None after it. A result does
+    not differentiate further. Raises TraceError where the trace could not repeat what Python did:
+    reading a traced value, writing `.data`, a gradient from before the step, a Tensor that
+    outlives the step without being returned or assigned, an array made in the step by NumPy.
+
+    >>> from autograd import Tensor, jit
+    >>> w = Tensor([1.0, 2.0])
+    >>> @jit
+    ... def step(x):
+    ...     w.assign(w - 0.5 * x)
+    ...     return (w * w).sum()
+    >>> step(np.array([1.0, 1.0])).item(), step(np.array([1.0, 1.0])).item(), w
+    (2.5, 1.0, Tensor([0., 1.]))
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.name = getattr(function, "__name__", repr(function))
+        self._version = -1
+        self._traced: dict[Any, list[Traced]] = {}
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        if mode.trace:
+            return self.function(*args, **keywords)
+        leaves, structure = flatten((args, keywords))
+        traced = self._find(leaves, structure)
+        for leaf in traced.uncleared:
+            if leaf.grad is not None:
+                raise TraceError(f"jit: {Trace.left_over(leaf)}")
+        arrays = [getattr(leaf, "_data", leaf) for leaf in leaves if _is_input(leaf)]
+        results = replay(traced.program, arrays)
+        for leaf in traced.grads:
+            leaf.grad = None
+        return traced.answer(results, leaves)
+
+    def _find(self, leaves: list[Any], structure: Any) -> Traced:
+        from ..nn import State
+
+        if self._version != State.version:
+            if self._traced:
+                log.info("%s: traced again: an attribute of a module was set", self.name)
+            self._traced.clear()
+            self._version = State.version
+        key = (structure, mode.gradients, *map(_key, leaves))
+        captured = _captured(self.function)
+        known = self._traced.setdefault(key, [])
+        causes = []
+        for traced in known:
+            cause = traced.changed(captured)
+            if not cause:
+                return traced
+            causes.append(cause)
+        if causes:
+            log.info("%s: traced again: %s", self.name, causes[-1])
+            # What is different at every call must not pile up programs.
+            known[:] = [t for t, c in zip(known, causes, strict=True) if ".training" in c]
+        traced = _trace(self.function, leaves, structure)
+        known.append(traced)
+        while len(self._traced) > MOST:
+            del self._traced[next(iter(self._traced))]
+        return traced
+
+
+def _is_input(leaf: Any) -> bool:
+    return isinstance(leaf, Tensor | np.ndarray)
+
+
+def _key(leaf: Any) -> Any:
+    if isinstance(leaf, Tensor):
+        return Tensor, leaf.shape, leaf.dtype, leaf.requires_grad
+    if isinstance(leaf, np.ndarray):
+        return np.ndarray, leaf.shape, leaf.dtype
+    try:
+        hash(leaf)
+    except TypeError:
+        raise TypeError(
+            f"jit: an argument is an array, a Tensor or something hashable, not {leaf!r}"
+        ) from None
+    return type(leaf), leaf
+
+
+def _captured(function: Callable[..., Any]) -> dict[str, Any]:
+    """What the step's own names outside it stand for now."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return {}
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    names = function.__globals__
+    found = {name: names[name] for name in code.co_names if name in names}
+    return found | {name: cell.cell_contents for name, cell in cells if _filled(cell)}
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:  # the name has no value yet
+        return False
+
+
+def _trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Traced:
+    """Run the step once with a trace on; undo what it did to gradients, and check what it left."""
+    captured = _captured(function)
+    places: dict[Tensor, int] = {}
+    handed = list(leaves)
+    for i, leaf in enumerate(leaves):
+        if _is_input(leaf):
+            handed[i] = wrap(getattr(leaf, "_data", leaf))
+            handed[i].requires_grad = isinstance(leaf, Tensor) and leaf.requires_grad
+            places[handed[i]] = i
+    trace = Trace(list(places))
+    try:
+        with set_mode(trace=trace, scope=()):
+            args, keywords = unflatten(iter(handed), structure)
+            answer = function(*args, **keywords)
+        del args, keywords, handed
+        kept = [leaf for leaf in trace.grads if leaf not in trace.born]
+        uncleared = [leaf for leaf in kept if leaf not in trace.cleared]
+        for leaf in uncleared:
+            if leaf._grad_or_none() is not None:
+                raise TraceError(f"jit: {Trace.left_over(leaf)}")
+    finally:
+        for leaf, grad in trace.grads.items():
+            leaf._grad = grad
+    flat, shape = flatten(answer)
+    del answer
+    give = [_giver(result, trace, places) for result in flat]
+    results = [result for result, place in zip(flat, give, strict=True) if place is None]
+    gradient = [result.requires_grad for result in results]
+    program = trace.program(results)
+    nodes = [
+        (weakref.ref(node), str(node.row and node.row.name), line)
+        for node, line in trace.lines.items()
+    ]
+    arrays = [(weakref.ref(array), copy, line) for array, copy, line in trace.arrays.values()]
+    training = trace.training
+    del trace, places, results, flat, leaf
+    _check_left(nodes, arrays)
+
+    def present(computed: list[Any], given: list[Any]) -> Any:
+        made = iter([_result(data, grad) for data, grad in zip(computed, gradient, strict=True)])
+        return unflatten(iter([next(made) if g is None else g(given) for g in give]), shape)
+
+    constants = [(array, copy) for array, copy, _ in arrays]
+    return Traced(program, present, training, captured, constants, kept, uncleared)
+
+
+def _giver(result: Any, trace: Trace, places: dict[Tensor, int]) -> Any:
+    """How a result that is not computed is given: a function of the arguments; else None."""
+    if isinstance(result, np.ndarray):
+        raise TraceError(
+            "jit: a result is a NumPy array, which the trace cannot follow; return a Tensor"
+        )
+    if result in places if isinstance(result, Tensor) else False:
+        return lambda given, i=places[result]: given[i]
+    if isinstance(result, Tensor) and (result.row is not None or result in trace.born):
+        return None
+    return lambda given: result
+
+
+def _check_left(nodes: list[Any], arrays: list[Any]) -> None:
+    """No node may outlive the trace, and no array that it used may have died with it."""
+    if any(node() is not None for node, _, _ in nodes):
+        gc.collect()
+    for node, name, line in nodes:
+        if node() is not None:
+            raise TraceError(
+                f"jit: the result of {name} made at {line} is kept beyond the step, where it "
+                "would never change again; return it, or .assign(...) it to a Tensor from outside"
+            )
+    for array, copy, line in arrays:
+        if array() is None:
+            raise TraceError(
+                f"jit: a NumPy array of shape {copy.shape} used at {line} was made in the step and "
+                "would be the same at every call; make it outside, pass it as an argument, or use "
+                "the package's functions (autograd.random for random numbers)"
+            )
+
+
+def _raise(*args: Any, **params: Any) -> Any:
+    raise RuntimeError(
+        "backward: a compiled step's result does not differentiate; call backward() in the step"
+    )
+
+
+COMPILED = Row("jit", "a result of a compiled step", _raise, (_raise,))
+
+
+def _result(data: Any, requires_grad: bool) -> Tensor:
+    node = wrap(data)
+    if requires_grad:
+        source = wrap(data)
+        node.row, node.args, node.requires_grad = COMPILED, (source,), True
+        source.requires_grad = True
+    return node

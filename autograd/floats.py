@@ -1,0 +1,131 @@
+"""Rows turned into straight Python for floats: the operators of Value and the steps of its sweep.
+
+Called with symbols, a rule is its formula as text; the text becomes the body of a function with
+no call in it but the row's own. Interpreted rule by rule, the same graph takes twice as long.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from textwrap import indent
+from typing import Any
+
+from .graph import apply, counter, special
+from .rows import TABLE, Row, ieee
+from .symbol import Symbol
+
+OPERATOR = """
+def {method}({names}):
+    if special or {checks}:
+        return apply(row, ({names},), {{}})
+    try:
+        data = {compute}
+    except (ArithmeticError, ValueError):
+        data = row.on_floats(({reads},))
+    node = new(Value)
+    node._data = data
+    node.row = row
+    node.args = ({names},)
+    node.index = next(counter)
+    node.requires_grad = True
+    node._cotangent = None
+    return node
+"""
+
+STEP = """
+{names}, = node.args
+g = node._cotangent
+{reads}
+try:
+    {shares}
+except (ArithmeticError, ValueError):
+    {all_reads}
+    {ieee}
+{adds}
+"""
+
+SWEEP = """
+def sweep(order):
+    for node in order:
+        row = node.row
+        {branches}
+        else:
+            row.step(node)
+"""
+
+
+def compile_operator(method: str, row: Row, cls: type) -> Callable[..., Any]:
+    """The method of Value for a row of one or two floats."""
+    names = ["self", "other"][: len(row.rules)]  # type: ignore[arg-type]
+    reads = [f"{name}._data" for name in names]
+    infix = f" {row.infix} ".join(["", *reads][-2:]) if row.infix else ""
+    checks = [f"not {name}.requires_grad" for name in names]
+    if names[1:]:
+        checks.insert(0, f"other.__class__ is not {cls.__name__}")
+    source = OPERATOR.format(
+        method=method,
+        names=", ".join(names),
+        checks=" or ".join(checks),
+        compute=infix or f"on_float({', '.join(reads)})",
+        reads=", ".join(reads),
+    )
+    return _define(  # type: ignore[no-any-return]
+        source,
+        method,
+        **{cls.__name__: cls, "new": object.__new__, "on_float": row.on_float},
+        **{"apply": apply, "counter": counter, "special": special, "row": row},
+    )
+
+
+def compile_step(row: Row) -> Callable[[Any], None]:
+    """A function of a node that adds its cotangent's shares into its arguments' slots."""
+    source = f"def {row.name}(node):{indent(_step(row), '    ')}"
+    step: Callable[[Any], None] = _define(source, row.name, row=row, **_names())
+    return step
+
+
+def compile_sweep(rows: Sequence[Row]) -> Callable[[list[Any]], None]:
+    """The sweep over an order of nodes: the steps of `rows` in line, those of the others called."""
+    branches = [f"if row is {row.name}_row:{indent(_step(row), ' ' * 12)}" for row in rows]
+    source = SWEEP.format(branches="        el".join(branches))
+    named = {f"{row.name}_row": row for row in rows}
+    sweep: Callable[[list[Any]], None] = _define(source, "sweep", **_names(), **named)
+    return sweep
+
+
+def _step(row: Row) -> str:
+    """The lines that take a row's rules backward through one node."""
+    count = len(row.rules)  # type: ignore[arg-type]
+    reads = {"out": "node._data"} | {f"x{i}": f"a{i}._data" for i in range(count)}
+    flows = [i for i in range(count) if row.rule(i)]
+    formulas = {i: _formula(row, i, ["g", *reads]) for i in flows}
+    words = set(re.findall(r"\w+", " ".join(formulas.values())))
+    inputs = ", ".join(["g", *reads])
+    return STEP.format(
+        names=", ".join(f"a{i}" for i in range(count)),
+        reads="; ".join(f"{name} = {read}" for name, read in reads.items() if name in words),
+        shares="; ".join(f"s{i} = {formula}" for i, formula in formulas.items()) or "pass",
+        all_reads="; ".join(f"{name} = {read}" for name, read in reads.items()),
+        ieee="; ".join(f"s{i} = ieee(row.rule({i}), ({inputs}))" for i in flows) or "pass",
+        adds="; ".join(f"a{i}._cotangent += s{i}" for i in flows) or "pass",
+    )
+
+
+def _names() -> dict[str, Any]:
+    functions = {name: row.on_float for name, row in TABLE.items() if row.on_float}
+    return {"ieee": ieee, "inf": math.inf, "nan": math.nan, **functions}
+
+
+def _formula(row: Row, i: int, names: list[str]) -> str:
+    rule: Any = row.rule(i)
+    try:
+        return str(rule(*map(Symbol, names)).text)
+    except Exception:  # a user's rule may do what no symbol can: then it is called as it is
+        return f"row.rule({i})({', '.join(names)})"
+
+
+def _define(source: str, name: str, **names: Any) -> Any:
+    exec(compile(source, f"<{name}, from its row>", "exec"), names)
+    return names[name]

@@ -1,0 +1,310 @@
+"""The graph: what a node is, how an operation makes one, and the reverse sweep that differentiates.
+
+An operation on nodes computes its result at once and leaves behind a node that remembers the row
+of the table (ops.py) and the arguments it came from. `gradients` walks from a root back to what
+is asked for, newest node first, and calls the rows' rules. It knows no rule by name.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .compiler.trace import Trace
+    from .rows import Row
+
+N = TypeVar("N", bound="Node")
+
+# Creation order is a topological order: an operation is always younger than its arguments.
+counter = itertools.count(1)
+by_index = attrgetter("index")
+
+
+class Mode(threading.local):
+    """What this thread does besides computing: record gradients, record a trace, name scopes."""
+
+    gradients: bool = True
+    trace: Trace | None = None
+    scope: tuple[str, ...] = ()
+
+
+mode = Mode()
+# Not empty while any thread is in a special mode. `Value` looks here once an operation, because
+# a thread-local costs it a tenth of its speed.
+special: list[None] = []
+
+
+@contextmanager
+def set_mode(**changes: Any) -> Iterator[None]:
+    """Change this thread's mode for the length of a `with` block."""
+    before = {name: getattr(mode, name) for name in changes}
+    special.append(None)
+    try:
+        for name, value in changes.items():
+            setattr(mode, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(mode, name, value)
+        special.pop()
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Compute without recording for gradients; also a decorator, `@no_grad()`.
+
+    >>> from autograd import Value, no_grad
+    >>> x = Value(3.0)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    False
+    """
+    with set_mode(gradients=False):
+        yield
+
+
+def _optional(slot: str, default: Any, doc: str) -> Any:
+    """A property over a slot that most nodes never write. (A `__getattr__` that supplied the
+    default would turn off CPython's fast path for every other slot.)"""
+
+    def read(node: Any) -> Any:
+        try:
+            return getattr(node, slot)
+        except AttributeError:
+            return default
+
+    return property(read, lambda node, value: setattr(node, slot, value), doc=doc)
+
+
+class Node:
+    """A value in the graph: a leaf, or the result of applying a row to arguments.
+
+    `args` is ordered and may name a node twice: `x * x` has two edges. `index` grows with every
+    node made and every leaf written, so a node older than one of its arguments is stale.
+    An operation writes only the slots it needs.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_data",
+        "_grad",
+        "_name",
+        "_params",
+        "_scope",
+        "args",
+        "index",
+        "requires_grad",
+        "row",
+    )
+    # Makes `ndarray * node` ask the node instead of looping over the array's entries.
+    __array_ufunc__: ClassVar[None] = None
+
+    _data: Any
+    row: Row | None
+    args: tuple[Any, ...]
+    index: int
+    requires_grad: bool
+    params: Any = _optional("_params", {}, "What the row was called with besides its arguments.")
+    grad: Any = _optional("_grad", None, "The gradient that `backward()` has added up in a leaf.")
+    name: Any = _optional("_name", None, "What the user calls it.")
+    scope: Any = _optional("_scope", (), "The path of the module that made it.")
+
+    def backward(self, seed: Any = None, create_graph: bool = False) -> None:
+        """Add the gradient of this node into `.grad` of every leaf it depends on.
+
+        seed: the cotangent to start from, of this node's shape; 1 for a scalar.
+        create_graph: give gradients that can be differentiated again.
+        Raises ValueError without a seed on a non-scalar, RuntimeError on a stale graph or where
+        nothing requires a gradient.
+        """
+        for leaf, cotangent in self._leaf_cotangents(seed, create_graph):
+            leaf._accumulate(cotangent)
+
+    def _leaf_cotangents(self, seed: Any, create_graph: bool) -> Iterable[tuple[Node, Any]]:
+        nodes = ancestors(self)
+        found = sweep(nodes, self._seed(seed, create_graph), create_graph)
+        return ((leaf, found[leaf]) for leaf in reversed(nodes) if leaf in found)
+
+    def hook(self, function: Callable[[Any], Any]) -> Callable[[], None]:
+        """Call `function(gradient)` whenever the sweep has this node's whole gradient.
+
+        What it returns, unless None, takes the gradient's place. Gives a function that removes it.
+
+        >>> from autograd import Value
+        >>> x = Value(3.0); y = x * x; z = y * 2
+        >>> remove = y.hook(lambda gradient: print("dz/dy =", gradient))
+        >>> z.backward()
+        dz/dy = 2.0
+        """
+        hooks.setdefault(self, []).append(function)
+        return lambda: hooks[self].remove(function)
+
+    # What Value and Tensor each say in their own way:
+    def _seed(self, seed: Any, create_graph: bool) -> Any:
+        """The cotangent to start from, checked."""
+        raise NotImplementedError
+
+    def _fit(self, cotangent: Any) -> Any:
+        """A rule's answer for this node, un-broadcast to its shape and in its dtype."""
+        raise NotImplementedError
+
+    def _wrap(self, cotangent: Any) -> Any:
+        """A finished cotangent as a user sees it."""
+        raise NotImplementedError
+
+    def _accumulate(self, cotangent: Any) -> None:
+        """Add a cotangent into this leaf's `.grad`."""
+        raise NotImplementedError
+
+    @classmethod
+    def _pull(cls, rule: Callable[..., Any], *args: Any, **params: Any) -> Any:
+        return rule(*args, **params)
+
+
+hooks: WeakKeyDictionary[Node, list[Callable[[Any], Any]]] = WeakKeyDictionary()
+
+
+def apply(row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Apply a row to its arguments: the one door every operation goes through.
+
+    Nodes record; symbols write a formula; plain numbers and arrays are just computed with.
+    """
+    for arg in args:
+        record = getattr(arg, "_record", None)
+        if record is not None:
+            return record(row, args, params)
+    return row.compute(args, params)
+
+
+def made(cls: type[N], data: Any, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> N:
+    """The node of an operation that has been computed.
+
+    It keeps its arguments if one of them requires a gradient, or if a trace wants every
+    operation; otherwise it is a leaf that requires none.
+    """
+    node = object.__new__(cls)
+    node._data = data
+    node.index = next(counter)
+    node.requires_grad = mode.gradients and any(
+        isinstance(arg, Node) and arg.requires_grad and row.rule(i) is not None
+        for i, arg in enumerate(args)
+    )
+    if node.requires_grad or mode.trace:
+        node.row, node.args, node.params = row, args, params
+        if mode.scope:
+            node.scope = mode.scope
+    else:
+        node.row, node.args = None, ()
+    return node
+
+
+def gradients(
+    root: Node, wrt: Sequence[Node], seed: Any = None, create_graph: bool = False
+) -> list[Any]:
+    """The gradient of `root` with respect to each node of `wrt`, leaf or not; touches nothing.
+
+    seed: the cotangent of root (its shape); 1 where root is a scalar.
+    create_graph: the answers are nodes that can be differentiated again.
+    Gives Tensors for Tensors and floats for Values (Values with create_graph); zero where root
+    does not depend on a node. Raises as `Node.backward` does.
+
+    >>> from autograd import Value, gradients
+    >>> x = Value(3.0)
+    >>> (first,) = gradients(x * x * x, [x], create_graph=True)
+    >>> first.data, gradients(first, [x])
+    (27.0, [18.0])
+    """
+    for node in wrt:
+        if not isinstance(node, Node) or not node.requires_grad:
+            raise ValueError(f"gradients: {node!r} does not require a gradient")
+    nodes = ancestors(root)
+    wanted = set(wrt)
+    needed = set(wanted)
+    for node in reversed(nodes):
+        if any(arg in needed for arg in node.args if isinstance(arg, Node)):
+            needed.add(node)
+    on_path = [node for node in nodes if node in needed]
+    start = root._seed(seed, create_graph)
+    found = sweep(on_path, start, create_graph, wanted) if root in needed else {}
+    return [node._wrap(found[node] if node in found else node._fit(0.0)) for node in wrt]
+
+
+def ancestors(root: Node) -> list[Node]:
+    """The nodes that `root` depends on and that require a gradient, newest first."""
+    if not root.requires_grad:
+        raise RuntimeError(
+            f"backward: {root!r} does not require a gradient; "
+            "make a leaf with requires_grad=True, and compute outside no_grad()"
+        )
+    seen = {root}
+    stack = [root]
+    found = []
+    while stack:
+        node = stack.pop()
+        found.append(node)
+        for arg in node.args:
+            if isinstance(arg, Node):
+                if arg.index > node.index:
+                    raise stale(node, arg)
+                if arg.requires_grad and arg not in seen:
+                    seen.add(arg)
+                    stack.append(arg)
+    found.sort(key=by_index, reverse=True)
+    return found
+
+
+def stale(node: Node, arg: Node) -> RuntimeError:
+    """The error for a node that was computed from what an argument no longer holds."""
+    return RuntimeError(
+        f"backward: {node.row and node.row.name} was computed before its argument "
+        f"{arg.name or arg!r} was written; compute it again after the write"
+    )
+
+
+def sweep(
+    nodes: list[Node], seed: Any, create_graph: bool, wanted: set[Node] | None = None
+) -> dict[Node, Any]:
+    """Cotangents of the leaves among `nodes` (or of the nodes `wanted`), from nodes[0] = root.
+
+    Each node's cotangent is complete when its turn comes, because everything that uses the node
+    is newer. On plain arrays the rules compute; on nodes (create_graph, or inside a trace) the
+    same rules record the gradient's own graph.
+    """
+    on_nodes = create_graph or mode.trace is not None
+    allowed = set(nodes)
+    cotangents = {nodes[0]: seed}
+    found = {}
+    recording = nullcontext() if create_graph else set_mode(gradients=False)
+    with recording, np.errstate(all="ignore"):
+        for node in nodes:
+            g = cotangents.pop(node)
+            for function in hooks.get(node, ()) if hooks else ():
+                answer = function(node._wrap(g))
+                g = g if answer is None else node._fit(getattr(answer, "_data", answer))
+            if (not node.args) if wanted is None else (node in wanted):
+                found[node] = g
+            row = node.row
+            if row is None:
+                continue
+            out, args = node, node.args
+            if not on_nodes:
+                out, args = node._data, tuple(getattr(arg, "_data", arg) for arg in args)
+            for i, arg in enumerate(node.args):
+                if not isinstance(arg, Node) or arg not in allowed:
+                    continue
+                rule = row.rule(i)
+                if rule is None:
+                    continue
+                share = arg._fit(arg._pull(rule, g, out, *args, **node.params))
+                before = cotangents.get(arg)
+                cotangents[arg] = share if before is None else before + share
+    return found

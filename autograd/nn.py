@@ -1,0 +1,341 @@
+"""Layers: a Module holds parameters and state as Tensors, and computes with them when called.
+
+Names and shapes are PyTorch's, so that files of weights exchange.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from . import functions, ops
+from .functions import cross_entropy
+from .graph import mode, set_mode
+from .random import uniform
+from .tensor import Tensor
+
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "BatchNorm",
+    "Dropout",
+    "LayerNorm",
+    "Linear",
+    "Module",
+    "Sequential",
+    "State",
+    "cross_entropy",
+    "glorot",
+    "he",
+    "lecun",
+    "mse",
+]
+
+
+class State:
+    """Something with Tensors that live from step to step: a Module, an optimizer.
+
+    A traced step takes other attributes as they are, so setting one is counted in `State.version`
+    and the step is traced again.
+    """
+
+    version = 0
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        is_property = isinstance(getattr(type(self), name, None), property)
+        if not is_property and self.__dict__.get(name, State) is not value:
+            State.version += 1
+        object.__setattr__(self, name, value)
+
+    def named_state(self) -> Iterator[tuple[str, Tensor]]:
+        """Every Tensor held, parameter or not, by its path; names that begin with _ are private."""
+        for name, value in vars(self).items():
+            if not name.startswith("_"):
+                yield from _named(name, value)
+
+    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
+        """A copy of every Tensor held, in row-major order, by its path ("0.weight").
+
+        >>> sorted(Linear(2, 3).state_dict())
+        ['bias', 'weight']
+        """
+        return {name: np.array(t._data, order="C") for name, t in self.named_state()}
+
+    def load_state_dict(self, arrays: Mapping[str, Any]) -> None:
+        """Put back what `state_dict` gave (or PyTorch's, as NumPy arrays).
+
+        Raises ValueError, and changes nothing, where a name is missing or unknown or a shape
+        differs.
+        """
+        own = dict(self.named_state())
+        missing, unknown = sorted(own.keys() - arrays.keys()), sorted(arrays.keys() - own.keys())
+        if missing or unknown:
+            raise ValueError(f"load_state_dict: missing {missing}, unknown {unknown}")
+        for name, tensor in own.items():
+            if np.shape(arrays[name]) != tensor.shape:
+                raise ValueError(
+                    f"load_state_dict: {name} has shape {np.shape(arrays[name])}, "
+                    f"the module's is {tensor.shape}"
+                )
+        for name, tensor in own.items():
+            tensor.assign(np.asarray(arrays[name], tensor.dtype))
+
+
+def _named(path: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield path, value
+    elif isinstance(value, State):
+        for name, tensor in value.named_state():
+            yield f"{path}.{name}", tensor
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            yield from _named(f"{path}.{i}", item)
+
+
+class Module(State):
+    """A function with parameters. Subclasses set Tensors and Modules as attributes (also lists of
+    them), and say in `forward` what calling does.
+
+    >>> class Scale(Module):
+    ...     def __init__(self):
+    ...         self.factor = Tensor(2.0, requires_grad=True)
+    ...     def forward(self, x):
+    ...         return self.factor * x
+    >>> Scale()(3.0).item()
+    6.0
+    """
+
+    _training = True
+
+    def forward(self, *args: Any) -> Any:
+        """What the module computes."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def __call__(self, *args: Any) -> Any:
+        with set_mode(scope=(*mode.scope, self.__dict__.get("_name", type(self).__name__))):
+            return self.forward(*args)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        parts = enumerate(value) if isinstance(value, list | tuple) else [(None, value)]
+        for i, part in parts:
+            if isinstance(part, Module):
+                part.__dict__["_name"] = name if i is None else f"{name}.{i}"
+
+    @property
+    def training(self) -> bool:
+        """Whether this is training (dropout drops, batch norm learns) or evaluation."""
+        if mode.trace:
+            mode.trace.depends_on(self)
+        return self._training
+
+    def modules(self) -> Iterator[Module]:
+        """This module and those within it, each once."""
+        seen: set[int] = set()
+        stack: list[Any] = [self]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, list | tuple):
+                stack.extend(reversed(item))
+            elif isinstance(item, Module) and id(item) not in seen:
+                seen.add(id(item))
+                yield item
+                stack.extend(reversed(vars(item).values()))
+
+    def train(self, training: bool = True) -> Module:
+        """Switch this module and all within it to training; gives it back."""
+        for module in self.modules():
+            object.__setattr__(module, "_training", training)
+        return self
+
+    def eval(self) -> Module:
+        """Switch this module and all within it to evaluation; gives it back."""
+        return self.train(False)
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """The Tensors that require a gradient, each once, by path."""
+        seen: set[Tensor] = set()
+        for name, tensor in self.named_state():
+            if tensor.requires_grad and tensor not in seen:
+                seen.add(tensor)
+                yield name, tensor
+
+    def parameters(self) -> list[Tensor]:
+        """The Tensors that require a gradient."""
+        return [tensor for _, tensor in self.named_parameters()]
+
+
+# --- initialisers ------------------------------------------------------------------------------
+# Each gives weights of shape (out, in), as a Linear holds them.
+
+Array = np.ndarray[Any, Any]
+Initialiser = Callable[[int, int, np.random.Generator], Array]
+
+
+def he(fan_out: int, fan_in: int, generator: np.random.Generator) -> Array:
+    """Normal with variance 2 / fan_in, for relu (He et al., arXiv 1502.01852, eq. 10)."""
+    return math.sqrt(2.0 / fan_in) * generator.standard_normal((fan_out, fan_in))
+
+
+def glorot(fan_out: int, fan_in: int, generator: np.random.Generator) -> Array:
+    """Uniform with variance 2 / (fan_in + fan_out), for tanh (Glorot and Bengio 2010, eq. 16)."""
+    bound = math.sqrt(6.0 / (fan_in + fan_out))
+    return np.asarray(generator.uniform(-bound, bound, (fan_out, fan_in)))
+
+
+def lecun(fan_out: int, fan_in: int, generator: np.random.Generator) -> Array:
+    """Normal with variance 1 / fan_in (LeCun et al., Efficient BackProp, 1998, eq. 16)."""
+    return math.sqrt(1.0 / fan_in) * generator.standard_normal((fan_out, fan_in))
+
+
+def _aligned(array: Array, dtype: Any) -> Array:
+    """A column-major copy that starts on a cache line: the products read its transpose."""
+    size = array.size * np.dtype(dtype).itemsize
+    room = np.empty(size + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    out: Array = room[start : start + size].view(dtype).reshape(array.shape[::-1]).T
+    out[...] = array
+    return out
+
+
+# --- layers ------------------------------------------------------------------------------------
+
+
+class Linear(Module):
+    """x @ weight.T + bias: (batch, features_in) to (batch, features_out).
+
+    weight: (features_out, features_in), from `init`. bias: (features_out,), zero. Both `dtype`.
+    Raises ValueError where a size is not a positive integer.
+    """
+
+    def __init__(
+        self,
+        features_in: int,
+        features_out: int,
+        init: Initialiser = he,
+        generator: np.random.Generator | None = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        if features_in < 1 or features_out < 1:
+            raise ValueError(f"Linear: sizes are positive, not {features_in} to {features_out}")
+        weight = init(features_out, features_in, generator or np.random.default_rng())
+        self.weight = Tensor(_aligned(weight, dtype), requires_grad=True, name="weight")
+        self.bias = Tensor(_aligned(np.zeros(features_out), dtype), True, name="bias")
+
+    def forward(self, x: Any) -> Any:
+        return ops.matmul(x, self.weight.T) + self.bias
+
+
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "relu": ops.relu,
+    "leaky_relu": functions.leaky_relu,
+    "gelu": functions.gelu,
+    "tanh": ops.tanh,
+    "sigmoid": ops.sigmoid,
+    "softplus": ops.softplus,
+    "identity": lambda x: x,
+}
+
+
+class Activation(Module):
+    """A function of ACTIVATIONS as a layer, by its name. ValueError for a name it lacks."""
+
+    def __init__(self, name: str) -> None:
+        if name not in ACTIVATIONS:
+            raise ValueError(f"Activation: {name!r} is none of {', '.join(ACTIVATIONS)}")
+        self.name = name
+
+    def forward(self, x: Any) -> Any:
+        return ACTIVATIONS[self.name](x)
+
+
+class Sequential(Module):
+    """Modules one after the other; named by their position, as PyTorch names them."""
+
+    def __init__(self, *modules: Module) -> None:
+        for i, module in enumerate(modules):
+            setattr(self, str(i), module)
+
+    def __iter__(self) -> Iterator[Module]:
+        return (value for name, value in vars(self).items() if name.isdigit())
+
+    def forward(self, x: Any) -> Any:
+        for module in self:
+            x = module(x)
+        return x
+
+
+class Dropout(Module):
+    """In training, zero each entry with probability `p` and scale the others by 1 / (1 - p)
+    (Srivastava et al. 2014); in evaluation, nothing. What falls depends on the seed and on how
+    many batches went through.
+    """
+
+    def __init__(self, p: float, seed: int = 0) -> None:
+        if not 0.0 <= p < 1.0:
+            raise ValueError(f"Dropout: p is in [0, 1), not {p}")
+        self.p, self.seed = p, seed
+        self._count = Tensor(np.zeros((), np.int64))
+
+    def forward(self, x: Any) -> Any:
+        if not self.training or self.p == 0.0:
+            return x
+        kept = ops.greater(uniform(self._count, x.shape, self.seed, x.dtype), self.p)
+        self._count.assign(self._count + 1)
+        return ops.where(kept, x * (1.0 / (1.0 - self.p)), 0.0)
+
+
+class LayerNorm(Module):
+    """Each vector along the last axis, to mean 0 and variance 1, then scaled and shifted by
+    learned `weight` and `bias` of shape (features,) (Ba et al., arXiv 1607.06450)."""
+
+    def __init__(self, features: int, eps: float = 1e-5, dtype: Any = np.float32) -> None:
+        self.eps = eps
+        self.weight = Tensor(np.ones(features, dtype), requires_grad=True, name="weight")
+        self.bias = Tensor(np.zeros(features, dtype), requires_grad=True, name="bias")
+
+    def forward(self, x: Any) -> Any:
+        distance = x - functions.mean(x, -1, keepdims=True)
+        variance = functions.mean(distance * distance, -1, keepdims=True)
+        return distance / ops.sqrt(variance + self.eps) * self.weight + self.bias
+
+
+class BatchNorm(Module):
+    """Each feature of (batch, features), to mean 0 and variance 1 over the batch, then scaled and
+    shifted (Ioffe and Szegedy, arXiv 1502.03167). Evaluation uses running statistics, which
+    training moves by `momentum` of the way, with PyTorch's unbiased variance."""
+
+    def __init__(
+        self, features: int, eps: float = 1e-5, momentum: float = 0.1, dtype: Any = np.float32
+    ) -> None:
+        self.eps, self.momentum = eps, momentum
+        self.weight = Tensor(np.ones(features, dtype), requires_grad=True, name="weight")
+        self.bias = Tensor(np.zeros(features, dtype), requires_grad=True, name="bias")
+        self.running_mean = Tensor(np.zeros(features, dtype))
+        self.running_var = Tensor(np.ones(features, dtype))
+
+    def forward(self, x: Any) -> Any:
+        mean, variance = self.running_mean, self.running_var
+        if self.training:
+            n = x.shape[0]
+            if n < 2:
+                raise ValueError(f"BatchNorm: a batch of {n} has no variance to learn from")
+            mean = functions.mean(x, 0)
+            variance = functions.var(x, 0)
+            self._move(self.running_mean, mean.detach())
+            self._move(self.running_var, variance.detach() * (n / (n - 1)))
+        return (x - mean) / ops.sqrt(variance + self.eps) * self.weight + self.bias
+
+    def _move(self, running: Tensor, now: Any) -> None:
+        running.assign(running + self.momentum * (now - running))
+
+
+def mse(prediction: Any, target: Any) -> Any:
+    """The mean squared error, a scalar; the shapes must agree (broadcasting here is a mistake)."""
+    if prediction.shape != np.shape(getattr(target, "_data", target)):
+        raise ValueError(f"mse: prediction {prediction.shape}, target {np.shape(target)}")
+    distance = prediction - target
+    return functions.mean(distance * distance)

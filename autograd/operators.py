@@ -1,0 +1,110 @@
+"""What the reader types, and the function it means: `a + b` is `add(a, b)`, `a.exp()` is `exp(a)`.
+
+Value, Tensor and Symbol share the operators; Value and Tensor the methods of numbers; Tensor has
+those that need axes and shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import functions, ops, shapes
+
+
+def _method(call: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **params: Any) -> Any:
+        return call(self, *args, **params)
+
+    method.__name__ = call.__name__
+    method.__doc__ = call.__doc__
+    return method
+
+
+class Operators:
+    """Python's operators on nodes and symbols, each one a row."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Any) -> Any:
+        return ops.add(self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return ops.add(other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return ops.sub(self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return ops.sub(other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return ops.mul(self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return ops.mul(other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return ops.div(self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return ops.div(other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return ops.power(self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return ops.power(other, self)
+
+    def __neg__(self) -> Any:
+        return ops.neg(self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return ops.abs(self)
+
+
+class NumberMethods:
+    """Methods of one number, or of every entry of an array."""
+
+    __slots__ = ()
+
+    exp = _method(ops.exp)
+    expm1 = _method(ops.expm1)
+    log = _method(ops.log)
+    log1p = _method(ops.log1p)
+    sqrt = _method(ops.sqrt)
+    sin = _method(ops.sin)
+    cos = _method(ops.cos)
+    tanh = _method(ops.tanh)
+    sigmoid = _method(ops.sigmoid)
+    softplus = _method(ops.softplus)
+    relu = _method(ops.relu)
+    leaky_relu = _method(functions.leaky_relu)
+    gelu = _method(functions.gelu)
+    abs = _method(ops.abs)
+    clip = _method(functions.clip)
+    detach = _method(ops.detach)
+
+
+class ArrayMethods:
+    """Methods that need axes or shapes."""
+
+    __slots__ = ()
+
+    sum = _method(ops.sum)
+    mean = _method(functions.mean)
+    var = _method(functions.var)
+    max = _method(ops.max)
+    min = _method(functions.min)
+    logsumexp = _method(ops.logsumexp)
+    softmax = _method(functions.softmax)
+    log_softmax = _method(functions.log_softmax)
+    matmul = _method(ops.matmul)
+    reshape = _method(shapes.reshape)
+    transpose = _method(shapes.transpose)
+    broadcast_to = _method(shapes.broadcast_to)
+    sum_to = _method(shapes.sum_to)
+    astype = _method(shapes.astype)

@@ -1,0 +1,295 @@
+"""The table of primitives: what each computes, and the rule that differentiates it.
+
+A rule answers: if the result moves the loss by `g` per unit, by how much does this argument? It
+is called as `rule(g, out, *args)`, one rule per argument, and uses operators and the functions
+of this package only, so that it means what its arguments mean: floats and arrays give a gradient,
+nodes give a graph that can be differentiated again, symbols give the formula as text.
+Broadcasting is undone by the sweep (graph.py); no rule mentions it. Rules avoid Python's `**`,
+which raises and turns complex where IEEE arithmetic does not.
+
+To add a primitive, add a row. The tests draw from `domain`, away from `kink`.
+The linear rows that change shapes are in shapes.py; what is composed of rows in functions.py.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .rows import Row, primitive
+from .shapes import astype, broadcast_to, reshape, transpose
+
+ANY = (-2.0, 2.0)
+POSITIVE = (0.2, 3.0)
+
+# --- without a derivative: they choose, they do not flow ---------------------------------------
+
+greater: Row = primitive(
+    "greater", "x > y, as a boolean", np.greater, None, None,
+    on_float=operator.gt, domain=(ANY, ANY),
+)  # fmt: skip
+equal: Row = primitive(
+    "equal", "x == y, as a boolean", np.equal, None, None,
+    on_float=operator.eq, domain=(ANY, ANY),
+)  # fmt: skip
+detach: Row = primitive(
+    "detach", "x, cut off from the graph", lambda x: x, None, on_float=lambda x: x
+)
+
+# --- arithmetic --------------------------------------------------------------------------------
+
+add: Row = primitive(
+    "add", "x + y", np.add,
+    lambda g, out, x, y: g,
+    lambda g, out, x, y: g,
+    on_float=operator.add, infix="+", domain=(ANY, ANY),
+)  # fmt: skip
+sub: Row = primitive(
+    "sub", "x - y", np.subtract,
+    lambda g, out, x, y: g,
+    lambda g, out, x, y: -g,
+    on_float=operator.sub, infix="-", domain=(ANY, ANY),
+)  # fmt: skip
+mul: Row = primitive(
+    "mul", "x * y", np.multiply,
+    lambda g, out, x, y: g * y,
+    lambda g, out, x, y: g * x,
+    on_float=operator.mul, infix="*", domain=(ANY, ANY),
+)  # fmt: skip
+div: Row = primitive(
+    "div", "x / y", np.true_divide,
+    lambda g, out, x, y: g / y,
+    lambda g, out, x, y: -g * out / y,
+    on_float=operator.truediv, infix="/", domain=(ANY, POSITIVE),
+)  # fmt: skip
+neg: Row = primitive(
+    "neg", "-x", np.negative,
+    lambda g, out, x: -g,
+    on_float=operator.neg, infix="-", domain=(ANY,),
+)  # fmt: skip
+power: Row = primitive(
+    "power", "x ** y", operator.pow,  # NumPy's operator squares and takes roots; np.power loops
+    lambda g, out, x, y: where(equal(y, 0.0), 0.0, g * y * power(x, y - 1.0)),
+    lambda g, out, x, y: where(equal(x, 0.0), 0.0, g * out * log(x)),
+    on_float=math.pow, infix="**", domain=(POSITIVE, ANY),
+    convention="power(x, 0)' = 0 for x; power(0, y)' = 0 for y",
+)  # fmt: skip
+
+# --- functions of one number -------------------------------------------------------------------
+
+exp: Row = primitive(
+    "exp", "e to the power x", np.exp,
+    lambda g, out, x: g * out,
+    on_float=math.exp, domain=(ANY,),
+)  # fmt: skip
+expm1: Row = primitive(
+    "expm1", "exp(x) - 1, exact near 0", np.expm1,
+    lambda g, out, x: g * exp(x),  # not out + 1, which loses a small exp(x)
+    on_float=math.expm1, domain=(ANY,),
+)  # fmt: skip
+log: Row = primitive(
+    "log", "the natural logarithm of x", np.log,
+    lambda g, out, x: g / x,
+    on_float=math.log, domain=(POSITIVE,),
+)  # fmt: skip
+log1p: Row = primitive(
+    "log1p", "log(1 + x), exact near 0", np.log1p,
+    lambda g, out, x: g / (1.0 + x),
+    on_float=math.log1p, domain=((-0.7, 3.0),),
+)  # fmt: skip
+sqrt: Row = primitive(
+    "sqrt", "the square root of x", np.sqrt,
+    lambda g, out, x: g / (2.0 * out),
+    on_float=math.sqrt, domain=(POSITIVE,), convention="sqrt'(0) = inf",
+)  # fmt: skip
+sin: Row = primitive(
+    "sin", "the sine of x in radians", np.sin,
+    lambda g, out, x: g * cos(x),
+    on_float=math.sin, domain=(ANY,),
+)  # fmt: skip
+cos: Row = primitive(
+    "cos", "the cosine of x in radians", np.cos,
+    lambda g, out, x: -g * sin(x),
+    on_float=math.cos, domain=(ANY,),
+)  # fmt: skip
+tanh: Row = primitive(
+    "tanh", "the hyperbolic tangent of x", np.tanh,
+    lambda g, out, x: g * (1.0 - out * out),
+    on_float=math.tanh, domain=(ANY,),
+)  # fmt: skip
+
+
+def _sigmoid(x: Any) -> Any:
+    with np.errstate(over="ignore"):  # exp(-x) = inf is the right way to 0
+        return 1.0 / (1.0 + np.exp(-x))
+
+
+sigmoid: Row = primitive(  # a row: 1 / (1 + exp(-x)) differentiated step by step gives inf / inf
+    "sigmoid", "1 / (1 + exp(-x))", _sigmoid,
+    lambda g, out, x: g * out * (1.0 - out),
+    on_float=lambda x: 1.0 / (1.0 + math.exp(-x)), domain=(ANY,),
+)  # fmt: skip
+softplus: Row = primitive(  # a row: log(1 + exp(x)) overflows from x = 89 on in float32
+    "softplus", "log(1 + exp(x))", lambda x: np.logaddexp(x, np.zeros((), np.asarray(x).dtype)),
+    lambda g, out, x: g * sigmoid(x),
+    on_float=lambda x: (x if x > 0.0 else 0.0) + math.log1p(math.exp(-math.fabs(x))), domain=(ANY,),
+)  # fmt: skip
+
+# --- with a kink: the derivative there is a convention -----------------------------------------
+
+relu: Row = primitive(
+    "relu", "x where it is positive, else 0", lambda x: np.maximum(x, 0),
+    lambda g, out, x: where(greater(x, 0.0), g, 0.0),
+    on_float=lambda x: 0.0 if x <= 0.0 else x,  # NaN passes through, as in NumPy
+    domain=(ANY,), kink=lambda x: x, convention="relu'(0) = 0",
+)  # fmt: skip
+abs: Row = primitive(
+    "abs", "the absolute value of x", np.abs,
+    lambda g, out, x: where(equal(x, 0.0), 0.0, where(greater(x, 0.0), g, -g)),
+    on_float=operator.abs, domain=(ANY,), kink=lambda x: x, convention="abs'(0) = 0",
+)  # fmt: skip
+maximum: Row = primitive(
+    "maximum", "the larger of x and y", np.maximum,
+    lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(x, y), g, 0.0)),
+    lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(y, x), g, 0.0)),
+    on_float=lambda x, y: x if x >= y or x != x else y, domain=(ANY, ANY),
+    kink=lambda x, y: x - y, convention="at x = y each argument gets half",
+)  # fmt: skip
+minimum: Row = primitive(
+    "minimum", "the smaller of x and y", np.minimum,
+    lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(y, x), g, 0.0)),
+    lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(x, y), g, 0.0)),
+    on_float=lambda x, y: x if x <= y or x != x else y, domain=(ANY, ANY),
+    kink=lambda x, y: x - y, convention="at x = y each argument gets half",
+)  # fmt: skip
+where: Row = primitive(
+    "where", "x where the condition holds, else y", np.where,
+    None,
+    lambda g, out, condition, x, y: where(condition, g, 0.0),
+    lambda g, out, condition, x, y: where(condition, 0.0, g),
+    on_float=lambda condition, x, y: x if condition else y, domain=(ANY, ANY, ANY),
+    kink=lambda condition, x, y: condition,
+    convention="the branch not taken gets 0, also where it is inf or nan",
+)  # fmt: skip
+
+# --- reductions --------------------------------------------------------------------------------
+
+Axis = int | Sequence[int] | None
+
+
+def _axes(x: Any, axis: Axis, name: str) -> tuple[int, ...]:
+    """The axes a reduction goes over, counted from the front, each once."""
+    if axis is None:
+        return tuple(range(x.ndim))
+    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = tuple(sorted({i % x.ndim for i in given if -x.ndim <= i < x.ndim}))
+    if len(axes) != len(given):
+        raise ValueError(f"{name}: axis {axis} does not fit shape {x.shape}")
+    return axes
+
+
+def _kept(r: Any, x: Any, axis: tuple[int, ...]) -> Any:
+    """A reduction's result (or its cotangent) with length 1 where x was reduced."""
+    return reshape(r, tuple(1 if i in axis else n for i, n in enumerate(x.shape)))
+
+
+def _share(g: Any, out: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    """The gradient of max: g to the largest entry, split evenly between ties."""
+    largest = astype(equal(x, _kept(out, x, axis)), x.dtype)
+    return largest * (_kept(g, x, axis) / sum(largest, axis, keepdims=True))
+
+
+def _logsumexp(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    largest = x.max(axis=axis, keepdims=True)
+    largest = np.where(np.isfinite(largest), largest, 0).astype(x.dtype, copy=False)
+    with np.errstate(divide="ignore"):  # log(0) = -inf is the answer where all x are -inf
+        total = np.log(np.exp(x - largest).sum(axis=axis, keepdims=True)) + largest
+    return total if keepdims else total.squeeze(axis)
+
+
+REDUCTIONS: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = (
+    (((2, 3),), {"axis": (0, 1), "keepdims": False}),
+    (((2, 3, 4),), {"axis": (1,), "keepdims": False}),
+    (((2, 3, 4),), {"axis": (0, 2), "keepdims": True}),
+)
+
+sum_row: Row = primitive(
+    "sum", "the sum over axes", lambda x, axis, keepdims: x.sum(axis=axis, keepdims=keepdims),
+    lambda g, out, x, axis, keepdims: broadcast_to(_kept(g, x, axis), x.shape),
+    cases=REDUCTIONS,
+)  # fmt: skip
+max_row: Row = primitive(
+    "max", "the largest entry over axes",
+    lambda x, axis, keepdims: x.max(axis=axis, keepdims=keepdims),
+    _share,
+    cases=REDUCTIONS, convention="ties of max split evenly",
+)  # fmt: skip
+logsumexp_row: Row = primitive(  # a row: exp of a logit of 1e4 overflows, its logarithm does not
+    "logsumexp", "log(sum(exp(x))) over axes", _logsumexp,
+    lambda g, out, x, axis, keepdims: _kept(g, x, axis) * exp(x - _kept(out, x, axis)),
+    cases=REDUCTIONS,
+)  # fmt: skip
+
+
+def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The sum of x over an axis, several, or all (None).
+
+    >>> from autograd import Tensor
+    >>> Tensor([[1.0, 2.0], [3.0, 4.0]]).sum(axis=0).data
+    array([4., 6.])
+    """
+    return sum_row(x, axis=_axes(x, axis, "sum"), keepdims=keepdims)
+
+
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The largest entry of x over an axis, several, or all. Ties share the gradient evenly."""
+    return max_row(x, axis=_axes(x, axis, "max"), keepdims=keepdims)
+
+
+def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) over axes, for any x without overflow: the largest is taken out first."""
+    return logsumexp_row(x, axis=_axes(x, axis, "logsumexp"), keepdims=keepdims)
+
+
+# --- the one bilinear row ----------------------------------------------------------------------
+
+
+def _swap(x: Any) -> Any:
+    """The last two axes exchanged."""
+    return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+matmul_row: Row = primitive(
+    "matmul", "the matrix product over the last two axes", np.matmul,
+    lambda g, out, x, y: matmul_row(g, _swap(y)),
+    lambda g, out, x, y: matmul_row(_swap(x), g),
+    infix="@",
+    cases=((((2, 3), (3, 4)), {}), (((5, 2, 3), (3, 4)), {}), (((2, 1, 3, 4), (5, 4, 2)), {})),
+)  # fmt: skip
+
+
+def matmul(x: Any, y: Any) -> Any:
+    """The matrix product: of vectors, matrices, or stacks of matrices, which broadcast.
+
+    Raises ValueError where the inner lengths differ or an argument is a single number.
+
+    >>> from autograd import Tensor
+    >>> (Tensor([[1.0, 2.0], [3.0, 4.0]]) @ Tensor([1.0, -1.0])).data
+    array([-1., -1.])
+    """
+    x, y = (a if hasattr(a, "shape") else np.asarray(a) for a in (x, y))
+    inner = -1 if y.ndim == 1 else -2
+    if not x.ndim or not y.ndim or x.shape[-1] != y.shape[inner]:
+        raise ValueError(f"matmul: shapes {x.shape} and {y.shape} do not go together")
+    left = reshape(x, (1, *x.shape)) if x.ndim == 1 else x
+    right = reshape(y, (*y.shape, 1)) if y.ndim == 1 else y
+    out = matmul_row(left, right)
+    if x.ndim > 1 and y.ndim > 1:
+        return out
+    # Drop the axis of length 1 that stood in for a vector's missing one.
+    rows = out.shape[:-2] if x.ndim == 1 else out.shape[:-1]
+    return reshape(out, rows if y.ndim == 1 else (*rows, out.shape[-1]))

@@ -1,0 +1,240 @@
+"""Optimizers: each update one expression, put into the parameters by `assign`.
+
+So a step runs eagerly and traced alike. Everything that changes is a Tensor: momentum, the step
+count, the learning rate. A schedule is an expression of the count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from . import functions, ops
+from .graph import no_grad
+from .nn import State
+from .tensor import Tensor
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "clip_by_global_norm",
+    "clip_by_value",
+    "constant",
+    "cosine",
+    "one_cycle",
+]
+
+Schedule = Callable[[Any], Any]
+
+
+def constant(rate: float) -> Schedule:
+    """The same learning rate at every step."""
+    _positive("rate", rate)
+    return lambda count: rate
+
+
+def cosine(rate: float, steps: int) -> Schedule:
+    """From `rate` to 0 along half a cosine over `steps` steps (Loshchilov and Hutter, arXiv
+    1608.03983), then 0."""
+    _positive("rate", rate)
+    _positive("steps", steps)
+    return lambda count: _cosine(rate, 0.0, functions.clip(count / steps, 0.0, 1.0))
+
+
+def one_cycle(rate: float, steps: int, warmup: float = 0.3) -> Schedule:
+    """Up from rate / 25 to `rate` over the first `warmup` of `steps`, then down to almost nothing,
+    each along half a cosine (Smith and Topin, arXiv 1708.07120; PyTorch's OneCycleLR)."""
+    _positive("rate", rate)
+    _positive("steps", steps)
+    if not 0.0 < warmup < 1.0:
+        raise ValueError(f"one_cycle: warmup is a fraction between 0 and 1, not {warmup}")
+    peak = warmup * steps
+
+    def schedule(count: Any) -> Any:
+        up = _cosine(rate / 25.0, rate, functions.clip(count / peak, 0.0, 1.0))
+        fraction = functions.clip((count - peak) / (steps - peak), 0.0, 1.0)
+        return ops.where(functions.less(count, peak), up, _cosine(rate, rate / 25e4, fraction))
+
+    return schedule
+
+
+def _cosine(start: float, end: float, fraction: Any) -> Any:
+    return end + (start - end) * 0.5 * (1.0 + ops.cos(math.pi * fraction))
+
+
+def _positive(name: str, number: float) -> None:
+    if not (number > 0 and math.isfinite(number)):
+        raise ValueError(f"{name} is a positive number, not {number}")
+
+
+class Optimizer(State):
+    """What optimizers share: the parameters, the step count, the rate.
+
+    lr: a number, or a schedule. `optimizer.lr = 0.01` changes it, also under jit, without a reset.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float | Schedule) -> None:
+        self._parameters = list(parameters)
+        if not self._parameters:
+            raise ValueError(f"{type(self).__name__}: no parameters to optimize")
+        for p in self._parameters:
+            if p.row is not None or not p.requires_grad:
+                raise ValueError(
+                    f"{type(self).__name__}: {p!r} is no leaf that requires a gradient"
+                )
+        self.count = Tensor(np.zeros(()))
+        self._rate = Tensor(np.zeros(()))
+        self.lr = lr
+
+    @property
+    def lr(self) -> float | Schedule:
+        """The learning rate, or the schedule it follows."""
+        return self._schedule or self._rate.item()
+
+    @lr.setter
+    def lr(self, lr: float | Schedule) -> None:
+        self._schedule = lr if callable(lr) else None
+        if not callable(lr):
+            _positive("lr", lr)
+            self._rate.assign(lr)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients: the next `backward()` starts anew."""
+        for p in self._parameters:
+            p.grad = None
+
+    @no_grad()
+    def step(self) -> None:
+        """Move every parameter against its gradient; those without one stay.
+
+        Raises RuntimeError where no parameter has a gradient.
+        """
+        given = [(i, p, p.grad) for i, p in enumerate(self._parameters) if p.grad is not None]
+        if not given:
+            raise RuntimeError(f"{type(self).__name__}.step: no gradients; call backward() first")
+        rate = self._schedule(self.count) if self._schedule else self._rate
+        self.count.assign(self.count + 1.0)
+        for i, p, g in given:
+            self._update(i, p, g, _number(rate, p.dtype))
+
+    def _update(self, i: int, p: Tensor, g: Any, rate: Any) -> None:
+        """Move parameter number i, with gradient g, at this rate."""
+        raise NotImplementedError
+
+    def _zeros(self) -> list[Tensor]:
+        return [Tensor(np.zeros_like(p._data)) for p in self._parameters]
+
+
+def _number(x: Any, dtype: np.dtype[Any]) -> Any:
+    """A float64 scalar in a parameter's dtype: it would turn the whole update into float64."""
+    return x.astype(dtype) if isinstance(x, Tensor) else x
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, as PyTorch's: v = momentum v + g; p = p - lr v.
+
+    nesterov: step along g + momentum v instead. weight_decay: adds that much of p to g.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float | Schedule = 0.1,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr)
+        if not 0.0 <= momentum < 1.0 or (nesterov and not momentum):
+            raise ValueError(f"SGD: momentum is in [0, 1), and in (0, 1) with nesterov: {momentum}")
+        if not weight_decay >= 0.0:
+            raise ValueError(f"SGD: weight_decay is at least 0, not {weight_decay}")
+        self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
+        self.velocity = self._zeros() if momentum else []
+
+    def _update(self, i: int, p: Tensor, g: Any, rate: Any) -> None:
+        if self.weight_decay:
+            g = g + self.weight_decay * p
+        if self.velocity:
+            velocity = self.velocity[i]
+            velocity.assign(self.momentum * velocity + g)
+            g = g + self.momentum * velocity if self.nesterov else velocity
+        p.assign(p - rate * g)
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, arXiv 1412.6980, algorithm 1): steps of about lr along the mean
+    gradient, each entry divided by its root mean square."""
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float | Schedule = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr)
+        if not all(0.0 <= beta < 1.0 for beta in betas) or eps <= 0 or not weight_decay >= 0.0:
+            raise ValueError(
+                f"{type(self).__name__}: betas are in [0, 1), eps above 0, weight_decay at least "
+                f"0: {betas}, {eps}, {weight_decay}"
+            )
+        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        self.first, self.second = self._zeros(), self._zeros()
+
+    def _update(self, i: int, p: Tensor, g: Any, rate: Any) -> None:
+        first, second, (beta1, beta2) = self.first[i], self.second[i], self.betas
+        g = self._decay(p, g, rate)
+        first.assign(beta1 * first + (1.0 - beta1) * g)
+        second.assign(beta2 * second + (1.0 - beta2) * g * g)
+        # `count` is already that of this step. The corrections are numbers, the rest arrays.
+        corrected = rate / _number(1.0 - ops.power(beta1, self.count), p.dtype)
+        root = ops.sqrt(_number(1.0 - ops.power(beta2, self.count), p.dtype))
+        p.assign(p - corrected * first / (ops.sqrt(second) / root + self.eps))
+
+    def _decay(self, p: Tensor, g: Any, rate: Any) -> Any:
+        return g + self.weight_decay * p if self.weight_decay else g
+
+
+class AdamW(Adam):
+    """Adam with weight decay apart from the gradient: p shrinks by lr * weight_decay first
+    (Loshchilov and Hutter, arXiv 1711.05101)."""
+
+    def _decay(self, p: Tensor, g: Any, rate: Any) -> Any:
+        if self.weight_decay:
+            p.assign(p - rate * self.weight_decay * p)
+        return g
+
+
+@no_grad()
+def clip_by_global_norm(parameters: Iterable[Tensor], limit: float) -> Any:
+    """Scale all gradients by one factor so that their joint Euclidean norm is at most `limit`
+    (Pascanu et al., arXiv 1211.5063). Gives the norm before, a scalar Tensor."""
+    _positive("limit", limit)
+    given = [(p, p.grad) for p in parameters if p.grad is not None]
+    norm = ops.sqrt(_total(ops.sum(g * g) for _, g in given))
+    factor = ops.minimum(1.0, limit / (norm + 1e-6))  # PyTorch's guard against a zero norm
+    for p, g in given:
+        p.grad = g * factor
+    return norm
+
+
+def _total(parts: Iterable[Any]) -> Any:
+    total: Any = 0.0
+    for part in parts:
+        total = total + part
+    return total
+
+
+@no_grad()
+def clip_by_value(parameters: Iterable[Tensor], limit: float) -> None:
+    """Hold every entry of every gradient between -limit and limit."""
+    _positive("limit", limit)
+    for p in parameters:
+        if p.grad is not None:
+            p.grad = functions.clip(p.grad, -limit, limit)

@@ -1,0 +1,65 @@
+"""Random numbers that a trace can replay: a function of a seed and a counter, with no state.
+
+The counter is a Tensor that the step itself advances, so a compiled step draws what the eager
+one would have drawn.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .rows import Row, primitive
+from .shapes import Shape
+
+
+def _mix(x: Any) -> Any:
+    """A bijection of 32-bit integers in which each bit of the answer depends on every bit of x.
+
+    The constants are those of github.com/skeeto/hash-prospector/issues/19 (bias 0.107).
+    """
+    x ^= x >> np.uint32(16)
+    x *= np.uint32(0x21F0AAAD)
+    x ^= x >> np.uint32(15)
+    x *= np.uint32(0xD35A2D97)
+    x ^= x >> np.uint32(15)
+    return x
+
+
+def _uniform(count: Any, seed: int, shape: Shape, dtype: np.dtype[Any]) -> Any:
+    # Each draw walks the integers from its own start in its own odd stride, both from the key.
+    draw = int(count)
+    key = np.array([seed, seed >> 32, draw, draw >> 32], np.uint64).astype(np.uint32)
+    start = _mix(_mix(_mix(key[:1] + np.uint32(1)) ^ key[1:2]) ^ key[2:3]) ^ key[3:]
+    stride = _mix(start + np.uint32(0x9E3779B9)) | np.uint32(1)
+    bits = np.arange(np.prod(shape, dtype=np.int64), dtype=np.uint32)
+    bits *= stride
+    bits += start
+    bits = _mix(bits)
+    bits >>= np.uint32(8)  # 24 bits: what a float32 holds exactly
+    out = bits.astype(dtype)
+    out *= dtype.type(2.0**-24)
+    return out.reshape(shape)
+
+
+uniform_row: Row = primitive(
+    "uniform",
+    "random numbers in [0, 1), a function of a seed and a counter",
+    _uniform,
+    None,
+    cases=(((np.array(3),), {"seed": 1, "shape": (2, 3), "dtype": np.dtype(np.float64)}),),
+)
+
+
+def uniform(count: Any, shape: Shape, seed: int = 0, dtype: Any = np.float32) -> Any:
+    """Numbers in [0, 1), independent and uniform, multiples of 2**-24.
+
+    count: an integer (a Tensor, to draw anew in each traced step). The same seed, count and shape
+    give the same numbers; no gradient flows.
+
+    >>> from autograd.random import uniform
+    >>> (uniform(0, (3,)) == uniform(0, (3,))).all(), (uniform(1, (3,)) == uniform(0, (3,))).any()
+    (np.True_, np.False_)
+    """
+    return uniform_row(count, seed=seed, shape=tuple(shape), dtype=np.dtype(dtype))

@@ -1,0 +1,128 @@
+"""What a row of the table is: a primitive, everything about it in one place.
+
+The rows themselves are in ops.py and shapes.py. `primitive` adds one; that is all it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .graph import apply
+
+Rule = Callable[..., Any]
+
+TABLE: dict[str, Row] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One primitive; calling it applies it to numbers, arrays, nodes or symbols.
+
+    name: what errors, diagrams and the compiler call it.
+    doc: what it computes, in a line.
+    on_array: computes it on NumPy arrays, `(*args, **params) -> array`.
+    rules: the derivative, one rule per argument: `(g, out, *args, **params) -> cotangent`, where
+        g is the cotangent of the result `out`. None: no gradient flows to that argument.
+        A row of any number of arguments gives a function from the position to the rule.
+    on_float: computes it on Python floats; None where only arrays make sense.
+    infix: the operator it is written with, if it has one.
+    domain: an interval per argument in which it is smooth, apart from its kink: where tests look.
+    kink: a function of the arguments that is zero where the derivative jumps.
+    convention: what the derivative is taken to be there.
+    cases: instead of a domain, shapes of the arguments and params to test with.
+    """
+
+    name: str
+    doc: str
+    on_array: Callable[..., Any]
+    rules: tuple[Rule | None, ...] | Callable[[int], Rule | None]
+    on_float: Callable[..., float] | None = None
+    infix: str = ""
+    domain: tuple[tuple[float, float], ...] = ()
+    kink: Callable[..., Any] | None = None
+    convention: str = ""
+    cases: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = ()
+    step: Callable[[Any], None] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "__doc__", self.doc)
+        object.__setattr__(self, "__name__", self.name)
+        object.__setattr__(self, "step", self._first_step)
+
+    def _first_step(self, node: Any) -> None:
+        """`step`, the rules compiled for the sweep over Values, up to its first use."""
+        from .floats import compile_step
+
+        object.__setattr__(self, "step", compile_step(self))
+        self.step(node)
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        if isinstance(self.rules, tuple) and len(args) != len(self.rules):
+            raise TypeError(f"{self.name}: takes {len(self.rules)} arguments, not {len(args)}")
+        return apply(self, args, params)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+    def rule(self, i: int) -> Rule | None:
+        """The derivative rule of argument number i."""
+        return self.rules[i] if isinstance(self.rules, tuple) else self.rules(i)
+
+    def compute(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Compute on plain numbers or arrays. `np.float64` counts as an array: its arithmetic
+        is IEEE's, which is why `ieee` goes there."""
+        if self.on_float and all(type(arg) in (float, int, bool) for arg in args):
+            return self.on_floats(args)
+        return self.on_array(*args, **params)
+
+    def on_floats(self, args: tuple[float, ...]) -> float:
+        """Compute on floats by IEEE: inf or nan where Python's math raises or turns complex."""
+        assert self.on_float is not None
+        try:
+            return self.on_float(*args)
+        except (ArithmeticError, ValueError):
+            return ieee(self.on_array, args)
+
+
+def ieee(function: Callable[..., Any], args: tuple[float, ...]) -> float:
+    """`function` of floats in NumPy's arithmetic, which gives inf and nan where Python raises."""
+    with np.errstate(all="ignore"):
+        return float(function(*(np.float64(arg) for arg in args)))
+
+
+def primitive(
+    name: str,
+    doc: str,
+    on_array: Callable[..., Any],
+    *rules: Rule | None,
+    variadic: Callable[[int], Rule | None] | None = None,
+    **fields: Any,
+) -> Row:
+    """Add a row to the table and give it back, ready to call. See `Row` for the fields.
+
+    Raises ValueError where the name is taken.
+
+    >>> import numpy as np
+    >>> from autograd import Value, primitive, cos, sin
+    >>> from autograd.rows import TABLE
+    >>> cube = primitive("cube", "x * x * x", lambda x: x * x * x,
+    ...     lambda g, out, x: 3.0 * g * x * x, on_float=lambda x: x * x * x, domain=((-2, 2),))
+    >>> x = Value(2.0)
+    >>> y = cube(x); y.backward(); x.grad
+    12.0
+    >>> del TABLE["cube"]
+    """
+    if name in TABLE:
+        raise ValueError(f"primitive: the table already has a row named {name!r}")
+    row = Row(name, doc, on_array, variadic or rules, **fields)
+    TABLE[name] = row
+    return row
+
+
+def rows() -> Iterator[Row]:
+    """Every row of the table."""
+    return iter(TABLE.values())

@@ -1,0 +1,331 @@
+"""Tensor: a NumPy array that remembers how it was computed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from . import shapes
+from .graph import Node, counter, made, mode
+from .operators import ArrayMethods, NumberMethods, Operators
+from .ops import matmul
+from .rows import Row
+from .shapes import Shape
+
+
+class Tensor(Operators, NumberMethods, ArrayMethods, Node):
+    """An array in a graph: float32 or float64, kept end to end; integers and booleans for indices.
+
+    data: an array, which is not copied; or nested lists or a number, which become float64.
+    requires_grad: whether gradients flow to it. `.grad` starts as None; `backward()` adds to it.
+    Raises TypeError for other dtypes, and for an integer array that should require a gradient.
+    A write through a NumPy view of the array is not seen; use `assign`.
+
+    >>> w = Tensor([[1.0, 2.0]], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> w.grad
+    Tensor([[2., 4.]])
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
+        array = data if isinstance(data, np.ndarray) else _from_python(data)
+        if array.dtype.kind not in "iub" and array.dtype not in (np.float32, np.float64):
+            raise TypeError(
+                f"Tensor: dtype {array.dtype} is not float32, float64, an integer or bool"
+            )
+        if requires_grad and array.dtype.kind != "f":
+            raise TypeError(f"Tensor: an array of {array.dtype} cannot require a gradient")
+        if mode.trace:
+            mode.trace.captured(self, data)
+        self._data = array
+        self.row, self.args, self.index = None, (), next(counter)
+        self.requires_grad, self.name = requires_grad, name
+
+    # --- what it is ---
+
+    @property
+    def shape(self) -> Shape:
+        """The length of each axis."""
+        return tuple(self._data.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the entries."""
+        return self._data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return int(self._data.ndim)
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return int(self._data.size)
+
+    @property
+    def T(self) -> Any:
+        """The axes reversed."""
+        return shapes.transpose(self)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __repr__(self) -> str:
+        text = np.array2string(self._data, prefix="Tensor(", separator=", ", threshold=20)
+        parts = [text]
+        if self._data.dtype != np.float64 and self._data.dtype.kind == "f":
+            parts.append(f"dtype={self._data.dtype}")
+        if self._data.size > 20:
+            parts.append(f"shape={self.shape}")
+        if self.row is not None:
+            parts.append(f"row={self.row.name}")
+        elif self.requires_grad:
+            parts.append("requires_grad=True")
+        if self.name is not None:
+            parts.append(f"name={self.name!r}")
+        return f"Tensor({', '.join(parts)})"
+
+    # --- reading it in Python, which a trace cannot see ---
+
+    @property
+    def data(self) -> np.ndarray[Any, Any]:
+        """The array itself. Writing puts another of the same shape and dtype in its place, and
+        makes everything computed from the old one stale."""
+        self._read("data")
+        return self._data  # type: ignore[no-any-return]
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        if mode.trace:
+            raise mode.trace.error("writing .data is not seen by the trace; use .assign(...)")
+        data = np.asarray(getattr(data, "_data", data))
+        self._writable(data, "data")
+        if data.dtype != self.dtype:
+            raise TypeError(f"data: an array of {data.dtype} for a Tensor of {self.dtype}")
+        self._data = data
+        self.index = next(counter)
+
+    def _read(self, what: str) -> None:
+        if mode.trace:
+            raise mode.trace.error(
+                f"{what} reads a traced value, which would be a constant from then on; "
+                "compute with Tensors, or return it from the step"
+            )
+
+    def _writable(self, data: Any, what: str) -> None:
+        if self.row is not None:
+            raise RuntimeError(
+                f"{what}: the result of {self.row.name} cannot be written; a leaf can"
+            )
+        if data.shape != self.shape:
+            raise ValueError(f"{what}: shape {data.shape} for a Tensor of shape {self.shape}")
+
+    def item(self) -> float | int | bool:
+        """The one entry as a Python number; ValueError where there are more."""
+        self._read("item()")
+        if self.size != 1:
+            raise ValueError(f"item: a Tensor of shape {self.shape} is not one number")
+        return self._data.item()  # type: ignore[no-any-return]
+
+    def __float__(self) -> float:
+        self._read("float()")
+        return float(self.item())
+
+    def __int__(self) -> int:
+        self._read("int()")
+        return int(self.item())
+
+    __index__ = None  # an index by a Tensor is an operation, not a Python integer
+
+    def __bool__(self) -> bool:
+        self._read("bool()")
+        return bool(self._data)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        self._read("np.asarray()")
+        return np.array(self._data, dtype=dtype, copy=copy)
+
+    def _compare(self, other: Any, compare: Any, sign: str) -> Any:
+        self._read(f"the comparison {sign}")
+        return compare(self._data, getattr(other, "_data", other))
+
+    def __lt__(self, other: Any) -> Any:
+        return self._compare(other, np.less, "<")
+
+    def __le__(self, other: Any) -> Any:
+        return self._compare(other, np.less_equal, "<=")
+
+    def __gt__(self, other: Any) -> Any:
+        return self._compare(other, np.greater, ">")
+
+    def __ge__(self, other: Any) -> Any:
+        return self._compare(other, np.greater_equal, ">=")
+
+    # --- operations that have a syntax of their own ---
+
+    def __matmul__(self, other: Any) -> Any:
+        return matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return matmul(other, self)
+
+    def __getitem__(self, key: Any) -> Any:
+        return shapes.index(self, key)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    # --- state ---
+
+    def assign(self, value: Any) -> None:
+        """Copy `value` (a Tensor, array or number of this shape) into this leaf's own memory.
+
+        This is how everything that changes from step to step changes: eagerly it is done at
+        once, traced it is done by the compiled step. The dtype stays; what was computed from the
+        old value becomes stale. Raises ValueError for another shape, RuntimeError on a result.
+
+        >>> count = Tensor(0.0)
+        >>> count.assign(count + 1.0)
+        >>> count
+        Tensor(1.)
+        """
+        data = np.asarray(getattr(value, "_data", value))
+        self._writable(data, "assign")
+        if not np.can_cast(data.dtype, self.dtype, "same_kind"):
+            raise TypeError(f"assign: {data.dtype} does not go into a Tensor of {self.dtype}")
+        if mode.trace:
+            mode.trace.assign(self, value)
+        else:
+            np.copyto(self._data, data, casting="same_kind")
+        self.index = next(counter)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient `backward()` has added up here: a Tensor of this shape, or None."""
+        if mode.trace:
+            mode.trace.grad_read(self)
+        return self._grad_or_none()
+
+    @grad.setter
+    def grad(self, grad: Tensor | None) -> None:
+        if grad is not None and (not isinstance(grad, Tensor) or grad.shape != self.shape):
+            raise TypeError(f"grad: {grad!r} is not None or a Tensor of shape {self.shape}")
+        if mode.trace:
+            mode.trace.grad_written(self, grad)
+        self._grad = grad
+
+    def _grad_or_none(self) -> Tensor | None:
+        return Node.grad.__get__(self)  # type: ignore[no-any-return]
+
+    # --- how the graph makes and differentiates it ---
+
+    @classmethod
+    def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        trace = mode.trace
+        if trace:
+            trace.check(row, args)
+        args = tuple(arg if isinstance(arg, Tensor) else _constant(row, arg) for arg in args)
+        arrays = tuple(arg._data if isinstance(arg, Tensor) else arg for arg in args)
+        try:
+            data = row.on_array(*arrays, **params)
+        except (ValueError, IndexError, TypeError) as error:
+            raise _explained(error, row, arrays) from None
+        node = made(
+            cls, data if isinstance(data, np.ndarray) else np.asarray(data), row, args, params
+        )
+        if trace:
+            trace.record(node)
+        return node
+
+    def _seed(self, seed: Any, create_graph: bool) -> Any:
+        if seed is None:
+            if self.shape:
+                raise ValueError(
+                    f"backward: {self.row.name if self.row else 'a leaf'} of shape {self.shape} is "
+                    "not a scalar; sum it, or give the seed, a cotangent of that shape"
+                )
+            seed = 1.0
+        data = np.asarray(getattr(seed, "_data", seed))
+        if data.shape != self.shape:
+            raise ValueError(f"backward: a seed of shape {data.shape} for a root of {self.shape}")
+        if create_graph or mode.trace:
+            return seed if isinstance(seed, Tensor) else wrap(data.astype(self.dtype))
+        return data.astype(self.dtype, copy=False)
+
+    def _fit(self, cotangent: Any) -> Any:
+        if type(cotangent) in (float, int):
+            cotangent = np.asarray(cotangent, self.dtype)
+            if mode.trace:
+                mode.trace.own(cotangent)
+        if cotangent.shape != self._data.shape:
+            short = len(cotangent.shape) < self.ndim or cotangent.size < self.size
+            change = shapes.broadcast_to if short else shapes.sum_to
+            cotangent = change(cotangent, self.shape)
+        return shapes.astype(cotangent, self.dtype)
+
+    def _wrap(self, cotangent: Any) -> Any:
+        return cotangent if isinstance(cotangent, Tensor) else wrap(cotangent)
+
+    def _accumulate(self, cotangent: Any) -> None:
+        before = self.grad
+        if not isinstance(cotangent, Tensor):
+            cotangent = wrap(_own(cotangent) if before is None else before._data + cotangent)
+        elif before is not None:
+            cotangent = before + cotangent
+        self.grad = cotangent
+
+
+def wrap(array: Any) -> Tensor:
+    """A leaf Tensor of an array the engine made itself, which no trace needs to hear of."""
+    node = object.__new__(Tensor)
+    node._data = np.asarray(array)
+    node.row, node.args, node.index, node.requires_grad = None, (), next(counter), False
+    if mode.trace:
+        mode.trace.born.add(node)
+    return node
+
+
+def _from_python(data: Any) -> np.ndarray[Any, Any]:
+    array = np.asarray(data)
+    if isinstance(data, np.generic) or array.dtype.kind not in "iu":
+        return array
+    return array.astype(np.float64)
+
+
+def _constant(row: Row, data: Any) -> Any:
+    """A plain argument as a row computes with it. NumPy's scalars count as Python's numbers: they
+    do not turn a float32 array into float64."""
+    if isinstance(data, np.ndarray) or type(data) in (float, int, bool):
+        return data
+    if isinstance(data, np.generic):
+        return data.item()
+    if isinstance(data, Node):
+        raise TypeError(f"{row.name}: Tensor and {type(data).__name__} do not mix")
+    array = np.asarray(data)
+    if array.dtype.kind not in "iubf":
+        raise TypeError(f"{row.name}: computes with numbers and arrays, not {type(data).__name__}")
+    if mode.trace:
+        mode.trace.own(array)
+    return array
+
+
+def _explained(error: Exception, row: Row, arrays: tuple[Any, ...]) -> Exception:
+    """NumPy's error with the operation and the shapes in it."""
+    given = ", ".join(str(np.shape(array)) for array in arrays)
+    if isinstance(error, ValueError) and "broadcast" in str(error) and row.name not in str(error):
+        return ValueError(f"{row.name}: shapes {given.replace('), (', ') and (')} do not broadcast")
+    text = str(error)
+    return type(error)(text if text.startswith(row.name) else f"{row.name} of {given}: {text}")
+
+
+def _own(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The array if nothing else holds its memory, else a copy: a gradient is nobody's alias."""
+    memory = array if array.base is None else array.base
+    # Held by the sweep's answer, two frames' names and getrefcount's argument.
+    return array if sys.getrefcount(memory) <= 5 and array.flags.writeable else array.copy()

@@ -1,0 +1,198 @@
+"""Value: one number that remembers how it was computed (micrograd's idea and names).
+
+Its operators and its sweep are the hot loops of a graph of many small nodes. So the operators are
+written out per row, and the sweep runs steps compiled from the rows' rules (floats.py).
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .floats import compile_operator, compile_sweep
+from .graph import Node, by_index, counter, hooks, made, mode, special, stale
+from .operators import NumberMethods, Operators
+from .rows import Row, ieee
+
+# The fast sweep keeps cotangents in a slot of the nodes: one sweep at a time, or the general one.
+_sweeping = threading.Lock()
+
+
+class Value(Operators, NumberMethods, Node):
+    """A number in a graph. It requires a gradient; `.grad` starts at 0.0 and `backward()` adds.
+
+    Arithmetic is IEEE's: 1/0 is inf, and log(-1) is nan.
+
+    >>> a = Value(2.0, name="a")
+    >>> b = a * a + a.exp()
+    >>> b.backward()
+    >>> b, a
+    (Value(data=11.38905609893065), Value(data=2.0, grad=11.38905609893065, name='a'))
+    """
+
+    __slots__ = ("_cotangent",)
+    _cotangent: float | None
+    last_write = 0
+
+    def __init__(self, data: Any, name: str | None = None) -> None:
+        self._data = number(data)
+        self.row, self.args, self.index = None, (), next(counter)
+        self.requires_grad, self._grad, self._cotangent = True, 0.0, 0.0
+        if name is not None:
+            self.name = name
+
+    @property
+    def data(self) -> float:
+        """The number. Writing it makes everything computed from it before stale."""
+        return float(self._data)
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        if self.row is not None:
+            raise RuntimeError(
+                f"Value: the result of {self.row.name} cannot be written, a leaf can"
+            )
+        self._data = number(data)
+        self.index = Value.last_write = next(counter)
+
+    def item(self) -> float:
+        """The number."""
+        return float(self._data)
+
+    __float__ = item
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __lt__(self, other: Any) -> bool:
+        return bool(self._data < number(other))
+
+    def __le__(self, other: Any) -> bool:
+        return bool(self._data <= number(other))
+
+    def __gt__(self, other: Any) -> bool:
+        return bool(self._data > number(other))
+
+    def __ge__(self, other: Any) -> bool:
+        return bool(self._data >= number(other))
+
+    def __repr__(self) -> str:
+        grad = "" if self.grad is None else f", grad={getattr(self.grad, '_data', self.grad)!r}"
+        name = "" if self.name is None else f", name={self.name!r}"
+        return f"Value(data={self._data!r}{grad}{name})"
+
+    @classmethod
+    def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if mode.trace:
+            raise TypeError(f"{row.name}: jit traces Tensors, not Values")
+        if row.on_float is None:
+            raise TypeError(f"{row.name}: works on arrays; a Value is one number, use Tensor")
+        args = tuple(arg if isinstance(arg, Value) else _constant(row, arg) for arg in args)
+        data = row.on_floats(tuple(arg._data for arg in args))
+        node = made(cls, data, row, args, params)
+        node._cotangent = None if node.row else 0.0
+        return node
+
+    def backward(self, seed: Any = None, create_graph: bool = False) -> None:
+        """Add the gradient of this node into `.grad` of every leaf; see `Node.backward`."""
+        plain = not (create_graph or hooks or special) and self.row is not None
+        if not plain or not _sweeping.acquire(blocking=False):
+            return super().backward(seed, create_graph)
+        try:
+            sweep_floats(self, self._seed(seed, False))
+        finally:
+            _sweeping.release()
+
+    def _seed(self, seed: Any, create_graph: bool) -> Any:
+        seed = 1.0 if seed is None else seed
+        return (seed if isinstance(seed, Value) else Value(seed)) if create_graph else number(seed)
+
+    def _fit(self, cotangent: Any) -> Any:
+        return cotangent if isinstance(cotangent, Value) else float(cotangent)
+
+    def _wrap(self, cotangent: Any) -> Any:
+        return cotangent
+
+    def _accumulate(self, cotangent: Any) -> None:
+        self.grad = self.grad + cotangent
+
+    @classmethod
+    def _pull(cls, rule: Any, *args: Any, **params: Any) -> Any:
+        try:
+            return rule(*args, **params)
+        except ArithmeticError:
+            return ieee(rule, args)
+
+
+def number(data: Any) -> float:
+    """A float from anything that is one number."""
+    if isinstance(data, Value):
+        return float(data._data)
+    if isinstance(data, int | float | np.number | np.bool_) or np.shape(data) == ():
+        try:
+            return float(data)
+        except (TypeError, ValueError):
+            pass
+    raise TypeError(
+        f"Value: holds one number, not {type(data).__name__}"
+        + (f" of shape {np.shape(data)}; use Tensor" if np.ndim(data) else "")
+    )
+
+
+def _constant(row: Row, data: Any) -> Value:
+    if isinstance(data, Node):
+        raise TypeError(f"{row.name}: Value and {type(data).__name__} do not mix")
+    node = Value(data)
+    node.requires_grad = False
+    return node
+
+
+def sweep_floats(root: Value, seed: float) -> None:
+    """What `Node.backward` does, for a graph of Values: cotangents live in a slot of the nodes
+    while it runs (at rest None in results, 0.0 in leaves), and the rules are compiled."""
+    order: list[Any] = []
+    leaves: list[Any] = []
+    stack: list[Any] = [root]
+    root._cotangent = seed
+    try:
+        while stack:
+            node = stack.pop()
+            order.append(node)
+            for arg in node.args:
+                if arg.row is None:
+                    leaves.append(arg)
+                elif arg._cotangent is None:
+                    arg._cotangent = 0.0
+                    stack.append(arg)
+        order.sort(key=by_index, reverse=True)
+        if Value.last_write > order[-1].index:
+            _check_stale(order)
+        _sweep(order)
+        for leaf in leaves:
+            if leaf._cotangent and leaf.requires_grad:
+                leaf._grad += leaf._cotangent
+            leaf._cotangent = 0.0
+    finally:  # also when interrupted, the next sweep finds the slots at rest
+        for nodes in (order, stack):
+            for node in nodes:
+                node._cotangent = None
+        for leaf in leaves:
+            leaf._cotangent = 0.0
+
+
+def _check_stale(order: list[Value]) -> None:
+    for node in order:
+        for arg in node.args:
+            if arg.index > node.index:
+                raise stale(node, arg)
+
+
+_sweep = compile_sweep((ops.mul, ops.add, ops.sub))
+for _name, _row in {
+    **{"__add__": ops.add, "__sub__": ops.sub, "__mul__": ops.mul, "__truediv__": ops.div},
+    **{"__neg__": ops.neg, "exp": ops.exp, "tanh": ops.tanh, "relu": ops.relu},
+}.items():
+    setattr(Value, _name, compile_operator(_name, _row, Value))

@@ -1,0 +1,181 @@
+"""Pictures of digits from anywhere, prepared as the digits of MNIST were.
+
+A net trained on MNIST knows digits of one size, in one place, white on black; `prepare` brings
+any grey picture there. `read_image` reads such a picture from a file.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SIDE = 28  # of the prepared picture
+BOX = 20  # the longer side of the ink within it
+# Counting the first pixel as 0, the centres of mass of MNIST's 60,000 training images average
+# (14.00, 14.01) and lie, but for 2, in [13.5, 14.5): moved by whole pixels towards 14, not
+# towards 13.5, the middle of the frame.
+CENTRE = 14
+
+
+class ImageError(ValueError):
+    """A picture that cannot be read or prepared; one line says what was expected and found."""
+
+
+def prepare(picture: ArrayLike) -> NDArray[np.uint8]:
+    """The digit in `picture`, sized and centred as in MNIST: (28, 28) uint8, ink 255 on 0.
+
+    `picture` is (h, w), real numbers on any scale, dark on light or light on dark. Its border
+    should be mostly background. The ink's longer side becomes 20 pixels, and its centre of mass
+    moves to the centre by whole pixels, as described at http://yann.lecun.com/exdb/mnist/.
+    The brightest pixel becomes 255, so that a thin pen is not a faint one.
+
+    Raises ImageError unless `picture` is two-dimensional, finite, and has ink on it.
+
+    >>> picture = np.full((300, 400), 255, np.uint8)
+    >>> picture[50:150, 70:90] = 0                      # a black bar, 100 x 20, on white paper
+    >>> digit = prepare(picture)
+    >>> digit.shape, digit.max(), np.argwhere(digit).min(0), np.argwhere(digit).max(0)
+    ((28, 28), np.uint8(255), array([ 4, 12]), array([23, 15]))
+    """
+    ink = _crop(_ink(picture))
+    height, width = (max(1, round(BOX * n / max(ink.shape))) for n in ink.shape)
+    ink = _resize(ink, height, width)
+    ink = ink / ink.max() * 255
+    top, left = _offset(ink.sum(1)), _offset(ink.sum(0))
+    digit = np.zeros((SIDE, SIDE), np.uint8)
+    digit[top : top + height, left : left + width] = np.rint(ink)
+    return digit
+
+
+def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """The picture in a file that Pillow can open, upright, as (h, w) uint8 greys.
+
+    Of an animation the first frame. Transparency becomes paper that the drawing stands out from:
+    white behind dark ink, black behind light ink. Greys deeper than 8 bits are scaled.
+
+    Raises ImageError when there is no such file, or it is a folder, not an image, damaged, or
+    larger than Pillow's limit against decompression bombs (`Image.MAX_IMAGE_PIXELS`).
+
+    >>> read_image("no-such-file.png")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    ImageError: no-such-file.png: No such file or directory
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return _decode(file)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        raise ImageError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _decode(file: BinaryIO) -> NDArray[np.uint8]:
+    """The picture in an open file; whatever Pillow raises or warns of becomes an ImageError."""
+    from PIL import Image, UnidentifiedImageError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # Up to twice its limit Pillow only warns.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(file) as picture:
+                return _grey(picture)
+        except UnidentifiedImageError as error:
+            file.seek(0)
+            start = file.read(8)
+            found = f"a file that starts with {start!r}" if start else "an empty file"
+            raise ImageError(f"expected an image (PNG, JPEG, ...), found {found}") from error
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            limit = f"at most {Image.MAX_IMAGE_PIXELS:,} pixels"
+            raise ImageError(f"expected {limit}, found an image of more") from error
+        except Exception as error:  # Pillow's decoders let nearly any type out on damaged data
+            raise ImageError(f"the image is damaged or unsupported: {error}") from error
+
+
+def _ink(picture: ArrayLike) -> NDArray[np.float32]:
+    """How far each pixel stands out from the background, 0 where it does not."""
+    grey = np.asarray(picture)
+    if grey.ndim != 2 or not grey.size or grey.dtype.kind not in "buif":
+        found = f"{grey.dtype} of shape {grey.shape}"
+        raise ImageError(f"expected a picture of real numbers of shape (h, w), found {found}")
+    with np.errstate(over="ignore"):
+        grey = grey.astype(np.float32)
+    if not np.isfinite(grey).all():
+        raise ImageError("expected finite pixels in float32, found nan or infinity")
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    background = np.median(border)
+    ink = grey - background
+    if -ink.min() > ink.max():
+        ink = -ink
+    # Six standard deviations of the border's noise (1.48 turns a median deviation into one),
+    # more than noise alone reaches in any picture of a sensible size: bare paper has no ink.
+    noise = 6 * 1.48 * np.median(np.abs(border - background))
+    if ink.max() <= noise:
+        raise ImageError(f"expected a digit, found a blank picture: all about {background:g}")
+    return np.where(ink > noise, ink, np.float32(0))
+
+
+def _crop(ink: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The bounding box of the ink. Fainter than an eighth of the strongest is blur, or JPEG's
+    ringing, and does not count. By that a fifth of MNIST's own digits lose a faint row or column,
+    242 of the 60,000 move by a pixel, and 5 are resized."""
+    drawn = ink > ink.max() / 8
+    rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _resize(ink: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Shrunk by area averages: exact for a digit enlarged by a whole number, and no negative
+    ringing as Lanczos has. Enlarged linearly, where Pillow's box filter would give squares."""
+    from PIL import Image
+
+    shrinks = max(ink.shape) > BOX
+    method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+    resized: NDArray[np.float32] = np.array(Image.fromarray(ink).resize((width, height), method))
+    return resized
+
+
+def _offset(mass: NDArray[np.float32]) -> int:
+    """The row (or column) where the ink begins, so that its centre of mass comes to lie in
+    [CENTRE - 0.5, CENTRE + 0.5), as far as the frame allows."""
+    centre = np.average(np.arange(len(mass)), weights=mass)
+    return int(np.clip(np.ceil(CENTRE - 0.5 - centre), 0, SIDE - len(mass)))
+
+
+def _grey(picture: Image.Image) -> NDArray[np.uint8]:
+    """An opened picture, turned as its EXIF orientation says, as greys."""
+    from PIL import ImageOps
+
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith(("I", "F")):
+        return _scaled(np.asarray(picture, np.float64))
+    if not picture.has_transparency_data:
+        return np.array(picture.convert("L"))
+    picture = picture.convert("RGBA")
+    grey = np.asarray(picture.convert("L"), np.float32)
+    alpha = np.asarray(picture.getchannel("A"), np.float32)
+    # The edges of a drawing may be tinted by a paper it once lay on; its most opaque part is not.
+    solid = grey[alpha == alpha.max()]
+    # One shade is ink, which needs another as its paper; several bring their paper with them.
+    opposite = 255 if solid.mean() < 128 else 0
+    paper = opposite if np.ptp(solid) < 128 else np.median(solid)
+    return np.rint(paper + (grey - paper) * alpha / 255).astype(np.uint8)
+
+
+def _scaled(deep: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Greys deeper than 8 bits as 8: what fills 16 bits by their range, anything else, which
+    may be in any unit, from its least to its greatest."""
+    if not np.isfinite(deep).all():
+        raise ValueError("it has pixels that are nan or infinite")
+    low, high = float(deep.min()), float(deep.max())
+    if low >= 0 and 255 < high < 65536:
+        low, high = 0.0, 65535.0
+    return np.rint((deep - low) * (255 / ((high - low) or 1.0))).astype(np.uint8)
