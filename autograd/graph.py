@@ -194,12 +194,15 @@ def made(cls: type[N], data: Any, row: Row, args: tuple[Any, ...], params: dict[
     node = object.__new__(cls)
     node._data = data
     node.index = next(counter)
-    node.requires_grad = mode.gradients and any(
-        isinstance(arg, Node) and arg.requires_grad and row.rule(i) is not None
-        for i, arg in enumerate(args)
-    )
+    node.requires_grad = False
+    for i, arg in enumerate(args):
+        if isinstance(arg, Node) and arg.requires_grad and row.rule(i) is not None:
+            node.requires_grad = mode.gradients
+            break
     if node.requires_grad or mode.trace:
-        node.row, node.args, node.params = row, args, params
+        node.row, node.args = row, args
+        if params:
+            node.params = params
         if mode.scope:
             node.scope = mode.scope
     else:
@@ -283,23 +286,25 @@ def sweep(
     allowed = set(nodes)
     cotangents = {nodes[0]: seed}
     found = {}
-    recording = nullcontext() if create_graph else set_mode(gradients=False)
+    recording = set_mode(gradients=False) if on_nodes and not create_graph else nullcontext()
     with recording, np.errstate(all="ignore"):
         for node in nodes:
             g = cotangents.pop(node)
             for function in hooks.get(node, ()) if hooks else ():
                 answer = function(node._wrap(g))
                 g = g if answer is None else node._fit(getattr(answer, "_data", answer))
-            if (not node.args) if wanted is None else (node in wanted):
-                found[node] = g
             row = node.row
+            if row is None if wanted is None else node in wanted:
+                found[node] = g
             if row is None:
                 continue
-            out, args = node, node.args
+            out: Any = node
+            args: Sequence[Any] = node.args
             if not on_nodes:
-                out, args = node._data, tuple(getattr(arg, "_data", arg) for arg in args)
+                out = node._data
+                args = [arg._data if isinstance(arg, Node) else arg for arg in args]
             for i, arg in enumerate(node.args):
-                if not isinstance(arg, Node) or arg not in allowed:
+                if arg.__class__ is np.ndarray or arg not in allowed:
                     continue
                 rule = row.rule(i)
                 if rule is None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import functions, ops
 from .functions import cross_entropy
-from .graph import mode, set_mode
+from .graph import mode
 from .random import uniform
 from .tensor import Tensor
 
@@ -115,8 +115,12 @@ class Module(State):
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *args: Any) -> Any:
-        with set_mode(scope=(*mode.scope, self.__dict__.get("_name", type(self).__name__))):
+        outer = mode.scope
+        mode.scope = (*outer, self.__dict__.get("_name") or type(self).__name__)
+        try:
             return self.forward(*args)
+        finally:
+            mode.scope = outer
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)

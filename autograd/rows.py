@@ -14,6 +14,7 @@ import numpy as np
 from .graph import apply
 
 Rule = Callable[..., Any]
+NUMBERS = frozenset((float, int, bool))
 
 TABLE: dict[str, Row] = {}
 
@@ -47,10 +48,13 @@ class Row:
     convention: str = ""
     cases: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = ()
     step: Callable[[Any], None] = field(init=False, repr=False)
+    rule: Callable[[int], Rule | None] = field(init=False, repr=False)  # of argument number i
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "__doc__", self.doc)
         object.__setattr__(self, "__name__", self.name)
+        rule = self.rules if callable(self.rules) else self.rules.__getitem__
+        object.__setattr__(self, "rule", rule)
         object.__setattr__(self, "step", self._first_step)
 
     def _first_step(self, node: Any) -> None:
@@ -61,21 +65,15 @@ class Row:
         self.step(node)
 
     def __call__(self, *args: Any, **params: Any) -> Any:
-        if isinstance(self.rules, tuple) and len(args) != len(self.rules):
-            raise TypeError(f"{self.name}: takes {len(self.rules)} arguments, not {len(args)}")
         return apply(self, args, params)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
-    def rule(self, i: int) -> Rule | None:
-        """The derivative rule of argument number i."""
-        return self.rules[i] if isinstance(self.rules, tuple) else self.rules(i)
-
     def compute(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Compute on plain numbers or arrays. `np.float64` counts as an array: its arithmetic
         is IEEE's, which is why `ieee` goes there."""
-        if self.on_float and all(type(arg) in (float, int, bool) for arg in args):
+        if self.on_float and NUMBERS.issuperset(map(type, args)):
             return self.on_floats(args)
         return self.on_array(*args, **params)
 

@@ -194,19 +194,22 @@ def _check_labels(shape: Shape, labels: Any) -> None:
         raise TypeError(f"pick: labels are integers, not {labels.dtype}")
     if labels.shape != shape[:-1]:
         raise ValueError(f"pick: labels have shape {labels.shape}; x of {shape} wants {shape[:-1]}")
-    if labels.size and (labels.min() < 0 or labels.max() >= shape[-1]):
+    # Seen as unsigned, a negative label is a very large one: one look finds both.
+    if labels.size and labels.view(f"u{labels.itemsize}").max() >= shape[-1]:
         wrong = labels[(labels < 0) | (labels >= shape[-1])].flat[0]
         raise IndexError(f"pick: label {wrong} is outside the classes 0 to {shape[-1] - 1}")
 
 
 def _pick(x: Any, labels: Any) -> Any:
+    labels = np.asarray(labels)
     _check_labels(x.shape, labels)
-    return np.take_along_axis(x, labels[..., None].astype(np.intp, copy=False), -1)[..., 0]
+    places = labels.ravel() + np.arange(0, x.size, x.shape[-1])
+    return x.ravel().take(places).reshape(labels.shape)
 
 
 def _put(g: Any, labels: Any, size: int) -> Any:
     out = np.zeros((*labels.shape, size), g.dtype)
-    np.put_along_axis(out, labels[..., None].astype(np.intp, copy=False), g[..., None], -1)
+    out.reshape(-1)[labels.ravel() + np.arange(0, out.size, size)] = g.ravel()
     return out
 
 

@@ -197,7 +197,7 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         """
         data = np.asarray(getattr(value, "_data", value))
         self._writable(data, "assign")
-        if not np.can_cast(data.dtype, self.dtype, "same_kind"):
+        if data.dtype != self.dtype and not np.can_cast(data.dtype, self.dtype, "same_kind"):
             raise TypeError(f"assign: {data.dtype} does not go into a Tensor of {self.dtype}")
         if mode.trace:
             mode.trace.assign(self, value)
@@ -230,8 +230,9 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         trace = mode.trace
         if trace:
             trace.check(row, args)
-        args = tuple(arg if isinstance(arg, Tensor) else _constant(row, arg) for arg in args)
-        arrays = tuple(arg._data if isinstance(arg, Tensor) else arg for arg in args)
+        if not PLAIN.issuperset(map(type, args)):
+            args = tuple([a if type(a) in PLAIN else _constant(row, a) for a in args])
+        arrays = [arg._data if arg.__class__ is Tensor else arg for arg in args]
         try:
             data = row.on_array(*arrays, **params)
         except (ValueError, IndexError, TypeError) as error:
@@ -259,6 +260,9 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         return data.astype(self.dtype, copy=False)
 
     def _fit(self, cotangent: Any) -> Any:
+        data = self._data
+        if cotangent.__class__ is np.ndarray and cotangent.shape == data.shape:
+            return cotangent if cotangent.dtype == data.dtype else cotangent.astype(data.dtype)
         if type(cotangent) in (float, int):
             cotangent = np.asarray(cotangent, self.dtype)
             if mode.trace:
@@ -281,6 +285,9 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         self.grad = cotangent
 
 
+PLAIN = frozenset((Tensor, np.ndarray, float, int, bool))  # what a row computes with as it is
+
+
 def wrap(array: Any) -> Tensor:
     """A leaf Tensor of an array the engine made itself, which no trace needs to hear of."""
     node = object.__new__(Tensor)
@@ -301,8 +308,6 @@ def _from_python(data: Any) -> np.ndarray[Any, Any]:
 def _constant(row: Row, data: Any) -> Any:
     """A plain argument as a row computes with it. NumPy's scalars count as Python's numbers: they
     do not turn a float32 array into float64."""
-    if isinstance(data, np.ndarray) or type(data) in (float, int, bool):
-        return data
     if isinstance(data, np.generic):
         return data.item()
     if isinstance(data, Node):
@@ -315,7 +320,7 @@ def _constant(row: Row, data: Any) -> Any:
     return array
 
 
-def _explained(error: Exception, row: Row, arrays: tuple[Any, ...]) -> Exception:
+def _explained(error: Exception, row: Row, arrays: list[Any]) -> Exception:
     """NumPy's error with the operation and the shapes in it."""
     given = ", ".join(str(np.shape(array)) for array in arrays)
     if isinstance(error, ValueError) and "broadcast" in str(error) and row.name not in str(error):
@@ -328,4 +333,6 @@ def _own(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The array if nothing else holds its memory, else a copy: a gradient is nobody's alias."""
     memory = array if array.base is None else array.base
     # Held by the sweep's answer, two frames' names and getrefcount's argument.
-    return array if sys.getrefcount(memory) <= 5 and array.flags.writeable else array.copy()
+    return (
+        array if sys.getrefcount(memory) <= 5 and array.flags.writeable else array.copy(order="K")
+    )

@@ -140,6 +140,21 @@ class Trace:
 
     # --- what becomes of it ---
 
+    def gradients(self) -> tuple[list[Tensor], list[Tensor]]:
+        """The leaves from outside whose .grad the step touched, and those it had not cleared
+        first, for which it must find none. An error if it would leave such a one behind."""
+        touched = [leaf for leaf in self.grads if leaf not in self.born]
+        uncleared = [leaf for leaf in touched if leaf not in self.cleared]
+        for leaf in uncleared:
+            if leaf._grad_or_none() is not None:
+                raise TraceError(f"jit: {self.left_over(leaf)}")
+        return touched, uncleared
+
+    def restore(self) -> None:
+        """Put every .grad back as it was before the step."""
+        for leaf, grad in self.grads.items():
+            leaf._grad = grad
+
     def _varies(self, tensor: Tensor) -> bool:
         return tensor.row is not None or tensor not in self.born or tensor in self.inputs
 
@@ -356,18 +371,14 @@ def _trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> T
             places[handed[i]] = i
     trace = Trace(list(places))
     try:
-        with set_mode(trace=trace, scope=()):
+        # States keep their old values while the trace is on, so numbers in it mean nothing.
+        with set_mode(trace=trace, scope=()), np.errstate(all="ignore"):
             args, keywords = unflatten(iter(handed), structure)
             answer = function(*args, **keywords)
         del args, keywords, handed
-        kept = [leaf for leaf in trace.grads if leaf not in trace.born]
-        uncleared = [leaf for leaf in kept if leaf not in trace.cleared]
-        for leaf in uncleared:
-            if leaf._grad_or_none() is not None:
-                raise TraceError(f"jit: {Trace.left_over(leaf)}")
+        grads, uncleared = trace.gradients()
     finally:
-        for leaf, grad in trace.grads.items():
-            leaf._grad = grad
+        trace.restore()
     flat, shape = flatten(answer)
     del answer
     give = [_giver(result, trace, places) for result in flat]
@@ -380,7 +391,7 @@ def _trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> T
     ]
     arrays = [(weakref.ref(array), copy, line) for array, copy, line in trace.arrays.values()]
     training = trace.training
-    del trace, places, results, flat, leaf
+    del trace, places, results, flat
     _check_left(nodes, arrays)
 
     def present(computed: list[Any], given: list[Any]) -> Any:
@@ -388,7 +399,7 @@ def _trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> T
         return unflatten(iter([next(made) if g is None else g(given) for g in give]), shape)
 
     constants = [(array, copy) for array, copy, _ in arrays]
-    return Traced(program, present, training, captured, constants, kept, uncleared)
+    return Traced(program, present, training, captured, constants, grads, uncleared)
 
 
 def _giver(result: Any, trace: Trace, places: dict[Tensor, int]) -> Any:
@@ -408,7 +419,7 @@ def _check_left(nodes: list[Any], arrays: list[Any]) -> None:
     """No node may outlive the trace, and no array that it used may have died with it."""
     if any(node() is not None for node, _, _ in nodes):
         gc.collect()
-    for node, name, line in nodes:
+    for node, name, line in reversed(nodes):  # the newest keeps the others alive
         if node() is not None:
             raise TraceError(
                 f"jit: the result of {name} made at {line} is kept beyond the step, where it "
@@ -433,9 +444,8 @@ COMPILED = Row("jit", "a result of a compiled step", _raise, (_raise,))
 
 
 def _result(data: Any, requires_grad: bool) -> Tensor:
-    node = wrap(data)
+    source, node = wrap(data), wrap(data)  # the source first: a node is younger than its argument
     if requires_grad:
-        source = wrap(data)
         node.row, node.args, node.requires_grad = COMPILED, (source,), True
         source.requires_grad = True
     return node
