@@ -37,14 +37,16 @@ def {method}({names}):
 STEP = """
 {names}, = node.args
 g = node._cotangent
-{reads}
-try:
+{body}
+"""
+
+# What divides or calls a function may raise where IEEE arithmetic gives inf or nan. Nothing is
+# added before every share is there.
+CAREFUL = """try:
     {shares}
 except (ArithmeticError, ValueError):
-    {all_reads}
     {ieee}
-{adds}
-"""
+{adds}"""
 
 SWEEP = """
 def sweep(order):
@@ -53,6 +55,7 @@ def sweep(order):
         {branches}
         else:
             row.step(node)
+        node._cotangent = None
 """
 
 
@@ -97,20 +100,17 @@ def compile_sweep(rows: Sequence[Row]) -> Callable[[list[Any]], None]:
 
 def _step(row: Row) -> str:
     """The lines that take a row's rules backward through one node."""
-    count = len(row.rules)  # type: ignore[arg-type]
-    reads = {"out": "node._data"} | {f"x{i}": f"a{i}._data" for i in range(count)}
-    flows = [i for i in range(count) if row.rule(i)]
-    formulas = {i: _formula(row, i, ["g", *reads]) for i in flows}
-    words = set(re.findall(r"\w+", " ".join(formulas.values())))
-    inputs = ", ".join(["g", *reads])
-    return STEP.format(
-        names=", ".join(f"a{i}" for i in range(count)),
-        reads="; ".join(f"{name} = {read}" for name, read in reads.items() if name in words),
-        shares="; ".join(f"s{i} = {formula}" for i, formula in formulas.items()) or "pass",
-        all_reads="; ".join(f"{name} = {read}" for name, read in reads.items()),
-        ieee="; ".join(f"s{i} = ieee(row.rule({i}), ({inputs}))" for i in flows) or "pass",
-        adds="; ".join(f"a{i}._cotangent += s{i}" for i in flows) or "pass",
-    )
+    args = [f"a{i}" for i in range(len(row.rules))]  # type: ignore[arg-type]
+    names = ["g", "node._data", *(f"{arg}._data" for arg in args)]
+    formulas = {i: _formula(row, i, names) for i in range(len(args)) if row.rule(i)}
+    body = "; ".join(f"a{i}._cotangent += {formula}" for i, formula in formulas.items())
+    if re.search(r"/|\w\(", body):
+        body = CAREFUL.format(
+            shares="; ".join(f"s{i} = {formula}" for i, formula in formulas.items()),
+            ieee="; ".join(f"s{i} = ieee(row.rule({i}), ({', '.join(names)}))" for i in formulas),
+            adds="; ".join(f"a{i}._cotangent += s{i}" for i in formulas),
+        )
+    return STEP.format(names=", ".join(args), body=body or "pass")
 
 
 def _names() -> dict[str, Any]:

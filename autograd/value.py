@@ -175,12 +175,12 @@ def sweep_floats(root: Value, seed: float) -> None:
             if leaf._cotangent and leaf.requires_grad:
                 leaf._grad += leaf._cotangent
             leaf._cotangent = 0.0
-    finally:  # also when interrupted, the next sweep finds the slots at rest
-        for nodes in (order, stack):
-            for node in nodes:
-                node._cotangent = None
+    except BaseException:  # also when interrupted, the next sweep finds the slots at rest
+        for node in (*order, *stack):
+            node._cotangent = None
         for leaf in leaves:
             leaf._cotangent = 0.0
+        raise
 
 
 def _check_stale(order: list[Value]) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import logging
 import sys
 import types
 import weakref
@@ -31,7 +30,6 @@ from .replay import replay
 if TYPE_CHECKING:
     from ..nn import Module
 
-log = logging.getLogger("autograd.jit")
 MOST = 64  # programs a step keeps: a static argument that always changes would pile them up
 PACKAGE = str(Path(__file__).parent.parent)
 SCALARS = (int, float, bool, complex, str, bytes, type(None))
@@ -295,12 +293,17 @@ class jit:
             leaf.grad = None
         return traced.answer(results, leaves)
 
+    def _log(self, cause: str) -> None:
+        import logging  # here: `import autograd` is to cost little beside NumPy
+
+        logging.getLogger("autograd.jit").info("%s: traced again: %s", self.name, cause)
+
     def _find(self, leaves: list[Any], structure: Any) -> Traced:
         from ..nn import State
 
         if self._version != State.version:
             if self._traced:
-                log.info("%s: traced again: an attribute of a module was set", self.name)
+                self._log("an attribute of a module was set")
             self._traced.clear()
             self._version = State.version
         key = (structure, mode.gradients, *map(_key, leaves))
@@ -313,7 +316,7 @@ class jit:
                 return traced
             causes.append(cause)
         if causes:
-            log.info("%s: traced again: %s", self.name, causes[-1])
+            self._log(causes[-1])
             # What is different at every call must not pile up programs.
             known[:] = [t for t, c in zip(known, causes, strict=True) if ".training" in c]
         traced = _trace(self.function, leaves, structure)
