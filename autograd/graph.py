@@ -146,7 +146,13 @@ class Node:
         dz/dy = 2.0
         """
         hooks.setdefault(self, []).append(function)
-        return lambda: hooks[self].remove(function)
+
+        def remove() -> None:
+            hooks[self].remove(function)
+            if not hooks[self]:
+                del hooks[self]  # with none left, Values sweep fast again
+
+        return remove
 
     # What Value and Tensor each say in their own way:
     def _seed(self, seed: Any, create_graph: bool) -> Any:
@@ -238,7 +244,7 @@ def gradients(
     on_path = [node for node in nodes if node in needed]
     start = root._seed(seed, create_graph)
     found = sweep(on_path, start, create_graph, wanted) if root in needed else {}
-    return [node._wrap(found[node] if node in found else node._fit(0.0)) for node in wrt]
+    return [node._wrap(found.get(node, node._fit(0.0))) for node in wrt]
 
 
 def ancestors(root: Node) -> list[Node]:
@@ -292,7 +298,8 @@ def sweep(
             g = cotangents.pop(node)
             for function in hooks.get(node, ()) if hooks else ():
                 answer = function(node._wrap(g))
-                g = g if answer is None else node._fit(getattr(answer, "_data", answer))
+                if answer is not None:
+                    g = node._fit(answer if on_nodes else getattr(answer, "_data", answer))
             row = node.row
             if row is None if wanted is None else node in wanted:
                 found[node] = g

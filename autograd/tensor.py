@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -274,12 +273,25 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         return shapes.astype(cotangent, self.dtype)
 
     def _wrap(self, cotangent: Any) -> Any:
-        return cotangent if isinstance(cotangent, Tensor) else wrap(cotangent)
+        return cotangent if isinstance(cotangent, Tensor) else wrap(cotangent.copy())
+
+    def _leaf_cotangents(self, seed: Any, create_graph: bool) -> Iterable[tuple[Node, Any]]:
+        taken = {id(_memory(getattr(seed, "_data", seed)))}
+        for leaf, cotangent in super()._leaf_cotangents(seed, create_graph):
+            if cotangent.__class__ is np.ndarray:
+                # Where a rule hands g on, two leaves or the seed have one array. A gradient is
+                # nobody's alias: the second gets a copy, and so does a broadcast view.
+                memory = id(_memory(cotangent))
+                if memory in taken or not cotangent.flags.writeable:
+                    yield leaf, cotangent.copy(order="K")
+                    continue
+                taken.add(memory)
+            yield leaf, cotangent
 
     def _accumulate(self, cotangent: Any) -> None:
         before = self.grad
         if not isinstance(cotangent, Tensor):
-            cotangent = wrap(_own(cotangent) if before is None else before._data + cotangent)
+            cotangent = wrap(cotangent if before is None else before._data + cotangent)
         elif before is not None:
             cotangent = before + cotangent
         self.grad = cotangent
@@ -329,10 +341,6 @@ def _explained(error: Exception, row: Row, arrays: list[Any]) -> Exception:
     return type(error)(text if text.startswith(row.name) else f"{row.name} of {given}: {text}")
 
 
-def _own(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The array if nothing else holds its memory, else a copy: a gradient is nobody's alias."""
-    memory = array if array.base is None else array.base
-    # Held by the sweep's answer, two frames' names and getrefcount's argument.
-    return (
-        array if sys.getrefcount(memory) <= 5 and array.flags.writeable else array.copy(order="K")
-    )
+def _memory(array: Any) -> Any:
+    """The array that owns the memory of this one."""
+    return array if getattr(array, "base", None) is None else array.base

@@ -91,7 +91,7 @@ class Value(Operators, NumberMethods, Node):
         if row.on_float is None:
             raise TypeError(f"{row.name}: works on arrays; a Value is one number, use Tensor")
         args = tuple(arg if isinstance(arg, Value) else _constant(row, arg) for arg in args)
-        data = row.on_floats(tuple(arg._data for arg in args))
+        data = float(row.on_floats(tuple(arg._data for arg in args)))
         node = made(cls, data, row, args, params)
         node._cotangent = None if node.row else 0.0
         return node
