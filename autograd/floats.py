@@ -54,7 +54,7 @@ def sweep(order):
         row = node.row
         {branches}
         else:
-            row.step(node)
+            (row.step or compile_step(row))(node)
         node._cotangent = None
 """
 
@@ -86,6 +86,7 @@ def compile_step(row: Row) -> Callable[[Any], None]:
     """A function of a node that adds its cotangent's shares into its arguments' slots."""
     source = f"def {row.name}(node):{indent(_step(row), '    ')}"
     step: Callable[[Any], None] = _define(source, row.name, row=row, **_names())
+    object.__setattr__(row, "step", step)
     return step
 
 
@@ -93,7 +94,8 @@ def compile_sweep(rows: Sequence[Row]) -> Callable[[list[Any]], None]:
     """The sweep over an order of nodes: the steps of `rows` in line, those of the others called."""
     branches = [f"if row is {row.name}_row:{indent(_step(row), ' ' * 12)}" for row in rows]
     source = SWEEP.format(branches="        el".join(branches))
-    named = {f"{row.name}_row": row for row in rows}
+    named: dict[str, Any] = {f"{row.name}_row": row for row in rows}
+    named["compile_step"] = compile_step
     sweep: Callable[[list[Any]], None] = _define(source, "sweep", **_names(), **named)
     return sweep
 

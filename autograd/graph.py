@@ -36,7 +36,14 @@ class Mode(threading.local):
     scope: tuple[str, ...] = ()
 
 
+class Changes:
+    """How many attributes of modules were set: a trace that took one as it was is then too old."""
+
+    count = 0
+
+
 mode = Mode()
+changes = Changes()
 # Not empty while any thread is in a special mode. `Value` looks here once an operation, because
 # a thread-local costs it a tenth of its speed.
 special: list[None] = []

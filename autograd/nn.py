@@ -13,7 +13,7 @@ import numpy as np
 
 from . import functions, ops
 from .functions import cross_entropy
-from .graph import mode
+from .graph import changes, mode
 from .random import uniform
 from .tensor import Tensor
 
@@ -38,16 +38,14 @@ __all__ = [
 class State:
     """Something with Tensors that live from step to step: a Module, an optimizer.
 
-    A traced step takes other attributes as they are, so setting one is counted in `State.version`
+    A traced step takes other attributes as they are, so setting one is counted (graph.changes)
     and the step is traced again.
     """
-
-    version = 0
 
     def __setattr__(self, name: str, value: Any) -> None:
         is_property = isinstance(getattr(type(self), name, None), property)
         if not is_property and self.__dict__.get(name, State) is not value:
-            State.version += 1
+            changes.count += 1
         object.__setattr__(self, name, value)
 
     def named_state(self) -> Iterator[tuple[str, Tensor]]:

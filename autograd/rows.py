@@ -47,7 +47,8 @@ class Row:
     kink: Callable[..., Any] | None = None
     convention: str = ""
     cases: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = ()
-    step: Callable[[Any], None] = field(init=False, repr=False)
+    # The rules as one step of the sweep over Values, once floats.py has compiled them.
+    step: Callable[[Any], None] | None = field(default=None, init=False, repr=False)
     rule: Callable[[int], Rule | None] = field(init=False, repr=False)  # of argument number i
 
     def __post_init__(self) -> None:
@@ -55,14 +56,6 @@ class Row:
         object.__setattr__(self, "__name__", self.name)
         rule = self.rules if callable(self.rules) else self.rules.__getitem__
         object.__setattr__(self, "rule", rule)
-        object.__setattr__(self, "step", self._first_step)
-
-    def _first_step(self, node: Any) -> None:
-        """`step`, the rules compiled for the sweep over Values, up to its first use."""
-        from .floats import compile_step
-
-        object.__setattr__(self, "step", compile_step(self))
-        self.step(node)
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         return apply(self, args, params)

@@ -1,5 +1,6 @@
 """From a step written eagerly to a program: traced once (trace.py), run by NumPy (replay.py)."""
 
-from .trace import TraceError, jit
+from .step import jit
+from .trace import TraceError
 
 __all__ = ["TraceError", "jit"]

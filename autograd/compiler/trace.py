@@ -1,4 +1,4 @@
-"""jit: run a step's Python once, record what it computes, and from then on run the record.
+"""Run a step's Python once and record what it computes.
 
 While a trace is on (graph.mode.trace) every operation on Tensors is recorded, the optimizer's
 too. Tensors from outside are state, looked up at each call; numbers and arrays from outside are
@@ -8,7 +8,6 @@ wrong, silently, is an error that names the line.
 
 from __future__ import annotations
 
-import functools
 import gc
 import sys
 import types
@@ -20,19 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graph import mode, set_mode
+from ..graph import set_mode
 from ..rows import Row
 from ..tensor import Tensor, wrap
 from ..tree import flatten, unflatten
 from .program import Apply, Assign, Program
-from .replay import replay
 
 if TYPE_CHECKING:
     from ..nn import Module
 
-MOST = 64  # programs a step keeps: a static argument that always changes would pile them up
 PACKAGE = str(Path(__file__).parent.parent)
-SCALARS = (int, float, bool, complex, str, bytes, type(None))
 
 
 class TraceError(RuntimeError):
@@ -220,181 +216,53 @@ def _freeing(steps: list[Apply | Assign], lasting: set[int]) -> list[Apply | Ass
 
 @dataclass
 class Traced:
-    """A program, what must hold for it to be the right one, and how to give its results."""
+    """A program, how to give its results, and what it took for granted."""
 
     program: Program
     answer: Callable[[list[Any], list[Any]], Any]
-    training: dict[Any, bool]
-    captured: dict[str, Any]
+    training: dict[Any, bool]  # flags of modules that the step read
     arrays: list[tuple[Any, Any]]  # a weak reference, and the copy that became a constant
-    grads: list[Tensor]
-    uncleared: list[Tensor]
-
-    def changed(self, captured: dict[str, Any]) -> str:
-        """What changed since the trace so that it no longer holds; nothing if nothing did."""
-        for name in captured.keys() | self.captured.keys():
-            if not _same(captured.get(name), self.captured.get(name)):
-                return f"{name} was {self.captured.get(name)!r}, is {captured.get(name)!r}"
-        for array, copy in self.arrays:
-            now = array()
-            if now is None or now.shape != copy.shape or now.tobytes() != copy.tobytes():
-                return f"an array of shape {copy.shape} that it uses was changed"
-        for module, training in self.training.items():
-            if module._training is not training:
-                return f"{type(module).__name__}.training is {module._training}"
-        return ""
+    grads: list[Tensor]  # leaves whose .grad is None after the step
+    uncleared: list[Tensor]  # of these, the ones whose .grad must be None before it
 
 
-def _same(now: Any, then: Any) -> bool:
-    return now is then or (type(now) is type(then) and type(now) in SCALARS and now == then)
-
-
-class jit:
-    """Trace a step at its first call, then run the trace: the same numbers, without the Python.
-
-    Arguments that are arrays or Tensors (also in lists, tuples and dicts) are inputs; everything
-    else is static. A new trace is made for every new shape, dtype, static argument, training flag
-    and captured number. Gradients live inside the step: `.grad` is None after it. A result does
-    not differentiate further. Raises TraceError where the trace could not repeat what Python did:
-    reading a traced value, writing `.data`, a gradient from before the step, a Tensor that
-    outlives the step without being returned or assigned, an array made in the step by NumPy.
-
-    >>> from autograd import Tensor, jit
-    >>> w = Tensor([1.0, 2.0])
-    >>> @jit
-    ... def step(x):
-    ...     w.assign(w - 0.5 * x)
-    ...     return (w * w).sum()
-    >>> step(np.array([1.0, 1.0])).item(), step(np.array([1.0, 1.0])).item(), w
-    (2.5, 1.0, Tensor([0., 1.]))
-    """
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        functools.update_wrapper(self, function)
-        self.function = function
-        self.name = getattr(function, "__name__", repr(function))
-        self._version = -1
-        self._traced: dict[Any, list[Traced]] = {}
-
-    def __get__(self, instance: Any, owner: Any) -> Any:
-        return self if instance is None else types.MethodType(self, instance)
-
-    def __call__(self, *args: Any, **keywords: Any) -> Any:
-        if mode.trace:
-            return self.function(*args, **keywords)
-        leaves, structure = flatten((args, keywords))
-        traced = self._find(leaves, structure)
-        for leaf in traced.uncleared:
-            if leaf.grad is not None:
-                raise TraceError(f"jit: {Trace.left_over(leaf)}")
-        arrays = [getattr(leaf, "_data", leaf) for leaf in leaves if _is_input(leaf)]
-        results = replay(traced.program, arrays)
-        for leaf in traced.grads:
-            leaf.grad = None
-        return traced.answer(results, leaves)
-
-    def _log(self, cause: str) -> None:
-        import logging  # here: `import autograd` is to cost little beside NumPy
-
-        logging.getLogger("autograd.jit").info("%s: traced again: %s", self.name, cause)
-
-    def _find(self, leaves: list[Any], structure: Any) -> Traced:
-        from ..nn import State
-
-        if self._version != State.version:
-            if self._traced:
-                self._log("an attribute of a module was set")
-            self._traced.clear()
-            self._version = State.version
-        key = (structure, mode.gradients, *map(_key, leaves))
-        captured = _captured(self.function)
-        known = self._traced.setdefault(key, [])
-        causes = []
-        for traced in known:
-            cause = traced.changed(captured)
-            if not cause:
-                return traced
-            causes.append(cause)
-        if causes:
-            self._log(causes[-1])
-            # What is different at every call must not pile up programs.
-            known[:] = [t for t, c in zip(known, causes, strict=True) if ".training" in c]
-        traced = _trace(self.function, leaves, structure)
-        known.append(traced)
-        while len(self._traced) > MOST:
-            del self._traced[next(iter(self._traced))]
-        return traced
-
-
-def _is_input(leaf: Any) -> bool:
+def is_input(leaf: Any) -> bool:
+    """Whether an argument is an input of the program; what is not is static."""
     return isinstance(leaf, Tensor | np.ndarray)
 
 
-def _key(leaf: Any) -> Any:
-    if isinstance(leaf, Tensor):
-        return Tensor, leaf.shape, leaf.dtype, leaf.requires_grad
-    if isinstance(leaf, np.ndarray):
-        return np.ndarray, leaf.shape, leaf.dtype
-    try:
-        hash(leaf)
-    except TypeError:
-        raise TypeError(
-            f"jit: an argument is an array, a Tensor or something hashable, not {leaf!r}"
-        ) from None
-    return type(leaf), leaf
-
-
-def _captured(function: Callable[..., Any]) -> dict[str, Any]:
-    """What the step's own names outside it stand for now."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return {}
-    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
-    names = function.__globals__
-    found = {name: names[name] for name in code.co_names if name in names}
-    return found | {name: cell.cell_contents for name, cell in cells if _filled(cell)}
-
-
-def _filled(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not cell
-    except ValueError:  # the name has no value yet
-        return False
-
-
-def _trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Traced:
+def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Traced:
     """Run the step once with a trace on; undo what it did to gradients, and check what it left."""
-    captured = _captured(function)
     places: dict[Tensor, int] = {}
     handed = list(leaves)
     for i, leaf in enumerate(leaves):
-        if _is_input(leaf):
+        if is_input(leaf):
             handed[i] = wrap(getattr(leaf, "_data", leaf))
             handed[i].requires_grad = isinstance(leaf, Tensor) and leaf.requires_grad
             places[handed[i]] = i
-    trace = Trace(list(places))
+    record = Trace(list(places))
     try:
         # States keep their old values while the trace is on, so numbers in it mean nothing.
-        with set_mode(trace=trace, scope=()), np.errstate(all="ignore"):
+        with set_mode(trace=record, scope=()), np.errstate(all="ignore"):
             args, keywords = unflatten(iter(handed), structure)
             answer = function(*args, **keywords)
         del args, keywords, handed
-        grads, uncleared = trace.gradients()
+        grads, uncleared = record.gradients()
     finally:
-        trace.restore()
+        record.restore()
     flat, shape = flatten(answer)
     del answer
-    give = [_giver(result, trace, places) for result in flat]
+    give = [_giver(result, record, places) for result in flat]
     results = [result for result, place in zip(flat, give, strict=True) if place is None]
     gradient = [result.requires_grad for result in results]
-    program = trace.program(results)
+    program = record.program(results)
     nodes = [
         (weakref.ref(node), str(node.row and node.row.name), line)
-        for node, line in trace.lines.items()
+        for node, line in record.lines.items()
     ]
-    arrays = [(weakref.ref(array), copy, line) for array, copy, line in trace.arrays.values()]
-    training = trace.training
-    del trace, places, results, flat
+    arrays = [(weakref.ref(array), copy, line) for array, copy, line in record.arrays.values()]
+    training = record.training
+    del record, places, results, flat
     _check_left(nodes, arrays)
 
     def present(computed: list[Any], given: list[Any]) -> Any:
@@ -402,7 +270,7 @@ def _trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> T
         return unflatten(iter([next(made) if g is None else g(given) for g in give]), shape)
 
     constants = [(array, copy) for array, copy, _ in arrays]
-    return Traced(program, present, training, captured, constants, grads, uncleared)
+    return Traced(program, present, training, constants, grads, uncleared)
 
 
 def _giver(result: Any, trace: Trace, places: dict[Tensor, int]) -> Any:

@@ -1,0 +1,151 @@
+"""jit: trace a step at its first call, run the program at the next, know when it no longer holds."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..graph import changes, mode
+from ..tensor import Tensor
+from ..tree import flatten
+from .program import Program
+from .replay import replay
+from .trace import Trace, Traced, TraceError, is_input, trace
+
+SCALARS = (int, float, bool, complex, str, bytes, type(None))
+MOST = 64  # programs a step keeps: a static argument that always changes would pile them up
+
+
+class jit:
+    """Trace a step at its first call, then run the trace: the same numbers, without the Python.
+
+    Arguments that are arrays or Tensors (also in lists, tuples and dicts) are inputs; everything
+    else is static. A new trace is made for every new shape, dtype, static argument, training flag
+    and captured number. Gradients live inside the step: `.grad` is None after it. A result does
+    not differentiate further. Raises TraceError where the trace could not repeat what Python did:
+    reading a traced value, writing `.data`, a gradient from before the step, a Tensor that
+    outlives the step without being returned or assigned, an array made in the step by NumPy.
+
+    >>> from autograd import Tensor, jit
+    >>> w = Tensor([1.0, 2.0])
+    >>> @jit
+    ... def step(x):
+    ...     w.assign(w - 0.5 * x)
+    ...     return (w * w).sum()
+    >>> step(np.array([1.0, 1.0])).item(), step(np.array([1.0, 1.0])).item(), w
+    (2.5, 1.0, Tensor([0., 1.]))
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.name = getattr(function, "__name__", repr(function))
+        self._version = -1
+        self._traced: dict[Any, list[tuple[Traced, dict[str, Any]]]] = {}
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        if mode.trace:
+            return self.function(*args, **keywords)
+        leaves, structure = flatten((args, keywords))
+        traced = self._find(leaves, structure)
+        for leaf in traced.uncleared:
+            if leaf.grad is not None:
+                raise TraceError(f"jit: {Trace.left_over(leaf)}")
+        arrays = [getattr(leaf, "_data", leaf) for leaf in leaves if is_input(leaf)]
+        results = replay(traced.program, arrays)
+        for leaf in traced.grads:
+            leaf.grad = None
+        return traced.answer(results, leaves)
+
+    @property
+    def programs(self) -> list[Program]:
+        """The programs it holds now; print one to read it."""
+        return [traced.program for known in self._traced.values() for traced, _ in known]
+
+    def _log(self, cause: str) -> None:
+        import logging  # here: `import autograd` is to cost little beside NumPy
+
+        logging.getLogger("autograd.jit").info("%s: traced again: %s", self.name, cause)
+
+    def _find(self, leaves: list[Any], structure: Any) -> Traced:
+        if self._version != changes.count:
+            if self._traced:
+                self._log("an attribute of a module was set")
+            self._traced.clear()
+            self._version = changes.count
+        key = (structure, mode.gradients, *map(_key, leaves))
+        captured = _captured(self.function)
+        known = self._traced.setdefault(key, [])
+        causes = []
+        for traced, then in known:
+            cause = _changed(traced, then, captured)
+            if not cause:
+                return traced
+            causes.append(cause)
+        if causes:
+            self._log(causes[-1])
+            # What is different at every call must not pile up programs.
+            known[:] = [k for k, c in zip(known, causes, strict=True) if ".training" in c]
+        traced = trace(self.function, leaves, structure)
+        known.append((traced, captured))
+        while len(self._traced) > MOST:
+            del self._traced[next(iter(self._traced))]
+        return traced
+
+
+def _key(leaf: Any) -> Any:
+    if isinstance(leaf, Tensor):
+        return Tensor, leaf.shape, leaf.dtype, leaf.requires_grad
+    if isinstance(leaf, np.ndarray):
+        return np.ndarray, leaf.shape, leaf.dtype
+    try:
+        hash(leaf)
+    except TypeError:
+        raise TypeError(
+            f"jit: an argument is an array, a Tensor or something hashable, not {leaf!r}"
+        ) from None
+    return type(leaf), leaf
+
+
+def _captured(function: Callable[..., Any]) -> dict[str, Any]:
+    """What the step's own names outside it stand for now."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return {}
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    names = function.__globals__
+    found = {name: names[name] for name in code.co_names if name in names}
+    return found | {name: cell.cell_contents for name, cell in cells if _filled(cell)}
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:  # the name has no value yet
+        return False
+
+
+def _changed(traced: Traced, then: dict[str, Any], now: dict[str, Any]) -> str:
+    """What changed since the trace so that it no longer holds; nothing if nothing did."""
+    for name in now.keys() | then.keys():
+        if not _same(now.get(name), then.get(name)):
+            return f"{name} was {then.get(name)!r}, is {now.get(name)!r}"
+    for reference, copy in traced.arrays:
+        array = reference()
+        if array is None or array.shape != copy.shape or array.tobytes() != copy.tobytes():
+            return f"an array of shape {copy.shape} that it uses was changed"
+    for module, training in traced.training.items():
+        if module._training is not training:
+            return f"{type(module).__name__}.training is {module._training}"
+    return ""
+
+
+def _same(now: Any, then: Any) -> bool:
+    return now is then or (type(now) is type(then) and type(now) in SCALARS and now == then)
