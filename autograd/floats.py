@@ -84,8 +84,8 @@ def compile_operator(method: str, row: Row, cls: type) -> Callable[..., Any]:
 
 def compile_step(row: Row) -> Callable[[Any], None]:
     """A function of a node that adds its cotangent's shares into its arguments' slots."""
-    source = f"def {row.name}(node):{indent(_step(row), '    ')}"
-    step: Callable[[Any], None] = _define(source, row.name, row=row, **_names())
+    source = f"def step(node):{indent(_step(row), '    ')}"
+    step: Callable[[Any], None] = _define(source, "step", row=row, **_names())
     object.__setattr__(row, "step", step)
     return step
 

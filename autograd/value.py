@@ -146,7 +146,7 @@ def _constant(row: Row, data: Any) -> Value:
     if isinstance(data, Node):
         raise TypeError(f"{row.name}: Value and {type(data).__name__} do not mix")
     node = Value(data)
-    node.requires_grad = False
+    node.requires_grad, node.grad = False, None
     return node
 
 

@@ -1,1 +1,12 @@
-"""Pictures of graphs."""
+"""Pictures of graphs: `draw(node)` shows itself in a notebook and saves as SVG or DOT.
+
+>>> from autograd import Value
+>>> from viz import draw
+>>> x = Value(3.0, name="x")
+>>> draw(x * x)
+<Diagram of 2 boxes; .save("graph.svg") draws it>
+"""
+
+from .diagram import Diagram, draw
+
+__all__ = ["Diagram", "draw"]

@@ -1,4 +1,4 @@
-"""jit: trace a step at its first call, run the program at the next, know when it no longer holds."""
+"""jit: trace a step at its first call, run the program from then on, retrace when that is due."""
 
 from __future__ import annotations
 

