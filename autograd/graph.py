@@ -174,6 +174,10 @@ class Node:
         """A finished cotangent as a user sees it."""
         raise NotImplementedError
 
+    def _zero(self, create_graph: bool) -> Any:
+        """The gradient, as a user sees it, of what does not depend on this node."""
+        raise NotImplementedError
+
     def _accumulate(self, cotangent: Any) -> None:
         """Add a cotangent into this leaf's `.grad`."""
         raise NotImplementedError
@@ -251,7 +255,7 @@ def gradients(
     on_path = [node for node in nodes if node in needed]
     start = root._seed(seed, create_graph)
     found = sweep(on_path, start, create_graph, wanted) if root in needed else {}
-    return [node._wrap(found.get(node, node._fit(0.0))) for node in wrt]
+    return [node._wrap(found[node]) if node in found else node._zero(create_graph) for node in wrt]
 
 
 def ancestors(root: Node) -> list[Node]:
@@ -302,8 +306,10 @@ def sweep(
     recording = set_mode(gradients=False) if on_nodes and not create_graph else nullcontext()
     with recording, np.errstate(all="ignore"):
         for node in nodes:
-            g = cotangents.pop(node)
-            for function in hooks.get(node, ()) if hooks else ():
+            g = cotangents.pop(node, None)
+            if g is None:  # reached only through arguments that no gradient flows to
+                continue
+            for function in tuple(hooks.get(node, ())) if hooks else ():
                 answer = function(node._wrap(g))
                 if answer is not None:
                     g = node._fit(answer if on_nodes else getattr(answer, "_data", answer))

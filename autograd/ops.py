@@ -71,10 +71,18 @@ neg: Row = primitive(
     lambda g, out, x: -g,
     on_float=operator.neg, infix="-", domain=(ANY,),
 )  # fmt: skip
+
+
+def _base(x: Any, y: Any) -> Any:
+    """x, but 1 where x and y are both 0: the slope 0 * 0**-1 would be nan instead of 0."""
+    return where(equal(x, 0.0), where(equal(y, 0.0), 1.0, x), x)
+
+
 power: Row = primitive(
     "power", "x ** y", operator.pow,  # NumPy's operator squares and takes roots; np.power loops
-    lambda g, out, x, y: where(equal(y, 0.0), 0.0, g * y * power(x, y - 1.0)),
-    lambda g, out, x, y: where(equal(x, 0.0), 0.0, g * out * log(x)),
+    # The exceptions stand inside, so that what would be inf is nowhere, at any order.
+    lambda g, out, x, y: g * y * power(_base(x, y), y - 1.0),
+    lambda g, out, x, y: g * out * log(where(equal(x, 0.0), 1.0, x)),
     on_float=math.pow, infix="**", domain=(POSITIVE, ANY),
     convention="power(x, 0)' = 0 for x; power(0, y)' = 0 for y",
 )  # fmt: skip
@@ -170,7 +178,8 @@ minimum: Row = primitive(
 
 def _where(condition: Any, x: Any, y: Any) -> Any:
     zero = y.__class__ is float and y == 0.0 and math.copysign(1.0, y) > 0
-    if not (zero and x.__class__ is np.ndarray and np.shape(condition) == x.shape and x.ndim):
+    arrays = x.__class__ is condition.__class__ is np.ndarray and x.dtype.kind == "f"
+    if not (zero and arrays and condition.dtype == bool and condition.shape == x.shape and x.ndim):
         return np.where(condition, x, y)
     # To mask bits takes a third of np.where's time, and unlike a product turns inf and nan to 0.
     bits = np.dtype(f"i{x.itemsize}")
@@ -194,6 +203,10 @@ Axis = int | Sequence[int] | None
 
 def _axes(x: Any, axis: Axis, name: str) -> tuple[int, ...]:
     """The axes a reduction goes over, counted from the front, each once."""
+    if not hasattr(x, "ndim"):
+        raise TypeError(
+            f"{name}: works on arrays and Tensors, not on {type(x).__name__}; use Tensor"
+        )
     if axis is None:
         return tuple(range(x.ndim))
     given = (axis,) if isinstance(axis, int) else tuple(axis)

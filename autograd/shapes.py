@@ -203,11 +203,12 @@ def _check_labels(shape: Shape, labels: Any) -> None:
 def _pick(x: Any, labels: Any) -> Any:
     labels = np.asarray(labels)
     _check_labels(x.shape, labels)
-    places = labels.ravel() + np.arange(0, x.size, x.shape[-1])
+    places = labels.ravel().astype(np.intp, copy=False) + np.arange(0, x.size, x.shape[-1])
     return x.ravel().take(places).reshape(labels.shape)
 
 
 def _put(g: Any, labels: Any, size: int) -> Any:
+    labels = np.asarray(labels, np.intp)
     out = np.zeros((*labels.shape, size), g.dtype)
     out.reshape(-1)[labels.ravel() + np.arange(0, out.size, size)] = g.ravel()
     return out

@@ -33,5 +33,11 @@ class Symbol(Operators):
             return cls(f"({f' {row.infix} '.join(parts)})" if parts[1:] else f"(-{parts[0]})")
         return cls(f"{row.name}({', '.join(parts)})")
 
+    def _unknown(self, *other: Any) -> Any:
+        raise TypeError(f"{self.text} is a symbol: it has no value to compare or to branch on")
+
+    __bool__ = __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __float__ = _unknown
+    __hash__ = None  # type: ignore[assignment]
+
     def __repr__(self) -> str:
         return self.text

@@ -267,9 +267,10 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
             if mode.trace:
                 mode.trace.own(cotangent)
         if cotangent.shape != self._data.shape:
-            short = len(cotangent.shape) < self.ndim or cotangent.size < self.size
-            change = shapes.broadcast_to if short else shapes.sum_to
-            cotangent = change(cotangent, self.shape)
+            joint = np.broadcast_shapes(cotangent.shape, self.shape)
+            if joint != cotangent.shape:  # a rule may answer with less, a number for all entries
+                cotangent = shapes.broadcast_to(cotangent, joint)
+            cotangent = shapes.sum_to(cotangent, self.shape)
         return shapes.astype(cotangent, self.dtype)
 
     def _wrap(self, cotangent: Any) -> Any:
@@ -278,15 +279,25 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
     def _leaf_cotangents(self, seed: Any, create_graph: bool) -> Iterable[tuple[Node, Any]]:
         taken = {id(_memory(getattr(seed, "_data", seed)))}
         for leaf, cotangent in super()._leaf_cotangents(seed, create_graph):
-            if cotangent.__class__ is np.ndarray:
+            if isinstance(cotangent, Tensor) and cotangent.row is None:  # a seed, and assignable
+                yield leaf, cotangent * 1.0 if cotangent.requires_grad else cotangent._copy()
+            elif cotangent.__class__ is np.ndarray:
                 # Where a rule hands g on, two leaves or the seed have one array. A gradient is
                 # nobody's alias: the second gets a copy, and so does a broadcast view.
                 memory = id(_memory(cotangent))
                 if memory in taken or not cotangent.flags.writeable:
                     yield leaf, cotangent.copy(order="K")
-                    continue
-                taken.add(memory)
-            yield leaf, cotangent
+                else:
+                    taken.add(memory)
+                    yield leaf, cotangent
+            else:
+                yield leaf, cotangent
+
+    def _copy(self) -> Tensor:
+        return wrap(self._data.copy())
+
+    def _zero(self, create_graph: bool) -> Any:
+        return wrap(np.zeros(self.shape, self.dtype))
 
     def _accumulate(self, cotangent: Any) -> None:
         before = self.grad

@@ -90,7 +90,10 @@ class Value(Operators, NumberMethods, Node):
             raise TypeError(f"{row.name}: jit traces Tensors, not Values")
         if row.on_float is None:
             raise TypeError(f"{row.name}: works on arrays; a Value is one number, use Tensor")
-        args = tuple(arg if isinstance(arg, Value) else _constant(row, arg) for arg in args)
+        for arg in args:
+            if isinstance(arg, Node) and not isinstance(arg, Value):
+                raise TypeError(f"{row.name}: Value and {type(arg).__name__} do not mix")
+        args = tuple(arg if isinstance(arg, Value) else constant(arg) for arg in args)
         data = float(row.on_floats(tuple(arg._data for arg in args)))
         node = made(cls, data, row, args, params)
         node._cotangent = None if node.row else 0.0
@@ -116,6 +119,9 @@ class Value(Operators, NumberMethods, Node):
     def _wrap(self, cotangent: Any) -> Any:
         return cotangent
 
+    def _zero(self, create_graph: bool) -> Any:
+        return constant(0.0) if create_graph else 0.0
+
     def _accumulate(self, cotangent: Any) -> None:
         self.grad = self.grad + cotangent
 
@@ -131,20 +137,18 @@ def number(data: Any) -> float:
     """A float from anything that is one number."""
     if isinstance(data, Value):
         return float(data._data)
-    if isinstance(data, int | float | np.number | np.bool_) or np.shape(data) == ():
-        try:
-            return float(data)
-        except (TypeError, ValueError):
-            pass
+    if isinstance(data, int | float | np.integer | np.floating | np.bool_):
+        return float(data)
+    if isinstance(data, np.ndarray) and data.shape == () and data.dtype.kind in "iubf":
+        return float(data)
     raise TypeError(
         f"Value: holds one number, not {type(data).__name__}"
         + (f" of shape {np.shape(data)}; use Tensor" if np.ndim(data) else "")
     )
 
 
-def _constant(row: Row, data: Any) -> Value:
-    if isinstance(data, Node):
-        raise TypeError(f"{row.name}: Value and {type(data).__name__} do not mix")
+def constant(data: Any) -> Value:
+    """A Value that requires no gradient."""
     node = Value(data)
     node.requires_grad, node.grad = False, None
     return node
