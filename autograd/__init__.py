@@ -9,6 +9,7 @@
 """
 
 from .compiler import TraceError, jit
+from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 from .functions import (
     clip,
     cross_entropy,
@@ -22,6 +23,7 @@ from .functions import (
     var,
 )
 from .graph import Node, gradients, no_grad
+from .indexing import index, pick
 from .ops import (
     abs,
     add,
@@ -57,8 +59,6 @@ from .shapes import (
     astype,
     broadcast_to,
     concatenate,
-    index,
-    pick,
     reshape,
     stack,
     sum_to,
@@ -86,10 +86,15 @@ __all__ = [
     "exp",
     "expm1",
     "gelu",
+    "grad",
     "gradients",
     "greater",
+    "hessian",
+    "hvp",
     "index",
+    "jacobian",
     "jit",
+    "jvp",
     "leaky_relu",
     "less",
     "log",
@@ -121,6 +126,9 @@ __all__ = [
     "sum_to",
     "tanh",
     "transpose",
+    "value_and_grad",
     "var",
+    "vjp",
+    "vmap",
     "where",
 ]

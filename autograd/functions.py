@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .indexing import pick
 from .ops import (
     Axis,
     _axes,
@@ -18,7 +19,6 @@ from .ops import (
     tanh,
     where,
 )
-from .shapes import pick
 
 
 def leaky_relu(x: Any, slope: float = 0.01) -> Any:

@@ -34,6 +34,8 @@ class Mode(threading.local):
     gradients: bool = True
     trace: Trace | None = None
     scope: tuple[str, ...] = ()
+    batches: tuple[int, ...] = ()  # the sizes of the vmaps we are in
+    transforms: int = 0  # how many of grad, jvp, ... we are in
 
 
 class Changes:
@@ -190,6 +192,16 @@ class Node:
 hooks: WeakKeyDictionary[Node, list[Callable[[Any], Any]]] = WeakKeyDictionary()
 
 
+class Wrapper:
+    """Something around nodes or arrays that operations are to ask first: a batch (batching.py)."""
+
+    __slots__ = ()
+
+    @classmethod
+    def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+
 def apply(row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Apply a row to its arguments: the one door every operation goes through.
 
@@ -246,6 +258,12 @@ def gradients(
     for node in wrt:
         if not isinstance(node, Node) or not node.requires_grad:
             raise ValueError(f"gradients: {node!r} does not require a gradient")
+    found = pull(root, wrt, root._seed(seed, create_graph), create_graph)
+    return [node._wrap(found[node]) if node in found else node._zero(create_graph) for node in wrt]
+
+
+def pull(root: Node, wrt: Sequence[Node], seed: Any, create_graph: bool) -> dict[Node, Any]:
+    """The cotangents of those of `wrt` that root depends on, as the sweep has them."""
     nodes = ancestors(root)
     wanted = set(wrt)
     needed = set(wanted)
@@ -253,9 +271,7 @@ def gradients(
         if any(arg in needed for arg in node.args if isinstance(arg, Node)):
             needed.add(node)
     on_path = [node for node in nodes if node in needed]
-    start = root._seed(seed, create_graph)
-    found = sweep(on_path, start, create_graph, wanted) if root in needed else {}
-    return [node._wrap(found[node]) if node in found else node._zero(create_graph) for node in wrt]
+    return sweep(on_path, seed, create_graph, wanted) if root in needed else {}
 
 
 def ancestors(root: Node) -> list[Node]:

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .rows import Row, primitive
-from .shapes import astype, broadcast_to, reshape, reshape_row, transpose_row
+from .rows import TABLE, Row, primitive
+from .shapes import astype, broadcast_to, lined_up, reshape, reshape_row, transpose_row
 
 ANY = (-2.0, 2.0)
 POSITIVE = (0.2, 3.0)
@@ -39,6 +39,11 @@ equal: Row = primitive(
 detach: Row = primitive(
     "detach", "x, cut off from the graph", lambda x: x, None, on_float=lambda x: x
 )
+same: Row = primitive(
+    "same", "x itself, as a node of its own", lambda x: x,
+    lambda g, out, x: g,
+    on_float=lambda x: x, domain=(ANY,),
+)  # fmt: skip
 
 # --- arithmetic --------------------------------------------------------------------------------
 
@@ -236,6 +241,15 @@ def _logsumexp(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     return total if keepdims else total.squeeze(axis)
 
 
+def _over_examples(name: str) -> Callable[..., Any]:
+    """The batching rule of a reduction: the same, one axis further back."""
+
+    def batch(args: Any, batched: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+        return TABLE[name](args[0], axis=tuple(i + 1 for i in axis), keepdims=keepdims)
+
+    return batch
+
+
 REDUCTIONS: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = (
     (((2, 3),), {"axis": (0, 1), "keepdims": False}),
     (((2, 3, 4),), {"axis": (1,), "keepdims": False}),
@@ -245,18 +259,18 @@ REDUCTIONS: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = (
 sum_row: Row = primitive(
     "sum", "the sum over axes", lambda x, axis, keepdims: x.sum(axis=axis, keepdims=keepdims),
     lambda g, out, x, axis, keepdims: broadcast_to(_kept(g, x, axis), x.shape),
-    cases=REDUCTIONS,
+    cases=REDUCTIONS, linear=True, batch=_over_examples("sum"),
 )  # fmt: skip
 max_row: Row = primitive(
     "max", "the largest entry over axes",
     lambda x, axis, keepdims: x.max(axis=axis, keepdims=keepdims),
     _share,
-    cases=REDUCTIONS, convention="ties of max split evenly",
+    cases=REDUCTIONS, convention="ties of max split evenly", batch=_over_examples("max"),
 )  # fmt: skip
 logsumexp_row: Row = primitive(  # a row: exp of a logit of 1e4 overflows, its logarithm does not
     "logsumexp", "log(sum(exp(x))) over axes", _logsumexp,
     lambda g, out, x, axis, keepdims: _kept(g, x, axis) * exp(x - _kept(out, x, axis)),
-    cases=REDUCTIONS,
+    cases=REDUCTIONS, batch=_over_examples("logsumexp"),
 )  # fmt: skip
 
 
@@ -292,7 +306,8 @@ matmul_row: Row = primitive(
     "matmul", "the matrix product over the last two axes", np.matmul,
     lambda g, out, x, y: matmul_row(g, _swap(y)),
     lambda g, out, x, y: matmul_row(_swap(x), g),
-    infix="@",
+    infix="@", linear=True,
+    batch=lambda args, batched: matmul_row(*lined_up(args, batched)),
     cases=((((2, 3), (3, 4)), {}), (((5, 2, 3), (3, 4)), {}), (((2, 1, 3, 4), (5, 4, 2)), {})),
 )  # fmt: skip
 

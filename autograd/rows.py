@@ -35,6 +35,10 @@ class Row:
     kink: a function of the arguments that is zero where the derivative jumps.
     convention: what the derivative is taken to be there.
     cases: instead of a domain, shapes of the arguments and params to test with.
+    linear: it is linear in each argument that has a rule, so tangents go through the row itself.
+        (Elementwise rows carry tangents by their rules, other rows by their rules transposed.)
+    batch: for vmap, where it is not elementwise: `(args, batched, **params) -> result`, where
+        batched says which arguments have a batch axis, which is their first and the result's.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Row:
     kink: Callable[..., Any] | None = None
     convention: str = ""
     cases: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = ()
+    linear: bool = False
+    batch: Callable[..., Any] | None = None
     # The rules as one step of the sweep over Values, once floats.py has compiled them.
     step: Callable[[Any], None] | None = field(default=None, init=False, repr=False)
     rule: Callable[[int], Rule | None] = field(init=False, repr=False)  # of argument number i

@@ -1,7 +1,7 @@
 """The linear rows that change shapes. They come in pairs, each the other's derivative:
 
-broadcast_to / sum_to, index / scatter, pick / put, concatenate / index,
-and reshape, transpose and cast, which undo themselves.
+broadcast_to / sum_to, concatenate / index, and reshape, transpose and cast, which undo themselves.
+Indexing is in indexing.py.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ broadcast_row: Row = primitive(
     "x repeated along new axes and axes of length 1",
     lambda x, shape: np.broadcast_to(x, shape),
     lambda g, out, x, shape: sum_to(g, x.shape),
+    linear=True,
+    batch=lambda args, batched, shape: broadcast_to(
+        front(args[0], len(shape)), (len(args[0]), *shape)
+    ),
     cases=((((3, 1),), {"shape": (2, 3, 4)}), (((),), {"shape": (2,)})),
 )
 sum_to_row: Row = primitive(
@@ -38,6 +42,8 @@ sum_to_row: Row = primitive(
     "the sum over the axes that broadcasting from `shape` would repeat",
     _sum_to,
     lambda g, out, x, shape: broadcast_to(g, x.shape),
+    linear=True,
+    batch=lambda args, batched, shape: _batch_sum_to(args[0], shape),
     cases=((((2, 3, 4),), {"shape": (3, 1)}), (((2, 3),), {"shape": ()})),
 )
 reshape_row: Row = primitive(
@@ -45,6 +51,8 @@ reshape_row: Row = primitive(
     "the same entries, in row-major order, in another shape",
     lambda x, shape: np.reshape(x, shape),
     lambda g, out, x, shape: reshape(g, x.shape),
+    linear=True,
+    batch=lambda args, batched, shape: reshape(args[0], (len(args[0]), *shape)),
     cases=((((2, 6),), {"shape": (3, 4)}), (((4,),), {"shape": (2, 1, 2)})),
 )
 transpose_row: Row = primitive(
@@ -52,6 +60,8 @@ transpose_row: Row = primitive(
     "the axes in another order",
     lambda x, axes: np.transpose(x, axes),
     lambda g, out, x, axes: transpose(g, tuple(int(i) for i in np.argsort(axes))),
+    linear=True,
+    batch=lambda args, batched, axes: transpose(args[0], (0, *(i + 1 for i in axes))),
     cases=((((2, 3),), {"axes": (1, 0)}), (((2, 3, 4),), {"axes": (1, 2, 0)})),
 )
 cast_row: Row = primitive(
@@ -59,6 +69,8 @@ cast_row: Row = primitive(
     "x in another dtype",
     lambda x, dtype: np.asarray(x).astype(dtype),
     lambda g, out, x, dtype: astype(g, x.dtype),
+    linear=True,
+    batch=lambda args, batched, dtype: astype(args[0], dtype),
     cases=((((2, 3),), {"dtype": np.dtype(np.float64)}),),
 )
 
@@ -104,134 +116,6 @@ def astype(x: Any, dtype: Any) -> Any:
     return x if x.dtype == dtype else cast_row(x, dtype=dtype)
 
 
-# --- reading some entries --------------------------------------------------------------------
-
-
-class ArrayHere:
-    """In an index, the place of an array, which travels as an argument so that a trace sees it."""
-
-    def __repr__(self) -> str:
-        return "array"
-
-
-ARRAY = ArrayHere()
-Key = tuple[Any, ...]
-
-
-def _fill(key: Key, arrays: tuple[Any, ...]) -> Key:
-    rest = iter(arrays)
-    return tuple(next(rest) if part is ARRAY else part for part in key)
-
-
-def _scatter(g: Any, *arrays: Any, key: Key, shape: Shape) -> Any:
-    out = np.zeros(shape, np.asarray(g).dtype)
-    if arrays:
-        np.add.at(out, _fill(key, arrays), g)  # an entry read twice gets both cotangents
-    else:
-        out[key] = g
-    return out
-
-
-index_row: Row = primitive(
-    "index",
-    "the entries of x that a NumPy index names",
-    lambda x, *arrays, key: x[_fill(key, arrays)],
-    variadic=lambda i: (
-        None
-        if i
-        else (lambda g, out, x, *arrays, key: scatter_row(g, *arrays, key=key, shape=x.shape))
-    ),
-    cases=(
-        (((4, 3),), {"key": (slice(None, None, -2), 1)}),
-        (((4, 3), np.array([0, 2, 2])), {"key": (ARRAY,)}),
-        (((3, 4), np.array([[True, False, True, True]] * 3)), {"key": (ARRAY,)}),
-    ),
-)
-scatter_row: Row = primitive(
-    "scatter",
-    "zeros, with each entry of g added where the index says",
-    _scatter,
-    variadic=lambda i: (
-        None if i else (lambda g, out, x, *arrays, key, shape: index_row(g, *arrays, key=key))
-    ),
-    cases=(
-        (((2,),), {"key": (slice(None, None, -2), 1), "shape": (4, 3)}),
-        (((3, 2), np.array([0, 2, 2])), {"key": (ARRAY,), "shape": (4, 2)}),
-    ),
-)
-
-
-def index(x: Any, key: Any) -> Any:
-    """x[key]: slices, integers, None, Ellipsis, integer and boolean arrays, as in NumPy.
-
-    Raises IndexError for a float where an integer is wanted, or beyond the end.
-    """
-    parts: list[Any] = []
-    arrays: list[Any] = []
-    for part in key if isinstance(key, tuple) else (key,):
-        if isinstance(part, bool | np.bool_ | list | np.ndarray) or hasattr(part, "_record"):
-            dtype = part.dtype if hasattr(part, "dtype") else np.array(part or [0]).dtype
-            if dtype.kind not in "iub":
-                raise IndexError(
-                    f"index: an array of {dtype} where integers or booleans are wanted"
-                )
-            parts.append(ARRAY)
-            arrays.append(part)
-        elif isinstance(part, int | np.integer):
-            parts.append(int(part))
-        elif part is None or part is Ellipsis or isinstance(part, slice):
-            parts.append(part)
-        else:
-            raise IndexError(
-                f"index: {part!r} is a {type(part).__name__} where an integer, a slice or an array "
-                "of integers or booleans is wanted"
-            )
-    return index_row(x, *arrays, key=tuple(parts))
-
-
-def _check_labels(shape: Shape, labels: Any) -> None:
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"pick: labels are integers, not {labels.dtype}")
-    if labels.shape != shape[:-1]:
-        raise ValueError(f"pick: labels have shape {labels.shape}; x of {shape} wants {shape[:-1]}")
-    # Seen as unsigned, a negative label is a very large one: one look finds both.
-    if labels.size and labels.view(f"u{labels.itemsize}").max() >= shape[-1]:
-        wrong = labels[(labels < 0) | (labels >= shape[-1])].flat[0]
-        raise IndexError(f"pick: label {wrong} is outside the classes 0 to {shape[-1] - 1}")
-
-
-def _pick(x: Any, labels: Any) -> Any:
-    labels = np.asarray(labels)
-    _check_labels(x.shape, labels)
-    places = labels.ravel().astype(np.intp, copy=False) + np.arange(0, x.size, x.shape[-1])
-    return x.ravel().take(places).reshape(labels.shape)
-
-
-def _put(g: Any, labels: Any, size: int) -> Any:
-    labels = np.asarray(labels, np.intp)
-    out = np.zeros((*labels.shape, size), g.dtype)
-    out.reshape(-1)[labels.ravel() + np.arange(0, out.size, size)] = g.ravel()
-    return out
-
-
-pick: Row = primitive(
-    "pick",
-    "of each vector along x's last axis, the entry that an integer label names",
-    _pick,
-    lambda g, out, x, labels: put_row(g, labels, size=x.shape[-1]),
-    None,
-    cases=((((3, 4), np.array([0, 3, 1])), {}), (((2,), np.array(1)), {})),
-)
-put_row: Row = primitive(
-    "put",
-    "zero vectors of length `size`, with g where an integer label names",
-    _put,
-    lambda g, out, x, labels, size: pick(g, labels),
-    None,
-    cases=((((3,), np.array([0, 3, 1])), {"size": 4}),),
-)
-
-
 # --- putting together ------------------------------------------------------------------------
 
 
@@ -239,7 +123,7 @@ def _part(i: int) -> Callable[..., Any]:
     def rule(g: Any, out: Any, *args: Any, axis: int) -> Any:
         start = sum(arg.shape[axis] for arg in args[:i])
         here = slice(start, start + args[i].shape[axis])
-        return index_row(g, key=(slice(None),) * axis + (here,))
+        return g[(slice(None),) * axis + (here,)]
 
     return rule
 
@@ -249,6 +133,7 @@ concatenate_row: Row = primitive(
     "arrays one after the other along an axis",
     lambda *args, axis: np.concatenate(args, axis),
     variadic=_part,
+    batch=lambda args, batched, axis: concatenate_row(*all_batched(args, batched), axis=axis + 1),
     cases=((((2, 3), (2, 1)), {"axis": 1}), (((2,), (1,), (3,)), {"axis": 0})),
 )
 
@@ -275,3 +160,45 @@ def stack(parts: Sequence[Any], axis: int = 0) -> Any:
     parts = [part if hasattr(part, "shape") else np.asarray(part) for part in parts]
     at = axis % (parts[0].ndim + 1)
     return concatenate([reshape(p, (*p.shape[:at], 1, *p.shape[at:])) for p in parts], at)
+
+
+# --- with a batch axis in front, for vmap ------------------------------------------------------
+
+
+def front(x: Any, ndim: int) -> Any:
+    """A batch whose examples have `ndim` axes, by axes of length 1 behind the batch axis."""
+    return reshape(x, (len(x), *(1,) * (ndim + 1 - x.ndim), *x.shape[1:]))
+
+
+def moved(x: Any, source: int, target: int) -> Any:
+    """x with one axis in another place."""
+    order = [i for i in range(x.ndim) if i != source]
+    order.insert(target, source)
+    return x if source == target else transpose(x, order)
+
+
+def all_batched(args: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
+    """The arguments, those without a batch axis repeated along one."""
+    size = batch_size(args, batched)
+    wide = [arg if hasattr(arg, "shape") else np.asarray(arg) for arg in args]
+    return [
+        arg if b else broadcast_to(arg, (size, *arg.shape))
+        for arg, b in zip(wide, batched, strict=True)
+    ]
+
+
+def lined_up(args: tuple[Any, ...], batched: tuple[bool, ...]) -> list[Any]:
+    """The arguments with the batch axis in front of the longest example's axes, as broadcasting
+    wants it."""
+    most = max(np.ndim(arg) - b for arg, b in zip(args, batched, strict=True))
+    return [front(arg, most) if b else arg for arg, b in zip(args, batched, strict=True)]
+
+
+def batch_size(args: Sequence[Any], batched: Sequence[bool]) -> int:
+    """The length of the batch axis of those that have one."""
+    return next(len(arg) for arg, b in zip(args, batched, strict=True) if b)
+
+
+def _batch_sum_to(x: Any, shape: Shape) -> Any:
+    lead = (1,) * (x.ndim - 1 - len(shape))
+    return reshape(sum_to(x, (len(x), *lead, *shape)), (len(x), *shape))

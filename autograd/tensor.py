@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from . import shapes
-from .graph import Node, counter, made, mode
+from .graph import Node, Wrapper, counter, made, mode
+from .indexing import index
 from .operators import ArrayMethods, NumberMethods, Operators
 from .ops import matmul
 from .rows import Row
@@ -175,7 +176,7 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         return matmul(other, self)
 
     def __getitem__(self, key: Any) -> Any:
-        return shapes.index(self, key)
+        return index(self, key)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
@@ -230,6 +231,9 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         if trace:
             trace.check(row, args)
         if not PLAIN.issuperset(map(type, args)):
+            for arg in args:
+                if isinstance(arg, Wrapper):
+                    return arg._record(row, args, params)
             args = tuple([a if type(a) in PLAIN else _constant(row, a) for a in args])
         arrays = [arg._data if arg.__class__ is Tensor else arg for arg in args]
         try:

@@ -1,0 +1,410 @@
+"""Derivatives as functions of functions: grad, vjp, jvp, jacobian, hessian, hvp.
+
+Each hands the function nodes of its own in the place of the arguments, and walks the graph that
+it leaves: backward by the rules (graph.pull), or forward by the rules transposed (`push`).
+They nest, with each other and with vmap: inside another transform, or where an argument itself
+requires a gradient, the answer is a node that can be differentiated again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import shapes
+from .batching import Batched, vmap
+from .graph import Node, ancestors, by_index, mode, pull, set_mode
+from .ops import same
+from .shapes import Shape
+from .tensor import Tensor, wrap
+from .tree import flatten, unflatten
+from .value import Value
+
+__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp", "vmap"]
+
+Function = Callable[..., Any]
+
+
+# --- under vmap: an example as the function sees it, and the whole batch beneath ----------------
+
+
+def _core(x: Any) -> Any:
+    """What lies beneath the batch axes: a node, an array or a number."""
+    while isinstance(x, Batched):
+        x = x.data
+    return x
+
+
+def _covered(core: Any, levels: Sequence[int]) -> Any:
+    """A core with its leading axes hidden, one for each level of vmap."""
+    for level in levels:
+        core = Batched(core, level)
+    return core
+
+
+def _full(x: Any, levels: Sequence[int]) -> Any:
+    """The core of x, repeated along the batch axes that it lacks."""
+    if not levels:
+        return x
+    *outer, level = levels
+    if isinstance(x, Batched) and x.level == level:
+        return _full(x.data, outer)
+    return _full(shapes.broadcast_to(x, (mode.batches[level], *x.shape)), outer)
+
+
+class _Call:
+    """One call of a function with nodes of its own for the numbers and arrays in its arguments."""
+
+    def __init__(self, name: str, args: Sequence[Any], argnums: Iterable[int]) -> None:
+        self.name = name
+        self.args = list(args)
+        self.levels = range(len(mode.batches))
+        # Numbers become Values, but Tensors beside arrays: the two do not mix.
+        beside = [x.dtype for x in flatten(self.args)[0] if hasattr(x, "dtype")]
+        floats = [dtype for dtype in beside if dtype.kind == "f"]
+        self.dtype = next(iter(floats), np.dtype(float)) if beside or mode.batches else None
+        self.structures = []
+        self.given: list[Any] = []
+        self.nodes: list[Any] = []
+        for i in argnums:
+            if not -len(args) <= i < len(args):
+                raise ValueError(f"{name}: there is no argument {i} of {len(args)}")
+            leaves, structure = flatten(args[i])
+            nodes = [self._node(leaf) for leaf in leaves]
+            self.args[i] = unflatten((_covered(node, self.levels) for node in nodes), structure)
+            self.structures.append(structure)
+            self.given += leaves
+            self.nodes += nodes
+        self.create_graph = mode.transforms > 0 or any(
+            isinstance(x, Node) and x.requires_grad for x in map(_core, self.given)
+        )
+
+    def _node(self, leaf: Any) -> Any:
+        """A node that stands for this argument alone, connected to it, with all batch axes: under
+        vmap a gradient is each example's own."""
+        if not hasattr(leaf, "_record") and not isinstance(leaf, np.ndarray):
+            leaf = Value(leaf) if self.dtype is None else np.array(leaf, self.dtype)
+        if not isinstance(leaf, Value) and leaf.dtype.kind != "f":
+            raise TypeError(f"{self.name}: an argument of {leaf.dtype} has no derivative")
+        core = _full(leaf, self.levels)
+        node = same(core if isinstance(core, Node) else wrap(core))
+        node.requires_grad = True
+        return node
+
+    def run(self, function: Function, keywords: dict[str, Any]) -> Any:
+        """The function's answer, with recording on."""
+        with set_mode(transforms=mode.transforms + 1, gradients=True):
+            return function(*self.args, **keywords)
+
+    def cotangents(self, out: Any, seed: Any) -> list[Any]:
+        """The gradients of one result, one core for each node."""
+        root = _core(out)
+        found = {}
+        if isinstance(root, Node) and root.requires_grad:
+            found = pull(root, self.nodes, seed, self.create_graph)
+        return [found.get(node, node._fit(0.0)) for node in self.nodes]
+
+    def seed(self, out: Any, cotangent: Any) -> Any:
+        """A cotangent of a result, checked, as a core."""
+        root = _core(out)
+        if not isinstance(root, Tensor):
+            return root._seed(cotangent, self.create_graph) if isinstance(root, Node) else None
+        if not hasattr(cotangent, "shape"):
+            cotangent = np.asarray(cotangent, root.dtype)
+        if cotangent.shape != out.shape:
+            raise ValueError(
+                f"{self.name}: a cotangent of shape {cotangent.shape} for a result of {out.shape}"
+            )
+        return root._seed(_full(cotangent, self.levels), self.create_graph)
+
+    def scalar_seed(self, out: Any) -> Any:
+        """The seed of a function that gives one number."""
+        if getattr(out, "shape", ()) != ():
+            raise ValueError(f"{self.name}: the function gives shape {out.shape}, not one number")
+        return self.seed(out, 1.0)
+
+    def per_argument(self, cores: Sequence[Any]) -> list[Any]:
+        """Cores, one for each node, in the structures of the arguments."""
+        pairs = zip(cores, self.given, strict=True)
+        leaves = iter([self.shown(core, type(leaf)) for core, leaf in pairs])
+        return [unflatten(leaves, structure) for structure in self.structures]
+
+    def shown(self, core: Any, kind: type) -> Any:
+        """A core as the caller expects it: plain for plain, if nothing outside goes on with it."""
+        if self.levels:
+            return _covered(core, self.levels)
+        if self.create_graph or mode.trace:
+            return core
+        plain = core._data if isinstance(core, Node) else core
+        if kind is Tensor:
+            return wrap(np.array(plain))
+        return plain if kind is np.ndarray else float(plain)
+
+    def results(self, tree: Any) -> Any:
+        """What the function gave, as the caller expects it."""
+        leaves, structure = flatten(tree)
+        cores = [_full(x, self.levels) if hasattr(x, "shape") else x for x in leaves]
+        return unflatten(iter([self.shown(core, self.kind(core)) for core in cores]), structure)
+
+    def kind(self, core: Any) -> type:
+        """The type that the caller, who gave these arguments, expects of a result."""
+        if isinstance(core, Tensor | np.ndarray):
+            return Tensor if any(isinstance(leaf, Tensor) for leaf in self.given) else np.ndarray
+        return float
+
+
+# --- backward ----------------------------------------------------------------------------------
+
+
+def value_and_grad(function: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    """`grad`, and what the function itself gives: a function giving (value, gradient).
+
+    >>> from autograd import value_and_grad
+    >>> value_and_grad(lambda x: x * x)(3.0)
+    (9.0, 6.0)
+    """
+    return _value_and_grad("value_and_grad", function, argnums)
+
+
+def grad(function: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    """The gradient of a function of numbers or arrays that gives one number.
+
+    argnums: with respect to which arguments; a tuple gives a tuple of gradients. An argument may
+    be a nested list, tuple or dict; its gradient has its structure, shapes and dtypes. Numbers
+    become Values (beside arrays, Tensors), arrays Tensors; plain arguments get plain gradients.
+    Raises ValueError where the result is not one number, TypeError for an integer array.
+
+    >>> from autograd import grad, sin
+    >>> grad(sin)(0.0), grad(grad(grad(sin)))(0.0)
+    (1.0, -1.0)
+    >>> grad(lambda p: (p["w"] * p["w"]).sum() + p["b"])({"w": np.ones(2), "b": 0.5})
+    {'w': array([2., 2.]), 'b': 1.0}
+    """
+    both = _value_and_grad("grad", function, argnums)
+    return lambda *args, **keywords: both(*args, **keywords)[1]
+
+
+def _value_and_grad(name: str, function: Function, argnums: int | tuple[int, ...]) -> Function:
+    numbers = argnums if isinstance(argnums, tuple) else (argnums,)
+
+    def both(*args: Any, **keywords: Any) -> tuple[Any, Any]:
+        call = _Call(name, args, numbers)
+        out = call.run(function, keywords)
+        found = call.per_argument(call.cotangents(out, call.scalar_seed(out)))
+        return call.results(out), tuple(found) if isinstance(argnums, tuple) else found[0]
+
+    return both
+
+
+def vjp(function: Function, *primals: Any) -> tuple[Any, Function]:
+    """(result, pullback): the pullback takes a cotangent of the result, of its structure and
+    shapes, to a tuple of cotangents of the primals (v transposed times the Jacobian).
+
+    >>> out, pullback = vjp(lambda x: x * x, np.array([1.0, 2.0]))
+    >>> pullback(np.array([1.0, 10.0]))
+    (array([ 2., 40.]),)
+    """
+    call = _Call("vjp", primals, range(len(primals)))
+    tree = call.run(function, {})
+    outs, structure = flatten(tree)
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        given, shape = flatten(cotangent)
+        if shape != structure:
+            raise ValueError(f"vjp: a cotangent of structure {shape} for a result of {structure}")
+        parts = [
+            call.cotangents(out, call.seed(out, g)) for out, g in zip(outs, given, strict=True)
+        ]
+        totals = [_total(shares) for shares in zip(*parts, strict=True)]
+        return tuple(call.per_argument(totals))
+
+    return call.results(tree), pullback
+
+
+def _total(parts: Iterable[Any]) -> Any:
+    first, *rest = parts
+    for part in rest:
+        first = first + part
+    return first
+
+
+# --- forward -----------------------------------------------------------------------------------
+
+
+def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """(result, its tangent): the Jacobian times the tangents, at a small multiple of the cost of
+    the function however many inputs there are.
+
+    primals, tangents: one for each argument, alike in structure and shapes.
+
+    >>> jvp(lambda x: x * x, (np.array([1.0, 2.0]),), (np.array([1.0, 10.0]),))
+    (array([1., 4.]), array([ 2., 40.]))
+    """
+    call = _Call("jvp", primals, range(len(primals)))
+    given, structure = flatten(list(tangents))
+    if structure != flatten(list(primals))[1]:
+        raise ValueError("jvp: the tangents are not structured as the primals are")
+    pairs = zip(call.nodes, given, strict=True)
+    start = {node: _tangent(node, t, call) for node, t in pairs}
+    tree = call.run(function, {})
+    outs, shape = flatten(tree)
+    found = push([_core(out) for out in outs], start, call.create_graph)
+    return call.results(tree), unflatten(iter([call.shown(t, call.kind(t)) for t in found]), shape)
+
+
+def _tangent(node: Any, tangent: Any, call: _Call) -> Any:
+    if isinstance(node, Value):
+        return node._seed(tangent, call.create_graph)
+    tangent = tangent if hasattr(tangent, "shape") else np.asarray(tangent, node.dtype)
+    expected = node.shape[len(call.levels) :]
+    if tangent.shape != expected:
+        raise ValueError(f"jvp: a tangent of shape {tangent.shape} for a primal of {expected}")
+    return node._seed(_full(tangent, call.levels), call.create_graph)
+
+
+def push(roots: Sequence[Any], tangents: dict[Node, Any], create_graph: bool) -> list[Any]:
+    """The tangents of the roots, from those of some nodes beneath them, oldest node first.
+
+    The tangent of a result is the sum over its arguments of the rule transposed: the rule itself
+    where it is elementwise (a diagonal is its own transpose), the row itself where it is linear,
+    and elsewhere the gradient of the rule with respect to its g.
+    """
+    on_nodes = create_graph or mode.trace is not None
+    alive = [r for r in roots if isinstance(r, Node) and r.requires_grad]
+    nodes = sorted({node for root in alive for node in ancestors(root)}, key=by_index)
+    tangents = dict(tangents)
+    with set_mode(gradients=create_graph), np.errstate(all="ignore"):
+        for node in nodes:
+            row = node.row
+            moving = [i for i, arg in enumerate(node.args) if _hashed(arg) in tangents]
+            if row is None or node in tangents or not moving:
+                continue
+            out, args = node, node.args
+            if not on_nodes:
+                out = node._data
+                args = tuple([arg._data if isinstance(arg, Node) else arg for arg in args])
+            parts = []
+            for i in moving:
+                rule, t = row.rule(i), tangents[node.args[i]]
+                if rule is None:
+                    continue
+                if row.on_float is not None:
+                    part = node._pull(rule, t, out, *args, **node.params)
+                elif row.linear:
+                    part = row(*args[:i], t, *args[i + 1 :], **node.params)
+                else:
+                    part = _transposed(rule, t, node, out, args, create_graph)
+                parts.append(node._fit(part))
+            if parts:
+                tangents[node] = _total(parts)
+    zero = [r._fit(0.0) if isinstance(r, Node) else 0.0 * r for r in roots]
+    return [tangents.get(_hashed(r), z) for r, z in zip(roots, zero, strict=True)]
+
+
+def _hashed(x: Any) -> Any:
+    return x if isinstance(x, Node) else None
+
+
+def _transposed(
+    rule: Function, t: Any, node: Any, out: Any, args: tuple[Any, ...], create_graph: bool
+) -> Any:
+    """The rule is linear in g; the gradient of <rule(g), t> with respect to g is its transpose
+    times t."""
+    g = wrap(np.zeros(node.shape, node.dtype))
+    g.requires_grad = True
+    with set_mode(gradients=True):
+        answer = rule(g, out, *args, **node.params)
+        return pull(answer, [g], t, create_graph)[g]
+
+
+# --- whole matrices ----------------------------------------------------------------------------
+
+
+def jacobian(function: Function, forward: bool | None = None) -> Function:
+    """The Jacobian of a function of one array: the result's shape, then the argument's.
+
+    forward: by columns (forward mode, all at once) or by rows (reverse mode, all at once);
+    None: whichever there are fewer of. A function of a number or a list of numbers, on Values,
+    gives numbers or nested lists.
+
+    >>> jacobian(lambda x: x * x)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+
+    def at(x: Any) -> Any:
+        call = _Call("jacobian", (x,), (0,))
+        out = call.run(function, {})
+        if any(isinstance(node, Value) for node in call.nodes):
+            outs, structure = flatten(out)
+            rows = [call.per_argument(call.cotangents(o, call.seed(o, 1.0)))[0] for o in outs]
+            return unflatten(iter(rows), structure)
+        if len(call.nodes) != 1 or not isinstance(_core(out), Tensor):
+            raise TypeError("jacobian: of a function from one array to one array")
+        columns = _size(_shape(call.nodes[0], call)) <= _size(out.shape)
+        by = _by_columns if (columns if forward is None else forward) else _by_rows
+        matrix = by(call, out)
+        return call.shown(matrix, call.kind(matrix))
+
+    return at
+
+
+def hessian(function: Function) -> Function:
+    """The second derivatives of a function of one array that gives a number: the argument's shape
+    twice. Forward over reverse.
+
+    >>> hessian(lambda x: (x * x * x).sum())(np.array([1.0, 2.0]))
+    array([[ 6.,  0.],
+           [ 0., 12.]])
+    """
+    return jacobian(grad(function), forward=True)
+
+
+def hvp(function: Function, x: Any, v: Any) -> Any:
+    """The Hessian of `function` at x times v, without the Hessian: forward over reverse.
+
+    >>> hvp(lambda x: (x * x * x).sum(), np.array([1.0, 2.0]), np.array([1.0, 1.0]))
+    array([ 6., 12.])
+    """
+    return jvp(grad(function), (x,), (v,))[1]
+
+
+def _size(shape: Shape) -> int:
+    return math.prod(shape)
+
+
+def _shape(node: Any, call: _Call) -> Shape:
+    return tuple(node.shape[len(call.levels) :])
+
+
+def _basis(shape: Shape, core: Any, call: _Call) -> Any:
+    """Every unit array of a shape, as a batch of cotangents or tangents of `core`."""
+    n, sizes = _size(shape), core.shape[: len(call.levels)]
+    unit = np.eye(n, dtype=core.dtype).reshape(n, *(1,) * len(sizes), *shape)
+    return Batched(np.broadcast_to(unit, (n, *sizes, *shape)), len(mode.batches))
+
+
+def _by_columns(call: _Call, out: Any) -> Any:
+    node, root = call.nodes[0], _core(out)
+    shape = _shape(node, call)
+    (found,) = push([root], {node: _basis(shape, node, call)}, call.create_graph)
+    columns = _opened(found, _size(shape), root)
+    last = shapes.moved(columns, 0, columns.ndim - 1)
+    return shapes.reshape(last, (*last.shape[:-1], *shape))
+
+
+def _by_rows(call: _Call, out: Any) -> Any:
+    node, root = call.nodes[0], _core(out)
+    (found,) = call.cotangents(out, _basis(out.shape, root, call))
+    rows = _opened(found, _size(out.shape), node)
+    levels = len(call.levels)
+    rows = shapes.moved(rows, 0, levels)
+    return shapes.reshape(rows, (*rows.shape[:levels], *out.shape, *_shape(node, call)))
+
+
+def _opened(x: Any, size: int, like: Any) -> Any:
+    """The batch beneath, also where nothing depends on it."""
+    return x.data if isinstance(x, Batched) else shapes.broadcast_to(x, (size, *like.shape))

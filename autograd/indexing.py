@@ -1,0 +1,214 @@
+"""Reading some entries of an array, and the transpose, adding into some entries of zeros.
+
+index / scatter for any NumPy index, pick / put for a label in each vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .rows import Row, primitive
+from .shapes import Shape, all_batched, batch_size, broadcast_to, front, moved, transpose
+
+
+class ArrayHere:
+    """In an index, the place of an array, which travels as an argument so that a trace sees it."""
+
+    def __repr__(self) -> str:
+        return "array"
+
+
+ARRAY = ArrayHere()
+Key = tuple[Any, ...]
+
+
+def _fill(key: Key, arrays: tuple[Any, ...]) -> Key:
+    rest = iter(arrays)
+    return tuple(next(rest) if part is ARRAY else part for part in key)
+
+
+def _scatter(g: Any, *arrays: Any, key: Key, shape: Shape) -> Any:
+    out = np.zeros(shape, np.asarray(g).dtype)
+    if arrays:
+        np.add.at(out, _fill(key, arrays), g)  # an entry read twice gets both cotangents
+    else:
+        out[key] = g
+    return out
+
+
+index_row: Row = primitive(
+    "index",
+    "the entries of x that a NumPy index names",
+    lambda x, *arrays, key: x[_fill(key, arrays)],
+    variadic=lambda i: (
+        None
+        if i
+        else (lambda g, out, x, *arrays, key: scatter_row(g, *arrays, key=key, shape=x.shape))
+    ),
+    linear=True,
+    batch=lambda args, batched, key: _batch_index(args, batched, key),
+    cases=(
+        (((4, 3),), {"key": (slice(None, None, -2), 1)}),
+        (((4, 3), np.array([0, 2, 2])), {"key": (ARRAY,)}),
+        (((3, 4), np.array([[True, False, True, True]] * 3)), {"key": (ARRAY,)}),
+    ),
+)
+scatter_row: Row = primitive(
+    "scatter",
+    "zeros, with each entry of g added where the index says",
+    _scatter,
+    variadic=lambda i: (
+        None if i else (lambda g, out, x, *arrays, key, shape: index_row(g, *arrays, key=key))
+    ),
+    linear=True,
+    batch=lambda args, batched, key, shape: _batch_scatter(args, batched, key, shape),
+    cases=(
+        (((2,),), {"key": (slice(None, None, -2), 1), "shape": (4, 3)}),
+        (((3, 2), np.array([0, 2, 2])), {"key": (ARRAY,), "shape": (4, 2)}),
+    ),
+)
+
+
+def index(x: Any, key: Any) -> Any:
+    """x[key]: slices, integers, None, Ellipsis, integer and boolean arrays, as in NumPy.
+
+    Raises IndexError for a float where an integer is wanted, or beyond the end.
+    """
+    parts: list[Any] = []
+    arrays: list[Any] = []
+    for part in key if isinstance(key, tuple) else (key,):
+        if isinstance(part, bool | np.bool_ | list | np.ndarray) or hasattr(part, "_record"):
+            dtype = part.dtype if hasattr(part, "dtype") else np.array(part or [0]).dtype
+            if dtype.kind not in "iub":
+                raise IndexError(
+                    f"index: an array of {dtype} where integers or booleans are wanted"
+                )
+            parts.append(ARRAY)
+            arrays.append(part)
+        elif isinstance(part, int | np.integer):
+            parts.append(int(part))
+        elif part is None or part is Ellipsis or isinstance(part, slice):
+            parts.append(part)
+        else:
+            raise IndexError(
+                f"index: {part!r} is a {type(part).__name__} where an integer, a slice or an array "
+                "of integers or booleans is wanted"
+            )
+    return index_row(x, *arrays, key=tuple(parts))
+
+
+def _check_labels(shape: Shape, labels: Any) -> None:
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"pick: labels are integers, not {labels.dtype}")
+    if labels.shape != shape[:-1]:
+        raise ValueError(f"pick: labels have shape {labels.shape}; x of {shape} wants {shape[:-1]}")
+    # Seen as unsigned, a negative label is a very large one: one look finds both.
+    if labels.size and labels.view(f"u{labels.itemsize}").max() >= shape[-1]:
+        wrong = labels[(labels < 0) | (labels >= shape[-1])].flat[0]
+        raise IndexError(f"pick: label {wrong} is outside the classes 0 to {shape[-1] - 1}")
+
+
+def _pick(x: Any, labels: Any) -> Any:
+    labels = np.asarray(labels)
+    _check_labels(x.shape, labels)
+    places = labels.ravel().astype(np.intp, copy=False) + np.arange(0, x.size, x.shape[-1])
+    return x.ravel().take(places).reshape(labels.shape)
+
+
+def _put(g: Any, labels: Any, size: int) -> Any:
+    labels = np.asarray(labels, np.intp)
+    out = np.zeros((*labels.shape, size), g.dtype)
+    out.reshape(-1)[labels.ravel() + np.arange(0, out.size, size)] = g.ravel()
+    return out
+
+
+pick: Row = primitive(
+    "pick",
+    "of each vector along x's last axis, the entry that an integer label names",
+    _pick,
+    lambda g, out, x, labels: put_row(g, labels, size=x.shape[-1]),
+    None,
+    linear=True,
+    batch=lambda args, batched: pick(*all_batched(args, batched)),
+    cases=((((3, 4), np.array([0, 3, 1])), {}), (((2,), np.array(1)), {})),
+)
+put_row: Row = primitive(
+    "put",
+    "zero vectors of length `size`, with g where an integer label names",
+    _put,
+    lambda g, out, x, labels, size: pick(g, labels),
+    None,
+    linear=True,
+    batch=lambda args, batched, size: put_row(*all_batched(args, batched), size=size),
+    cases=((((3,), np.array([0, 3, 1])), {"size": 4}),),
+)
+
+
+# --- with a batch axis in front, for vmap ------------------------------------------------------
+
+
+class _Layout:
+    """An index with its Ellipsis written out, and where NumPy puts its arrays' axes: in the place
+    of the first array, or, where a slice stands between arrays, in front of everything.
+    (Integers beside arrays count as arrays.)"""
+
+    def __init__(self, key: Key, arrays: Sequence[Any], ndim: int) -> None:
+        uses = [array.ndim if array.dtype == bool else 1 for array in arrays]
+        used = sum(uses) + sum(isinstance(part, int | slice) for part in key)
+        rest = (slice(None),) * (ndim - used)
+        self.key: Key = tuple(p for part in key for p in (rest if part is Ellipsis else (part,)))
+        places = [i for i, p in enumerate(self.key) if p is ARRAY or (arrays and type(p) is int)]
+        self.masked = any(array.dtype == bool for array in arrays)
+        self.apart = bool(places) and places[-1] - places[0] >= len(places)
+        self.before = places[0] if places and not self.apart else 0
+        self.axes = max([1 if a.dtype == bool else a.ndim for a in arrays], default=0)
+
+    def counted(self, args: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
+        """The arrays of an index that differs between examples, led by one that counts them."""
+        if self.masked:
+            raise IndexError(
+                "vmap: masks that differ between examples give no one shape; use where"
+            )
+        count = np.arange(batch_size(args, batched)).reshape(-1, *(1,) * self.axes)
+        arrays = zip(args[1:], batched[1:], strict=True)
+        return [count, *(front(array, self.axes) if b else array for array, b in arrays)]
+
+    def order(self, ndim: int) -> list[int]:
+        """The order that puts the axes before the arrays' back in front of them: the count of
+        examples, which stands apart, has made NumPy move the arrays' axes first."""
+        arrays = range(1, 1 + self.axes)
+        before = range(arrays.stop, arrays.stop + self.before)
+        return [0, *before, *arrays, *range(before.stop, ndim)]
+
+
+def _layout(args: Sequence[Any], batched: Sequence[bool], key: Key, ndim: int) -> _Layout:
+    arrays = [np.asarray(getattr(array, "_data", array)) for array in args[1:]]
+    return _Layout(key, [a[0] if b else a for a, b in zip(arrays, batched[1:], strict=True)], ndim)
+
+
+def _batch_index(args: Sequence[Any], batched: Sequence[bool], key: Key) -> Any:
+    x, *arrays = args
+    layout = _layout(args, batched, key, x.ndim - batched[0])
+    if not any(batched[1:]):
+        out = index_row(x, *arrays, key=(slice(None), *layout.key))
+        return moved(out, layout.axes, 0) if layout.apart else out
+    x = x if batched[0] else broadcast_to(x, (batch_size(args, batched), *x.shape))
+    out = index_row(x, *layout.counted(args, batched), key=(ARRAY, *layout.key))
+    return transpose(out, layout.order(out.ndim)) if layout.before else out
+
+
+def _batch_scatter(args: Sequence[Any], batched: Sequence[bool], key: Key, shape: Shape) -> Any:
+    g, *arrays = args
+    layout = _layout(args, batched, key, len(shape))
+    size = batch_size(args, batched)
+    if not any(batched[1:]):
+        g = moved(g, 0, layout.axes) if layout.apart else g
+        return scatter_row(g, *arrays, key=(slice(None), *layout.key), shape=(size, *shape))
+    g = g if batched[0] else broadcast_to(g, (size, *g.shape))
+    if layout.before:
+        g = transpose(g, [int(i) for i in np.argsort(layout.order(g.ndim))])
+    numbers = layout.counted(args, batched)
+    return scatter_row(g, *numbers, key=(ARRAY, *layout.key), shape=(size, *shape))
