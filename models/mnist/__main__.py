@@ -1,0 +1,37 @@
+"""The door of `python -m models.mnist`: prepares NumPy's BLAS before NumPy loads, then cli.py."""
+
+import os
+import sys
+
+CPUINFO = "/proc/cpuinfo"
+# The instructions that OpenBLAS's SKYLAKEX kernels are made of.
+AVX512 = {"avx512f", "avx512bw", "avx512vl", "avx512dq"}
+
+
+def _has_avx512() -> bool:
+    """Whether this is an x86-64 Linux whose CPU says it has all of AVX512."""
+    if sys.platform != "linux" or os.uname().machine != "x86_64":
+        return False
+    try:
+        with open(CPUINFO, errors="replace") as lines:
+            return any(set(line.split()) >= AVX512 for line in lines if line.startswith("flags"))
+    except OSError:
+        return False
+
+
+def _prepare_blas() -> None:
+    """Tell OpenBLAS what it gets wrong; it reads this once, when NumPy is imported."""
+    if _has_avx512():
+        # OpenBLAS takes many AMD CPUs (and this setting, inherited, makes it take any) for a
+        # Haswell and uses half of them: sgemm doubles. Elsewhere: an illegal instruction.
+        os.environ["OPENBLAS_CORETYPE"] = "SKYLAKEX"
+    # Its idle threads spin for 2**26 cycles after a product by default and take a core from
+    # whoever computes next; 2**4 ends that.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+
+
+if __name__ == "__main__":
+    _prepare_blas()
+    from models.mnist.cli import main
+
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""Every setting of a training and its default, in one place; what makes no sense stops here.
+
+Nothing here imports NumPy, so that a mistyped option is answered at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+ACTIVATIONS = ("relu", "leaky_relu", "gelu", "tanh", "sigmoid", "softplus", "identity")
+OPTIMIZERS = ("sgd", "adam", "adamw")
+SCHEDULES = ("one-cycle", "cosine", "constant")
+
+INPUTS, CLASSES = 784, 10
+# Of all weights together. Learning holds four float32 arrays of them (weights, gradient, momentum,
+# the copy that divergence.py keeps): 1.6 GB at this bound, beyond which machines run out.
+MOST_WEIGHTS = 100_000_000
+MOST_SEED = 2**32 - 1
+
+# The learning rate that is taken where none is given. A schedule that ends low may start high.
+RATES: Mapping[tuple[str, str], float] = MappingProxyType(
+    {
+        ("sgd", "one-cycle"): 0.4,
+        ("sgd", "cosine"): 0.1,
+        ("sgd", "constant"): 0.05,
+        ("adam", "one-cycle"): 0.004,
+        ("adam", "cosine"): 0.001,
+        ("adam", "constant"): 0.001,
+        ("adamw", "one-cycle"): 0.004,
+        ("adamw", "cosine"): 0.001,
+        ("adamw", "constant"): 0.001,
+    }
+)
+
+
+class InputError(Exception):
+    """Something that was handed in is wrong; one line says what was expected and what was found."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A recipe: with the same settings, a machine learns the same bits.
+
+    Raises InputError, which names the option, for a value that makes no sense.
+
+    >>> Settings().sizes, Settings(optimizer="adam").rate
+    ((784, 512, 10), 0.004)
+    >>> Settings(dropout=1.5)
+    Traceback (most recent call last):
+    models.mnist.settings.InputError: --dropout: expected at least 0 and below 1, found 1.5
+    """
+
+    hidden: tuple[int, ...] = (512,)
+    activation: str = "relu"
+    epochs: int = 10
+    batch_size: int = 256
+    optimizer: str = "sgd"
+    lr: float | None = None  # the highest the schedule goes to; None: what RATES says
+    schedule: str = "one-cycle"
+    momentum: float = 0.9  # of sgd; the others have their own
+    weight_decay: float = 0.0
+    dropout: float = 0.2
+    clip: float | None = None  # of the gradient's global norm
+    seed: int = 0
+    validation: int = 5000
+    stop_at: float | None = None  # the validation accuracy at which it is enough
+
+    def __post_init__(self) -> None:
+        _one_of("--activation", self.activation, ACTIVATIONS)
+        _one_of("--optimizer", self.optimizer, OPTIMIZERS)
+        _one_of("--schedule", self.schedule, SCHEDULES)
+        for size in self.hidden:
+            _expect(size >= 1, "--hidden", "layers of at least 1 neuron", size)
+        weights = sum(map(math.prod, zip(self.sizes, self.sizes[1:], strict=False)))
+        most = f"sizes that make at most {MOST_WEIGHTS:,} weights"
+        _expect(weights <= MOST_WEIGHTS, "--hidden", most, f"{weights:,}")
+        _expect(self.epochs >= 1, "--epochs", "at least 1", self.epochs)
+        _expect(self.batch_size >= 1, "--batch-size", "at least 1", self.batch_size)
+        _expect(0 < self.rate < math.inf, "--lr", "a positive number", self.rate)
+        _expect(0 <= self.momentum < 1, "--momentum", "at least 0 and below 1", self.momentum)
+        _expect(0 <= self.weight_decay < math.inf, "--weight-decay", "0 or more", self.weight_decay)
+        _expect(0 <= self.dropout < 1, "--dropout", "at least 0 and below 1", self.dropout)
+        if self.clip is not None:
+            _expect(0 < self.clip < math.inf, "--clip", "a positive number", self.clip)
+        _expect(0 <= self.seed <= MOST_SEED, "--seed", f"0 to {MOST_SEED}", self.seed)
+        _expect(self.validation >= 0, "--validation", "0 or more", self.validation)
+        if self.stop_at is not None:
+            fraction = "a fraction above 0 and at most 1 (0.975 is 97.5 %)"
+            _expect(0 < self.stop_at <= 1, "--stop-at", fraction, self.stop_at)
+            some = "at least 1 image, because --stop-at is given"
+            _expect(self.validation >= 1, "--validation", some, self.validation)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The width of every layer, from the pixels to the classes."""
+        return (INPUTS, *self.hidden, CLASSES)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate that is meant."""
+        return RATES[self.optimizer, self.schedule] if self.lr is None else self.lr
+
+    def check_counts(self, images: int) -> None:
+        """Raise InputError unless `images` are enough to train on and to validate with."""
+        most = f"fewer than the {images:,} training images"
+        _expect(self.validation < images, "--validation", most, self.validation)
+        left = images - self.validation
+        most = f"at most the {left:,} images there are to train on"
+        _expect(self.batch_size <= left, "--batch-size", most, self.batch_size)
+
+
+def _expect(holds: bool, option: str, expected: str, found: object) -> None:
+    if not holds:  # also where NaN was compared
+        raise InputError(f"{option}: expected {expected}, found {found}")
+
+
+def _one_of(option: str, name: str, names: tuple[str, ...]) -> None:
+    _expect(name in names, option, f"one of {', '.join(names)}", name)

@@ -1,0 +1,245 @@
+"""The training loop, on a few digits: the same bits, the right end, nothing learned from NaN."""
+
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+
+import data
+from autograd import jit
+from autograd.nn import ACTIVATIONS
+from data import Examples
+from models.mlp import MLP
+from models.mnist import divergence, settings
+from models.mnist.scoring import Score, confusion_table, counts_table, inputs, probabilities, score
+from models.mnist.settings import InputError, Settings
+from models.mnist.train import build_model, build_optimizer, build_schedule, build_step, train
+
+
+@cache
+def digits(n: int = 1500) -> Examples:
+    return data.load("mnist").train.take(np.arange(n))
+
+
+class Watcher:
+    """Keeps what it is told, and stops after `steps`."""
+
+    def __init__(self, steps=math.inf):
+        self.steps, self.epochs, self.losses = steps, [], []
+
+    def step(self, epoch, step, loss, accuracy):
+        assert step == len(self.losses) + 1
+        self.losses.append(loss)
+
+    def epoch(self, epoch):
+        self.epochs.append(epoch)
+
+    def stop(self):
+        return len(self.losses) >= self.steps
+
+
+def learn(watcher=None, **changes):
+    """A short training on 1000 digits, 500 more to validate with."""
+    chosen = Settings(**{"hidden": (32,), "epochs": 2, "batch_size": 64, **changes})
+    model = build_model(chosen)
+    training, validation = digits().take(np.arange(1000)), digits().take(np.arange(1000, 1500))
+    watcher = watcher or Watcher()
+    outcome = train(model, chosen, training, validation, watcher)
+    return model, outcome, watcher
+
+
+def same(one: MLP, other: MLP) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(a.tobytes() == b.tobytes() for a, b in pairs)
+
+
+@pytest.mark.parametrize("optimizer", settings.OPTIMIZERS)
+@pytest.mark.parametrize("schedule", settings.SCHEDULES)
+def test_every_recipe_learns(optimizer, schedule):
+    _, outcome, watcher = learn(optimizer=optimizer, schedule=schedule, clip=1.0, epochs=3)
+    assert (outcome.reason, outcome.steps) == ("finished", 3 * (1000 // 64))
+    first, *_, last = watcher.epochs
+    assert last.train_loss < first.train_loss
+    assert last.validation_accuracy > 0.5  # guessing gives 0.1
+
+
+def test_the_figures_of_an_epoch():
+    model, _, watcher = learn(epochs=1)
+    (epoch,) = watcher.epochs
+    assert (epoch.epoch, epoch.step, epoch.images) == (1, 15, 960)
+    assert epoch.train_loss == watcher.losses[-1]  # the mean of the whole epoch so far
+    assert epoch.validation_accuracy == score(model, digits().take(np.arange(1000, 1500))).accuracy
+    assert epoch.lr < 0.4 / 25  # one-cycle is at its end
+
+
+def test_the_seed_decides_every_bit():
+    one, _, _ = learn(seed=5, dropout=0.3)
+    assert same(one, learn(seed=5, dropout=0.3)[0])
+    assert not same(one, learn(seed=6, dropout=0.3)[0])
+
+
+def test_the_compiled_step_is_the_eager_step():
+    chosen = Settings(hidden=(32,), batch_size=64, clip=1.0)
+    models = []
+    for compiled in (lambda step: step, jit):
+        model = build_model(chosen)
+        optimizer = build_optimizer(chosen, model, build_schedule(chosen, 12))
+        step = compiled(build_step(model, optimizer, chosen.clip))
+        for i in range(0, 12 * 64, 64):
+            part = digits().take(np.arange(i, i + 64))
+            step(inputs(part.images), part.labels)
+        models.append(model)
+    assert same(*models)
+
+
+def test_no_validation_gives_no_validation_figures():
+    model = build_model(Settings(hidden=(), batch_size=100, epochs=1))
+    watcher = Watcher()
+    none = Examples(digits().images[:0], digits().labels[:0])
+    train(model, Settings(hidden=(), batch_size=100, epochs=1), digits(), none, watcher)
+    assert watcher.epochs[0].validation_loss is watcher.epochs[0].validation_accuracy is None
+
+
+def test_stop_at_ends_within_an_epoch():
+    _, outcome, watcher = learn(epochs=50, stop_at=0.6)
+    assert outcome.reason == "reached"
+    *before, last = watcher.epochs
+    assert last.validation_accuracy >= 0.6
+    assert all(epoch.validation_accuracy < 0.6 for epoch in before)
+    assert outcome.steps == last.step == len(watcher.losses)
+    assert last.step % 15 in {0, 3, 7, 11}  # looked at after each quarter
+
+
+def test_a_stop_ends_after_the_step_and_still_tells_of_the_part_of_an_epoch():
+    model, outcome, watcher = learn(Watcher(steps=20))
+    assert (outcome.reason, outcome.steps) == ("stopped", 20)
+    assert [epoch.step for epoch in watcher.epochs] == [15, 20]
+    assert watcher.epochs[-1].images == 5 * 64
+    assert same(model, learn(Watcher(steps=20))[0])
+
+
+@pytest.mark.parametrize("every", [1, 4, 32])
+@pytest.mark.parametrize("bad", [0, 1, 2, 7, 8, 19])
+def test_a_loss_that_turns_nan_goes_back_to_the_last_good_weights(monkeypatch, bad, every):
+    """After `bad` good losses comes a batch with an infinite pixel. What is kept must be what the
+    same training had before the last good loss, dropout's counter included."""
+    monkeypatch.setattr(divergence, "EVERY", every)
+    watcher, poison = Watcher(), []
+
+    def poisoned(images):
+        if len(watcher.losses) == bad:
+            poison.append(images.tobytes())
+        x = inputs(images)
+        if images.tobytes() in poison[:1]:
+            x[0, 0] = np.inf
+        return x
+
+    monkeypatch.setattr("models.mnist.train.inputs", poisoned)
+    model, outcome, _ = learn(watcher, dropout=0.3)
+    assert (outcome.reason, outcome.steps) == ("diverged", max(0, bad - 1))
+    assert f"epoch {1 + bad // 15}, step {1 + bad % 15}: the loss became nan" in outcome.message
+    assert "layer 0 (Linear 784 to 32)" in outcome.message
+    monkeypatch.undo()
+    expected = build_model(Settings(hidden=(32,), dropout=0.3))
+    if bad > 1:
+        expected, _, _ = learn(Watcher(steps=bad - 1), dropout=0.3)
+    assert same(model, expected)
+
+
+def test_the_layer_that_went_bad_first_is_named():
+    model = MLP([4, 3, 3, 2], dtype=np.float32)
+    x = np.ones((5, 4), np.float32)
+    assert "the loss itself" in divergence.first_bad_layer(model, x)
+    weights = dict(model.named_parameters())
+    weights["4.weight"].data[0, 0] = np.nan
+    assert "layer 4 (Linear 3 to 2): 1 of the 6 entries of its weight became nan" in (
+        divergence.first_bad_layer(model, x)
+    )
+    weights["2.bias"].data[1] = np.inf
+    assert "layer 2 (Linear 3 to 3): 1 of the 3 entries of its bias became inf" in (
+        divergence.first_bad_layer(model, x)
+    )
+
+
+def test_argmax_does_not_start_from_zero():
+    # With all logits negative, `if logit > best` from best = 0.0 answers "0" for everything.
+    model = build_model(Settings(hidden=()))
+    bias = np.full(10, -1e3, np.float32)
+    bias[7] = -1.0
+    dict(model.named_parameters())["0.bias"].assign(bias)
+    result = score(model, digits())
+    assert result.confusion[:, 7].sum() == result.count == 1500
+    assert (probabilities(model, digits().images).argmax(1) == 7).all()
+
+
+def test_a_score_counts_and_leaves_the_mode():
+    confusion = np.zeros((10, 10), np.int64)
+    confusion[3, 3], confusion[3, 5], confusion[8, 8] = 30, 10, 60
+    result = Score(0.25, confusion)
+    assert (result.count, result.right, result.accuracy) == (100, 90, 0.9)
+    assert result.class_accuracy[3] == 0.75
+    assert result.class_accuracy[0] is None
+    model = build_model(Settings())
+    score(model.train(), digits(10))
+    assert model.training
+    score(model.eval(), digits(10))
+    assert not model.training
+
+
+def test_tables_fit_sixty_columns_and_hold_the_numbers():
+    confusion = np.full((10, 10), 1234)
+    text = confusion_table(Score(0.5, confusion))
+    assert max(map(len, text.split("\n"))) <= 60
+    assert text.count("1234") == 100
+    assert "10.00" in text
+    assert "1,234" in counts_table("after", {"test": Score(0.5, np.diag([1234] + [0] * 9))})
+
+
+def test_inputs_are_pixels_by_255():
+    pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    expected = (np.arange(256) / 255).astype(np.float32)
+    np.testing.assert_array_equal(inputs(pixels)[0], expected)
+    assert inputs(pixels).dtype == np.float32
+
+
+def test_the_names_in_settings_are_those_of_the_engine():
+    assert tuple(ACTIVATIONS) == settings.ACTIVATIONS  # settings.py may not import it
+    rates = {(o, s) for o in settings.OPTIMIZERS for s in settings.SCHEDULES}
+    assert set(settings.RATES) == rates
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hidden": (0,)}, "--hidden: expected layers of at least 1 neuron, found 0"),
+        ({"hidden": (10**9,)}, "--hidden: expected sizes that make at most 100,000,000 weights"),
+        ({"activation": "swish"}, "--activation: expected one of relu, .* found swish"),
+        ({"epochs": 0}, "--epochs: expected at least 1, found 0"),
+        ({"batch_size": 0}, "--batch-size: expected at least 1, found 0"),
+        ({"optimizer": "lion"}, "--optimizer: expected one of sgd, adam, adamw, found lion"),
+        ({"schedule": "step"}, "--schedule: expected one of"),
+        ({"lr": 0.0}, "--lr: expected a positive number, found 0.0"),
+        ({"lr": math.nan}, "--lr: .* found nan"),
+        ({"lr": math.inf}, "--lr: .* found inf"),
+        ({"momentum": 1.0}, "--momentum: expected at least 0 and below 1, found 1.0"),
+        ({"weight_decay": -0.1}, "--weight-decay: expected 0 or more, found -0.1"),
+        ({"dropout": 1.0}, "--dropout: expected at least 0 and below 1, found 1.0"),
+        ({"clip": 0.0}, "--clip: expected a positive number, found 0.0"),
+        ({"seed": -1}, "--seed: expected 0 to 4294967295, found -1"),
+        ({"validation": -1}, "--validation: expected 0 or more, found -1"),
+        ({"stop_at": 97.5}, r"--stop-at: expected a fraction .* \(0.975 is 97.5 %\), found 97.5"),
+        ({"stop_at": 0.9, "validation": 0}, "--validation: .* because --stop-at is given, found 0"),
+    ],
+)
+def test_settings_that_make_no_sense(changes, message):
+    with pytest.raises(InputError, match=message):
+        Settings(**changes)
+
+
+def test_settings_that_ask_for_more_images_than_there_are():
+    with pytest.raises(InputError, match=r"--validation: expected fewer than the 100 .* found 100"):
+        Settings(validation=100).check_counts(100)
+    with pytest.raises(InputError, match=r"--batch-size: expected at most the 90 .* found 91"):
+        Settings(validation=10, batch_size=91).check_counts(100)
+    Settings(validation=10, batch_size=90).check_counts(100)
