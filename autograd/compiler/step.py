@@ -51,7 +51,7 @@ class jit:
         return self if instance is None else types.MethodType(self, instance)
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
-        if mode.trace:
+        if mode.trace or mode.batches:  # within another trace, or on the examples of a vmap
             return self.function(*args, **keywords)
         leaves, structure = flatten((args, keywords))
         traced = self._find(leaves, structure)

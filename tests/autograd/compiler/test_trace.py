@@ -511,6 +511,18 @@ def test_a_jitted_step_inside_another_is_traced_through():
     np.testing.assert_array_equal(outer(X[0]).data, X[0] * 2.0 + 1.0)
 
 
+def test_a_jitted_function_under_vmap_is_the_function():
+    f = jit(lambda x: (x * x).sum())
+    np.testing.assert_array_equal(autograd.vmap(f)(X[0]), (X[0] * X[0]).sum(1))
+
+
+def test_derivatives_of_functions_trace():
+    def step(x):
+        return autograd.vmap(autograd.grad(lambda row: (row * row).tanh().sum()))(x)
+
+    np.testing.assert_array_equal(step(X[0]), jit(step)(X[0]).data)
+
+
 def test_a_method_can_be_jitted():
     class Counter:
         def __init__(self):
