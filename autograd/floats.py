@@ -108,7 +108,11 @@ def _step(row: Row) -> str:
     body = "; ".join(f"a{i}._cotangent += {formula}" for i, formula in formulas.items())
     if re.search(r"/|\w\(", body):
         body = CAREFUL.format(
-            shares="; ".join(f"s{i} = {formula}" for i, formula in formulas.items()),
+            # A constant exponent's share would be a logarithm, of what may be negative.
+            shares="; ".join(
+                f"s{i} = {formula} if a{i}.requires_grad else 0.0"
+                for i, formula in formulas.items()
+            ),
             ieee="; ".join(f"s{i} = ieee(row.rule({i}), ({', '.join(names)}))" for i in formulas),
             adds="; ".join(f"a{i}._cotangent += s{i}" for i in formulas),
         )

@@ -286,12 +286,13 @@ def ancestors(root: Node) -> list[Node]:
     found = []
     while stack:
         node = stack.pop()
-        found.append(node)
+        if node.requires_grad:  # else a view of a constant, looked at for staleness alone
+            found.append(node)
         for arg in node.args:
             if isinstance(arg, Node):
                 if arg.index > node.index:
                     raise stale(node, arg)
-                if arg.requires_grad and arg not in seen:
+                if (arg.requires_grad or (arg.args and not mode.trace)) and arg not in seen:
                     seen.add(arg)
                     stack.append(arg)
     found.sort(key=by_index, reverse=True)
@@ -319,7 +320,7 @@ def sweep(
     allowed = set(nodes)
     cotangents = {nodes[0]: seed}
     found = {}
-    recording = set_mode(gradients=False) if on_nodes and not create_graph else nullcontext()
+    recording = set_mode(gradients=create_graph) if on_nodes else nullcontext()
     with recording, np.errstate(all="ignore"):
         for node in nodes:
             g = cotangents.pop(node, None)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .graph import mode
 from .rows import Row, primitive
 from .shapes import Shape, all_batched, batch_size, broadcast_to, front, moved, transpose
 
@@ -81,13 +82,14 @@ def index(x: Any, key: Any) -> Any:
     arrays: list[Any] = []
     for part in key if isinstance(key, tuple) else (key,):
         if isinstance(part, bool | np.bool_ | list | np.ndarray) or hasattr(part, "_record"):
-            dtype = part.dtype if hasattr(part, "dtype") else np.array(part or [0]).dtype
+            array = _listed(part) if isinstance(part, list) else part
+            dtype = getattr(array, "dtype", np.dtype(bool))
             if dtype.kind not in "iub":
                 raise IndexError(
-                    f"index: an array of {dtype} where integers or booleans are wanted"
+                    f"index: an array of {dtype} where one of integers or booleans is wanted"
                 )
             parts.append(ARRAY)
-            arrays.append(part)
+            arrays.append(array)
         elif isinstance(part, int | np.integer):
             parts.append(int(part))
         elif part is None or part is Ellipsis or isinstance(part, slice):
@@ -98,6 +100,13 @@ def index(x: Any, key: Any) -> Any:
                 "of integers or booleans is wanted"
             )
     return index_row(x, *arrays, key=tuple(parts))
+
+
+def _listed(numbers: list[Any]) -> Any:
+    array = np.array(numbers, None if numbers else np.intp)
+    if mode.trace:
+        mode.trace.own(array)
+    return array
 
 
 def _check_labels(shape: Shape, labels: Any) -> None:

@@ -72,14 +72,15 @@ class State:
         missing, unknown = sorted(own.keys() - arrays.keys()), sorted(arrays.keys() - own.keys())
         if missing or unknown:
             raise ValueError(f"load_state_dict: missing {missing}, unknown {unknown}")
+        given = {name: np.asarray(array) for name, array in arrays.items()}
         for name, tensor in own.items():
-            if np.shape(arrays[name]) != tensor.shape:
+            if given[name].shape != tensor.shape or given[name].dtype.kind not in "iubf":
                 raise ValueError(
-                    f"load_state_dict: {name} has shape {np.shape(arrays[name])}, "
-                    f"the module's is {tensor.shape}"
+                    f"load_state_dict: {name} has shape {given[name].shape} ({given[name].dtype}), "
+                    f"the module's has {tensor.shape} ({tensor.dtype})"
                 )
         for name, tensor in own.items():
-            tensor.assign(np.asarray(arrays[name], tensor.dtype))
+            tensor.assign(given[name].astype(tensor.dtype))
 
 
 def _named(path: str, value: Any) -> Iterator[tuple[str, Tensor]]:
@@ -88,14 +89,14 @@ def _named(path: str, value: Any) -> Iterator[tuple[str, Tensor]]:
     elif isinstance(value, State):
         for name, tensor in value.named_state():
             yield f"{path}.{name}", tensor
-    elif isinstance(value, list | tuple):
-        for i, item in enumerate(value):
-            yield from _named(f"{path}.{i}", item)
+    elif isinstance(value, list | tuple | dict):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _named(f"{path}.{key}", item)
 
 
 class Module(State):
-    """A function with parameters. Subclasses set Tensors and Modules as attributes (also lists of
-    them), and say in `forward` what calling does.
+    """A function with parameters. Subclasses set Tensors and Modules as attributes (also lists and
+    dicts of them), and say in `forward` what calling does.
 
     >>> class Scale(Module):
     ...     def __init__(self):
@@ -140,8 +141,8 @@ class Module(State):
         stack: list[Any] = [self]
         while stack:
             item = stack.pop()
-            if isinstance(item, list | tuple):
-                stack.extend(reversed(item))
+            if isinstance(item, list | tuple | dict):
+                stack.extend(reversed(list(item.values()) if isinstance(item, dict) else item))
             elif isinstance(item, Module) and id(item) not in seen:
                 seen.add(id(item))
                 yield item
@@ -221,8 +222,10 @@ class Linear(Module):
         generator: np.random.Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
-        if features_in < 1 or features_out < 1:
-            raise ValueError(f"Linear: sizes are positive, not {features_in} to {features_out}")
+        if not all(isinstance(n, int | np.integer) and n > 0 for n in (features_in, features_out)):
+            raise ValueError(
+                f"Linear: sizes are positive integers, not {features_in} to {features_out}"
+            )
         weight = init(features_out, features_in, generator or np.random.default_rng())
         self.weight = Tensor(_aligned(weight, dtype), requires_grad=True, name="weight")
         self.bias = Tensor(_aligned(np.zeros(features_out), dtype), True, name="bias")
@@ -308,7 +311,7 @@ class LayerNorm(Module):
 class BatchNorm(Module):
     """Each feature of (batch, features), to mean 0 and variance 1 over the batch, then scaled and
     shifted (Ioffe and Szegedy, arXiv 1502.03167). Evaluation uses running statistics, which
-    training moves by `momentum` of the way, with PyTorch's unbiased variance."""
+    training moves by `momentum` of the way, with PyTorch's unbiased variance and its names."""
 
     def __init__(
         self, features: int, eps: float = 1e-5, momentum: float = 0.1, dtype: Any = np.float32
@@ -318,6 +321,7 @@ class BatchNorm(Module):
         self.bias = Tensor(np.zeros(features, dtype), requires_grad=True, name="bias")
         self.running_mean = Tensor(np.zeros(features, dtype))
         self.running_var = Tensor(np.ones(features, dtype))
+        self.num_batches_tracked = Tensor(np.zeros((), np.int64))
 
     def forward(self, x: Any) -> Any:
         mean, variance = self.running_mean, self.running_var
@@ -327,8 +331,9 @@ class BatchNorm(Module):
                 raise ValueError(f"BatchNorm: a batch of {n} has no variance to learn from")
             mean = functions.mean(x, 0)
             variance = functions.var(x, 0)
-            self._move(self.running_mean, mean.detach())
-            self._move(self.running_var, variance.detach() * (n / (n - 1)))
+            self._move(self.running_mean, ops.detach(mean))
+            self._move(self.running_var, ops.detach(variance) * (n / (n - 1)))
+            self.num_batches_tracked.assign(self.num_batches_tracked + 1)
         return (x - mean) / ops.sqrt(variance + self.eps) * self.weight + self.bias
 
     def _move(self, running: Tensor, now: Any) -> None:

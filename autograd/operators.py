@@ -101,7 +101,7 @@ class ArrayMethods:
     min = _method(functions.min)
     logsumexp = _method(ops.logsumexp)
     softmax = _method(functions.softmax)
-    log_softmax = _method(functions.log_softmax)
+    log_softmax = _method(ops.log_softmax)
     matmul = _method(ops.matmul)
     reshape = _method(shapes.reshape)
     transpose = _method(shapes.transpose)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from .rows import TABLE, Row, primitive
-from .shapes import astype, broadcast_to, lined_up, reshape, reshape_row, transpose_row
+from .shapes import astype, axis_of, broadcast_to, lined_up, reshape, reshape_row, transpose_row
 
 ANY = (-2.0, 2.0)
 POSITIVE = (0.2, 3.0)
@@ -214,10 +214,10 @@ def _axes(x: Any, axis: Axis, name: str) -> tuple[int, ...]:
         )
     if axis is None:
         return tuple(range(x.ndim))
-    given = (axis,) if isinstance(axis, int) else tuple(axis)
-    axes = tuple(sorted({i % x.ndim for i in given if -x.ndim <= i < x.ndim}))
+    given = tuple(axis) if isinstance(axis, Sequence) else (axis,)
+    axes = tuple(sorted({axis_of(i, x.shape, name) for i in given}))
     if len(axes) != len(given):
-        raise ValueError(f"{name}: axis {axis} does not fit shape {x.shape}")
+        raise ValueError(f"{name}: axis {axis} names one axis of shape {x.shape} twice")
     return axes
 
 
@@ -272,6 +272,25 @@ logsumexp_row: Row = primitive(  # a row: exp of a logit of 1e4 overflows, its l
     lambda g, out, x, axis, keepdims: _kept(g, x, axis) * exp(x - _kept(out, x, axis)),
     cases=REDUCTIONS, batch=_over_examples("logsumexp"),
 )  # fmt: skip
+
+
+def _log_softmax(x: Any, axis: int) -> Any:
+    away = x - x.max(axis=axis, keepdims=True)
+    with np.errstate(divide="ignore"):
+        return away - np.log(np.exp(away).sum(axis=axis, keepdims=True))
+
+
+log_softmax_row: Row = primitive(  # a row: x - logsumexp(x) rounds to the digits of a large x
+    "log_softmax", "x - logsumexp(x) along an axis", _log_softmax,
+    lambda g, out, x, axis: g - exp(out) * sum(g, axis, keepdims=True),
+    cases=((((2, 3),), {"axis": 1}), (((2, 3, 2),), {"axis": 0})),
+    batch=lambda args, batched, axis: log_softmax_row(args[0], axis=axis + 1),
+)  # fmt: skip
+
+
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """The logarithm of softmax along an axis, exact where softmax itself rounds to 0."""
+    return log_softmax_row(x, axis=_axes(x, axis, "log_softmax")[0])
 
 
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:

@@ -21,6 +21,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "Optimizer",
     "clip_by_global_norm",
     "clip_by_value",
     "constant",
@@ -52,11 +53,13 @@ def one_cycle(rate: float, steps: int, warmup: float = 0.3) -> Schedule:
     _positive("steps", steps)
     if not 0.0 < warmup < 1.0:
         raise ValueError(f"one_cycle: warmup is a fraction between 0 and 1, not {warmup}")
-    peak = warmup * steps
+    # Steps are counted from 0, as PyTorch does; a run too short for both ramps keeps some of each.
+    peak = max(warmup * steps - 1.0, 1e-9)
+    last = max(steps - 1.0, peak + 1e-9)
 
     def schedule(count: Any) -> Any:
         up = _cosine(rate / 25.0, rate, functions.clip(count / peak, 0.0, 1.0))
-        fraction = functions.clip((count - peak) / (steps - peak), 0.0, 1.0)
+        fraction = functions.clip((count - peak) / (last - peak), 0.0, 1.0)
         return ops.where(functions.less(count, peak), up, _cosine(rate, rate / 25e4, fraction))
 
     return schedule
@@ -79,6 +82,8 @@ class Optimizer(State):
 
     def __init__(self, parameters: Iterable[Tensor], lr: float | Schedule) -> None:
         self._parameters = list(parameters)
+        if len(set(self._parameters)) != len(self._parameters):
+            raise ValueError(f"{type(self).__name__}: a parameter is there twice")
         if not self._parameters:
             raise ValueError(f"{type(self).__name__}: no parameters to optimize")
         for p in self._parameters:
@@ -203,7 +208,17 @@ class Adam(Optimizer):
 
 class AdamW(Adam):
     """Adam with weight decay apart from the gradient: p shrinks by lr * weight_decay first
-    (Loshchilov and Hutter, arXiv 1711.05101)."""
+    (Loshchilov and Hutter, arXiv 1711.05101). weight_decay is 0.01 if not given, as PyTorch's."""
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float | Schedule = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(parameters, lr, betas, eps, weight_decay)
 
     def _decay(self, p: Tensor, g: Any, rate: Any) -> Any:
         if self.weight_decay:

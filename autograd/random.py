@@ -29,8 +29,11 @@ def _mix(x: Any) -> Any:
 
 def _uniform(count: Any, seed: int, shape: Shape, dtype: np.dtype[Any]) -> Any:
     # Each draw walks the integers from its own start in its own odd stride, both from the key.
+    if np.asarray(count).dtype.kind not in "iu":
+        raise TypeError(f"uniform: the count is an integer, not {np.asarray(count).dtype}")
     draw = int(count)
-    key = np.array([seed, seed >> 32, draw, draw >> 32], np.uint64).astype(np.uint32)
+    parts = (seed, seed >> 32, draw, draw >> 32)
+    key = np.array([part & 0xFFFFFFFF for part in parts], np.uint32)
     start = _mix(_mix(_mix(key[:1] + np.uint32(1)) ^ key[1:2]) ^ key[2:3]) ^ key[3:]
     stride = _mix(start + np.uint32(0x9E3779B9)) | np.uint32(1)
     bits = np.arange(np.prod(shape, dtype=np.int64), dtype=np.uint32)

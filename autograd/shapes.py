@@ -6,6 +6,7 @@ Indexing is in indexing.py.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -75,6 +76,14 @@ cast_row: Row = primitive(
 )
 
 
+def axis_of(axis: Any, shape: Shape, name: str) -> int:
+    """An axis counted from the front; ValueError where there is none, TypeError for no integer."""
+    i = operator.index(axis)
+    if not -len(shape) <= i < len(shape):
+        raise ValueError(f"{name}: there is no axis {i} in shape {tuple(shape)}")
+    return i % len(shape)
+
+
 def broadcast_to(x: Any, shape: Shape) -> Any:
     """x broadcast to `shape`, as NumPy does; ValueError where it does not go."""
     return broadcast_row(x, shape=tuple(shape))
@@ -104,9 +113,11 @@ def reshape(x: Any, *shape: Any) -> Any:
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
     """x with its axes in the order `axes` (reversed if None); negative axes count from the end."""
-    order = range(x.ndim)[::-1] if axes is None else tuple(i % x.ndim for i in axes)
+    if axes is None:
+        axes = range(x.ndim)[::-1]
+    order = [axis_of(i, x.shape, "transpose") for i in axes]
     if sorted(order) != list(range(x.ndim)):
-        raise ValueError(f"transpose: axes {axes} do not name each of {x.ndim} axes once")
+        raise ValueError(f"transpose: axes {tuple(axes)} do not name each of {x.ndim} axes once")
     return transpose_row(x, axes=tuple(order))
 
 
@@ -145,8 +156,8 @@ def concatenate(parts: Sequence[Any], axis: int = 0) -> Any:
     >>> concatenate([Tensor([1.0]), Tensor([2.0, 3.0])]).data
     array([1., 2., 3.])
     """
-    parts = [part if hasattr(part, "shape") else np.asarray(part) for part in parts]
-    return concatenate_row(*parts, axis=axis % max(1, parts[0].ndim))
+    parts = _parts(parts, "concatenate")
+    return concatenate_row(*parts, axis=axis_of(axis, parts[0].shape, "concatenate"))
 
 
 def stack(parts: Sequence[Any], axis: int = 0) -> Any:
@@ -157,9 +168,18 @@ def stack(parts: Sequence[Any], axis: int = 0) -> Any:
     array([[1., 3.],
            [2., 4.]])
     """
-    parts = [part if hasattr(part, "shape") else np.asarray(part) for part in parts]
-    at = axis % (parts[0].ndim + 1)
+    parts = _parts(parts, "stack")
+    if len({part.shape for part in parts}) > 1:
+        raise ValueError(f"stack: the shapes differ: {', '.join(str(p.shape) for p in parts)}")
+    at = axis_of(axis, (1, *parts[0].shape), "stack")
     return concatenate([reshape(p, (*p.shape[:at], 1, *p.shape[at:])) for p in parts], at)
+
+
+def _parts(parts: Sequence[Any], name: str) -> list[Any]:
+    arrays = [part if hasattr(part, "shape") else np.asarray(part) for part in parts]
+    if not arrays:
+        raise ValueError(f"{name}: there is nothing to put together")
+    return arrays
 
 
 # --- with a batch axis in front, for vmap ------------------------------------------------------

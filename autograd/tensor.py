@@ -141,8 +141,6 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         self._read("int()")
         return int(self.item())
 
-    __index__ = None  # an index by a Tensor is an operation, not a Python integer
-
     def __bool__(self) -> bool:
         self._read("bool()")
         return bool(self._data)
@@ -195,6 +193,8 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         >>> count
         Tensor(1.)
         """
+        if isinstance(value, Node) and not isinstance(value, Tensor):
+            raise TypeError(f"assign: Tensor and {type(value).__name__} do not mix")
         data = np.asarray(getattr(value, "_data", value))
         self._writable(data, "assign")
         if data.dtype != self.dtype and not np.can_cast(data.dtype, self.dtype, "same_kind"):
@@ -245,6 +245,10 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         )
         if trace:
             trace.record(node)
+        elif node.row is None and any(_shares(node, arg) for arg in args):
+            # A view keeps its argument, whose memory it holds anyway: where the argument is
+            # written, `backward()` through the view is stale.
+            node.row, node.args, node.params = row, args, params
         return node
 
     def _seed(self, seed: Any, create_graph: bool) -> Any:
@@ -354,6 +358,10 @@ def _explained(error: Exception, row: Row, arrays: list[Any]) -> Exception:
         return ValueError(f"{row.name}: shapes {given.replace('), (', ') and (')} do not broadcast")
     text = str(error)
     return type(error)(text if text.startswith(row.name) else f"{row.name} of {given}: {text}")
+
+
+def _shares(node: Tensor, arg: Any) -> bool:
+    return isinstance(arg, Tensor) and _memory(node._data) is _memory(arg._data)
 
 
 def _memory(array: Any) -> Any:

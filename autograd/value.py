@@ -13,7 +13,7 @@ import numpy as np
 
 from . import ops
 from .floats import compile_operator, compile_sweep
-from .graph import Node, by_index, counter, hooks, made, mode, special, stale
+from .graph import Node, ancestors, by_index, counter, hooks, made, mode, special, stale
 from .operators import NumberMethods, Operators
 from .rows import Row, ieee
 
@@ -34,7 +34,7 @@ class Value(Operators, NumberMethods, Node):
     """
 
     __slots__ = ("_cotangent",)
-    _cotangent: float | None
+    _cotangent: float | None  # between sweeps: None in a result, 0.0 in a leaf
     last_write = 0
 
     def __init__(self, data: Any, name: str | None = None) -> None:
@@ -43,6 +43,15 @@ class Value(Operators, NumberMethods, Node):
         self.requires_grad, self._grad, self._cotangent = True, 0.0, 0.0
         if name is not None:
             self.name = name
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that `backward()` has added up here; setting None sets 0.0."""
+        return Node.grad.__get__(self)
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        self._grad = 0.0 if grad is None else grad
 
     @property
     def data(self) -> float:
@@ -93,7 +102,11 @@ class Value(Operators, NumberMethods, Node):
         for arg in args:
             if isinstance(arg, Node) and not isinstance(arg, Value):
                 raise TypeError(f"{row.name}: Value and {type(arg).__name__} do not mix")
-        args = tuple(arg if isinstance(arg, Value) else constant(arg) for arg in args)
+        # What no gradient flows to is a number to the sweep, which would walk on below it.
+        args = tuple(
+            arg if isinstance(arg, Value) and row.rule(i) is not None else constant(arg)
+            for i, arg in enumerate(args)
+        )
         data = float(row.on_floats(tuple(arg._data for arg in args)))
         node = made(cls, data, row, args, params)
         node._cotangent = None if node.row else 0.0
@@ -101,7 +114,9 @@ class Value(Operators, NumberMethods, Node):
 
     def backward(self, seed: Any = None, create_graph: bool = False) -> None:
         """Add the gradient of this node into `.grad` of every leaf; see `Node.backward`."""
-        plain = not (create_graph or hooks or special) and self.row is not None
+        plain = not (create_graph or special) and self.row is not None and self.requires_grad
+        if hooks and plain:
+            plain = not any(node in hooks for node in ancestors(self))
         if not plain or not _sweeping.acquire(blocking=False):
             return super().backward(seed, create_graph)
         try:
@@ -150,7 +165,7 @@ def number(data: Any) -> float:
 def constant(data: Any) -> Value:
     """A Value that requires no gradient."""
     node = Value(data)
-    node.requires_grad, node.grad = False, None
+    node.requires_grad, node._grad = False, None  # type: ignore[assignment]
     return node
 
 
@@ -199,4 +214,6 @@ for _name, _row in {
     **{"__add__": ops.add, "__sub__": ops.sub, "__mul__": ops.mul, "__truediv__": ops.div},
     **{"__neg__": ops.neg, "exp": ops.exp, "tanh": ops.tanh, "relu": ops.relu},
 }.items():
-    setattr(Value, _name, compile_operator(_name, _row, Value))
+    _compiled = compile_operator(_name, _row, Value)
+    _compiled.__doc__ = getattr(Value, _name).__doc__
+    setattr(Value, _name, _compiled)

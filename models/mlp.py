@@ -48,7 +48,7 @@ class MLP(Sequential):
             if not last:
                 layers.append(Activation(activation))
         super().__init__(*layers)
-        self._dropouts = [Dropout(dropout, seed + i) for i in range(len(sizes) - 2)]
+        self._dropouts = [Dropout(dropout, seed * 1009 + i) for i in range(len(sizes) - 2)]
 
     def forward(self, x: Any) -> Any:
         dropouts = iter(self._dropouts)

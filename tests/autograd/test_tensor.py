@@ -341,7 +341,6 @@ def test_every_kind_of_index(key, differences):
 
 
 @pytest.mark.parametrize("key", [[], ([], slice(None)), (slice(None), [])], ids=repr)
-@pytest.mark.xfail(strict=True, reason="an empty list becomes a float64 array")
 def test_an_empty_list_is_an_index_too(key):
     array = normal(4, 3)
     np.testing.assert_array_equal(Tensor(array)[key].data, array[key])
@@ -461,7 +460,6 @@ def test_concatenate_takes_arrays_lists_and_empty_parts():
         lambda x: autograd.transpose(x, (0, -3)),
     ],
 )
-@pytest.mark.xfail(strict=True, reason="axes beyond the end are taken modulo ndim")
 def test_an_axis_beyond_the_end_is_an_error(act):
     with pytest.raises(ValueError, match="ax"):
         act(Tensor(np.ones((2, 3))))
@@ -486,7 +484,7 @@ def test_an_axis_beyond_the_end_is_an_error(act):
         (lambda x: x.max(-3), "max"),
         (lambda x: x.mean((0, -2)), "mean|sum"),
         (lambda x: x.logsumexp(5), "logsumexp"),
-        (lambda x: x.softmax(2), "softmax|logsumexp"),
+        (lambda x: x.softmax(2), "log_softmax"),
     ],
 )
 def test_shapes_that_do_not_fit_name_the_operation_and_the_shape(act, word):
@@ -552,12 +550,7 @@ def test_reductions_over_every_axis(name, axis, differences):
         np.testing.assert_array_equal(method.data, out)
 
 
-AN_INT = pytest.mark.xfail(strict=True, reason="isinstance(axis, int) is not true of np.int64")
-
-
-@pytest.mark.parametrize(
-    "axis", [pytest.param(np.int64(0), marks=AN_INT), (np.int64(0), np.int32(1))], ids=repr
-)
+@pytest.mark.parametrize("axis", [np.int64(0), (np.int64(0), np.int32(1))], ids=repr)
 def test_an_axis_may_be_numpys_integer(axis):
     np.testing.assert_array_equal(Tensor(np.ones((2, 3))).sum(axis).data, np.ones((2, 3)).sum(axis))
 
@@ -612,12 +605,9 @@ def test_softmax_and_cross_entropy_are_finite_at_large_logits(dtype, scale):
 
 @pytest.mark.parametrize("offset", [0.0, 100.0, 1e4, -1e4])
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_softmax_does_not_mind_where_the_logits_lie(dtype, offset, request):
+def test_softmax_does_not_mind_where_the_logits_lie(dtype, offset):
     """Logits near 1e4 are spaced 1e-3 in float32, but exact ones are exact: subtracting the largest
     first loses nothing, subtracting logsumexp(x) ~ 1e4 loses all digits below its spacing."""
-    if dtype is np.float32 and abs(offset) >= 100:
-        reason = "log_softmax is x - logsumexp(x), which rounds at the size of x"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     logits = np.array([[0.0, 1.0, -5.0], [2.0, 2.0, 2.0]], dtype) + dtype(offset)
     judge = direct_log_softmax(logits)
     # The size of x costs nothing; exp and log cost 4 ulp each, at results up to 7.
@@ -798,7 +788,6 @@ def test_a_written_constant_makes_results_stale_too():
     ],
     ids=["slice", "detach", "reshape", "T", "broadcast_to"],
 )
-@pytest.mark.xfail(strict=True, reason="results without a gradient share memory with their leaf")
 def test_a_view_of_a_written_leaf_does_not_change_a_gradient_in_silence(view):
     """Not a NumPy view: the engine made it. Either the old numbers count, or an error says so."""
     state, w = Tensor([1.0, 2.0, 3.0]), Tensor([1.0, 1.0], requires_grad=True)
