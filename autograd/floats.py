@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from textwrap import indent
 from typing import Any
 
-from .graph import apply, counter, special
+from .graph import counter, special
 from .rows import TABLE, Row, ieee
 from .symbol import Symbol
 
 OPERATOR = """
 def {method}({names}):
     if special or {checks}:
-        return apply(row, ({names},), {{}})
+        return row({names})
     try:
         data = {compute}
     except (ArithmeticError, ValueError):
@@ -78,7 +78,7 @@ def compile_operator(method: str, row: Row, cls: type) -> Callable[..., Any]:
         source,
         method,
         **{cls.__name__: cls, "new": object.__new__, "on_float": row.on_float},
-        **{"apply": apply, "counter": counter, "special": special, "row": row},
+        **{"counter": counter, "special": special, "row": row},
     )
 
 

@@ -292,7 +292,8 @@ def push(roots: Sequence[Any], tangents: dict[Node, Any], create_graph: bool) ->
                 if rule is None:
                     continue
                 if row.on_float is not None:
-                    part = node._pull(rule, t, out, *args, **node.params)
+                    call = node._pull or _plainly
+                    part = call(rule, t, out, *args, **node.params)
                 elif row.linear:
                     part = row(*args[:i], t, *args[i + 1 :], **node.params)
                 else:
@@ -302,6 +303,10 @@ def push(roots: Sequence[Any], tangents: dict[Node, Any], create_graph: bool) ->
                 tangents[node] = _total(parts)
     zero = [r._fit(0.0) if isinstance(r, Node) else 0.0 * r for r in roots]
     return [tangents.get(_hashed(r), z) for r, z in zip(roots, zero, strict=True)]
+
+
+def _plainly(rule: Function, *args: Any, **params: Any) -> Any:
+    return rule(*args, **params)
 
 
 def _hashed(x: Any) -> Any:

@@ -122,6 +122,8 @@ class Node:
     args: tuple[Any, ...]
     index: int
     requires_grad: bool
+    _params: dict[str, Any]
+    _scope: tuple[str, ...]
     params: Any = _optional("_params", {}, "What the row was called with besides its arguments.")
     grad: Any = _optional("_grad", None, "The gradient that `backward()` has added up in a leaf.")
     name: Any = _optional("_name", None, "What the user calls it.")
@@ -184,9 +186,8 @@ class Node:
         """Add a cotangent into this leaf's `.grad`."""
         raise NotImplementedError
 
-    @classmethod
-    def _pull(cls, rule: Callable[..., Any], *args: Any, **params: Any) -> Any:
-        return rule(*args, **params)
+    # How to call a rule, where just calling it will not do.
+    _pull: ClassVar[Callable[..., Any] | None] = None
 
 
 hooks: WeakKeyDictionary[Node, list[Callable[[Any], Any]]] = WeakKeyDictionary()
@@ -202,18 +203,6 @@ class Wrapper:
         raise NotImplementedError
 
 
-def apply(row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-    """Apply a row to its arguments: the one door every operation goes through.
-
-    Nodes record; symbols write a formula; plain numbers and arrays are just computed with.
-    """
-    for arg in args:
-        record = getattr(arg, "_record", None)
-        if record is not None:
-            return record(row, args, params)
-    return row.compute(args, params)
-
-
 def made(cls: type[N], data: Any, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> N:
     """The node of an operation that has been computed.
 
@@ -226,14 +215,14 @@ def made(cls: type[N], data: Any, row: Row, args: tuple[Any, ...], params: dict[
     node.requires_grad = False
     for i, arg in enumerate(args):
         if isinstance(arg, Node) and arg.requires_grad and row.rule(i) is not None:
-            node.requires_grad = mode.gradients
+            node.requires_grad = mode.gradients if special else True
             break
-    if node.requires_grad or mode.trace:
+    if node.requires_grad or (special and mode.trace):
         node.row, node.args = row, args
-        if params:
-            node.params = params
-        if mode.scope:
-            node.scope = mode.scope
+        node._params = params
+        scope = mode.scope
+        if scope:
+            node._scope = scope
     else:
         node.row, node.args = None, ()
     return node
@@ -317,7 +306,10 @@ def sweep(
     same rules record the gradient's own graph.
     """
     on_nodes = create_graph or mode.trace is not None
-    allowed = set(nodes)
+    allowed = None if wanted is None else set(nodes)
+    # Floats raise where IEEE arithmetic does not; arrays need no such care.
+    careful = nodes[0]._pull
+    hooked = len(hooks) > 0
     cotangents = {nodes[0]: seed}
     found = {}
     recording = set_mode(gradients=create_graph) if on_nodes else nullcontext()
@@ -326,10 +318,8 @@ def sweep(
             g = cotangents.pop(node, None)
             if g is None:  # reached only through arguments that no gradient flows to
                 continue
-            for function in tuple(hooks.get(node, ())) if hooks else ():
-                answer = function(node._wrap(g))
-                if answer is not None:
-                    g = node._fit(answer if on_nodes else getattr(answer, "_data", answer))
+            if hooked:
+                g = _hooked(node, g, on_nodes)
             row = node.row
             if row is None if wanted is None else node in wanted:
                 found[node] = g
@@ -337,16 +327,36 @@ def sweep(
                 continue
             out: Any = node
             args: Sequence[Any] = node.args
+            params = node.params if careful else node._params
             if not on_nodes:
                 out = node._data
                 args = [arg._data if isinstance(arg, Node) else arg for arg in args]
             for i, arg in enumerate(node.args):
-                if arg.__class__ is np.ndarray or arg not in allowed:
+                if not isinstance(arg, Node) or not arg.requires_grad:
                     continue
                 rule = row.rule(i)
-                if rule is None:
+                if rule is None or (allowed is not None and arg not in allowed):
                     continue
-                share = arg._fit(arg._pull(rule, g, out, *args, **node.params))
+                if careful:
+                    share = careful(rule, g, out, *args, **params)
+                else:
+                    share = rule(g, out, *args, **params)
+                data = arg._data
+                if (
+                    share.__class__ is not np.ndarray
+                    or share.shape != data.shape
+                    or share.dtype != data.dtype
+                ):
+                    share = arg._fit(share)
                 before = cotangents.get(arg)
                 cotangents[arg] = share if before is None else before + share
     return found
+
+
+def _hooked(node: Node, g: Any, on_nodes: bool) -> Any:
+    """A node's cotangent after its hooks."""
+    for function in tuple(hooks.get(node, ())):
+        answer = function(node._wrap(g))
+        if answer is not None:
+            g = node._fit(answer if on_nodes else getattr(answer, "_data", answer))
+    return g

@@ -12,7 +12,7 @@ import numpy as np
 
 from .graph import mode
 from .rows import Row, primitive
-from .shapes import Shape, all_batched, batch_size, broadcast_to, front, moved, transpose
+from .shapes import Shape, all_batched, batch_size, broadcast_to, front, inverse, moved, transpose
 
 
 class ArrayHere:
@@ -218,6 +218,6 @@ def _batch_scatter(args: Sequence[Any], batched: Sequence[bool], key: Key, shape
         return scatter_row(g, *arrays, key=(slice(None), *layout.key), shape=(size, *shape))
     g = g if batched[0] else broadcast_to(g, (size, *g.shape))
     if layout.before:
-        g = transpose(g, [int(i) for i in np.argsort(layout.order(g.ndim))])
+        g = transpose(g, inverse(layout.order(g.ndim)))
     numbers = layout.counted(args, batched)
     return scatter_row(g, *numbers, key=(ARRAY, *layout.key), shape=(size, *shape))

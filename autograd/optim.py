@@ -1,7 +1,8 @@
 """Optimizers: each update one expression, put into the parameters by `assign`.
 
-So a step runs eagerly and traced alike. Everything that changes is a Tensor: momentum, the step
-count, the learning rate. A schedule is an expression of the count.
+So a step runs eagerly and traced alike. (`out=p` is `p.assign` of the result, without a copy where
+it runs eagerly: an update is bound by memory.) Everything that changes is a Tensor: momentum, the
+step count, the learning rate. A schedule is an expression of the count.
 """
 
 from __future__ import annotations
@@ -123,8 +124,9 @@ class Optimizer(State):
             raise RuntimeError(f"{type(self).__name__}.step: no gradients; call backward() first")
         rate = self._schedule(self.count) if self._schedule else self._rate
         self.count.assign(self.count + 1.0)
+        rates = {dtype: _number(rate, dtype) for dtype in {p.dtype for _, p, _ in given}}
         for i, p, g in given:
-            self._update(i, p, g, _number(rate, p.dtype))
+            self._update(i, p, g, rates[p.dtype])
 
     def _update(self, i: int, p: Tensor, g: Any, rate: Any) -> None:
         """Move parameter number i, with gradient g, at this rate."""
@@ -166,9 +168,10 @@ class SGD(Optimizer):
             g = g + self.weight_decay * p
         if self.velocity:
             velocity = self.velocity[i]
-            velocity.assign(self.momentum * velocity + g)
+            ops.mul(self.momentum, velocity, out=velocity)
+            ops.add(velocity, g, out=velocity)
             g = g + self.momentum * velocity if self.nesterov else velocity
-        p.assign(p - rate * g)
+        ops.sub(p, rate * g, out=p)
 
 
 class Adam(Optimizer):
@@ -195,12 +198,14 @@ class Adam(Optimizer):
     def _update(self, i: int, p: Tensor, g: Any, rate: Any) -> None:
         first, second, (beta1, beta2) = self.first[i], self.second[i], self.betas
         g = self._decay(p, g, rate)
-        first.assign(beta1 * first + (1.0 - beta1) * g)
-        second.assign(beta2 * second + (1.0 - beta2) * g * g)
+        ops.mul(beta1, first, out=first)
+        ops.add(first, (1.0 - beta1) * g, out=first)
+        ops.mul(beta2, second, out=second)
+        ops.add(second, (1.0 - beta2) * g * g, out=second)
         # `count` is already that of this step. The corrections are numbers, the rest arrays.
         corrected = rate / _number(1.0 - ops.power(beta1, self.count), p.dtype)
         root = ops.sqrt(_number(1.0 - ops.power(beta2, self.count), p.dtype))
-        p.assign(p - corrected * first / (ops.sqrt(second) / root + self.eps))
+        ops.sub(p, corrected * first / (ops.sqrt(second) / root + self.eps), out=p)
 
     def _decay(self, p: Tensor, g: Any, rate: Any) -> Any:
         return g + self.weight_decay * p if self.weight_decay else g
@@ -222,7 +227,7 @@ class AdamW(Adam):
 
     def _decay(self, p: Tensor, g: Any, rate: Any) -> Any:
         if self.weight_decay:
-            p.assign(p - rate * self.weight_decay * p)
+            ops.sub(p, rate * self.weight_decay * p, out=p)
         return g
 
 

@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from .graph import apply
-
 Rule = Callable[..., Any]
 NUMBERS = frozenset((float, int, bool))
 
@@ -56,15 +54,28 @@ class Row:
     # The rules as one step of the sweep over Values, once floats.py has compiled them.
     step: Callable[[Any], None] | None = field(default=None, init=False, repr=False)
     rule: Callable[[int], Rule | None] = field(init=False, repr=False)  # of argument number i
+    in_place: bool = field(init=False, repr=False)  # whether on_array takes NumPy's out=
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "__doc__", self.doc)
         object.__setattr__(self, "__name__", self.name)
         rule = self.rules if callable(self.rules) else self.rules.__getitem__
         object.__setattr__(self, "rule", rule)
+        object.__setattr__(self, "in_place", isinstance(self.on_array, np.ufunc))
 
-    def __call__(self, *args: Any, **params: Any) -> Any:
-        return apply(self, args, params)
+    def __call__(self, *args: Any, out: Any = None, **params: Any) -> Any:
+        """Apply the row: the one door that every operation goes through.
+
+        Nodes record, symbols write a formula, plain numbers and arrays are just computed with.
+        out: a Tensor that is to take the result, as by `out.assign`.
+        """
+        if out is not None:
+            return out._take(self, args)
+        for arg in args:
+            record = getattr(arg, "_record", None)
+            if record is not None:
+                return record(self, args, params)
+        return self.compute(args, params)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -72,7 +83,9 @@ class Row:
     def compute(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Compute on plain numbers or arrays. `np.float64` counts as an array: its arithmetic
         is IEEE's, which is why `ieee` goes there."""
-        if self.on_float and NUMBERS.issuperset(map(type, args)):
+        if args[0].__class__ is np.ndarray or not self.on_float:
+            return self.on_array(*args, **params)
+        if NUMBERS.issuperset(map(type, args)):
             return self.on_floats(args)
         return self.on_array(*args, **params)
 

@@ -19,12 +19,13 @@ Shape = tuple[int, ...]
 
 def _sum_to(x: Any, shape: Shape) -> Any:
     lead = x.ndim - len(shape)
-    axes = tuple(range(lead)) + tuple(
-        lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1
-    )
-    if lead < 0 or np.broadcast_shapes(shape, x.shape) != x.shape:
+    tail = x.shape[lead:]
+    if tail == shape and lead > 0:
+        return np.add.reduce(x, tuple(range(lead)))
+    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, tail, strict=True)):
         raise ValueError(f"sum_to: shape {x.shape} is no broadcast of {shape}")
-    return x.sum(axis=axes, keepdims=True).reshape(shape) if axes else x
+    axes = (*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1 and tail[i] != 1))
+    return np.add.reduce(x, axes, keepdims=True).reshape(shape) if axes else x
 
 
 broadcast_row: Row = primitive(
@@ -60,7 +61,7 @@ transpose_row: Row = primitive(
     "transpose",
     "the axes in another order",
     lambda x, axes: np.transpose(x, axes),
-    lambda g, out, x, axes: transpose(g, tuple(int(i) for i in np.argsort(axes))),
+    lambda g, out, x, axes: transpose_row(g, axes=inverse(axes)),
     linear=True,
     batch=lambda args, batched, axes: transpose(args[0], (0, *(i + 1 for i in axes))),
     cases=((((2, 3),), {"axes": (1, 0)}), (((2, 3, 4),), {"axes": (1, 2, 0)})),
@@ -74,6 +75,11 @@ cast_row: Row = primitive(
     batch=lambda args, batched, dtype: astype(args[0], dtype),
     cases=((((2, 3),), {"dtype": np.dtype(np.float64)}),),
 )
+
+
+def inverse(axes: Sequence[int]) -> tuple[int, ...]:
+    """The order of axes that undoes an order."""
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
 def axis_of(axis: Any, shape: Shape, name: str) -> int:

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from . import shapes
-from .graph import Node, Wrapper, counter, made, mode
+from .graph import Node, Wrapper, counter, made, mode, special
 from .indexing import index
 from .operators import ArrayMethods, NumberMethods, Operators
 from .ops import matmul
 from .rows import Row
 from .shapes import Shape
+
+Array = np.ndarray
 
 
 class Tensor(Operators, NumberMethods, ArrayMethods, Node):
@@ -31,6 +33,7 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
     """
 
     __slots__ = ()
+    _grad: Tensor | None
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
         array = data if isinstance(data, np.ndarray) else _from_python(data)
@@ -44,7 +47,7 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
             mode.trace.captured(self, data)
         self._data = array
         self.row, self.args, self.index = None, (), next(counter)
-        self.requires_grad, self.name = requires_grad, name
+        self.requires_grad, self.name, self._grad = requires_grad, name, None
 
     # --- what it is ---
 
@@ -71,7 +74,7 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
     @property
     def T(self) -> Any:
         """The axes reversed."""
-        return shapes.transpose(self)
+        return shapes.transpose_row(self, axes=tuple(range(self._data.ndim))[::-1])
 
     def __len__(self) -> int:
         return len(self._data)
@@ -208,7 +211,7 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
     @property
     def grad(self) -> Tensor | None:
         """The gradient `backward()` has added up here: a Tensor of this shape, or None."""
-        if mode.trace:
+        if special and mode.trace:
             mode.trace.grad_read(self)
         return self._grad_or_none()
 
@@ -216,18 +219,21 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
     def grad(self, grad: Tensor | None) -> None:
         if grad is not None and (not isinstance(grad, Tensor) or grad.shape != self.shape):
             raise TypeError(f"grad: {grad!r} is not None or a Tensor of shape {self.shape}")
-        if mode.trace:
+        if special and mode.trace:
             mode.trace.grad_written(self, grad)
         self._grad = grad
 
     def _grad_or_none(self) -> Tensor | None:
-        return Node.grad.__get__(self)  # type: ignore[no-any-return]
+        try:
+            return self._grad
+        except AttributeError:  # a result
+            return None
 
     # --- how the graph makes and differentiates it ---
 
     @classmethod
     def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        trace = mode.trace
+        trace = mode.trace if special else None
         if trace:
             trace.check(row, args)
         if not PLAIN.issuperset(map(type, args)):
@@ -240,16 +246,38 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
             data = row.on_array(*arrays, **params)
         except (ValueError, IndexError, TypeError) as error:
             raise _explained(error, row, arrays) from None
-        node = made(
-            cls, data if isinstance(data, np.ndarray) else np.asarray(data), row, args, params
-        )
+        if data.__class__ is not np.ndarray:
+            data = np.asarray(data)
+        node = made(cls, data, row, args, params)
         if trace:
             trace.record(node)
-        elif node.row is None and any(_shares(node, arg) for arg in args):
-            # A view keeps its argument, whose memory it holds anyway: where the argument is
-            # written, `backward()` through the view is stale.
-            node.row, node.args, node.params = row, args, params
+        elif node.row is None and (data.base is not None or data is arrays[0]):
+            node._keep_view(row, args, params)
         return node
+
+    def _keep_view(self, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> None:
+        """Let a view remember its argument, whose memory it holds anyway: where the argument is
+        written, `backward()` through the view is stale."""
+        if any(
+            isinstance(arg, Tensor) and _memory(self._data) is _memory(arg._data) for arg in args
+        ):
+            self.row, self.args, self.params = row, args, params
+
+    def _take(self, row: Row, args: tuple[Any, ...]) -> Tensor:
+        """`self.assign(row(*args))` without the copy, where NumPy can compute in place."""
+        memory = self._data
+        arrays = [arg._data if arg.__class__ is Tensor else arg for arg in args]
+        fits = memory.shape in [array.shape for array in arrays if array.__class__ is Array]
+        plain = row.in_place and PLAIN.issuperset(map(type, args))
+        if not (plain and fits) or self.row is not None or mode.trace:
+            self.assign(row(*args))
+            return self
+        try:
+            row.on_array(*arrays, out=memory, casting="same_kind")
+        except (ValueError, TypeError) as error:
+            raise _explained(error, row, arrays) from None
+        self.index = next(counter)
+        return self
 
     def _seed(self, seed: Any, create_graph: bool) -> Any:
         if seed is None:
@@ -258,6 +286,8 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
                     f"backward: {self.row.name if self.row else 'a leaf'} of shape {self.shape} is "
                     "not a scalar; sum it, or give the seed, a cotangent of that shape"
                 )
+            if not (create_graph or mode.trace):
+                return np.ones((), self.dtype)
             seed = 1.0
         data = np.asarray(getattr(seed, "_data", seed))
         if data.shape != self.shape:
@@ -309,14 +339,14 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
 
     def _accumulate(self, cotangent: Any) -> None:
         before = self.grad
-        if not isinstance(cotangent, Tensor):
+        if cotangent.__class__ is not Tensor:
             cotangent = wrap(cotangent if before is None else before._data + cotangent)
         elif before is not None:
             cotangent = before + cotangent
         self.grad = cotangent
 
 
-PLAIN = frozenset((Tensor, np.ndarray, float, int, bool))  # what a row computes with as it is
+PLAIN = frozenset((Tensor, Array, float, int, bool))  # what a row computes with as it is
 
 
 def wrap(array: Any) -> Tensor:
@@ -324,7 +354,8 @@ def wrap(array: Any) -> Tensor:
     node = object.__new__(Tensor)
     node._data = np.asarray(array)
     node.row, node.args, node.index, node.requires_grad = None, (), next(counter), False
-    if mode.trace:
+    node._grad = None
+    if special and mode.trace:
         mode.trace.born.add(node)
     return node
 
@@ -358,10 +389,6 @@ def _explained(error: Exception, row: Row, arrays: list[Any]) -> Exception:
         return ValueError(f"{row.name}: shapes {given.replace('), (', ') and (')} do not broadcast")
     text = str(error)
     return type(error)(text if text.startswith(row.name) else f"{row.name} of {given}: {text}")
-
-
-def _shares(node: Tensor, arg: Any) -> bool:
-    return isinstance(arg, Tensor) and _memory(node._data) is _memory(arg._data)
 
 
 def _memory(array: Any) -> Any:

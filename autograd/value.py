@@ -140,8 +140,8 @@ class Value(Operators, NumberMethods, Node):
     def _accumulate(self, cotangent: Any) -> None:
         self.grad = self.grad + cotangent
 
-    @classmethod
-    def _pull(cls, rule: Any, *args: Any, **params: Any) -> Any:
+    @staticmethod
+    def _pull(rule: Any, *args: Any, **params: Any) -> Any:
         try:
             return rule(*args, **params)
         except ArithmeticError:

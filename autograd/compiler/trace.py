@@ -317,6 +317,6 @@ COMPILED = Row("jit", "a result of a compiled step", _raise, (_raise,))
 def _result(data: Any, requires_grad: bool) -> Tensor:
     source, node = wrap(data), wrap(data)  # the source first: a node is younger than its argument
     if requires_grad:
-        node.row, node.args, node.requires_grad = COMPILED, (source,), True
+        node.row, node.args, node.params, node.requires_grad = COMPILED, (source,), {}, True
         source.requires_grad = True
     return node
