@@ -17,9 +17,10 @@ from .rows import TABLE, Row, ieee
 from .symbol import Symbol
 
 OPERATOR = """
-def {method}({names}):
+def {method}({signature}):
+    {operand}
     if special or {checks}:
-        return row({names})
+        return row({args})
     try:
         data = {compute}
     except (ArithmeticError, ValueError):
@@ -27,12 +28,24 @@ def {method}({names}):
     node = new(Value)
     node._data = data
     node.row = row
-    node.args = ({names},)
+    node.args = ({args},)
     node.index = next(counter)
     node.requires_grad = True
     node._cotangent = None
     return node
 """
+
+# A number on the other side becomes a constant here, not by the long way.
+CONSTANT = """if other.__class__ is float or other.__class__ is int:
+        number = other
+        other = new(Value)
+        other._data = float(number)
+        other.row = None
+        other.args = ()
+        other.index = next(counter)
+        other.requires_grad = False
+        other._grad = None
+        other._cotangent = 0.0"""
 
 STEP = """
 {names}, = node.args
@@ -60,26 +73,27 @@ def sweep(order):
 
 
 def compile_operator(method: str, row: Row, cls: type) -> Callable[..., Any]:
-    """The method of Value for a row of one or two floats."""
-    names = ["self", "other"][: len(row.rules)]  # type: ignore[arg-type]
-    reads = [f"{name}._data" for name in names]
+    """The method of Value for a row of one or two floats; `__radd__` and its like, whose first
+    argument is `other`, too."""
+    signature = ["self", "other"][: len(row.rules)]  # type: ignore[arg-type]
+    args = signature[::-1] if method.startswith("__r") else signature
+    reads = [f"{name}._data" for name in args]
     infix = f" {row.infix} ".join(["", *reads][-2:]) if row.infix else ""
-    checks = [f"not {name}.requires_grad" for name in names]
-    if names[1:]:
-        checks.insert(0, f"other.__class__ is not {cls.__name__}")
+    required = " or ".join(f"{name}.requires_grad" for name in signature)
     source = OPERATOR.format(
         method=method,
-        names=", ".join(names),
-        checks=" or ".join(checks),
+        signature=", ".join(signature),
+        operand=CONSTANT if signature[1:] else "",
+        checks=("other.__class__ is not Value or " if signature[1:] else "") + f"not ({required})",
+        args=", ".join(args),
         compute=infix or f"on_float({', '.join(reads)})",
         reads=", ".join(reads),
     )
-    return _define(  # type: ignore[no-any-return]
-        source,
-        method,
-        **{cls.__name__: cls, "new": object.__new__, "on_float": row.on_float},
-        **{"counter": counter, "special": special, "row": row},
+    names = {"Value": cls, "new": object.__new__, "on_float": row.on_float, "row": row}
+    compiled: Callable[..., Any] = _define(
+        source, method, counter=counter, special=special, **names
     )
+    return compiled
 
 
 def compile_step(row: Row) -> Callable[[Any], None]:

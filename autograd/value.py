@@ -212,6 +212,7 @@ def _check_stale(order: list[Value]) -> None:
 _sweep = compile_sweep((ops.mul, ops.add, ops.sub))
 for _name, _row in {
     **{"__add__": ops.add, "__sub__": ops.sub, "__mul__": ops.mul, "__truediv__": ops.div},
+    **{"__radd__": ops.add, "__rsub__": ops.sub, "__rmul__": ops.mul, "__rtruediv__": ops.div},
     **{"__neg__": ops.neg, "exp": ops.exp, "tanh": ops.tanh, "relu": ops.relu},
 }.items():
     _compiled = compile_operator(_name, _row, Value)
