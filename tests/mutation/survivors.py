@@ -1,0 +1,56 @@
+"""The mutants that no check kills: each with the reason, nearly always that it computes the same.
+
+A survivor that is not here fails the run, and so does an entry here that does not survive.
+"""
+
+SYMMETRIC = "x == y and y == x are one"
+SAME_SIDE = "out is on this side of the kink exactly where x is, and where they tie as well"
+ONLY_SHAPE = "only the shape of x is read here, and nothing flows through a shape"
+FITTED = "the sweep brings each answer into its argument's shape and dtype (Tensor._fit)"
+SAME_BITS = "True counts as 1; g / ties in float64, rounded to float32, has the bits of float32's"
+SAME_DTYPE = "max leaves the dtype as it is"
+ONLY_COMPARED = "y is only compared with 0 here, and nothing flows through a comparison"
+NO_LIMIT = (
+    "any number but 0 will do: it is multiplied by y = 0. Only d2/dxdy at 0**0, which has no limit "
+    "to be right or wrong by, shows which one it is"
+)
+
+SURVIVORS: dict[str, str] = {
+    "power.y, comparison flipped: equal(x, 0.0) -> equal(0.0, x)": SYMMETRIC,
+    "abs.x, comparison flipped: equal(x, 0.0) -> equal(0.0, x)": SYMMETRIC,
+    "maximum.x, comparison flipped: equal(x, y) -> equal(y, x)": SYMMETRIC,
+    "maximum.y, comparison flipped: equal(x, y) -> equal(y, x)": SYMMETRIC,
+    "minimum.x, comparison flipped: equal(x, y) -> equal(y, x)": SYMMETRIC,
+    "minimum.y, comparison flipped: equal(x, y) -> equal(y, x)": SYMMETRIC,
+    "_base, comparison flipped: equal(x, 0.0) -> equal(0.0, x)": SYMMETRIC,
+    "_base, comparison flipped: equal(y, 0.0) -> equal(0.0, y)": SYMMETRIC,
+    "max.x, comparison flipped: "
+    "equal(x, _kept(out, x, axis)) -> equal(_kept(out, x, axis), x)": SYMMETRIC,
+    "relu.x, out for an input: greater(x, 0.0) -> greater(out, 0.0)": SAME_SIDE,
+    "abs.x, out for an input: equal(x, 0.0) -> equal(out, 0.0)": SAME_SIDE,
+    "maximum.x, out for an input: greater(x, y) -> greater(out, y)": SAME_SIDE,
+    "maximum.y, out for an input: greater(y, x) -> greater(out, x)": SAME_SIDE,
+    "minimum.x, out for an input: greater(y, x) -> greater(y, out)": SAME_SIDE,
+    "minimum.y, out for an input: greater(x, y) -> greater(x, out)": SAME_SIDE,
+    "sum.x, detached: _kept(g, x, axis) -> _kept(g, detach(x), axis)": ONLY_SHAPE,
+    "max.x, detached: _kept(g, x, axis) -> _kept(g, detach(x), axis)": ONLY_SHAPE,
+    "logsumexp.x, detached: _kept(g, x, axis) -> _kept(g, detach(x), axis)": ONLY_SHAPE,
+    "logsumexp.x, detached: _kept(out, x, axis) -> _kept(out, detach(x), axis)": ONLY_SHAPE,
+    "sum.x, dropped argument: "
+    "broadcast_to(_kept(g, x, axis), x.shape) -> _kept(g, x, axis)": FITTED,
+    "broadcast_to.x, dropped argument: sum_to(g, x.shape) -> g": FITTED,
+    "broadcast_to.x, out for an input: sum_to(g, x.shape) -> sum_to(g, out.shape)": FITTED,
+    "sum_to.x, dropped argument: broadcast_to(g, x.shape) -> g": FITTED,
+    "sum_to.x, out for an input: broadcast_to(g, x.shape) -> broadcast_to(g, out.shape)": FITTED,
+    "cast.x, dropped argument: astype(g, x.dtype) -> g": FITTED,
+    "cast.x, out for an input: astype(g, x.dtype) -> astype(g, out.dtype)": FITTED,
+    "max.x, dropped argument: "
+    "astype(equal(x, _kept(out, x, axis)), x.dtype) -> equal(x, _kept(out, x, axis))": SAME_BITS,
+    "max.x, out for an input: astype(equal(x, _kept(out, x, axis)), x.dtype) -> "
+    "astype(equal(x, _kept(out, x, axis)), out.dtype)": SAME_DTYPE,
+    "power.x, detached: _base(x, y) -> _base(x, detach(y))": ONLY_COMPARED,
+    "_base, constant changed: "
+    "where(equal(y, 0.0), 1.0, x) -> where(equal(y, 0.0), 2.0, x)": NO_LIMIT,
+    "_base, constant changed: "
+    "where(equal(y, 0.0), 1.0, x) -> where(equal(y, 0.0), 1.001, x)": NO_LIMIT,
+}
