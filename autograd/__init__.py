@@ -8,6 +8,8 @@
 8.0
 """
 
+from .anomaly import AnomalyError, detect_anomaly
+from .check import GradientError, gradcheck
 from .compiler import TraceError, jit
 from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 from .functions import (
@@ -68,6 +70,8 @@ from .tensor import Tensor
 from .value import Value
 
 __all__ = [
+    "AnomalyError",
+    "GradientError",
     "Node",
     "Tensor",
     "TraceError",
@@ -81,12 +85,14 @@ __all__ = [
     "cos",
     "cross_entropy",
     "detach",
+    "detect_anomaly",
     "div",
     "equal",
     "exp",
     "expm1",
     "gelu",
     "grad",
+    "gradcheck",
     "gradients",
     "greater",
     "hessian",

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 if TYPE_CHECKING:
+    from .anomaly import Watch
     from .compiler.trace import Trace
     from .rows import Row
 
@@ -36,6 +37,7 @@ class Mode(threading.local):
     scope: tuple[str, ...] = ()
     batches: tuple[int, ...] = ()  # the sizes of the vmaps we are in
     transforms: int = 0  # how many of grad, jvp, ... we are in
+    watch: Watch | None = None  # looks for NaN and infinities (anomaly.py)
 
 
 class Changes:
@@ -225,6 +227,8 @@ def made(cls: type[N], data: Any, row: Row, args: tuple[Any, ...], params: dict[
             node._scope = scope
     else:
         node.row, node.args = None, ()
+    if special and mode.watch:
+        mode.watch.made(node, row, args, params)
     return node
 
 
@@ -310,6 +314,7 @@ def sweep(
     # Floats raise where IEEE arithmetic does not; arrays need no such care.
     careful = nodes[0]._pull
     hooked = len(hooks) > 0
+    watch = mode.watch if special else None
     cotangents = {nodes[0]: seed}
     found = {}
     recording = set_mode(gradients=create_graph) if on_nodes else nullcontext()
@@ -350,6 +355,8 @@ def sweep(
                     share = arg._fit(share)
                 before = cotangents.get(arg)
                 cotangents[arg] = share if before is None else before + share
+                if watch:
+                    watch.pulled(node, i, g, share, cotangents[arg])
     return found
 
 
