@@ -105,7 +105,7 @@ class _Call:
         found = {}
         if isinstance(root, Node) and root.requires_grad:
             found = pull(root, self.nodes, seed, self.create_graph)
-        return [found.get(node, node._fit(0.0)) for node in self.nodes]
+        return [found[node] if node in found else node._fit(0.0) for node in self.nodes]
 
     def seed(self, out: Any, cotangent: Any) -> Any:
         """A cotangent of a result, checked, as a core."""
@@ -141,7 +141,7 @@ class _Call:
         plain = core._data if isinstance(core, Node) else core
         if kind is Tensor:
             return wrap(np.array(plain))
-        return plain if kind is np.ndarray else float(plain)
+        return np.asarray(plain) if kind is np.ndarray else float(plain)
 
     def results(self, tree: Any) -> Any:
         """What the function gave, as the caller expects it."""
@@ -252,7 +252,9 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
     tree = call.run(function, {})
     outs, shape = flatten(tree)
     found = push([_core(out) for out in outs], start, call.create_graph)
-    return call.results(tree), unflatten(iter([call.shown(t, call.kind(t)) for t in found]), shape)
+    pairs = zip(found, map(_core, outs), strict=True)
+    moved = [call.shown(t, call.kind(out)) for t, out in pairs]
+    return call.results(tree), unflatten(iter(moved), shape)
 
 
 def _tangent(node: Any, tangent: Any, call: _Call) -> Any:
@@ -301,8 +303,11 @@ def push(roots: Sequence[Any], tangents: dict[Node, Any], create_graph: bool) ->
                 parts.append(node._fit(part))
             if parts:
                 tangents[node] = _total(parts)
-    zero = [r._fit(0.0) if isinstance(r, Node) else 0.0 * r for r in roots]
-    return [tangents.get(_hashed(r), z) for r, z in zip(roots, zero, strict=True)]
+    return [tangents[r] if _hashed(r) in tangents else _no_tangent(r) for r in roots]
+
+
+def _no_tangent(root: Any) -> Any:
+    return root._fit(0.0) if isinstance(root, Node) else 0.0 * root
 
 
 def _plainly(rule: Function, *args: Any, **params: Any) -> Any:
@@ -329,7 +334,7 @@ def _transposed(
 
 
 def jacobian(function: Function, forward: bool | None = None) -> Function:
-    """The Jacobian of a function of one array: the result's shape, then the argument's.
+    """The Jacobian by a function's first argument, an array: the result's shape, then its own.
 
     forward: by columns (forward mode, all at once) or by rows (reverse mode, all at once);
     None: whichever there are fewer of. A function of a number or a list of numbers, on Values,
@@ -340,8 +345,8 @@ def jacobian(function: Function, forward: bool | None = None) -> Function:
            [0., 4.]])
     """
 
-    def at(x: Any) -> Any:
-        call = _Call("jacobian", (x,), (0,))
+    def at(x: Any, *others: Any) -> Any:
+        call = _Call("jacobian", (x, *others), (0,))
         out = call.run(function, {})
         if any(isinstance(node, Value) for node in call.nodes):
             outs, structure = flatten(out)
@@ -358,8 +363,8 @@ def jacobian(function: Function, forward: bool | None = None) -> Function:
 
 
 def hessian(function: Function) -> Function:
-    """The second derivatives of a function of one array that gives a number: the argument's shape
-    twice. Forward over reverse.
+    """The second derivatives, by its first argument, of a function that gives a number: the
+    argument's shape twice. Forward over reverse.
 
     >>> hessian(lambda x: (x * x * x).sum())(np.array([1.0, 2.0]))
     array([[ 6.,  0.],

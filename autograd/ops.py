@@ -89,7 +89,7 @@ power: Row = primitive(
     lambda g, out, x, y: g * y * power(_base(x, y), y - 1.0),
     lambda g, out, x, y: g * out * log(where(equal(x, 0.0), 1.0, x)),
     on_float=math.pow, infix="**", domain=(POSITIVE, ANY),
-    convention="power(x, 0)' = 0 for x; power(0, y)' = 0 for y",
+    convention="power(x, 0)' = 0 for x; power(0, y)' = 0 for y >= 0",
 )  # fmt: skip
 
 # --- functions of one number -------------------------------------------------------------------
@@ -324,13 +324,21 @@ def _swap(x: Any) -> Any:
     return transpose_row(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
+def _product(x: Any, y: Any) -> Any:
+    """The matrix product; an outer one (per-example gradients are) as NumPy is quickest at it."""
+    return x * y if x.shape[-1] == 1 else matmul_row(x, y)
+
+
 matmul_row: Row = primitive(
     "matmul", "the matrix product over the last two axes", np.matmul,
-    lambda g, out, x, y: matmul_row(g, _swap(y)),
-    lambda g, out, x, y: matmul_row(_swap(x), g),
+    lambda g, out, x, y: _product(g, _swap(y)),
+    lambda g, out, x, y: _product(_swap(x), g),
     infix="@", linear=True,
     batch=lambda args, batched: matmul_row(*lined_up(args, batched)),
-    cases=((((2, 3), (3, 4)), {}), (((5, 2, 3), (3, 4)), {}), (((2, 1, 3, 4), (5, 4, 2)), {})),
+    cases=(
+        (((2, 3), (3, 4)), {}), (((1, 3), (3, 1)), {}), (((5, 2, 3), (3, 4)), {}),
+        (((2, 1, 3, 4), (5, 4, 2)), {}),
+    ),
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ PEERS = {
     "scalar": ["micrograd"],
     "cold": ["torch", "jax", "sklearn"],
     "importing": [],
+    "cost": [],
 }
 
 

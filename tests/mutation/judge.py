@@ -25,7 +25,7 @@ from tests.autograd import test_conventions, test_rows
 from tests.autograd.conftest import differences
 from tests.mutation.mutants import Mutant, planted
 
-EXAMPLES = 6
+EXAMPLES = 12
 settings.register_profile(
     "mutation",
     max_examples=EXAMPLES,
