@@ -53,16 +53,18 @@ class Settings:
     models.mnist.settings.InputError: --dropout: expected at least 0 and below 1, found 1.5
     """
 
+    # The defaults were chosen by validation accuracy (means of 3 to 5 seeds, on the same 5,000
+    # digits): 98.20 %, against 98.11 with 10 epochs and a dropout of 0.2, 97.85 for 256-128 wide.
     hidden: tuple[int, ...] = (512,)
     activation: str = "relu"
-    epochs: int = 10
+    epochs: int = 13
     batch_size: int = 256
     optimizer: str = "sgd"
     lr: float | None = None  # the highest the schedule goes to; None: what RATES says
     schedule: str = "one-cycle"
     momentum: float = 0.9  # of sgd; the others have their own
     weight_decay: float = 0.0
-    dropout: float = 0.2
+    dropout: float = 0.3
     clip: float | None = None  # of the gradient's global norm
     seed: int = 0
     validation: int = 5000
