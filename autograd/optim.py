@@ -219,11 +219,10 @@ class AdamW(Adam):
         self,
         parameters: Iterable[Tensor],
         lr: float | Schedule = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
         weight_decay: float = 0.01,
+        **others: Any,
     ) -> None:
-        super().__init__(parameters, lr, betas, eps, weight_decay)
+        super().__init__(parameters, lr, weight_decay=weight_decay, **others)
 
     def _decay(self, p: Tensor, g: Any, rate: Any) -> Any:
         if self.weight_decay:
