@@ -18,7 +18,7 @@ from .indexing import index
 from .operators import ArrayMethods, NumberMethods, Operators
 from .rows import Row
 from .shapes import Shape
-from .tensor import Tensor
+from .tensor import Tensor, wrap
 from .tree import flatten, unflatten
 
 
@@ -82,7 +82,7 @@ class Batched(Operators, NumberMethods, ArrayMethods, Wrapper):
             "vmap: a batch has no one value to branch on or to read; use where(), greater(), ..."
         )
 
-    __bool__ = __float__ = __int__ = __lt__ = __le__ = __gt__ = __ge__ = item = _no
+    __bool__ = __float__ = __int__ = __lt__ = __le__ = __gt__ = __ge__ = item = __array__ = _no
 
     def __repr__(self) -> str:
         return f"Batched({self.dtype}{list(self.shape)}, batch of {self.data.shape[0]})"
@@ -103,9 +103,10 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> C
     """`function` of one example as a function of a batch, computed in one pass.
 
     in_axes: the batch axis of the arguments: an integer for all, or a tuple with one for each
-    argument; None for an argument that all examples share. Arguments and results may be nested
-    lists, tuples and dicts of arrays. out_axes: where the batch axis is put in the results.
-    Gives arrays for arrays and Tensors for Tensors. Raises ValueError where batch sizes differ or
+    argument; None for an argument that all examples share, as they do those given by keyword.
+    Arguments and results may be nested lists, tuples and dicts of arrays. out_axes: where the batch
+    axis is put in the results. Gives arrays for arrays and Tensors for Tensors, and where a Tensor
+    from outside requires a gradient. Raises ValueError where batch sizes differ or
     nothing is batched, TypeError where the function branches on a value.
 
     >>> import numpy as np
@@ -117,8 +118,8 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> C
     (3, 2)
     """
 
-    def over_batch(*args: Any) -> Any:
-        axes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
+    def over_batch(*args: Any, **keywords: Any) -> Any:
+        axes = tuple(in_axes) if isinstance(in_axes, tuple | list) else (in_axes,) * len(args)
         if len(axes) != len(args):
             raise ValueError(f"vmap: {len(axes)} in_axes for {len(args)} arguments")
         level = len(mode.batches)
@@ -132,12 +133,14 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> C
                 leaves = [_to_front(leaf, axis) for leaf in leaves]
                 sizes |= {leaf.shape[0] for leaf in leaves}
                 leaves = [Batched(leaf, level) for leaf in leaves]
+            else:  # an array has not the methods that an example's Tensor has
+                leaves = [Tensor(x) if isinstance(x, np.ndarray) else x for x in leaves]
             handed.append(unflatten(iter(leaves), structure))
         if len(sizes) != 1:
             raise ValueError(f"vmap: the arguments have one batch size, not {sorted(sizes)}")
         (size,) = sizes
         with set_mode(batches=(*mode.batches, size)):
-            leaves, structure = flatten(function(*handed))
+            leaves, structure = flatten(function(*handed, **keywords))
         given = [_from_batch(leaf, level, size, out_axes, nodes) for leaf in leaves]
         return unflatten(iter(given), structure)
 
@@ -156,6 +159,9 @@ def _from_batch(x: Any, level: int, size: int, axis: int, nodes: bool) -> Any:
         x = x.data
     else:
         x = shapes.broadcast_to(x, (size, *np.shape(getattr(x, "_data", x))))
-    x = shapes.moved(x, 0, axis % x.ndim)
-    outermost = not nodes and not mode.batches and not mode.transforms and not mode.trace
-    return x.data if outermost and isinstance(x, Tensor) else x
+    x = shapes.moved(x, 0, shapes.axis_of(axis, x.shape, "vmap: out_axes"))
+    if mode.batches or mode.transforms or mode.trace:
+        return x
+    if isinstance(x, Tensor):
+        return x if nodes or x.requires_grad else x.data
+    return wrap(x) if nodes else x

@@ -19,7 +19,7 @@ from .batching import Batched, vmap
 from .graph import Node, ancestors, by_index, mode, pull, set_mode
 from .ops import same
 from .shapes import Shape
-from .tensor import Tensor, wrap
+from .tensor import Tensor, memory, wrap
 from .tree import flatten, unflatten
 from .value import Value
 
@@ -55,6 +55,13 @@ def _full(x: Any, levels: Sequence[int]) -> Any:
     return _full(shapes.broadcast_to(x, (mode.batches[level], *x.shape)), outer)
 
 
+def _nests(leaves: Iterable[Any]) -> bool:
+    """Whether answers are to be differentiated again: in another transform, or from nodes."""
+    return mode.transforms > 0 or any(
+        isinstance(x, Node) and x.requires_grad for x in map(_core, leaves)
+    )
+
+
 class _Call:
     """One call of a function with nodes of its own for the numbers and arrays in its arguments."""
 
@@ -72,22 +79,26 @@ class _Call:
         for i in argnums:
             if not -len(args) <= i < len(args):
                 raise ValueError(f"{name}: there is no argument {i} of {len(args)}")
+        numbers = [i % len(args) for i in argnums]
+        if len(set(numbers)) < len(numbers):
+            raise ValueError(f"{name}: argnums {tuple(argnums)} name an argument twice")
+        for i in numbers:
             leaves, structure = flatten(args[i])
             nodes = [self._node(leaf) for leaf in leaves]
             self.args[i] = unflatten((_covered(node, self.levels) for node in nodes), structure)
             self.structures.append(structure)
             self.given += leaves
             self.nodes += nodes
-        self.create_graph = mode.transforms > 0 or any(
-            isinstance(x, Node) and x.requires_grad for x in map(_core, self.given)
-        )
+        self.create_graph = _nests(self.given)
+        # Plain answers are nobody's alias: not the caller's arrays, nor each other's.
+        self.taken = {id(memory(x)) for x in self.given if isinstance(x, np.ndarray)}
 
     def _node(self, leaf: Any) -> Any:
         """A node that stands for this argument alone, connected to it, with all batch axes: under
         vmap a gradient is each example's own."""
         if not hasattr(leaf, "_record") and not isinstance(leaf, np.ndarray):
             leaf = Value(leaf) if self.dtype is None else np.array(leaf, self.dtype)
-        if not isinstance(leaf, Value) and leaf.dtype.kind != "f":
+        if not isinstance(leaf, Value) and leaf.dtype not in (np.float32, np.float64):
             raise TypeError(f"{self.name}: an argument of {leaf.dtype} has no derivative")
         core = _full(leaf, self.levels)
         node = same(core if isinstance(core, Node) else wrap(core))
@@ -105,7 +116,8 @@ class _Call:
         found = {}
         if isinstance(root, Node) and root.requires_grad:
             found = pull(root, self.nodes, seed, self.create_graph)
-        return [found[node] if node in found else node._fit(0.0) for node in self.nodes]
+        zero = self.create_graph
+        return [found[node] if node in found else node._zero(zero) for node in self.nodes]
 
     def seed(self, out: Any, cotangent: Any) -> Any:
         """A cotangent of a result, checked, as a core."""
@@ -118,12 +130,21 @@ class _Call:
             raise ValueError(
                 f"{self.name}: a cotangent of shape {cotangent.shape} for a result of {out.shape}"
             )
-        return root._seed(_full(cotangent, self.levels), self.create_graph)
+        core = _full(cotangent, self.levels)
+        if isinstance(core, Batched):  # of a vmap around the pullback alone
+            return core
+        if isinstance(core, np.ndarray):
+            self.taken.add(id(memory(core)))
+        return root._seed(core, self.create_graph)
 
     def scalar_seed(self, out: Any) -> Any:
         """The seed of a function that gives one number."""
-        if getattr(out, "shape", ()) != ():
-            raise ValueError(f"{self.name}: the function gives shape {out.shape}, not one number")
+        shape: Shape = getattr(out, "shape", ())
+        if shape != ():
+            raise ValueError(f"{self.name}: the function gives shape {shape}, not one number")
+        if not isinstance(out, Node | Batched | np.ndarray | np.number | int | float):
+            found = f"a {type(out).__name__}"
+            raise ValueError(f"{self.name}: the function gives {found}, not one number")
         return self.seed(out, 1.0)
 
     def per_argument(self, cores: Sequence[Any]) -> list[Any]:
@@ -136,12 +157,16 @@ class _Call:
         """A core as the caller expects it: plain for plain, if nothing outside goes on with it."""
         if self.levels:
             return _covered(core, self.levels)
-        if self.create_graph or mode.trace:
+        if self.create_graph or mode.trace or isinstance(core, Batched):
             return core
         plain = core._data if isinstance(core, Node) else core
-        if kind is Tensor:
-            return wrap(np.array(plain))
-        return np.asarray(plain) if kind is np.ndarray else float(plain)
+        if kind is not Tensor and kind is not np.ndarray:
+            return float(plain)
+        array = np.asarray(plain)
+        if id(memory(array)) in self.taken or not array.flags.writeable:
+            array = array.copy()
+        self.taken.add(id(memory(array)))
+        return wrap(array) if kind is Tensor else array
 
     def results(self, tree: Any) -> Any:
         """What the function gave, as the caller expects it."""
@@ -151,7 +176,7 @@ class _Call:
 
     def kind(self, core: Any) -> type:
         """The type that the caller, who gave these arguments, expects of a result."""
-        if isinstance(core, Tensor | np.ndarray):
+        if isinstance(core, Tensor | np.ndarray | Batched):
             return Tensor if any(isinstance(leaf, Tensor) for leaf in self.given) else np.ndarray
         return float
 
@@ -159,7 +184,7 @@ class _Call:
 # --- backward ----------------------------------------------------------------------------------
 
 
-def value_and_grad(function: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+def value_and_grad(function: Function, argnums: int | Sequence[int] = 0) -> Function:
     """`grad`, and what the function itself gives: a function giving (value, gradient).
 
     >>> from autograd import value_and_grad
@@ -169,7 +194,7 @@ def value_and_grad(function: Function, argnums: int | tuple[int, ...] = 0) -> Fu
     return _value_and_grad("value_and_grad", function, argnums)
 
 
-def grad(function: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+def grad(function: Function, argnums: int | Sequence[int] = 0) -> Function:
     """The gradient of a function of numbers or arrays that gives one number.
 
     argnums: with respect to which arguments; a tuple gives a tuple of gradients. An argument may
@@ -187,14 +212,15 @@ def grad(function: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     return lambda *args, **keywords: both(*args, **keywords)[1]
 
 
-def _value_and_grad(name: str, function: Function, argnums: int | tuple[int, ...]) -> Function:
-    numbers = argnums if isinstance(argnums, tuple) else (argnums,)
+def _value_and_grad(name: str, function: Function, argnums: int | Sequence[int]) -> Function:
+    several = isinstance(argnums, Sequence)
+    numbers = tuple(argnums) if isinstance(argnums, Sequence) else (argnums,)
 
     def both(*args: Any, **keywords: Any) -> tuple[Any, Any]:
         call = _Call(name, args, numbers)
         out = call.run(function, keywords)
         found = call.per_argument(call.cotangents(out, call.scalar_seed(out)))
-        return call.results(out), tuple(found) if isinstance(argnums, tuple) else found[0]
+        return call.results(out), tuple(found) if several else found[0]
 
     return both
 
@@ -213,6 +239,7 @@ def vjp(function: Function, *primals: Any) -> tuple[Any, Function]:
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         given, shape = flatten(cotangent)
+        call.create_graph = _nests([*call.given, *given])  # it may be called in a transform
         if shape != structure:
             raise ValueError(f"vjp: a cotangent of structure {shape} for a result of {structure}")
         parts = [
@@ -247,14 +274,25 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
     given, structure = flatten(list(tangents))
     if structure != flatten(list(primals))[1]:
         raise ValueError("jvp: the tangents are not structured as the primals are")
+    call.taken |= {id(memory(t)) for t in given if isinstance(t, np.ndarray)}
     pairs = zip(call.nodes, given, strict=True)
     start = {node: _tangent(node, t, call) for node, t in pairs}
     tree = call.run(function, {})
     outs, shape = flatten(tree)
     found = push([_core(out) for out in outs], start, call.create_graph)
-    pairs = zip(found, map(_core, outs), strict=True)
-    moved = [call.shown(t, call.kind(out)) for t, out in pairs]
+    pairs = zip(found, outs, strict=True)
+    cores = [_no_tangent(out, call) if t is None else t for t, out in pairs]
+    moved = [call.shown(t, call.kind(_core(out))) for t, out in zip(cores, outs, strict=True)]
     return call.results(tree), unflatten(iter(moved), shape)
+
+
+def _no_tangent(out: Any, call: _Call) -> Any:
+    """Zero, as the core of what does not depend on the arguments."""
+    root = _core(out)
+    if isinstance(root, Node):
+        return root._zero(call.create_graph)
+    zero = np.zeros(np.shape(root))
+    return _full(zero, call.levels) if call.levels or zero.shape else 0.0
 
 
 def _tangent(node: Any, tangent: Any, call: _Call) -> Any:
@@ -303,11 +341,7 @@ def push(roots: Sequence[Any], tangents: dict[Node, Any], create_graph: bool) ->
                 parts.append(node._fit(part))
             if parts:
                 tangents[node] = _total(parts)
-    return [tangents[r] if _hashed(r) in tangents else _no_tangent(r) for r in roots]
-
-
-def _no_tangent(root: Any) -> Any:
-    return root._fit(0.0) if isinstance(root, Node) else 0.0 * root
+    return [tangents.get(_hashed(root)) for root in roots]
 
 
 def _plainly(rule: Function, *args: Any, **params: Any) -> Any:
@@ -352,9 +386,12 @@ def jacobian(function: Function, forward: bool | None = None) -> Function:
             outs, structure = flatten(out)
             rows = [call.per_argument(call.cotangents(o, call.seed(o, 1.0)))[0] for o in outs]
             return unflatten(iter(rows), structure)
-        if len(call.nodes) != 1 or not isinstance(_core(out), Tensor):
+        if len(call.nodes) != 1 or not isinstance(out, Tensor | Batched | np.ndarray | float | int):
             raise TypeError("jacobian: of a function from one array to one array")
-        columns = _size(_shape(call.nodes[0], call)) <= _size(out.shape)
+        if not isinstance(_core(out), Tensor):  # what depends on nothing
+            shape = (*np.shape(_core(out)), *_shape(call.nodes[0], call))
+            return call.shown(_full(np.zeros(shape), call.levels), type(call.given[0]))
+        columns = _size(_shape(call.nodes[0], call)) <= _size(np.shape(out))
         by = _by_columns if (columns if forward is None else forward) else _by_rows
         matrix = by(call, out)
         return call.shown(matrix, call.kind(matrix))
@@ -394,13 +431,15 @@ def _basis(shape: Shape, core: Any, call: _Call) -> Any:
     """Every unit array of a shape, as a batch of cotangents or tangents of `core`."""
     n, sizes = _size(shape), core.shape[: len(call.levels)]
     unit = np.eye(n, dtype=core.dtype).reshape(n, *(1,) * len(sizes), *shape)
-    return Batched(np.broadcast_to(unit, (n, *sizes, *shape)), len(mode.batches))
+    units = np.broadcast_to(unit, (n, *sizes, *shape))
+    return Batched(wrap(units) if mode.trace else units, len(mode.batches))
 
 
 def _by_columns(call: _Call, out: Any) -> Any:
     node, root = call.nodes[0], _core(out)
     shape = _shape(node, call)
     (found,) = push([root], {node: _basis(shape, node, call)}, call.create_graph)
+    found = root._fit(0.0) if found is None else found
     columns = _opened(found, _size(shape), root)
     last = shapes.moved(columns, 0, columns.ndim - 1)
     return shapes.reshape(last, (*last.shape[:-1], *shape))

@@ -164,16 +164,16 @@ class _Layout:
     of the first array, or, where a slice stands between arrays, in front of everything.
     (Integers beside arrays count as arrays.)"""
 
-    def __init__(self, key: Key, arrays: Sequence[Any], ndim: int) -> None:
-        uses = [array.ndim if array.dtype == bool else 1 for array in arrays]
+    def __init__(self, key: Key, axes: Sequence[int], masks: Sequence[bool], ndim: int) -> None:
+        uses = [n if mask else 1 for n, mask in zip(axes, masks, strict=True)]
         used = sum(uses) + sum(isinstance(part, int | slice) for part in key)
         rest = (slice(None),) * (ndim - used)
         self.key: Key = tuple(p for part in key for p in (rest if part is Ellipsis else (part,)))
-        places = [i for i, p in enumerate(self.key) if p is ARRAY or (arrays and type(p) is int)]
-        self.masked = any(array.dtype == bool for array in arrays)
+        places = [i for i, p in enumerate(self.key) if p is ARRAY or (axes and type(p) is int)]
+        self.masked = any(masks)
         self.apart = bool(places) and places[-1] - places[0] >= len(places)
         self.before = places[0] if places and not self.apart else 0
-        self.axes = max([1 if a.dtype == bool else a.ndim for a in arrays], default=0)
+        self.axes = max([1 if m else n for n, m in zip(axes, masks, strict=True)], default=0)
 
     def counted(self, args: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
         """The arrays of an index that differs between examples, led by one that counts them."""
@@ -194,8 +194,8 @@ class _Layout:
 
 
 def _layout(args: Sequence[Any], batched: Sequence[bool], key: Key, ndim: int) -> _Layout:
-    arrays = [np.asarray(getattr(array, "_data", array)) for array in args[1:]]
-    return _Layout(key, [a[0] if b else a for a, b in zip(arrays, batched[1:], strict=True)], ndim)
+    axes = [array.ndim - b for array, b in zip(args[1:], batched[1:], strict=True)]
+    return _Layout(key, axes, [array.dtype == bool for array in args[1:]], ndim)
 
 
 def _batch_index(args: Sequence[Any], batched: Sequence[bool], key: Key) -> Any:

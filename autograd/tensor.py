@@ -258,9 +258,7 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
     def _keep_view(self, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> None:
         """Let a view remember its argument, whose memory it holds anyway: where the argument is
         written, `backward()` through the view is stale."""
-        if any(
-            isinstance(arg, Tensor) and _memory(self._data) is _memory(arg._data) for arg in args
-        ):
+        if any(isinstance(arg, Tensor) and memory(self._data) is memory(arg._data) for arg in args):
             self.row, self.args, self.params = row, args, params
 
     def _take(self, row: Row, args: tuple[Any, ...]) -> Tensor:
@@ -315,18 +313,18 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         return cotangent if isinstance(cotangent, Tensor) else wrap(cotangent.copy())
 
     def _leaf_cotangents(self, seed: Any, create_graph: bool) -> Iterable[tuple[Node, Any]]:
-        taken = {id(_memory(getattr(seed, "_data", seed)))}
+        taken = {id(memory(getattr(seed, "_data", seed)))}
         for leaf, cotangent in super()._leaf_cotangents(seed, create_graph):
             if isinstance(cotangent, Tensor) and cotangent.row is None:  # a seed, and assignable
                 yield leaf, cotangent * 1.0 if cotangent.requires_grad else cotangent._copy()
             elif cotangent.__class__ is np.ndarray:
                 # Where a rule hands g on, two leaves or the seed have one array. A gradient is
                 # nobody's alias: the second gets a copy, and so does a broadcast view.
-                memory = id(_memory(cotangent))
-                if memory in taken or not cotangent.flags.writeable:
+                place = id(memory(cotangent))
+                if place in taken or not cotangent.flags.writeable:
                     yield leaf, cotangent.copy(order="K")
                 else:
-                    taken.add(memory)
+                    taken.add(place)
                     yield leaf, cotangent
             else:
                 yield leaf, cotangent
@@ -391,6 +389,6 @@ def _explained(error: Exception, row: Row, arrays: list[Any]) -> Exception:
     return type(error)(text if text.startswith(row.name) else f"{row.name} of {given}: {text}")
 
 
-def _memory(array: Any) -> Any:
+def memory(array: Any) -> Any:
     """The array that owns the memory of this one."""
     return array if getattr(array, "base", None) is None else array.base

@@ -256,6 +256,7 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
     results = [result for result, place in zip(flat, give, strict=True) if place is None]
     gradient = [result.requires_grad for result in results]
     program = record.program(results)
+    states = [tensor for _, tensor in program.states]
     nodes = [
         (weakref.ref(node), str(node.row and node.row.name), line)
         for node, line in record.lines.items()
@@ -266,7 +267,9 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
     _check_left(nodes, arrays)
 
     def present(computed: list[Any], given: list[Any]) -> Any:
-        made = iter([_result(data, grad) for data, grad in zip(computed, gradient, strict=True)])
+        sources = [x for x in (*given, *states) if isinstance(x, Tensor) and x.requires_grad]
+        pairs = zip(computed, gradient, strict=True)
+        made = iter([_result(data, sources if grad else []) for data, grad in pairs])
         return unflatten(iter([next(made) if g is None else g(given) for g in give]), shape)
 
     constants = [(array, copy) for array, copy, _ in arrays]
@@ -311,12 +314,12 @@ def _raise(*args: Any, **params: Any) -> Any:
     )
 
 
-COMPILED = Row("jit", "a result of a compiled step", _raise, (_raise,))
+COMPILED = Row("jit", "a result of a compiled step", _raise, lambda i: _raise)
 
 
-def _result(data: Any, requires_grad: bool) -> Tensor:
-    source, node = wrap(data), wrap(data)  # the source first: a node is younger than its argument
-    if requires_grad:
-        node.row, node.args, node.params, node.requires_grad = COMPILED, (source,), {}, True
-        source.requires_grad = True
+def _result(data: Any, sources: list[Tensor]) -> Tensor:
+    """A result that knows what it depends on, and refuses to be differentiated by it."""
+    node = wrap(data)
+    if sources:
+        node.row, node.args, node.params, node.requires_grad = COMPILED, tuple(sources), {}, True
     return node

@@ -441,10 +441,7 @@ def test_transforms_nest(name):
     near(NESTS[name](Tensor(POINT, requires_grad=True)), JUDGES[name](POINT), 200)
 
 
-TRACED = [n for n in NESTS if "jacobian" not in n and "hessian" not in n and "hvp" not in n]
-
-
-@pytest.mark.parametrize("name", TRACED)
+@pytest.mark.parametrize("name", NESTS)
 def test_transforms_nest_inside_jit(name):
     step = jit(NESTS[name])
     for x in (POINT, 0.5 * POINT):

@@ -37,10 +37,6 @@ ROWS = np.arange(6.0).reshape(3, 2) / 4 - 0.6
 POINT = np.array([0.3, -0.7, 1.1])
 
 
-def bug(reason):
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 def cubes(x):
     return (x * x * x).sum()
 
@@ -98,7 +94,6 @@ def test_arrays_give_arrays_and_tensors_tensors_of_their_dtype(dtype):
         equal(node, found)
 
 
-@bug("under vmap the gradient is computed on arrays, and stays one")
 def test_vmap_of_grad_gives_tensors_for_tensors_too():
     assert isinstance(vmap(grad(lambda x: x * x))(Tensor(POINT)), Tensor)
 
@@ -152,7 +147,6 @@ def test_argnums(argnums, judge):
     assert value_and_grad(lambda x, y: x * x * y, argnums)(2.0, 3.0) == (12.0, judge)
 
 
-@bug("the first of the two gets 0: its node is replaced by the second's")
 @pytest.mark.parametrize("argnums", [(1, 1), (1, -1)])
 def test_an_argument_named_twice_gets_its_gradient_twice_or_an_error(argnums):
     try:
@@ -200,7 +194,6 @@ def test_empty_arrays():
     assert vmap(lambda x: x.sum())(none).shape == (0,)
 
 
-@bug("_layout looks at the first example of none")
 def test_an_empty_batch_of_indices():
     assert vmap(lambda x, i: x[i])(np.zeros((0, 3)), np.zeros((0, 2), int)).shape == (0, 2)
 
@@ -208,19 +201,16 @@ def test_an_empty_batch_of_indices():
 # --- whose memory a gradient is ------------------------------------------------------------------
 
 
-@bug("two gradients are views of one array where add hands g on")
 def test_two_gradients_share_no_memory():
     """`g0 *= 0.1` would scale g1 too."""
     first, second = grad(lambda x, y: ((x + y) * POINT).sum(), (0, 1))(POINT, POINT)
     assert not np.shares_memory(first, second)
 
 
-@bug("the gradient of a sum is a read-only broadcast of one number")
 def test_a_gradient_can_be_written():
     assert grad(lambda x: x.sum())(POINT).flags.writeable
 
 
-@bug("plain results are not copied, as Tensors are")
 @pytest.mark.parametrize("mode", ["cotangent", "tangent", "primal"])
 def test_a_result_is_not_the_callers_own_array(mode):
     """A write to what came out would write to what went in."""
@@ -261,7 +251,6 @@ def test_a_function_that_ignores_its_argument_has_derivative_zero():
     equal(vmap(grad(lambda x: 3.0))(POINT), np.zeros(3))
 
 
-@bug("jacobian refuses a result that is no Tensor")
 @pytest.mark.parametrize(
     ("transform", "shape"),
     [(jacobian(lambda x: np.ones(2)), (2, 3)), (hessian(lambda x: 3.0), (3, 3))],
@@ -270,10 +259,6 @@ def test_a_constant_result_of_numpy_has_a_jacobian_of_zeros(transform, shape):
     equal(transform(POINT), np.zeros(shape))
 
 
-ZERO = "a derivative that is 0 for want of a path is a float or array where others are nodes"
-
-
-@bug(ZERO)
 @pytest.mark.parametrize(
     "inner",
     [
@@ -289,7 +274,6 @@ def test_a_derivative_of_zero_is_a_node_where_others_are(inner):
     assert grad(lambda x: inner(x).exp() + x)(2.0) == 1.0
 
 
-@bug(ZERO)
 @pytest.mark.parametrize(
     "transform",
     [
@@ -304,7 +288,6 @@ def test_a_derivative_of_zero_can_leave_a_jitted_step(transform):
     equal(jit(transform)(POINT), transform(POINT))
 
 
-@bug("the tangent of a number that is no batch is a float without axes")
 def test_the_tangent_of_a_constant_under_vmap():
     equal(vmap(lambda x: jvp(lambda y: 2.0, (x,), (x,))[1])(POINT), np.zeros(3))
 
@@ -345,7 +328,6 @@ def test_integer_arguments_beside_the_differentiated_one_are_fine():
     equal(grad(lambda x, i: x[i].sum())(POINT, np.array([0, 0])), [2.0, 0.0, 0.0])
 
 
-@bug("wrap() does not look at the dtype, as Tensor() does")
 def test_float16_is_refused_as_tensor_refuses_it():
     with pytest.raises(TypeError, match="float16"):
         grad(cubes)(POINT.astype(np.float16))
@@ -388,20 +370,17 @@ def test_errors_say_who_refuses_what(call, error, words):
     assert grad(lambda x: x * x)(3.0) == 6.0, "an error leaves no mode behind"
 
 
-@bug("a tuple has no shape, so it passes for one number")
 @pytest.mark.parametrize("many", [lambda x: (x * x, x), lambda x: [x * x], lambda x: {"y": x * x}])
 def test_a_tree_of_results_is_refused_by_grad(many):
     with pytest.raises((TypeError, ValueError), match="grad"):
         grad(many)(2.0)
 
 
-@bug("the axis is taken modulo the number of axes")
 def test_an_out_axis_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match=r"vmap.*axis"):
         vmap(lambda x: x, out_axes=5)(ROWS)
 
 
-@bug("a list is neither an integer nor a tuple, and Python's own error comes out")
 @pytest.mark.parametrize(
     "call",
     [
@@ -417,16 +396,15 @@ def test_a_list_of_numbers_works_as_a_tuple_or_is_refused_by_name(call):
         assert "argnums" in str(error) or "in_axes" in str(error)
 
 
-@bug("NumPy makes an array of objects of it")
 def test_a_batch_is_not_read_by_numpy():
     with pytest.raises(TypeError, match="vmap"):
         vmap(lambda x: np.asarray(x))(ROWS)
 
 
-@bug("the structures are compared with the order of their keys")
-def test_the_order_of_a_dicts_keys_does_not_matter():
-    p, v = {"a": POINT, "b": POINT}, {"b": POINT, "a": POINT}
-    assert jvp(lambda p: (p["a"] * p["b"]).sum(), (p,), (v,))[1] == 2 * np.sum(POINT**2)
+def test_tangents_in_another_order_of_keys_are_refused_not_mixed_up():
+    p, v = {"a": POINT, "b": POINT}, {"b": POINT, "a": 2 * POINT}
+    with pytest.raises(ValueError, match="not structured as the primals"):
+        jvp(lambda p: (p["a"] * p["b"]).sum(), (p,), (v,))
 
 
 # --- on nodes: the answer goes on being differentiable --------------------------------------------
@@ -451,10 +429,6 @@ def test_the_gradient_at_a_leaf_differentiates_further():
     assert a.grad == 12.0
 
 
-PULLBACK = "the pullback was made outside: it computes on arrays and knows nothing of a node"
-
-
-@bug(PULLBACK)
 def test_a_pullback_is_a_function_that_differentiates():
     """It is linear in its cotangent: its own Jacobian is that of f, transposed. A 0 here is wrong
     in silence."""
@@ -462,13 +436,11 @@ def test_a_pullback_is_a_function_that_differentiates():
     equal(grad(lambda g: pullback(g)[0].sum())(np.ones(3)), 2 * POINT)
 
 
-@bug(PULLBACK)
 def test_a_pullback_carries_tangents():
     _, pullback = vjp(lambda x: x * x, POINT)
     equal(jvp(lambda g: pullback(g)[0], (np.ones(3),), (np.ones(3),))[1], 2 * POINT)
 
 
-@bug(PULLBACK)
 def test_a_pullback_is_mapped_over_many_cotangents():
     _, pullback = vjp(lambda x: x * x, POINT)
     equal(vmap(lambda g: pullback(g)[0])(np.eye(3)), np.diag(2 * POINT))
@@ -695,7 +667,6 @@ def test_a_batched_condition_and_a_comparison():
     assert vmap(lambda x: greater(x, 0.0))(ROWS).dtype == bool
 
 
-@bug("what all examples share is handed on as it came, without the methods of a Tensor")
 def test_a_shared_array_has_the_methods_that_a_batched_one_has():
     """The same function must not need to know which of its arguments are mapped."""
     equal(
@@ -704,12 +675,10 @@ def test_a_shared_array_has_the_methods_that_a_batched_one_has():
     )
 
 
-@bug("the same: NumPy's own indexing meets a batch")
 def test_a_shared_array_takes_a_batched_index():
     equal(vmap(lambda w, i: w[i], in_axes=(None, 0))(POINT, np.array([2, 0])), POINT[[2, 0]])
 
 
-@bug("over plain arrays the result is made plain, although a parameter requires a gradient")
 def test_a_mapped_model_can_be_trained():
     """model(array) eagerly gives a Tensor to call backward() on; vmap(model)(array) must too."""
     w = Tensor(np.ones(2), requires_grad=True)
@@ -772,7 +741,6 @@ def test_transforms_inside_jit(transform):
         equal(found, judge)
 
 
-@bug("the trace takes the unit arrays that jacobian makes for the user's")
 @pytest.mark.parametrize("forward", [True, False])
 def test_jacobians_inside_jit(forward):
     transform = jacobian(lambda x: x * x.sum(), forward)
@@ -781,15 +749,10 @@ def test_jacobians_inside_jit(forward):
         equal(step(x), transform(x))
 
 
-@bug("the same")
 def test_hessians_inside_jit():
     equal(jit(hessian(cubes))(POINT), np.diag(6 * POINT))
 
 
-SILENT = "a compiled call cuts the graph without a word: the gradient is 0"
-
-
-@bug(SILENT)
 @pytest.mark.parametrize(
     "transform",
     [
