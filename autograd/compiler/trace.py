@@ -21,7 +21,7 @@ import numpy as np
 
 from ..graph import set_mode
 from ..rows import Row
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, memory, wrap
 from ..tree import flatten, unflatten
 from .program import Apply, Assign, Program
 
@@ -221,7 +221,7 @@ class Traced:
     program: Program
     answer: Callable[[list[Any], list[Any]], Any]
     training: dict[Any, bool]  # flags of modules that the step read
-    arrays: list[tuple[Any, Any]]  # a weak reference, and the copy that became a constant
+    arrays: list[tuple[Any, Any]]  # how to find it again, and the copy that became a constant
     grads: list[Tensor]  # leaves whose .grad is None after the step
     uncleared: list[Tensor]  # of these, the ones whose .grad must be None before it
 
@@ -261,7 +261,7 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
         (weakref.ref(node), str(node.row and node.row.name), line)
         for node, line in record.lines.items()
     ]
-    arrays = [(weakref.ref(array), copy, line) for array, copy, line in record.arrays.values()]
+    arrays = [(_again(array), copy, line) for array, copy, line in record.arrays.values()]
     training = record.training
     del record, places, results, flat
     _check_left(nodes, arrays)
@@ -274,6 +274,25 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
 
     constants = [(array, copy) for array, copy, _ in arrays]
     return Traced(program, present, training, constants, grads, uncleared)
+
+
+def _again(array: Any) -> Callable[[], Any]:
+    """A function that gives the array for as long as someone outside holds its memory, else None.
+    A view (`table.T`, `table[3]`) is made anew from the array it is a view of."""
+    owner = memory(array)
+    if owner is array or not isinstance(owner, np.ndarray):
+        return weakref.ref(array)
+    place = array.ctypes.data - owner.ctypes.data
+    shape, dtype, strides, alive = array.shape, array.dtype, array.strides, weakref.ref(owner)
+
+    def view() -> Any:
+        whole = alive()
+        if whole is None:
+            return None
+        flat = whole if whole.flags.c_contiguous else whole.T
+        return np.ndarray(shape, dtype, flat, place, strides)
+
+    return view
 
 
 def _giver(result: Any, trace: Trace, places: dict[Tensor, int]) -> Any:

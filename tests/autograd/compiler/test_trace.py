@@ -257,6 +257,23 @@ def test_7_a_captured_array_changed_in_place_is_noticed():
     assert run(False) == run(True)
 
 
+def test_7_a_view_of_a_captured_array_is_a_captured_array():
+    def run(compiled):
+        table = np.arange(15.0).reshape(5, 3)
+
+        def step(x):
+            return (x @ table[:, ::2] + table.T[0, :2]).sum()
+
+        step = jit(step) if compiled else step
+        out = []
+        for x in X:
+            out.append(step(x).item())
+            table *= 1.1
+        return out
+
+    assert run(False) == run(True)
+
+
 def test_8_train_and_eval_have_a_trace_each():
     net = network(Dropout(0.5, seed=1))
     twin = network(Dropout(0.5, seed=1))
