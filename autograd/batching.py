@@ -91,7 +91,8 @@ class Batched(Operators, NumberMethods, ArrayMethods, Wrapper):
     def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         level = max(arg.level for arg in args if isinstance(arg, Batched))
         batched = tuple(isinstance(arg, Batched) and arg.level == level for arg in args)
-        inner = tuple(arg.data if b else arg for arg, b in zip(args, batched, strict=True))
+        plain = (arg.item() if isinstance(arg, np.generic) else arg for arg in args)
+        inner = tuple(arg.data if b else arg for arg, b in zip(plain, batched, strict=True))
         if row.batch is not None:
             return cls(row.batch(inner, batched, **params), level)
         if row.on_float is None:
@@ -164,4 +165,5 @@ def _from_batch(x: Any, level: int, size: int, axis: int, nodes: bool) -> Any:
         return x
     if isinstance(x, Tensor):
         return x if nodes or x.requires_grad else x.data
+    x = x if x.flags.writeable and x.base is None else x.copy()  # nobody's alias
     return wrap(x) if nodes else x

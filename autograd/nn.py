@@ -109,15 +109,15 @@ class Module(State):
 
     _training = True
 
-    def forward(self, *args: Any) -> Any:
+    def forward(self, *args: Any, **keywords: Any) -> Any:
         """What the module computes."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
         outer = mode.scope
         mode.scope = (*outer, self.__dict__.get("_name") or type(self).__name__)
         try:
-            return self.forward(*args)
+            return self.forward(*args, **keywords)
         finally:
             mode.scope = outer
 
@@ -276,7 +276,7 @@ class Sequential(Module):
 class Dropout(Module):
     """In training, zero each entry with probability `p` and scale the others by 1 / (1 - p)
     (Srivastava et al. 2014); in evaluation, nothing. What falls depends on the seed and on how
-    many batches went through.
+    many batches went through; that count is no part of `state_dict`, which stays PyTorch's.
     """
 
     def __init__(self, p: float, seed: int = 0) -> None:

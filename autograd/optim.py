@@ -79,6 +79,7 @@ class Optimizer(State):
     """What optimizers share: the parameters, the step count, the rate.
 
     lr: a number, or a schedule. `optimizer.lr = 0.01` changes it, also under jit, without a reset.
+    `state_dict()` has all that changes: rate, count, momentum.
     """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float | Schedule) -> None:
@@ -93,20 +94,20 @@ class Optimizer(State):
                     f"{type(self).__name__}: {p!r} is no leaf that requires a gradient"
                 )
         self.count = Tensor(np.zeros(()))
-        self._rate = Tensor(np.zeros(()))
+        self.rate = Tensor(np.zeros(()))
         self.lr = lr
 
     @property
     def lr(self) -> float | Schedule:
         """The learning rate, or the schedule it follows."""
-        return self._schedule or self._rate.item()
+        return self._schedule or self.rate.item()
 
     @lr.setter
     def lr(self, lr: float | Schedule) -> None:
         self._schedule = lr if callable(lr) else None
         if not callable(lr):
             _positive("lr", lr)
-            self._rate.assign(lr)
+            self.rate.assign(lr)
 
     def zero_grad(self) -> None:
         """Forget the gradients: the next `backward()` starts anew."""
@@ -122,7 +123,7 @@ class Optimizer(State):
         given = [(i, p, p.grad) for i, p in enumerate(self._parameters) if p.grad is not None]
         if not given:
             raise RuntimeError(f"{type(self).__name__}.step: no gradients; call backward() first")
-        rate = self._schedule(self.count) if self._schedule else self._rate
+        rate = self._schedule(self.count) if self._schedule else self.rate
         self.count.assign(self.count + 1.0)
         rates = {dtype: _number(rate, dtype) for dtype in {p.dtype for _, p, _ in given}}
         for i, p, g in given:
@@ -161,12 +162,12 @@ class SGD(Optimizer):
         if not weight_decay >= 0.0:
             raise ValueError(f"SGD: weight_decay is at least 0, not {weight_decay}")
         self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
-        self.velocity = self._zeros() if momentum else []
+        self.velocity = self._zeros()
 
     def _update(self, i: int, p: Tensor, g: Any, rate: Any) -> None:
         if self.weight_decay:
             g = g + self.weight_decay * p
-        if self.velocity:
+        if self.momentum:
             velocity = self.velocity[i]
             ops.mul(self.momentum, velocity, out=velocity)
             ops.add(velocity, g, out=velocity)

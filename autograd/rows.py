@@ -70,6 +70,8 @@ class Row:
         out: a Tensor that is to take the result, as by `out.assign`.
         """
         if out is not None:
+            if params:
+                raise TypeError(f"{self.name}: out= goes with no other keyword; use assign")
             return out._take(self, args)
         for arg in args:
             record = getattr(arg, "_record", None)

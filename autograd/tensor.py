@@ -79,6 +79,9 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
     def __len__(self) -> int:
         return len(self._data)
 
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
     def __repr__(self) -> str:
         text = np.array2string(self._data, prefix="Tensor(", separator=", ", threshold=20)
         parts = [text]
@@ -386,7 +389,8 @@ def _explained(error: Exception, row: Row, arrays: list[Any]) -> Exception:
     if isinstance(error, ValueError) and "broadcast" in str(error) and row.name not in str(error):
         return ValueError(f"{row.name}: shapes {given.replace('), (', ') and (')} do not broadcast")
     text = str(error)
-    return type(error)(text if text.startswith(row.name) else f"{row.name} of {given}: {text}")
+    kind = next(k for k in (TypeError, IndexError, ValueError) if isinstance(error, k))
+    return kind(text if text.startswith(row.name) else f"{row.name} of {given}: {text}")
 
 
 def memory(array: Any) -> Any:

@@ -88,6 +88,9 @@ class Value(Operators, NumberMethods, Node):
     def __ge__(self, other: Any) -> bool:
         return bool(self._data >= number(other))
 
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
     def __repr__(self) -> str:
         grad = "" if self.grad is None else f", grad={getattr(self.grad, '_data', self.grad)!r}"
         name = "" if self.name is None else f", name={self.name!r}"

@@ -124,9 +124,15 @@ def _source(value: Any) -> str:
 
 
 def drawn_rows(numbers: bool = False) -> list[Row]:
-    """The rows that programs (of numbers) are made of: whatever has a derivative in the table."""
-    rows = [row for row in TABLE.values() if any(map(row.rule, range(arity(row))))]
+    """The rows that programs (of numbers) are made of: whatever has a derivative in the table, and
+    arguments that can be drawn (a user's row may be tested on arrays of its own alone)."""
+    rows = [row for row in TABLE.values() if any(map(row.rule, range(arity(row)))) and _free(row)]
     return [row for row in rows if row.domain and row.on_float] if numbers else rows
+
+
+def _free(row: Row) -> bool:
+    shapes = [arg for args, _ in row.cases for arg in args if not isinstance(arg, np.ndarray)]
+    return bool(row.domain or shapes)
 
 
 def arity(row: Row) -> int:

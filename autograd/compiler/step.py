@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from ..graph import changes, mode
+from ..nn import State
 from ..tensor import Tensor
 from ..tree import flatten
 from .program import Program
@@ -24,9 +25,14 @@ class jit:
     """Trace a step at its first call, then run the trace: the same numbers, without the Python.
 
     Arguments that are arrays or Tensors (also in lists, tuples and dicts) are inputs; everything
-    else is static. A new trace is made for every new shape, dtype, static argument, training flag
-    and captured number. Gradients live inside the step: `.grad` is None after it. A result does
-    not differentiate further. Raises TraceError where the trace could not repeat what Python did:
+    else is static. A new trace is made for every new shape, dtype, static argument and training
+    flag, and when what the step's own names stand for outside it has changed: a number, an array's
+    entries, a number or Tensor in a list, dict or object that they name, an attribute of a Module.
+    What lies deeper is taken as it was. Arrays that the step uses from outside are compared at
+    every call, so pass data as arguments, or hold it in a Tensor.
+
+    Gradients live inside the step: `.grad` is None after it. A result does not differentiate
+    further. Raises TraceError where the trace could not repeat what Python did:
     reading a traced value, writing `.data`, a gradient from before the step, a Tensor that
     outlives the step without being returned or assigned, an array made in the step by NumPy.
 
@@ -58,7 +64,7 @@ class jit:
         for leaf in traced.uncleared:
             if leaf.grad is not None:
                 raise TraceError(f"jit: {Trace.left_over(leaf)}")
-        arrays = [getattr(leaf, "_data", leaf) for leaf in leaves if is_input(leaf)]
+        arrays = [getattr(leaves[i], "_data", leaves[i]) for i in traced.inputs]
         results = replay(traced.program, arrays)
         for leaf in traced.grads:
             leaf.grad = None
@@ -80,8 +86,13 @@ class jit:
                 self._log("an attribute of a module was set")
             self._traced.clear()
             self._version = changes.count
-        key = (structure, mode.gradients, *map(_key, leaves))
+        # Which arguments are one and the same Tensor is part of the key.
+        same = [id(leaf) if is_input(leaf) else None for leaf in leaves]
+        pattern = tuple(same.index(one) for one in same)
+        key = (structure, mode.gradients, pattern, *map(_key, leaves))
         captured = _captured(self.function)
+        for i, leaf in enumerate(leaves):
+            _add_inside(f"argument {i}", leaf, captured)
         known = self._traced.setdefault(key, [])
         causes = []
         for traced, then in known:
@@ -111,18 +122,43 @@ def _key(leaf: Any) -> Any:
         raise TypeError(
             f"jit: an argument is an array, a Tensor or something hashable, not {leaf!r}"
         ) from None
-    return type(leaf), leaf
+    return type(leaf), repr(leaf) if isinstance(leaf, float) else leaf  # -0.0 is not 0.0
 
 
 def _captured(function: Callable[..., Any]) -> dict[str, Any]:
-    """What the step's own names outside it stand for now."""
+    """What the step's own names outside it stand for now, and one level into what they name."""
     code = getattr(function, "__code__", None)
     if code is None:
         return {}
     cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
     names = function.__globals__
-    found = {name: names[name] for name in code.co_names if name in names}
-    return found | {name: cell.cell_contents for name, cell in cells if _filled(cell)}
+    found = {name: names[name] for name in _names(code) if name in names}
+    found |= {name: cell.cell_contents for name, cell in cells if _filled(cell)}
+    for name, thing in list(found.items()):
+        _add_inside(name, thing, found)
+    return found
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    """The global names of a function and of those written in it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+def _add_inside(name: str, thing: Any, found: dict[str, Any]) -> None:
+    """Add the numbers and Tensors that a list, dict or plain object holds. (A Module counts its
+    own changes, graph.changes.)"""
+    if type(thing) in (list, tuple):
+        parts: Any = ((f"{name}[{i}]", part) for i, part in enumerate(thing[:MOST]))
+    elif type(thing) is dict:
+        parts = ((f"{name}[{key!r}]", thing[key]) for key in list(thing)[:MOST])
+    elif isinstance(thing, State | type | types.ModuleType | types.FunctionType | jit):
+        return
+    else:
+        parts = ((f"{name}.{key}", part) for key, part in getattr(thing, "__dict__", {}).items())
+    found.update((key, p) for key, p in parts if type(p) in SCALARS or isinstance(p, Tensor))
 
 
 def _filled(cell: Any) -> bool:
@@ -137,9 +173,12 @@ def _changed(traced: Traced, then: dict[str, Any], now: dict[str, Any]) -> str:
     for name in now.keys() | then.keys():
         if not _same(now.get(name), then.get(name)):
             return f"{name} was {then.get(name)!r}, is {now.get(name)!r}"
+    for tensor, requires_grad in traced.frozen:
+        if tensor.requires_grad is not requires_grad:
+            return f"{tensor.name or 'a state'}.requires_grad is {tensor.requires_grad}"
     for reference, copy in traced.arrays:
         array = reference()
-        if array is None or array.shape != copy.shape or array.tobytes() != copy.tobytes():
+        if array is None or not _equal_bytes(array, copy):
             return f"an array of shape {copy.shape} that it uses was changed"
     for module, training in traced.training.items():
         if module._training is not training:
@@ -147,5 +186,15 @@ def _changed(traced: Traced, then: dict[str, Any], now: dict[str, Any]) -> str:
     return ""
 
 
+def _equal_bytes(array: Any, copy: Any) -> bool:
+    if array.shape != copy.shape:
+        return False
+    if array.flags.c_contiguous and copy.flags.c_contiguous:
+        return np.array_equal(array.reshape(-1).view(np.uint8), copy.reshape(-1).view(np.uint8))
+    return bool(array.tobytes() == copy.tobytes())
+
+
 def _same(now: Any, then: Any) -> bool:
-    return now is then or (type(now) is type(then) and type(now) in SCALARS and now == then)
+    if now is then or type(now) is not type(then) or type(now) not in SCALARS:
+        return now is then
+    return repr(now) == repr(then)  # nan is nan, and -0.0 is not 0.0

@@ -8,6 +8,7 @@ wrong, silently, is an error that names the line.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 import types
@@ -38,7 +39,7 @@ class TraceError(RuntimeError):
 def _line() -> str:
     """Where in the user's code we are."""
     frame: types.FrameType | None = sys._getframe(1)
-    while frame and frame.f_code.co_filename.startswith(PACKAGE):
+    while frame and frame.f_code.co_filename.startswith((PACKAGE, contextlib.__file__)):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "unknown line"
 
@@ -70,6 +71,13 @@ class Trace:
             if isinstance(arg, np.ndarray):
                 self._capture(arg)
             elif isinstance(arg, Tensor):
+                outside = arg.row and arg not in self.lines and arg not in self.born
+                if outside and arg.requires_grad:
+                    raise self.error(
+                        f"{row.name} reads the result of {arg.row and arg.row.name} made outside "
+                        "the step, through which no gradient would flow; compute it in the step, "
+                        "or .detach() it"
+                    )
                 if row.name == "index" and i and arg.dtype == np.bool_ and self._varies(arg):
                     raise self.error("index: the result's shape would depend on a traced mask")
                 for leaf in self.assigned if arg.row else ():
@@ -163,8 +171,9 @@ class Trace:
         constants: list[tuple[int, Any]] = []
 
         def slot(value: Any) -> int:
-            state = isinstance(value, Tensor) and value.row is None and value not in self.born
-            if isinstance(value, Tensor) and value.row is None and not state:
+            known = isinstance(value, Tensor) and (value in self.lines or value in self.born)
+            state = isinstance(value, Tensor) and not known
+            if isinstance(value, Tensor) and value in self.born:
                 value = value if value in self.inputs else value._data
             key: Any = value
             if isinstance(value, np.ndarray):
@@ -219,8 +228,10 @@ class Traced:
     """A program, how to give its results, and what it took for granted."""
 
     program: Program
+    inputs: list[int]  # which of the flattened arguments the program takes
     answer: Callable[[list[Any], list[Any]], Any]
     training: dict[Any, bool]  # flags of modules that the step read
+    frozen: list[tuple[Tensor, bool]]  # the states, and whether they required a gradient
     arrays: list[tuple[Any, Any]]  # how to find it again, and the copy that became a constant
     grads: list[Tensor]  # leaves whose .grad is None after the step
     uncleared: list[Tensor]  # of these, the ones whose .grad must be None before it
@@ -235,11 +246,15 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
     """Run the step once with a trace on; undo what it did to gradients, and check what it left."""
     places: dict[Tensor, int] = {}
     handed = list(leaves)
+    known: dict[int, Tensor] = {}
     for i, leaf in enumerate(leaves):
         if is_input(leaf):
-            handed[i] = wrap(getattr(leaf, "_data", leaf))
-            handed[i].requires_grad = isinstance(leaf, Tensor) and leaf.requires_grad
-            places[handed[i]] = i
+            # One Tensor given twice is one node, so that its gradient is whole.
+            if id(leaf) not in known:
+                known[id(leaf)] = wrap(getattr(leaf, "_data", leaf))
+                known[id(leaf)].requires_grad = isinstance(leaf, Tensor) and leaf.requires_grad
+                places[known[id(leaf)]] = i
+            handed[i] = known[id(leaf)]
     record = Trace(list(places))
     try:
         # States keep their old values while the trace is on, so numbers in it mean nothing.
@@ -257,23 +272,35 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
     gradient = [result.requires_grad for result in results]
     program = record.program(results)
     states = [tensor for _, tensor in program.states]
+    for leaf in leaves:
+        if isinstance(leaf, Tensor) and leaf in states:
+            raise TraceError(
+                f"jit: {leaf.name or leaf!r} is an argument of the step and is used from outside "
+                "too; the trace would take it for two Tensors: do one of the two"
+            )
+    kept = [(weakref.ref(node), "an argument") for node in record.inputs]
+    frozen = [(tensor, tensor.requires_grad) for tensor in states]
     nodes = [
         (weakref.ref(node), str(node.row and node.row.name), line)
         for node, line in record.lines.items()
     ]
     arrays = [(_again(array), copy, line) for array, copy, line in record.arrays.values()]
     training = record.training
-    del record, places, results, flat
-    _check_left(nodes, arrays)
+    given_at = list(places.values())
+    del record, places, results, flat, known
+    _check_left(nodes, kept, arrays)
 
     def present(computed: list[Any], given: list[Any]) -> Any:
         sources = [x for x in (*given, *states) if isinstance(x, Tensor) and x.requires_grad]
         pairs = zip(computed, gradient, strict=True)
-        made = iter([_result(data, sources if grad else []) for data, grad in pairs])
+        taken = {id(memory(array)) for array in fixed}
+        taken |= {id(memory(getattr(x, "_data", x))) for x in (*given, *states) if is_input(x)}
+        made = iter([_result(_alone(d, taken), sources if g else []) for d, g in pairs])
         return unflatten(iter([next(made) if g is None else g(given) for g in give]), shape)
 
     constants = [(array, copy) for array, copy, _ in arrays]
-    return Traced(program, present, training, constants, grads, uncleared)
+    fixed = [value for _, value in program.constants if isinstance(value, np.ndarray)]
+    return Traced(program, given_at, present, training, frozen, constants, grads, uncleared)
 
 
 def _again(array: Any) -> Callable[[], Any]:
@@ -308,15 +335,21 @@ def _giver(result: Any, trace: Trace, places: dict[Tensor, int]) -> Any:
     return lambda given: result
 
 
-def _check_left(nodes: list[Any], arrays: list[Any]) -> None:
+def _check_left(nodes: list[Any], kept: list[Any], arrays: list[Any]) -> None:
     """No node may outlive the trace, and no array that it used may have died with it."""
-    if any(node() is not None for node, _, _ in nodes):
+    if any(node() is not None for node, *_ in (*nodes, *kept)):
         gc.collect()
     for node, name, line in reversed(nodes):  # the newest keeps the others alive
         if node() is not None:
             raise TraceError(
                 f"jit: the result of {name} made at {line} is kept beyond the step, where it "
                 "would never change again; return it, or .assign(...) it to a Tensor from outside"
+            )
+    for node, what in kept:
+        if node() is not None:
+            raise TraceError(
+                f"jit: {what} is kept beyond the step, where it would never change again; return "
+                "it, or .assign(...) it to a Tensor from outside"
             )
     for array, copy, line in arrays:
         if array() is None:
@@ -334,6 +367,13 @@ def _raise(*args: Any, **params: Any) -> Any:
 
 
 COMPILED = Row("jit", "a result of a compiled step", _raise, lambda i: _raise)
+
+
+def _alone(data: Any, taken: set[int]) -> Any:
+    """An array that shares no memory with arguments, states, constants or the results before it."""
+    data = data.copy() if id(memory(data)) in taken else data
+    taken.add(id(memory(data)))
+    return data
 
 
 def _result(data: Any, sources: list[Tensor]) -> Tensor:

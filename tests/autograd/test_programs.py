@@ -45,7 +45,9 @@ def test_what_is_drawn_is_worth_checking():
 
 
 def test_every_row_with_a_derivative_is_drawn():
+    users = {"cholesky", "solve"}  # of models/gaussian_process.py, where that was imported
     flows = {row.name for row in TABLE.values() if any(map(row.rule, range(programs.arity(row))))}
+    flows -= users
     assert {row.name for row in programs.drawn_rows()} == flows
 
 

@@ -406,6 +406,133 @@ def test_an_unhashable_argument_is_refused():
         jit(lambda x, s: x)(X[0], {1, 2})
 
 
+# --- one Tensor, two names; what changes behind names --------------------------------------------
+
+
+def test_one_tensor_given_twice_is_one():
+    def step(x, y):
+        return autograd.gradients((x * y).sum(), [x])[0]
+
+    t = Tensor(np.full(3, 2.0), requires_grad=True)
+    other = Tensor(np.full(3, 5.0), requires_grad=True)
+    compiled = jit(step)
+    for x, y in [(t, t), (t, other), (t, t)]:
+        np.testing.assert_array_equal(step(x, y).data, compiled(x, y).data)
+
+
+def test_an_argument_that_is_also_state_is_an_error():
+    w = Tensor(np.ones(5), requires_grad=True)
+
+    @jit
+    def step(x, parameters):
+        w.grad = None
+        (x @ w).sum().backward()
+        clip_by_global_norm(parameters, 0.1)
+        w.assign(w - w.grad)
+
+    with pytest.raises(TraceError, match="is an argument of the step and is used from outside too"):
+        step(X[0], [w])
+
+
+def test_freezing_a_parameter_is_noticed():
+    def run(compiled):
+        a, b = (Tensor(np.ones(5), requires_grad=True) for _ in range(2))
+
+        def step(x):
+            a.grad = b.grad = None
+            (x * a * b).sum().backward()
+            for p in (a, b):
+                if p.grad is not None:
+                    p.assign(p - 0.1 * p.grad)
+
+        step = jit(step) if compiled else step
+        step(X[0])
+        b.requires_grad = False
+        step(X[1])
+        return a.data, b.data
+
+    for eager, compiled in zip(run(False), run(True), strict=True):
+        np.testing.assert_array_equal(eager, compiled)
+
+
+def test_results_are_nobodys_alias():
+    w, u = Tensor(np.ones(2), requires_grad=True), Tensor(np.ones(2), requires_grad=True)
+    x = np.ones(2)
+    zero = jit(lambda x: autograd.gradients((w * x).sum(), [w, u])[1])
+    zero(x).assign(np.full(2, 5.0))
+    np.testing.assert_array_equal(zero(x).data, np.zeros(2))
+    view = jit(lambda: w.detach().reshape(2, 1))
+    view().assign(np.zeros((2, 1)))
+    np.testing.assert_array_equal(w.data, np.ones(2))
+    turned = jit(lambda x: x.T)
+    turned(x).assign(np.zeros(2))
+    np.testing.assert_array_equal(x, np.ones(2))
+
+
+def test_a_result_made_outside_is_read_or_refused():
+    w = Tensor(np.ones(5), requires_grad=True)
+    y = w * 2.0
+    with pytest.raises(TraceError, match="reads the result of mul made outside the step"):
+        jit(lambda x: x * y)(X[0])
+    fixed = y.detach()
+    np.testing.assert_array_equal(jit(lambda x: x * fixed)(X[0]).data, X[0] * 2.0)
+
+
+@pytest.mark.parametrize("where", ["list", "dict", "object", "lambda", "self"])
+def test_numbers_one_level_behind_a_name_are_noticed(where):
+    class Plain:
+        k = 2.0
+
+        def __init__(self):
+            self.k = 2.0
+
+        def step(self, x):
+            return x * self.k
+
+    numbers, names, thing = [2.0], {"k": 2.0}, Plain()
+    step = {
+        "list": jit(lambda x: x * numbers[0]),
+        "dict": jit(lambda x: x * names["k"]),
+        "object": jit(lambda x: x * thing.k),
+        "lambda": jit(lambda x: (lambda y: y * thing.k)(x)),
+        "self": lambda x: compiled(thing, x),
+    }[where]
+    compiled = jit(Plain.step)
+    np.testing.assert_array_equal(step(X[0]).data, X[0] * 2.0)
+    numbers[0] = names["k"] = thing.k = 3.0
+    np.testing.assert_array_equal(step(X[0]).data, X[0] * 3.0)
+
+
+def test_a_replaced_tensor_in_a_list_is_noticed():
+    weights = [Tensor(np.ones(5))]
+    step = jit(lambda x: x * weights[0])
+    step(X[0])
+    weights[0] = Tensor(np.full(5, 2.0))
+    np.testing.assert_array_equal(step(X[0]).data, X[0] * 2.0)
+
+
+def test_an_argument_kept_beyond_the_step_is_an_error():
+    keep = []
+    with pytest.raises(TraceError, match="an argument is kept beyond the step"):
+        jit(lambda x: keep.append(x))(X[0])
+
+
+def test_zero_and_minus_zero_are_two_arguments():
+    step = jit(lambda x, i: x / i)
+    with np.errstate(all="ignore"):
+        assert step(np.ones(()), 0.0).item() == np.inf
+        assert step(np.ones(()), -0.0).item() == -np.inf
+
+
+def test_a_line_of_the_users_is_named_under_a_decorator():
+    net = network()
+    optimizer = SGD(net.parameters(), 0.1)
+    (net(X[0]).sum()).backward()
+    with pytest.raises(TraceError) as error:
+        jit(optimizer.step)()
+    assert "contextlib" not in str(error.value)
+
+
 # --- what a call does and leaves ---------------------------------------------------------------
 
 
