@@ -6,6 +6,7 @@ as a rule gives it (graph.sweep). Outside, it asks for none, and nothing is watc
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import os
 import sys
@@ -387,7 +388,7 @@ def _site(op: str) -> _Site:
         if code in (sweep.__code__, push.__code__):
             # The line is that of backward(), not one within a user's own rule.
             user, rule_of = None, frame.f_locals.get("node")
-        elif user is None and not code.co_filename.startswith(PACKAGE):
+        elif user is None and not code.co_filename.startswith((PACKAGE, contextlib.__file__)):
             user = None if code.co_filename.endswith(COMPILED) else frame
         frame = frame.f_back
     if user is None:

@@ -19,7 +19,7 @@ from .symbol import Symbol
 OPERATOR = """
 def {method}({signature}):
     {operand}
-    if special or {checks}:
+    if special or not ({required}):
         return row({args})
     try:
         data = {compute}
@@ -36,7 +36,9 @@ def {method}({signature}):
 """
 
 # A number on the other side becomes a constant here, not by the long way.
-CONSTANT = """if other.__class__ is float or other.__class__ is int:
+CONSTANT = """if other.__class__ is not Value:
+        if other.__class__ is not float and other.__class__ is not int:
+            return row({args})
         number = other
         other = new(Value)
         other._data = float(number)
@@ -83,8 +85,8 @@ def compile_operator(method: str, row: Row, cls: type) -> Callable[..., Any]:
     source = OPERATOR.format(
         method=method,
         signature=", ".join(signature),
-        operand=CONSTANT if signature[1:] else "",
-        checks=("other.__class__ is not Value or " if signature[1:] else "") + f"not ({required})",
+        operand=CONSTANT.format(args=", ".join(args)) if signature[1:] else "",
+        required=required,
         args=", ".join(args),
         compute=infix or f"on_float({', '.join(reads)})",
         reads=", ".join(reads),

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import sys
 import types
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from .program import Apply, Assign, Program
 if TYPE_CHECKING:
     from ..nn import Module
 
-PACKAGE = str(Path(__file__).parent.parent)
+PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 class TraceError(RuntimeError):

@@ -494,7 +494,7 @@ def test_numbers_one_level_behind_a_name_are_noticed(where):
         "list": jit(lambda x: x * numbers[0]),
         "dict": jit(lambda x: x * names["k"]),
         "object": jit(lambda x: x * thing.k),
-        "lambda": jit(lambda x: [y * thing.k for y in [x]][0]),
+        "lambda": jit(lambda x: sum([y * thing.k for y in [x]], 0.0)),
         "self": lambda x: compiled(thing, x),
     }[where]
     compiled = jit(Plain.step)
