@@ -226,7 +226,10 @@ def _axes(x: Any, axis: Axis, name: str) -> tuple[int, ...]:
 
 
 def _kept(r: Any, x: Any, axis: tuple[int, ...]) -> Any:
-    """A reduction's result (or its cotangent) with length 1 where x was reduced."""
+    """A reduction's result (or its cotangent) with length 1 where x was reduced; a single number
+    broadcasts as it is."""
+    if len(axis) == x.ndim:
+        return r
     return reshape_row(r, shape=tuple([1 if i in axis else n for i, n in enumerate(x.shape)]))
 
 

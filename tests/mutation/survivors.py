@@ -10,6 +10,7 @@ FITTED = "the sweep brings each answer into its argument's shape and dtype (Tens
 SAME_BITS = "True counts as 1; g / ties in float64, rounded to float32, has the bits of float32's"
 SAME_DTYPE = "max leaves the dtype as it is"
 ONLY_COMPARED = "y is only compared with 0 here, and nothing flows through a comparison"
+SHORTCUT = "a shortcut: the reshape that it spares gives what broadcasts to the same"
 NO_LIMIT = (
     "any number but 0 will do: it is multiplied by y = 0. Only d2/dxdy at 0**0, which has no limit "
     "to be right or wrong by, shows which one it is"
@@ -48,6 +49,7 @@ SURVIVORS: dict[str, str] = {
     "astype(equal(x, _kept(out, x, axis)), x.dtype) -> equal(x, _kept(out, x, axis))": SAME_BITS,
     "max.x, out for an input: astype(equal(x, _kept(out, x, axis)), x.dtype) -> "
     "astype(equal(x, _kept(out, x, axis)), out.dtype)": SAME_DTYPE,
+    "_kept, axis changed: len(axis) -> len(axis[1:])": SHORTCUT,
     "power.x, detached: _base(x, y) -> _base(x, detach(y))": ONLY_COMPARED,
     "_base, constant changed: "
     "where(equal(y, 0.0), 1.0, x) -> where(equal(y, 0.0), 2.0, x)": NO_LIMIT,
