@@ -167,7 +167,7 @@ def test_a_whole_model_can_be_drawn():
     loss = cross_entropy(MLP([4, 3, 2])(x), np.array([0, 1]))
     loss.backward()
     drawn = viz.draw(loss)
-    assert len(texts(drawn._repr_svg_())) == drawn.boxes == 19
+    assert len(texts(drawn._repr_svg_())) == drawn.boxes == 18
 
 
 def test_a_number_is_no_graph():
