@@ -5,7 +5,7 @@ The rows themselves are in ops.py and shapes.py. `primitive` adds one; that is a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -133,8 +133,3 @@ def primitive(
     row = Row(name, doc, on_array, variadic or rules, **fields)
     TABLE[name] = row
     return row
-
-
-def rows() -> Iterator[Row]:
-    """Every row of the table."""
-    return iter(TABLE.values())

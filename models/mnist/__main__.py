@@ -22,8 +22,8 @@ def _has_avx512() -> bool:
 def _prepare_blas() -> None:
     """Tell OpenBLAS what it gets wrong; it reads this once, when NumPy is imported."""
     if _has_avx512():
-        # OpenBLAS takes many AMD CPUs (and this setting, inherited, makes it take any) for a
-        # Haswell and uses half of them: sgemm doubles. Elsewhere: an illegal instruction.
+        # Older OpenBLAS takes many AMD CPUs for a Haswell, and this setting, inherited, makes any
+        # take any: half their speed in sgemm. Without AVX-512 it is an illegal instruction.
         os.environ["OPENBLAS_CORETYPE"] = "SKYLAKEX"
     # Its idle threads spin for 2**26 cycles after a product by default and take a core from
     # whoever computes next; 2**4 ends that.
