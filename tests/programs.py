@@ -356,21 +356,7 @@ class _Builder:
             total = self.append(Step("add", (total, part)))
         if total < first:
             self.append(Step("same", (total,)))
-        return _used(Program(tuple(self.inputs), tuple(self.steps), len(self.steps) - grown))
-
-
-def _used(program: Program) -> Program:
-    """The program without the inputs that no step reads."""
-    count = len(program.inputs)
-    read = {arg for step in program.steps for arg in step.args if type(arg) is int}
-    kept = [i for i in range(count + len(program.steps)) if i >= count or i in read]
-    places = {old: new for new, old in enumerate(kept)}
-    steps = [
-        Step(s.row, tuple(places[a] if type(a) is int else a for a in s.args), s.params)
-        for s in program.steps
-    ]
-    inputs = tuple(program.inputs[i] for i in kept if i < count)
-    return Program(inputs, tuple(steps), program.closing)
+        return Program(tuple(self.inputs), tuple(self.steps), len(self.steps) - grown)
 
 
 MAKERS = {name: getattr(_Builder, name) for name in ("matmul", "transpose", "index")}
@@ -548,11 +534,8 @@ class _Routes:
         close("Tensor", self.out, self.function(*self.arrays), "the arrays", self.noise)
         both = value_and_grad(self.function, self.all)
         self.same_gradients("value_and_grad", *both(*self.arrays), self.gradient)
-        # A trace refuses a gradient that is 0 for want of a path: test_functional.py knows. Once
-        # it does not, `moving` can be `self.all`.
-        moving = tuple(i for i in self.all if np.any(self.gradient[i].data))
-        traced = jit(value_and_grad(self.function, moving))
-        self.same_gradients("replay", *traced(*self.arrays), [self.gradient[i] for i in moving])
+        traced = jit(both)
+        self.same_gradients("replay", *traced(*self.arrays), self.gradient)
 
     def same_gradients(self, by: str, out: Any, found: Sequence[Any], judge: Sequence[Any]) -> None:
         same(by, out, self.out, "Tensor")
