@@ -317,7 +317,7 @@ def sweep(
     watch = mode.watch if special else None
     cotangents = {nodes[0]: seed}
     found = {}
-    recording = set_mode(gradients=create_graph) if on_nodes else nullcontext()
+    recording = set_mode(gradients=create_graph, scope=()) if on_nodes else nullcontext()
     with recording, np.errstate(all="ignore"):
         for node in nodes:
             g = cotangents.pop(node, None)
@@ -333,7 +333,9 @@ def sweep(
             out: Any = node
             args: Sequence[Any] = node.args
             params = node.params if careful else node._params
-            if not on_nodes:
+            if on_nodes:
+                mode.scope = _backward(node.scope)
+            else:
                 out = node._data
                 args = [arg._data if isinstance(arg, Node) else arg for arg in args]
             for i, arg in enumerate(node.args):
@@ -358,6 +360,11 @@ def sweep(
                 if watch:
                     watch.pulled(node, i, g, share, cotangents[arg])
     return found
+
+
+def _backward(scope: tuple[str, ...]) -> tuple[str, ...]:
+    """The scope of what a module's derivative rules make."""
+    return scope if not scope or scope[-1] == "backward" else (*scope, "backward")
 
 
 def _hooked(node: Node, g: Any, on_nodes: bool) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import functions, ops
-from .graph import no_grad
+from .graph import mode, no_grad, set_mode
 from .nn import State
 from .tensor import Tensor
 
@@ -114,12 +114,15 @@ class Optimizer(State):
         for p in self._parameters:
             p.grad = None
 
-    @no_grad()
     def step(self) -> None:
         """Move every parameter against its gradient; those without one stay.
 
         Raises RuntimeError where no parameter has a gradient.
         """
+        with set_mode(gradients=False, scope=(*mode.scope, type(self).__name__)):
+            self._step()
+
+    def _step(self) -> None:
         given = [(i, p, p.grad) for i, p in enumerate(self._parameters) if p.grad is not None]
         if not given:
             raise RuntimeError(f"{type(self).__name__}.step: no gradients; call backward() first")

@@ -20,6 +20,7 @@ class Apply:
     out: int
     shape: tuple[int, ...]
     dtype: Any
+    scope: tuple[str, ...] = ()  # the path of the module that made it
     frees: tuple[int, ...] = ()  # slots that nothing reads after this
 
 

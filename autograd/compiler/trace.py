@@ -197,8 +197,8 @@ class Trace:
             else:
                 args = tuple(slot(arg) for arg in event.args)
                 assert event.row
-                shape, dtype = event.shape, event.dtype
-                steps.append(Apply(event.row, args, event.params, slot(event), shape, dtype))
+                what = event.shape, event.dtype, event.scope
+                steps.append(Apply(event.row, args, event.params, slot(event), *what))
         answers = tuple(slot(result) for result in results)
         lasting = {*inputs, *answers, *(s for s, _ in states), *(s for s, _ in constants)}
         return Program(

@@ -6,6 +6,7 @@ The ten everyday steps are those that a tracer gets wrong in silence when state 
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
 import warnings
 
@@ -14,7 +15,7 @@ import pytest
 
 import autograd
 from autograd import Tensor, TraceError, Value, cross_entropy, jit, no_grad
-from autograd.compiler.program import Assign
+from autograd.compiler.program import Apply, Assign
 from autograd.nn import Activation, BatchNorm, Dropout, LayerNorm, Linear, Module, Sequential
 from autograd.optim import (
     SGD,
@@ -757,3 +758,24 @@ def test_warnings_of_the_step_are_not_the_programs():
         step = jit(lambda x: (x / 0.0).sum())
         step(X[0])
     step(X[0])  # warnings are errors in these tests
+
+
+def test_a_program_says_which_module_made_each_step():
+    """Else a picture of a training step cannot be grouped by layers."""
+    model = network()
+    optimizer = SGD(model.parameters(), lr=0.1)
+
+    @jit
+    def step(x, y):
+        loss = cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step(X[0], Y[0])
+    scopes = [made.scope for made in step.programs[0].steps if isinstance(made, Apply)]
+    found = [key for key, _ in itertools.groupby(scopes)]
+    layers = [("Sequential", name) for name in ("0", "1", "2")]
+    backward = [(*layer, "backward") for layer in layers[::-1]]
+    assert [scope for scope in found if scope] == [*layers, *backward, ("SGD",)]
