@@ -696,7 +696,7 @@ def report(program: Program, disagreement: Disagreement) -> str:
             f"The first wrong node is y{i} = {program.steps[i - len(program.inputs)].row}: {wrong}"
         )
         nodes[i].name = f"WRONG y{i}: {_short(wrong.got)}, not {_short(wrong.judge)}"
-    path = Path(tempfile.mkdtemp(prefix="chainrule-")) / "wrong.svg"
+    path = Path(tempfile.gettempdir(), "chainrule-wrong.svg")  # of the last failure
     picture = viz.draw(nodes[-1])
     red = r'\1 color="#b3001b" fillcolor="#ffd7d7" penwidth=3]'
     picture = replace(picture, source=re.sub(r"(WRONG.*) color=.*\]", red, picture.source))

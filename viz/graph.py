@@ -1,0 +1,175 @@
+"""What a picture shows, before it is one: the items of a graph, a traced program or a module.
+
+An item is a leaf, a constant or an operation; it knows which earlier items it reads, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from autograd import Node
+from autograd.compiler.program import Assign, Program
+from autograd.nn import Module, Sequential
+from autograd.rows import Row
+
+__all__ = ["Item", "Unknown", "items_of_module", "items_of_nodes", "items_of_program"]
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Stands for an array that a program will compute: nothing is known but shape and dtype."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+
+
+@dataclass(slots=True)
+class Item:
+    """One thing in the picture. `args` are the positions of the items it reads."""
+
+    id: str
+    data: Any = None  # a number, an array, Unknown, or None
+    args: tuple[int, ...] = ()
+    row: Row | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    name: Any = None
+    scope: tuple[str, ...] = ()
+    kind: str = "result"  # or "leaf", "constant", "root"
+    order: int = 0  # the first of several roots that needs it
+    node: Any = None  # the Node that it is, if it is one
+    lines: tuple[str, ...] = ()  # what else to say of it
+
+
+def ancestors(roots: Sequence[Any]) -> list[tuple[Any, int]]:
+    """Every node that the roots were computed from, oldest first, and which root needs it first."""
+    first: dict[Any, int] = {}
+    for order, root in enumerate(roots):
+        stack = [root] if root not in first else []
+        first.setdefault(root, order)
+        while stack:
+            for arg in stack.pop().args:
+                if isinstance(arg, Node) and arg not in first:
+                    first[arg] = order
+                    stack.append(arg)
+    # A leaf that was written has a new index; it still comes before what was computed from it.
+    place: dict[Any, float] = {node: node.index for node in first}
+    for node in first:
+        for arg in node.args:
+            if isinstance(arg, Node) and place[arg] >= node.index:
+                place[arg] = node.index - 0.5
+    return sorted(first.items(), key=lambda pair: place[pair[0]])
+
+
+def items_of_nodes(roots: Sequence[Any]) -> list[Item]:
+    """The graph behind some nodes. Node number i is n{i}; a plain number or array that is the
+    second argument of n5 is an item of its own, n5_2."""
+    items: list[Item] = []
+    places: dict[Any, int] = {}
+    wanted = set(roots)
+    for number, (node, order) in enumerate(ancestors(roots), 1):
+        name, args = f"n{number}", []
+        for i, arg in enumerate(node.args, 1):
+            if not isinstance(arg, Node):
+                items.append(Item(f"{name}_{i}", arg, kind="constant", order=order))
+                args.append(len(items) - 1)
+            else:
+                args.append(places[arg])
+        places[node] = len(items)
+        kind = "result" if node.row else "leaf" if node.requires_grad else "constant"
+        items.append(
+            Item(
+                name, node.data, tuple(args), node.row, node.params if node.row else {}, node.name,
+                node.scope, "root" if node in wanted and node.row else kind, order, node,
+            )
+        )  # fmt: skip
+    return items
+
+
+def items_of_program(program: Program) -> list[Item]:
+    """A traced step: its inputs, states and constants, what it computes, what it assigns."""
+    items: list[Item] = []
+    places: dict[int, int] = {}
+
+    def add(slot: int, item: Item) -> None:
+        places[slot] = len(items)
+        items.append(item)
+
+    for i, slot in enumerate(program.inputs, 1):
+        add(slot, Item(f"input{i}", name=f"input {i}", kind="constant"))
+    names: dict[int, Any] = {}
+    for i, (slot, tensor) in enumerate(program.states, 1):
+        kind = "leaf" if tensor.requires_grad else "constant"
+        names[slot] = tensor.name or f"state {i}"
+        known = Unknown(tensor.shape, tensor.dtype)
+        add(slot, Item(f"state{i}", known, name=names[slot], kind=kind))
+    for i, (slot, value) in enumerate(program.constants, 1):
+        add(slot, Item(f"constant{i}", value, kind="constant"))
+    for i, step in enumerate(program.steps, 1):
+        if isinstance(step, Assign):
+            source = places[step.source]
+            lines = (f"to {names[step.state]}",)
+            scope = items[source].scope
+            items.append(Item(f"n{i}", args=(source,), scope=scope, name="assign", lines=lines))
+            continue
+        read = tuple(places[slot] for slot in step.args)
+        data = Unknown(step.shape, step.dtype)
+        add(step.out, Item(f"n{i}", data, read, step.row, step.params, scope=step.scope))
+    for slot in program.results:
+        items[places[slot]].kind = "root"
+    return items
+
+
+def items_of_module(module: Module) -> list[Item]:
+    """The modules without modules in them, each with its own Tensors, in the order in which they
+    were set; those of a Sequential one after the other."""
+    items: list[Item] = []
+    for path, part, chained in _parts(module):
+        lines = [f"{name} {kind_of(tensor.data)}" for name, tensor in part.named_state()]
+        scope = (type(module).__name__, *path.split(".")[:-1])
+        args = (len(items) - 1,) if chained and items else ()
+        name = f"{path} {getattr(part, 'name', type(part).__name__)}".strip()
+        items.append(
+            Item(
+                f"n{len(items) + 1}", args=args, name=name, scope=scope, node=part,
+                lines=tuple(lines),
+            )
+        )  # fmt: skip
+    return items
+
+
+def _parts(module: Module) -> Iterator[tuple[str, Module, bool]]:
+    """The innermost modules: the path of each, itself, whether it takes the former's result."""
+    stack: list[tuple[str, Module, bool]] = [("", module, True)]
+    while stack:
+        path, part, chained = stack.pop()
+        inner = chained and isinstance(part, Sequential)
+        inside: list[tuple[str, Any]] = []
+        for name, value in vars(part).items():
+            if isinstance(value, list | tuple | dict):
+                pairs = value.items() if isinstance(value, dict) else enumerate(value)
+                inside += [(f"{name}.{key}", each) for key, each in pairs]
+            else:
+                inside.append((name, value))
+        prefix = f"{path}." if path else ""
+        found = [(prefix + k, v, inner) for k, v in inside if isinstance(v, Module) and k[0] != "_"]
+        if not found:
+            yield path, part, chained
+        stack += reversed(found)
+
+
+def kind_of(data: Any) -> str:
+    """dtype and shape of an array.
+
+    >>> kind_of(np.zeros((2, 3)))
+    'float64 (2, 3)'
+    """
+    return f"{data.dtype} {tuple(data.shape)}"
+
+
+def shape_of(data: Any) -> tuple[int, ...]:
+    """The shape of what an item holds; of a number ()."""
+    return data.shape if isinstance(data, np.ndarray | Unknown) else ()

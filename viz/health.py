@@ -1,0 +1,98 @@
+"""Gradient health: what the colours of a diagram say, and the share that each edge carries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .backprop import pull
+from .graph import Item
+from .text import norm
+
+__all__ = ["COLOURS", "health", "shares"]
+
+# Of one scalar or of a whole array, by its length as a vector. A float32 sum of squares loses
+# entries below 1e-23; long before that a step of 1e-6 times a learning rate moves nothing that
+# float32 can hold. Above 1e3 one step of a usual rate throws a network off.
+VANISHING, EXPLODING = 1e-6, 1e3
+# Saturated: to move x by its own size (or by 1) moves the result by less than this. tanh is from
+# 2.7 on, sigmoid from 4.5 on; sqrt and log never are, however large x makes their slope small.
+FLAT = 0.05
+
+# Light to dark as well as by hue (Okabe and Ito 2008), so that they stay apart for any eye.
+COLOURS = {
+    "healthy": "#e4f4ec",
+    "zero": "#d9dce0",
+    "vanishing": "#9cc9ec",
+    "saturated": "#f0dc6e",
+    "dead": "#9aa0a8",
+    "exploding": "#e8905c",
+    "NaN": "#3b1f4a",
+}
+
+
+def health(item: Item, gradient: Any) -> str:
+    """What becomes of the gradient at one item: a word of COLOURS.
+
+    NaN: it, or the value, is NaN or infinite. dead: the operation passes none of it on (relu below
+    0), in an array for half of the units (its last axis) or more; saturated: next to none (tanh
+    far from 0), at half of the entries or more. Otherwise by its size.
+    """
+    if isinstance(gradient, float):
+        size, finite = abs(gradient), abs(gradient) + abs(item.data) < np.inf
+    else:
+        size = norm(gradient)
+        finite = bool(np.isfinite(gradient).all() and np.isfinite(item.data).all())
+    if not finite:
+        return "NaN"
+    if slope := _slope(item):
+        return slope
+    if size == 0.0:
+        return "zero"
+    return "vanishing" if size < VANISHING else "exploding" if size > EXPLODING else "healthy"
+
+
+def _slope(item: Item) -> str:
+    """Whether an elementwise function of one argument is dead or saturated here."""
+    row, node = item.row, item.node
+    if row is None or len(row.domain) != 1 or row.linear or row.rule(0) is None:
+        return ""
+    if not (node.args[0].requires_grad and np.size(item.data)):
+        return ""
+    x = node.args[0].data
+    if isinstance(x, float):
+        slope = abs(pull(node, 0, 1.0))
+        return "dead" if slope == 0.0 else "saturated" if slope * max(1.0, abs(x)) < FLAT else ""
+    with np.errstate(all="ignore"):
+        slopes = np.abs(pull(node, 0, np.ones_like(x)))
+        flat = slopes * np.maximum(1.0, np.abs(x)) < FLAT
+    dead = ~slopes.any(axis=tuple(range(x.ndim - 1)))
+    if 2 * np.count_nonzero(dead) >= dead.size:
+        return "dead"
+    smooth = row.kink is None  # half of relu's entries below 0 is what relu is for
+    return "saturated" if smooth and 2 * np.count_nonzero(flat) >= x.size else ""
+
+
+def shares(
+    items: Sequence[Item], contributions: dict[Any, Any], seen: set[int]
+) -> dict[tuple[int, int], float]:
+    """Which share, from 0 to 1, each edge carries of the gradient of the argument it comes from, by
+    (position of the item, number of the argument); of arguments `seen` in the picture.
+
+    Contributions that cancel count by their size.
+    """
+    sizes: dict[tuple[int, int], float] = {}
+    totals: dict[int, float] = {}
+    for place, item in enumerate(items):
+        for i, arg in enumerate(item.args):
+            share = contributions.get((item.node, i)) if arg in seen else None
+            if share is not None:
+                sizes[place, i] = size = abs(share) if isinstance(share, float) else norm(share)
+                totals[arg] = totals.get(arg, 0.0) + size
+    shares = {}
+    for (place, i), size in sizes.items():
+        total = totals[items[place].args[i]]
+        shares[place, i] = size / total if 0.0 < total < np.inf else 0.0
+    return shares

@@ -1,0 +1,67 @@
+"""Numbers, arrays and names as short text, the same in pictures, pages and terminals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["cut", "entries", "norm", "param", "printable", "short"]
+
+
+def short(number: float, digits: int = 4) -> str:
+    """A number in a few digits; a float looks like one.
+
+    >>> short(2.0), short(0.123456), short(-1e10), short(7), short(float("nan"))
+    ('2.0', '0.1235', '-1e+10', '7', 'nan')
+    """
+    if not isinstance(number, float):
+        return str(number)
+    text = f"{number:.{digits}g}"
+    return text + ".0" if text.lstrip("-").isdigit() else text
+
+
+def entries(array: np.ndarray[Any, Any]) -> list[list[str]]:
+    """The entries as rows of short numbers, where they are few enough to read."""
+    if array.ndim > 2 or max(array.shape, default=1) > 4 or not array.size:
+        return []
+    digits = 4 if array.size == 1 else 3
+    return [[short(entry, digits) for entry in row] for row in np.atleast_2d(array).tolist()]
+
+
+def norm(array: np.ndarray[Any, Any]) -> float:
+    """The length of the array as a vector, in float64."""
+    with np.errstate(all="ignore"):
+        return float(np.linalg.norm(array.astype(np.float64)))
+
+
+def param(value: Any) -> str:
+    """A row's parameter as Python writes it, slices as an index does.
+
+    >>> param((slice(1, 4, 2), 0)), param(True)
+    ('[1:4:2, 0]', 'True')
+    """
+    if isinstance(value, tuple) and any(isinstance(part, slice) for part in value):
+        return f"[{', '.join(map(param, value))}]"
+    if isinstance(value, slice):
+        start, stop, step = ("" if i is None else i for i in (value.start, value.stop, value.step))
+        return f"{start}:{stop}" + (f":{step}" if step != "" else "")
+    return str(value)
+
+
+def cut(text: str, longest: int = 32) -> str:
+    """Text of at most so many characters.
+
+    >>> cut("a long name", 7)
+    'a long…'
+    """
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """What has no picture (line ends, control characters) written as Python escapes it.
+
+    >>> print(printable("two" + chr(10) + "lines"))
+    two\\nlines
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
