@@ -129,7 +129,11 @@ class Value(Operators, NumberMethods, Node):
 
     def _seed(self, seed: Any, create_graph: bool) -> Any:
         seed = 1.0 if seed is None else seed
-        return (seed if isinstance(seed, Value) else Value(seed, "seed")) if create_graph else number(seed)
+        return (
+            (seed if isinstance(seed, Value) else Value(seed, "seed"))
+            if create_graph
+            else number(seed)
+        )
 
     def _fit(self, cotangent: Any) -> Any:
         return cotangent if isinstance(cotangent, Value) else float(cotangent)

@@ -1,12 +1,18 @@
-"""Pictures of graphs: `draw(node)` shows itself in a notebook and saves as a file.
+"""Pictures of graphs, and backpropagation to step through.
+
+`draw(node)` and `debug(node)` show themselves in a notebook and save as files; `python -m viz` does
+the same from the command line.
 
 >>> from autograd import Value
->>> from viz import draw
+>>> from viz import debug, draw
 >>> x = Value(3.0, name="x")
 >>> draw(x * x)
 <Diagram: a graph of 2 boxes; .save("graph.svg") draws it>
+>>> debug(x * x).events[-1]["text"]
+'the gradient of x is complete: 6.0'
 """
 
-from .diagram import Diagram, draw
+from viz.debugger import Debugger, debug
+from viz.diagram import Diagram, draw
 
-__all__ = ["Diagram", "draw"]
+__all__ = ["Debugger", "Diagram", "debug", "draw"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from autograd import Value
-
-from .diagram import Diagram, draw
+from viz.diagram import Diagram, draw
 
 __all__ = ["PICTURE", "readme_picture"]
 

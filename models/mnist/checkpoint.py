@@ -3,12 +3,14 @@
 model.safetensors   the weights: 0.weight, 0.bias, 2.weight, ... as PyTorch's Sequential has them
 config.json         the architecture and every setting
 metrics.jsonl       a line per epoch, written as it goes
+histograms.jsonl    another, and one before the first epoch, of what statistics.py gives
 summary.json        how it ended
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,8 +26,8 @@ from models.mlp import MLP
 from models.mnist.settings import CLASSES, INPUTS, InputError, Settings
 
 MODEL, CONFIG = "model.safetensors", "config.json"
-METRICS, SUMMARY = "metrics.jsonl", "summary.json"
-FILES = (MODEL, CONFIG, METRICS, SUMMARY)
+METRICS, HISTOGRAMS, SUMMARY = "metrics.jsonl", "histograms.jsonl", "summary.json"
+FILES = (MODEL, CONFIG, METRICS, HISTOGRAMS, SUMMARY)
 
 
 class Run:
@@ -43,8 +45,11 @@ class Run:
 
     def metrics(self, line: Mapping[str, Any]) -> None:
         """Append a line to metrics.jsonl, at once on disk."""
-        with _writing(self.folder / METRICS), (self.folder / METRICS).open("ab") as file:
-            file.write((_json(line) + "\n").encode())
+        self._append(METRICS, {name: finite(number) for name, number in line.items()})
+
+    def histograms(self, epoch: int, step: int, found: Mapping[str, Any]) -> None:
+        """Append to histograms.jsonl what `statistics` found after so many epochs and steps."""
+        self._append(HISTOGRAMS, {"epoch": epoch, "step": step, **found})
 
     def model(self, model: MLP) -> None:
         """Write model.safetensors."""
@@ -55,6 +60,11 @@ class Run:
     def summary(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json."""
         self._write(SUMMARY, _table(summary))
+
+    def _append(self, name: str, line: Mapping[str, Any]) -> None:
+        with _writing(self.folder / name), (self.folder / name).open("ab") as file:
+            self.written.add(name)
+            file.write((_json(line) + "\n").encode())
 
     def _write(self, name: str, content: bytes) -> None:
         """Beside it first, then renamed: whoever looks finds the whole file or none."""
@@ -194,6 +204,11 @@ def _writing(path: Path) -> Iterator[None]:
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"--out: expected to be able to write {path}, found: {reason}") from error
+
+
+def finite(number: float | None) -> float | None:
+    """The number, or None where it is none or infinite: JSON knows neither."""
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _json(value: Any) -> str:

@@ -133,10 +133,10 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     which = show.add_mutually_exclusive_group()
-    which.add_argument("--index", metavar="I", type=_whole, nargs="+", help="these, counted from 0")
+    which.add_argument("--index", metavar="I", type=whole, nargs="+", help="these, counted from 0")
     which.add_argument("--wrong", metavar="CHECKPOINT", help="those that this network gets wrong")
-    show.add_argument("--class", dest="label", metavar="DIGIT", type=_whole, help="only this digit")
-    show.add_argument("--count", metavar="N", type=_whole, help="at most so many (default: 10)")
+    show.add_argument("--class", dest="label", metavar="DIGIT", type=whole, help="only this digit")
+    show.add_argument("--count", metavar="N", type=whole, help="at most so many (default: 10)")
     _add_split(show)
     return parser
 
@@ -151,10 +151,10 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     d = Settings
     hidden = " ".join(map(str, d.hidden))
     option("--hidden", "neurons of each hidden layer; none: a linear classifier",
-           hidden, metavar="N", type=_whole, nargs="*")  # fmt: skip
+           hidden, metavar="N", type=whole, nargs="*")  # fmt: skip
     option("--activation", f"{', '.join(ACTIVATIONS)}", d.activation, metavar="NAME")
-    option("--epochs", "passes over the training images", d.epochs, metavar="N", type=_whole)
-    option("--batch-size", "images per step", d.batch_size, metavar="N", type=_whole)
+    option("--epochs", "passes over the training images", d.epochs, metavar="N", type=whole)
+    option("--batch-size", "images per step", d.batch_size, metavar="N", type=whole)
     option("--optimizer", ", ".join(OPTIMIZERS), d.optimizer, metavar="NAME")
     option("--lr", "the learning rate, of a schedule its highest (default: by optimizer and "
            f"schedule, here {d().rate})", metavar="RATE", type=_number)  # fmt: skip
@@ -167,9 +167,9 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     option("--clip", "the highest norm of the whole gradient (default: no limit)",
            metavar="NORM", type=_number)  # fmt: skip
     option("--seed", "of all randomness: the same seed learns the same bits",
-           d.seed, metavar="N", type=_whole)  # fmt: skip
+           d.seed, metavar="N", type=whole)  # fmt: skip
     option("--validation", "training images set aside to validate with, 0 for none",
-           d.validation, metavar="N", type=_whole)  # fmt: skip
+           d.validation, metavar="N", type=whole)  # fmt: skip
     option("--stop-at", "end when the validation accuracy reaches this fraction (default: never)",
            metavar="ACC", type=_number)  # fmt: skip
     option("--out", "the folder to write to (default: runs/mnist-<time>)", metavar="DIR")
@@ -184,7 +184,7 @@ def _add_split(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _whole(text: str) -> int:
+def whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:

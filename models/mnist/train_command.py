@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from types import FrameType
@@ -39,6 +39,7 @@ def train_command(settings: Settings, out: str | None) -> int:
     from models.mnist.checkpoint import FILES, new_run
     from models.mnist.progress import screen
     from models.mnist.scoring import confusion_table, counts_table, score
+    from models.mnist.statistics import statistics
     from models.mnist.train import build_model, train
 
     with new_run(out) as run, _signals() as received:
@@ -53,10 +54,16 @@ def train_command(settings: Settings, out: str | None) -> int:
         print(f"\n{counts_table('before', before)}\n", flush=True)
 
         lines = screen(settings, len(training))
-        watcher = _Watcher(settings, len(training), run, lines, received)
+        shown = validation if len(validation) else training
+
+        def look(epoch: int, step: int) -> None:
+            run.histograms(epoch, step, statistics(model, shown))
+
+        watcher = _Watcher(settings, len(training), run, lines, received, look)
         learning = time.perf_counter()
         try:
             lines.show(HEADER)
+            look(0, 0)
             outcome = train(model, settings, training, validation, watcher)
         finally:
             lines.close()
@@ -89,7 +96,8 @@ def train_command(settings: Settings, out: str | None) -> int:
     print(f"\n{_ending(outcome, settings, received, learned)}\n")
     print(f"{counts_table('after', after)}\n")
     print(f"test images, {confusion_table(after['test'])}\n")
-    print(f"wrote   {run.folder}: {', '.join(FILES)}")
+    print(f"wrote   {run.folder}: {', '.join(FILES[:2])},")
+    print(f"        {', '.join(FILES[2:])}")
     print(f"next    {PROGRAM} show --wrong {run.folder}", flush=True)
     return 128 + received[0] if received else 0
 
@@ -98,9 +106,16 @@ class _Watcher:
     """Tells the screen and metrics.jsonl how the training goes, and the training when to end."""
 
     def __init__(
-        self, settings: Settings, images: int, run: Run, lines: Lines, received: list[int]
+        self,
+        settings: Settings,
+        images: int,
+        run: Run,
+        lines: Lines,
+        received: list[int],
+        look: Callable[[int, int], None],
     ) -> None:
         self.settings, self.run, self.lines, self.received = settings, run, lines, received
+        self.look = look
         self.steps_per_epoch = images // settings.batch_size
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
@@ -108,8 +123,9 @@ class _Watcher:
         self.lines.step(epoch, step, loss, accuracy)
 
     def epoch(self, epoch: Epoch) -> None:
-        """A line in the file, one on the screen."""
+        """A line in each file, one on the screen."""
         self.run.metrics(asdict(epoch))
+        self.look(epoch.epoch, epoch.step)
         done = epoch.step / self.steps_per_epoch
         count = f"{done:.0f}" if done.is_integer() else f"{done:.2f}"
         figures = _pair(epoch.train_loss, epoch.train_accuracy)

@@ -11,9 +11,10 @@ import viz
 from autograd import Tensor, Value
 from autograd.nn import Activation, Linear, Module
 from tests.programs import programs
-from viz import diagram, folding
-from viz.folding import fold, span, unfolded
-from viz.graph import items_of_nodes
+from viz import diagram
+from viz.diagram import folding
+from viz.diagram.folding import fold, span, unfolded
+from viz.diagram.items import items_of_nodes
 
 MOST = 800
 

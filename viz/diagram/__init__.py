@@ -12,16 +12,15 @@ import numpy as np
 from autograd import Node, jit
 from autograd.compiler.program import Program
 from autograd.nn import Module
-
-from . import render
-from .backprop import cotangents, plain
-from .dot import Picture, dot
-from .files import write
-from .folding import fold as folded
-from .folding import span, unfolded
-from .graph import Item, items_of_module, items_of_nodes, items_of_program
-from .health import health, shares
-from .text import norm, short
+from viz.backprop import cotangents, plain
+from viz.diagram import layout
+from viz.diagram.dot import Picture, dot
+from viz.diagram.folding import fold as folded
+from viz.diagram.folding import span, unfolded
+from viz.diagram.health import health, shares
+from viz.diagram.items import Item, items_of_module, items_of_nodes, items_of_program
+from viz.files import write
+from viz.text import norm, short
 
 __all__ = ["Diagram", "draw", "outline"]
 
@@ -68,7 +67,7 @@ class Diagram:
                 f"for a picture (at most {MOST_BOXES:,} and {MOST_SPAN:,}); leave out fold=False, "
                 'or save the DOT text with .save("graph.dot")'
             )
-        return render.svg(self.source)
+        return layout.svg(self.source)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"image/svg+xml": self._repr_svg_(), "text/plain": repr(self)}
@@ -92,7 +91,7 @@ class Diagram:
             title = escape(f"{path.stem}: {self.describe()}")
             return PAGE.format(title=title, svg=self._repr_svg_()).encode()
         if suffix in (".png", ".pdf"):
-            return render.image(self.source, suffix[1:])
+            return layout.image(self.source, suffix[1:])
         raise ValueError(f"save: {path.name!r} does not end in .svg, .html, .dot, .png or .pdf")
 
     def describe(self) -> str:
@@ -143,11 +142,13 @@ def draw(what: Any, fold: bool | None = None) -> Diagram:
 
 
 def outline(root: Any) -> Diagram:
-    """The graph behind a node with its values alone, nothing folded: what gradients are yet to flow
-    through."""
+    """The graph behind a node, uncoloured and nothing folded, with the gradients that are yet to
+    flow: whoever steps through it shows each when its time comes."""
     items = items_of_nodes([root])
     boxes = unfolded(items)
-    return Diagram(dot(Picture(items, boxes)), len(boxes), len(items), span(boxes, items))
+    gradients, _ = cotangents([root])
+    known = {i: gradients[item.node] for i, item in enumerate(items) if item.node in gradients}
+    return Diagram(dot(Picture(items, boxes, known)), len(boxes), len(items), span(boxes, items))
 
 
 def _items(what: Any, roots: list[Any]) -> list[Item]:

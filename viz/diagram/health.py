@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .backprop import pull
-from .graph import Item
-from .text import norm
+from viz.backprop import pull
+from viz.diagram.items import Item
+from viz.text import norm
 
 __all__ = ["COLOURS", "health", "shares"]
 

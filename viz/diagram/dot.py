@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 
 from autograd import Tensor, Value
-
-from .folding import Box
-from .graph import Item, Unknown, kind_of
-from .health import COLOURS
-from .render import FONT
-from .text import cut, entries, norm, param, printable, short
+from viz.diagram.folding import Box
+from viz.diagram.health import COLOURS
+from viz.diagram.items import Item, Unknown, kind_of
+from viz.diagram.layout import FONT
+from viz.text import cut, entries, norm, param, printable, short
 
 __all__ = ["Picture", "dot"]
 

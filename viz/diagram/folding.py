@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Item, shape_of
+from viz.diagram.items import Item, shape_of
 
 __all__ = ["Box", "fold", "span", "unfolded"]
 

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 import viz
 from autograd import Tensor, Value, cross_entropy, gradients, jit, maximum, no_grad, where
 from models.mlp import MLP
-from viz import render
-from viz.diagram import MOST_BOXES
-from viz.dot import BORDERS, ORDERS
+from viz.diagram import MOST_BOXES, layout
+from viz.diagram.dot import BORDERS, ORDERS
 from viz.readme import PICTURE, readme_picture
 from viz.text import short
 
@@ -334,7 +333,7 @@ def test_the_largest_picture_is_drawn(monkeypatch):
     y = Value(1.0)
     for _ in range(MOST_BOXES - 1):
         y = y.sin()
-    monkeypatch.setattr(render, "_svg", lambda source: f"<svg><g >{len(source)}</g></svg>")
+    monkeypatch.setattr(layout, "_svg", lambda source: f"<svg><g >{len(source)}</g></svg>")
     assert viz.draw(y)._repr_svg_().startswith("<svg>")
     with pytest.raises(ValueError, match="1,001"):
         viz.draw(y.sin(), fold=False)._repr_svg_()
@@ -394,7 +393,7 @@ def test_a_save_that_fails_leaves_nothing_and_destroys_nothing(tmp_path, monkeyp
     def full(*args, **kwargs):
         raise OSError("disk full")
 
-    for owner, name in ((render, "_svg"), (Path, "write_bytes")):
+    for owner, name in ((layout, "_svg"), (Path, "write_bytes")):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, full)
             with pytest.raises(OSError, match="disk full"):
@@ -561,7 +560,7 @@ def test_a_module_folds_into_one_box_with_its_parameters():
 
 def test_the_public_names():
     """Else a name is public by accident."""
-    assert viz.__all__ == ["Diagram", "draw"]
+    assert viz.__all__ == ["Debugger", "Diagram", "debug", "draw"]
 
 
 @pytest.mark.parametrize(("module", "imported"), [("autograd", ""), ("viz", "viz")])

@@ -6,9 +6,9 @@ import pytest
 import viz
 from autograd import Tensor, Value
 from viz.backprop import cotangents
-from viz.dot import FILLS
-from viz.graph import items_of_nodes
-from viz.health import COLOURS, health
+from viz.diagram.dot import FILLS
+from viz.diagram.health import COLOURS, health
+from viz.diagram.items import items_of_nodes
 
 
 def words(root):

@@ -44,7 +44,7 @@ class Item:
     lines: tuple[str, ...] = ()  # what else to say of it
 
 
-def ancestors(roots: Sequence[Any]) -> list[tuple[Any, int]]:
+def _by_age(roots: Sequence[Any]) -> list[tuple[Any, int]]:
     """Every node that the roots were computed from, oldest first, and which root needs it first."""
     first: dict[Any, int] = {}
     for order, root in enumerate(roots):
@@ -70,7 +70,7 @@ def items_of_nodes(roots: Sequence[Any]) -> list[Item]:
     items: list[Item] = []
     places: dict[Any, int] = {}
     wanted = set(roots)
-    for number, (node, order) in enumerate(ancestors(roots), 1):
+    for number, (node, order) in enumerate(_by_age(roots), 1):
         name, args = f"n{number}", []
         for i, arg in enumerate(node.args, 1):
             if not isinstance(arg, Node):

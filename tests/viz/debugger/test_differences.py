@@ -1,0 +1,177 @@
+"""Checks by central differences: no right rule is called wrong, and no wrong one right."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from autograd import Tensor, Value, maximum, primitive
+from autograd.rows import TABLE
+from tests.programs import programs
+from viz.backprop import Send, fitted, pull, record
+from viz.debugger.differences import check_gradients, check_rule
+
+ELEMENTWISE = [row for row in TABLE.values() if row.domain and row.on_float and row.rule(0)]
+# Rules that are wrong in the ways in which rules are.
+WRONG = {
+    "1 % too large": lambda rule: (
+        lambda g, out, *args, **params: 1.01 * rule(g, out, *args, **params)
+    ),
+    "the other sign": lambda rule: lambda g, out, *args, **params: -rule(g, out, *args, **params),
+    "g forgotten": lambda rule: (
+        lambda g, out, *args, **params: rule(0.0 * g + 1.0, out, *args, **params)
+    ),
+    "never anything": lambda rule: (
+        lambda g, out, *args, **params: 0.0 * rule(g, out, *args, **params)
+    ),
+}
+
+
+def checks(tape):
+    sends = [event for event in tape.backward if isinstance(event, Send)]
+    return [check_rule(event.node, event.i, event.upstream, event.contribution) for event in sends]
+
+
+@given(programs())
+def test_no_right_rule_is_called_wrong(program):
+    """Else red means nothing. Of every program each rule, and of those of numbers each gradient."""
+    inputs = program.inputs
+    numbers = isinstance(inputs[0], float)
+    leaves = [Value(x) if numbers else Tensor(x, requires_grad=True) for x in inputs]
+    tape = record(program(*leaves))
+    for check in checks(tape):
+        tied = "ties of max" in check.note and check.agrees is not False
+        assert tied or (check.agrees and not check.note)
+    if numbers:
+        for _, check in check_gradients(tape.nodes, tape.gradients):
+            assert check.agrees and not check.note
+
+
+def judged(row, arrays, params, wrong, g):
+    """What is said of each wrong rule of a row, applied to Values or Tensors."""
+    for i, x in enumerate(arrays):
+        if row.rule(i) is None or (isinstance(x, np.ndarray) and x.dtype.kind != "f"):
+            continue
+        rules = [wrong(row.rule(k)) if k == i else row.rule(k) for k in range(len(arrays))]
+        fields = {"on_float": row.on_float, "linear": row.linear, "kink": row.kink}
+        mine = primitive("mine", row.doc, row.on_array, *rules, **fields)
+        del TABLE["mine"]
+        if isinstance(x, float):
+            node = mine(*map(Value, arrays))
+        else:
+            node = mine(*(Tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays), **params)
+        upstream = g if isinstance(x, float) else np.full(node.shape, g, node.dtype)
+        share = fitted(pull(node, i, upstream), x)
+        right = fitted(row.rule(i)(upstream, node.data, *arrays, **params), x)
+        if not np.array_equal(share, right):
+            yield check_rule(node, i, upstream, share)
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("row", ELEMENTWISE, ids=lambda row: row.name)
+def test_a_wrong_rule_of_numbers_is_seen(row, wrong):
+    numbers = [low + (high - low) * 0.61 / (i + 1) for i, (low, high) in enumerate(row.domain)]
+    for check in judged(row, numbers, {}, wrong, 0.75):
+        assert not check.agrees
+        assert check.note.startswith("they differ by") and check.expected != check.found
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("row", [r for r in TABLE.values() if r.cases], ids=lambda row: row.name)
+def test_a_wrong_rule_of_arrays_is_seen(row, wrong):
+    generator = np.random.default_rng(1)
+    for shapes, params in row.cases:
+        arrays = [x if isinstance(x, np.ndarray) else generator.uniform(0.3, 1, x) for x in shapes]
+        for check in judged(row, arrays, params, wrong, 0.75):
+            assert not check.agrees and check.note.startswith("they differ by")
+
+
+@pytest.mark.parametrize(
+    ("function", "at", "says"),
+    [
+        (lambda x: x.relu(), 0.0, "relu'(0) = 0"),
+        (lambda x: x.abs(), 0.0, "abs'(0) = 0"),
+        (lambda x: maximum(x, 2.0), 2.0, "at x = y each argument gets half"),
+    ],
+)
+def test_at_a_kink_it_is_a_convention(function, at, says):
+    """Else red is what was agreed on. A slope that is neither side's is still wrong."""
+    x = Value(at)
+    node = function(x)
+    (check,) = [each for each in checks(record(node)) if each][:1]
+    assert check.agrees and says in check.note and " to " in check.expected
+    assert not check_rule(node, 0, 1.0, 3.0).agrees
+    (_, whole), *_ = check_gradients([x, *node.args[1:], node], record(node).gradients)
+    assert whole.agrees and says in whole.note
+
+
+@pytest.mark.parametrize("distance", [1e-4, 1e-6, 1e-8, 1e-10])
+def test_beside_a_kink_smaller_steps_are_taken(distance):
+    """Else a rule that is wrong near a kink is excused by it."""
+    node = Value(distance).relu()
+    assert check_rule(node, 0, 1.0, 1.0).note == ""
+    assert not check_rule(node, 0, 1.0, 0.5).agrees
+
+
+def test_in_arrays_entries_at_a_kink_are_left_out():
+    x = Tensor([-1.0, 0.0, 0.0, 2.0], requires_grad=True)
+    tape = record(x.relu())
+    (check,) = checks(tape)
+    assert check.agrees and check.note.startswith("2 of 4 entries left out, at a kink")
+
+
+@pytest.mark.parametrize(
+    ("function", "at"),
+    [(lambda x: x.sqrt(), 0.0), (lambda x: x.log(), 0.0), (lambda x: 1.0 / x, 0.0)],
+)
+def test_where_there_is_no_difference_nothing_is_compared(function, at):
+    for check in checks(record(function(Value(at)))):
+        assert check is None or (check.agrees is None and check.note.startswith("not compared"))
+
+
+def test_what_is_not_finite_is_not_compared():
+    node = Value(2.0) * 3.0
+    assert check_rule(node, 0, float("inf"), float("inf")) is None
+    assert check_rule(node, 0, float("nan"), float("nan")) is None
+    x = Value(1e200)
+    root = x * x * 0.0
+    assert list(check_gradients(record(root).nodes, record(root).gradients)) == []
+
+
+@pytest.mark.parametrize("at", [1e-12, 1e-6, 1.0, 1e6, 1e12, 1e100])
+def test_the_size_of_the_number_does_not_matter(at):
+    """Else large numbers are called wrong for their rounding, and small ones nowhere near."""
+    for function in (lambda x: x * x, lambda x: x.log(), lambda x: 1.0 / x, lambda x: x.sqrt()):
+        node = function(Value(at))
+        i = node.row.name == "div"
+        share = pull(node, i, 1.0)
+        check = check_rule(node, i, 1.0, share)
+        assert check.agrees and not check.note
+        assert not check_rule(node, i, 1.0, 1.01 * share).agrees
+
+
+def test_float32_is_checked_in_float64():
+    """Else a float32 product is called wrong for its rounding, or anything goes."""
+    generator = np.random.default_rng(0)
+    x, w = (generator.standard_normal(shape).astype(np.float32) for shape in ((64, 784), (784, 32)))
+    node = Tensor(x) @ Tensor(w, requires_grad=True)
+    (check,) = checks(record(node))
+    assert check.agrees and "in float64" in check.what
+
+
+def test_a_gradient_of_the_whole_graph_that_is_wrong_is_seen():
+    x = Value(0.5, "x")
+    y = x.tanh() * x
+    right = record(y).gradients
+    assert all(check.agrees for _, check in check_gradients([x, y.args[0], y], right))
+    wrong = {**right, x: right[x] + 1e-6}
+    found = dict(check_gradients([x, y.args[0], y], wrong))
+    assert not found[x].agrees and found[y.args[0]].agrees
+
+
+def test_conventions_of_a_graph_need_not_add_up():
+    """relu(x) - relu(-x) is x, and its slope by the rules is 0 at 0: no rule is wrong."""
+    x = Value(0.0)
+    y = x.relu() - (-x).relu()
+    tape = record(y)
+    check = dict(check_gradients(tape.nodes, tape.gradients))[x]
+    assert check.agrees and check.note == "at a kink the derivative is a convention: relu'(0) = 0"

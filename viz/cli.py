@@ -1,0 +1,348 @@
+"""The command line: `python -m viz draw | debug | report | lesson`, and how every command ends.
+
+Exit codes are those of `python -m models.mnist`: 0 done; 2 something handed in is wrong, said in a
+line; 130 stopped by Ctrl-C; 141 whoever read the output has gone. What computes is imported after
+parsing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import os
+import re
+import sys
+import sysconfig
+import textwrap
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from models.mnist.cli import BROKEN_PIPE, INTERRUPTED, fail, mute, whole
+from models.mnist.settings import InputError
+
+__all__ = ["main"]
+
+PROGRAM = "python -m viz"
+FUNCTION = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")  # package.module:name
+
+EXPR = """\
+EXPR is one of
+  an expression         of numbers, names, + - * / **, parentheses, functions;
+                        read, never run as Python; pi and e are known
+  -                     an expression from standard input
+  package.module:name   a function of yours, called without arguments, that
+                        gives {gives}
+
+{functions}"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; gives the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that is not UTF-8, a terminal that knows only ASCII: show it, do not crash.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        parser = _parser()
+        if not given:
+            parser.print_help()
+            return 0
+        code = _run(parser.parse_args(_protected(given)))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        mute()
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return INTERRUPTED
+    except InputError as error:
+        message, *place = map(str, error.args)
+        code = fail(message)
+        sys.stderr.writelines(f"{line}\n" for line in place)
+    except MemoryError as error:
+        return fail(f"expected enough memory, found: {error or 'none left'}")
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "report":
+        from viz.report import report_command
+
+        return int(report_command(options.runs, options.out))
+    commands = {"draw": _draw, "debug": _debug, "lesson": _lesson}
+    return commands[options.command](options)
+
+
+# --- the commands --------------------------------------------------------------------------------
+
+
+def _draw(options: argparse.Namespace) -> int:
+    from viz.diagram import draw
+
+    graph = _graph(options)
+    with _refusals():
+        _backward(graph)
+        picture = draw(graph)
+    if options.out == "-":
+        print(picture.source, end="")
+        return 0
+    return _save(picture, options.out)
+
+
+def _debug(options: argparse.Namespace) -> int:
+    from viz.debugger import debug
+
+    graph = _graph(options)
+    with _refusals():
+        debugger = debug(graph)
+    return _show(debugger, options.out)
+
+
+def _lesson(options: argparse.Namespace) -> int:
+    from viz.debugger import Debugger
+    from viz.lesson import lessons
+
+    ten = [(each.node, each.title, each.text) for each in lessons()]
+    n = options.number
+    if n is None and options.out is None:
+        print(*(f"{i:2}. {title}" for i, (_, title, _) in enumerate(ten, 1)), sep="\n")
+        print(f"\n{PROGRAM} lesson 1 opens the first, -o lesson.html writes all as a page.")
+        return 0
+    if n is None:
+        return _show(Debugger("How a gradient is made, in ten lessons", ten), options.out)
+    if not 1 <= n <= len(ten):
+        raise InputError(f"N: expected a lesson from 1 to {len(ten)}, found {n}")
+    node, title, text = ten[n - 1]
+    return _show(Debugger("", [(node, f"{n}. {title}", text)]), options.out)
+
+
+def _show(debugger: Any, path: str | None) -> int:
+    """In the terminal, or as a file."""
+    if path is not None:
+        return _save(debugger, path)
+    debugger.run()
+    return 0
+
+
+def _save(shown: Any, path: str) -> int:
+    with _refusals(path):
+        shown.save(path)
+    print(f"wrote {path}")
+    return 0
+
+
+@contextmanager
+def _refusals(path: str = "") -> Iterator[None]:
+    """What the viewer refuses is something that was handed in."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(str(error)) from error
+
+
+# --- what to draw --------------------------------------------------------------------------------
+
+
+def _graph(options: argparse.Namespace) -> Any:
+    """What the options name: the root of an expression's graph, or what a function returns."""
+    text = options.what
+    if FUNCTION.fullmatch(text):
+        if options.at:
+            raise InputError(f"--at: expected with an expression, found with {text}")
+        return _call(text)
+    if text == "-":
+        text = _standard_input()
+    from viz.expression import CONSTANTS, ExpressionError, parse
+
+    try:
+        expression = parse(text)
+    except ExpressionError as error:
+        raise InputError(*str(error).split("\n")) from None
+    values = _values(options.at, expression.names)
+    missing = [name for name in expression.names if name not in {**CONSTANTS, **values}]
+    if missing:
+        example = " ".join(f"{name}=0.5" for name in missing[:3])
+        raise InputError(f"expected a number for {_listed(missing)}, as in --at {example}")
+    from autograd import Value
+
+    with _refusals():
+        return expression({name: Value(number) for name, number in values.items()})
+
+
+def _standard_input() -> str:
+    """The text there; of one that does not end only so much that it is seen to be too long."""
+    from viz.expression import LONGEST
+
+    return sys.stdin.buffer.read(LONGEST + 1).decode("utf-8", "replace")
+
+
+def _values(given: Sequence[str], names: Sequence[str]) -> dict[str, float]:
+    """The numbers of --at, by name."""
+    from viz.text import cut
+
+    values: dict[str, float] = {}
+    for text in given:
+        name, sign, number = text.partition("=")
+        shown = repr(cut(name))
+        if not sign:
+            raise InputError(f"--at: expected name=number, found {shown}")
+        if name not in names:
+            raise InputError(
+                f"--at: expected a name of the expression ({_listed(names)}), found {shown}"
+            )
+        if name in values:
+            raise InputError(f"--at: expected {name} once, found it twice")
+        try:
+            values[name] = float(number)
+        except ValueError:
+            found = repr(cut(number))
+            raise InputError(f"--at: expected a number for {name}, found {found}") from None
+    return values
+
+
+def _listed(names: Sequence[str]) -> str:
+    from viz.text import cut
+
+    return cut(", ".join(names), 100) or "it has none"
+
+
+def _call(target: str) -> Any:
+    """What a function returns, `package.module:name`; whatever it raises is said in a line."""
+    module, _, name = target.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+        return found()
+    except (Exception, SystemExit) as error:
+        line = traceback.format_exception_only(error)[-1]
+        raise InputError(f"{target}: {line.strip()}{_place(error)}") from None
+
+
+def _place(error: BaseException) -> str:
+    """Where the caller's own code stood when it raised, as " (file.py:12)"."""
+    if isinstance(error, SyntaxError):
+        return f" ({error.filename}:{error.lineno})"
+    paths = sysconfig.get_paths()
+    here = os.path.dirname(__file__)
+    engine = os.path.join(os.path.dirname(here), "autograd")
+    libraries = (here, engine, paths["stdlib"], paths["purelib"])
+    others = ("<frozen", *(os.path.join(library, "") for library in libraries))
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(others)]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+
+
+def _backward(graph: Any) -> None:
+    """Run the sweep of one number where that was not done yet, so that there are gradients to
+    see."""
+    import numpy as np
+
+    from autograd import Node
+    from viz.backprop import ancestors
+
+    if not isinstance(graph, Node) or not graph.requires_grad or getattr(graph, "shape", None):
+        return
+    leaves = [node for node in ancestors([graph]) if node.row is None and node.requires_grad]
+    if not any(np.any(getattr(leaf.grad, "data", leaf.grad)) for leaf in leaves):
+        graph.backward()
+
+
+# --- what can be typed ---------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, without the usage."""
+        raise InputError(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
+
+
+def _protected(given: list[str]) -> list[str]:
+    """With a space before an expression that begins with a minus: argparse would take it for an
+    option."""
+    if len(given) > 1 and given[0] in ("draw", "debug"):
+        word = given[1]
+        if word[:1] == "-" and word[1:2] not in ("", "-") and word not in ("-h", "-o"):
+            return [given[0], f" {word}", *given[2:]]
+    return given
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=PROGRAM,
+        description="See a computation: as a picture, or step by step, forward and backward.",
+        epilog=f"{PROGRAM} COMMAND --help says more, with examples.",
+    )
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="draw|debug|report|lesson"
+    )
+
+    def command(name: str, help: str, *examples: str, gives: str = "") -> argparse.ArgumentParser:
+        shown = "".join(f"\n  {PROGRAM} {name} {example}".rstrip() for example in examples)
+        added = commands.add_parser(
+            name,
+            help=help,
+            # --at takes all that follows it: the expression comes first.
+            usage=f"{PROGRAM} {name} [-h] EXPR [--at NAME=NUMBER ...] [-o FILE]" if gives else None,
+            description=f"{help[0].upper()}{help[1:]}.",
+            epilog=f"examples:{shown}" + (f"\n\n{_about_expr(gives)}" if gives else ""),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        if gives:
+            added.add_argument("what", metavar="EXPR", help="what to look at, see below")
+            added.add_argument(
+                "--at", metavar="NAME=NUMBER", nargs="+", action="extend", default=[],
+                help="the number of each name in the expression",
+            )  # fmt: skip
+        return added
+
+    draw = command(
+        "draw",
+        "draw a graph, with its values and gradients",
+        '"tanh(x*w + b)" --at x=0.5 w=-1.2 b=0.1 -o g.svg',
+        "package.module:name -o g.html",
+        gives="what viz.draw takes: a Value, a Tensor, a list of\n"
+        f"{'':24}them, a Module or a jitted step",
+    )
+    draw.add_argument("-o", dest="out", metavar="FILE", default="graph.svg",
+                      help="an .svg, .html, .dot, .png or .pdf file, - for DOT on standard "
+                      "output (default: graph.svg)")  # fmt: skip
+    debug = command(
+        "debug",
+        "step through a forward and a backward pass, number by number",
+        '"x*x + sin(x)" --at x=3',
+        '"x*x + sin(x)" --at x=3 -o steps.html',
+        gives="a Value or a Tensor",
+    )
+    debug.add_argument("-o", dest="out", metavar="FILE",
+                       help="an .html file to write (default: open it here)")  # fmt: skip
+    report = command(
+        "report",
+        "show trainings in pictures, as one HTML page",
+        "runs/mnist-1",
+        "runs/mnist-1 runs/mnist-2 -o both.html",
+    )
+    report.add_argument("runs", metavar="RUN_DIR", nargs="+",
+                        help="the folder of a training (python -m models.mnist train)")  # fmt: skip
+    report.add_argument("-o", dest="out", metavar="FILE",
+                        help="the page (default: report.html)")  # fmt: skip
+    lesson = command("lesson", "learn in ten short lessons how a gradient is made",
+                     "", "3", "-o lesson.html")  # fmt: skip
+    lesson.add_argument("number", metavar="N", nargs="?", type=whole,
+                        help="the lesson to open (default: list them)")  # fmt: skip
+    lesson.add_argument("-o", dest="out", metavar="FILE",
+                        help="an .html file to write, of all lessons or of this one")  # fmt: skip
+    return parser
+
+
+def _about_expr(gives: str) -> str:
+    from viz.expression import functions
+
+    lines = textwrap.wrap("functions: " + ", ".join(sorted(functions())), 78)
+    return EXPR.format(gives=gives, functions="\n".join(lines))

@@ -1,0 +1,211 @@
+"""Formulas of rules and rows, in names and in numbers, with the fewest parentheses.
+
+A rule called with symbols gives its own formula. These symbols carry their values along, so that
+rules which ask for a shape get one, and so that each formula can be shown with its numbers in it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd import index, sum_to
+from autograd.operators import ArrayMethods, NumberMethods
+from autograd.rows import Row
+from autograd.symbol import Symbol
+from viz.text import param, short
+
+__all__ = [
+    "ATOM",
+    "Formula",
+    "Text",
+    "formula_of_node",
+    "formula_of_rule",
+    "number",
+    "symbol",
+    "written",
+]
+
+# How tightly operators bind, and what their left and right operands must bind at least. The order
+# of operations is kept, because floats round: a + (b + c) is not (a + b) + c.
+BINDING = {
+    ">": (0, 1, 1), "==": (0, 1, 1),
+    "+": (1, 1, 2), "-": (1, 1, 2),
+    "*": (2, 2, 3), "/": (2, 2, 3), "@": (2, 2, 3),
+    "**": (4, 5, 3),
+}  # fmt: skip
+NEGATIVE, ATOM = 3, 5
+SIGNS = {"greater": ">", "equal": "=="}  # of rows that have no operator of their own
+
+
+class Text(NamedTuple):
+    """A part of a formula, and how tightly it binds."""
+
+    text: str
+    strength: int = ATOM
+
+    def within(self, strength: int) -> str:
+        """The text where something that binds at least so tightly must stand."""
+        return self.text if self.strength >= strength else f"({self.text})"
+
+
+class Formula(Symbol, NumberMethods, ArrayMethods):
+    """A formula in `names` and in `numbers`, and the value that it has.
+
+    >>> a, b = symbol("a", 2.0), symbol("b", -3.0)
+    >>> product = (a + b) * b
+    >>> product.names.text, product.numbers.text, product.data
+    ('(a + b) * b', '(2.0 + -3.0) * -3.0', 3.0)
+    """
+
+    __slots__ = ("data", "names", "numbers")
+
+    def __init__(self, names: Text, numbers: Text, data: Any) -> None:
+        super().__init__(names.text)
+        self.names, self.numbers, self.data = names, numbers, data
+
+    @classmethod
+    def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Formula:
+        parts = [arg if isinstance(arg, Formula) else constant(arg) for arg in args]
+        with np.errstate(all="ignore"):
+            data = row.compute(tuple(part.data for part in parts), params)
+        return cls(*written(row, parts, params), data)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return np.shape(self.data)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return np.ndim(self.data)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the entries."""
+        return np.asarray(self.data).dtype
+
+    @property
+    def T(self) -> Any:
+        """The axes reversed."""
+        return self.transpose()
+
+    def __matmul__(self, other: Any) -> Any:
+        return self.matmul(other)
+
+    def __getitem__(self, key: Any) -> Any:
+        return index(self, key)
+
+
+def symbol(name: str | Text, data: Any) -> Formula:
+    """A name for a number or an array."""
+    return Formula(name if isinstance(name, Text) else Text(name), number(data), data)
+
+
+def constant(data: Any) -> Formula:
+    """A number that a rule holds itself, written in full; or an array."""
+    if isinstance(data, np.ndarray):
+        return symbol("array", data)
+    text = repr(data)
+    return Formula(Text(text, _strength(text)), number(data), data)
+
+
+def number(data: Any) -> Text:
+    """A number in a few digits; of an array its shape."""
+    array = np.asarray(data)
+    text = str(array.shape) if array.ndim else short(array.item())
+    return Text(text, _strength(text))
+
+
+def _strength(text: str) -> int:
+    return NEGATIVE if text.startswith("-") else ATOM
+
+
+def written(row: Row, args: list[Formula], params: dict[str, Any]) -> tuple[Text, Text]:
+    """A row applied to arguments, in names and in numbers."""
+    said = _params(params, args[0].ndim)
+    names, numbers = [arg.names for arg in args], [arg.numbers for arg in args]
+    return _call(row, names, said), _call(row, numbers, said)
+
+
+def _call(row: Row, parts: list[Text], params: dict[str, str]) -> Text:
+    sign = SIGNS.get(row.name, row.infix)
+    if sign in BINDING and len(parts) == 2:
+        strength, left, right = BINDING[sign]
+        return Text(f"{parts[0].within(left)} {sign} {parts[1].within(right)}", strength)
+    if sign == "-":  # -(-2.0), not --2.0
+        return Text(f"-{parts[0].within(NEGATIVE + 1)}", NEGATIVE)
+    if row.name == "transpose" and not params:
+        return Text(f"{parts[0].within(ATOM)}.T")
+    if row.name == "index":
+        key = re.sub("array", "{}", params["key"]).format(*(part.text for part in parts[1:]))
+        return Text(parts[0].within(ATOM) + key)
+    said = [f"{key}={text}" for key, text in params.items()]
+    return Text(f"{row.name}({', '.join([part.text for part in parts] + said)})")
+
+
+def _params(params: dict[str, Any], ndim: int) -> dict[str, str]:
+    """Parameters as Python writes them, without those that go without saying."""
+    said = {}
+    for key, value in params.items():
+        if value is False or (key == "axis" and value == tuple(range(ndim))):
+            continue
+        if key == "axes" and value == tuple(range(ndim))[::-1]:
+            continue
+        if key == "key":
+            said[key] = f"[{', '.join(map(param, value))}]"
+        else:
+            single = key == "axis" and isinstance(value, tuple) and len(value) == 1
+            said[key] = param(value[0] if single else value)
+    return said
+
+
+def formula_of_node(node: Any, args: list[Formula]) -> tuple[str, str]:
+    """How a node was computed from its arguments: in names, and in numbers.
+
+    >>> from autograd import Value
+    >>> a = Value(2.0)
+    >>> formula_of_node(a * a, [symbol("a", 2.0), symbol("a", 2.0)])
+    ('a * a', '2.0 * 2.0')
+    """
+    names, numbers = written(node.row, args, node.params)
+    return names.text, numbers.text
+
+
+def formula_of_rule(
+    node: Any, i: int, g: Any, args: list[Formula]
+) -> tuple[str | None, str | None]:
+    """What the node's rule makes of its gradient g for argument number i: in names, in numbers.
+
+    A rule that does what no symbol can is shown as it is written, without numbers; None where its
+    source is not known.
+
+    >>> from autograd import Value
+    >>> formula_of_rule(Value(0.5).tanh(), 0, 1.0, [symbol("a", 0.5)])
+    ('g * (1.0 - out * out)', '1.0 * (1.0 - 0.4621 * 0.4621)')
+    """
+    rule = node.row.rule(i)
+    try:
+        answer = rule(symbol("g", g), symbol("out", node.data), *args, **node.params)
+        answer = answer if isinstance(answer, Formula) else constant(answer)
+        if answer.shape != args[i].shape and answer.ndim:
+            answer = sum_to(answer, args[i].shape)
+        return answer.names.text, answer.numbers.text
+    except Exception:  # a user's rule may branch, or call what knows numbers alone
+        return source(rule), None
+
+
+def source(rule: Any) -> str | None:
+    """What a rule is in its own words: a lambda's line, a function's name and arguments."""
+    if rule.__name__ != "<lambda>":
+        return f"{rule.__name__}{inspect.signature(rule)}"
+    try:
+        lines = inspect.getsource(rule)
+    except OSError:
+        return None
+    found = re.search(r"lambda [^:]*: *(.*?),? *(#.*)?$", lines, re.MULTILINE)
+    return found[1] if found else None

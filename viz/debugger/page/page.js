@@ -1,0 +1,271 @@
+// @ts-check
+// The debugger's page: one state, `set` to change it, `render` to show it, and what keys and
+// buttons do to it.
+
+import { byId, element, unpacked } from "./dom.js";
+import { Graph } from "./graph.js";
+import { layChapters, layNodes, showChapter, showEvent, showNodes } from "./panels.js";
+import { showSelected, showWatched } from "./panels.js";
+import { differs, eventsOf, find, knownAt, settle, touches } from "./state.js";
+import { fromAddress, toAddress } from "./state.js";
+
+/** @typedef {import("./state.js").State} State */
+/** @typedef {import("./state.js").Event} Event */
+/** @typedef {import("./state.js").View} View */
+
+/** @type {import("./state.js").Page} */
+const page = await unpacked(byId("data").textContent);
+const graph = new Graph(byId("canvas"), (id) => set({ node: id }));
+
+/** @type {State} */
+const START = {
+  chapter: 1,
+  view: "forward",
+  step: 1,
+  node: null,
+  watch: null,
+  playing: false,
+  speed: 1,
+  said: "",
+};
+let state = START;
+let shown = 0; // the chapter whose picture and table are on the page
+let marked = ""; // what the marks over the scrubber are of
+let clock = 0;
+let writing = 0;
+
+/** @param {Partial<State>} change */
+function set(change) {
+  state = settle(page, { ...state, said: "", ...change });
+  render();
+}
+
+const chapter = () => page.chapters[state.chapter - 1];
+const events = () => eventsOf(chapter(), state.view);
+
+function render() {
+  const [list, { nodes }] = [events(), chapter()];
+  if (shown !== state.chapter) {
+    shown = state.chapter;
+    graph.show(chapter());
+    layNodes(nodes);
+    showChapter(page, shown);
+  }
+  const event = list[state.step - 1];
+  const known = knownAt(list, state.step);
+  graph.render(state, event, known);
+  showEvent(state, event, nodes, known);
+  showNodes(state, event, nodes, known);
+  showSelected(state, nodes, known);
+  showWatched(state, nodes, known);
+  showControls(list, event);
+  showMarks(list);
+  remember();
+  clearTimeout(clock);
+  if (state.playing) clock = setTimeout(tick, 1000 / state.speed);
+}
+
+/** @param {Event[]} list @param {Event | undefined} event */
+function showControls(list, event) {
+  const where = `${Math.min(state.step, list.length)} of ${list.length}`;
+  byId("count").textContent = `Step ${where}`;
+  byId("play").textContent = state.playing ? "Pause" : "Play";
+  byId("said").textContent = state.said;
+  const scrub = byId("scrub");
+  scrub.max = Math.max(1, list.length);
+  scrub.value = state.step;
+  scrub.setAttribute("aria-valuetext", `${where}: ${event?.text ?? ""}`);
+  for (const view of /** @type {View[]} */ (["forward", "backward"])) {
+    const button = document.querySelector(`[data-do=${view}]`);
+    button?.setAttribute("aria-pressed", String(state.view === view));
+    button?.toggleAttribute("disabled", !eventsOf(chapter(), view).length);
+  }
+  const count = problems().length;
+  byId("problems").hidden = !count;
+  const what = count === 1 ? "check differs" : "checks differ";
+  byId("problems").textContent = `\u2717 ${count} ${what}`;
+}
+
+/** Over the scrubber, where checks fail and where something happens to the watched node.
+ * @param {Event[]} list */
+function showMarks(list) {
+  const of = `${state.chapter} ${state.view} ${state.watch}`;
+  if (marked === of) return;
+  marked = of;
+  byId("marks").replaceChildren();
+  list.forEach((event, i) => {
+    const kind = differs(event) ? "wrong" : touches(event, state.watch) ? "watched" : "";
+    if (!kind) return;
+    const mark = element("span", { class: kind });
+    mark.style.left = `${(100 * i) / Math.max(1, list.length - 1)}%`;
+    byId("marks").append(mark);
+  });
+}
+
+/** The state goes into the address, a moment later: browsers limit how often that may change. */
+function remember() {
+  if (location.protocol === "about:") return; // a notebook's frame has no address of its own
+  clearTimeout(writing);
+  writing = setTimeout(() => history.replaceState(null, "", toAddress(state)), 200);
+}
+
+// --- what one can do ---
+
+function tick() {
+  const step = state.step + 1;
+  set({ step, playing: step < events().length });
+}
+
+/** @param {number | null} step */
+function go(step) {
+  if (step != null) set({ step, playing: false });
+}
+
+/** @param {number} number */
+function open(number) {
+  const { speed } = state;
+  if (page.chapters[number - 1]) set({ ...START, speed, chapter: number });
+}
+
+/** Every failed check of the chapter. @returns {{view: View, step: number}[]} */
+function problems() {
+  return /** @type {View[]} */ (["forward", "backward"]).flatMap((view) =>
+    eventsOf(chapter(), view).flatMap((event, i) => (differs(event) ? { view, step: i + 1 } : [])),
+  );
+}
+
+function nextProblem() {
+  const all = problems();
+  const later = all.find(({ view, step }) =>
+    view === state.view ? step > state.step : state.view === "forward",
+  );
+  if (all.length) set({ ...(later ?? all[0]), playing: false });
+}
+
+function run() {
+  const node = chapter().nodes.find((each) => each.id === state.node);
+  if (!node) return set({ said: "Select a node first, in the table or in the picture." });
+  const step = find(events(), state.step, 1, (event) => touches(event, node.id));
+  if (step == null) return set({ said: `Nothing more happens to ${node.label} in this pass.` });
+  go(step);
+}
+
+function watch() {
+  if (!state.node) return set({ said: "Select a node first, in the table or in the picture." });
+  set({ watch: state.watch === state.node ? null : state.node });
+}
+
+/** @param {1 | -1} direction */
+function toWatched(direction) {
+  if (!state.watch) return set({ said: "Watch a node first: select it, and press w." });
+  const step = find(events(), state.step, direction, (event) => touches(event, state.watch));
+  if (step == null) return set({ said: "Nothing more happens to it that way in this pass." });
+  go(step);
+}
+
+function play() {
+  const over = state.step >= events().length;
+  set({ playing: !state.playing, step: over && !state.playing ? 1 : state.step });
+}
+
+/** Select the node above or below in the table. @param {HTMLElement} row @param {number} by */
+function choose(row, by) {
+  const { nodes } = chapter();
+  const node = nodes[nodes.findIndex((each) => each.id === row.dataset.node) + by];
+  if (!node) return;
+  set({ node: node.id });
+  byId("table").querySelector(`[data-choose="${CSS.escape(node.id)}"]`).focus();
+}
+
+/** @type {Record<string, () => void>} what a button or a key is called by */
+const ACTIONS = {
+  next: () => go(state.step + 1),
+  back: () => go(state.step - 1),
+  first: () => go(1),
+  last: () => go(events().length),
+  play,
+  forward: () => set({ view: "forward", step: 1, playing: false }),
+  backward: () => set({ view: "backward", step: 1, playing: false }),
+  run,
+  watch,
+  unwatch: () => set({ watch: null }),
+  unselect: () => set({ node: null }),
+  "watch-next": () => toWatched(1),
+  "watch-back": () => toWatched(-1),
+  problem: nextProblem,
+  "next-chapter": () => open(state.chapter + 1),
+  "last-chapter": () => open(state.chapter - 1),
+  in: () => graph.zoom(1.25),
+  out: () => graph.zoom(0.8),
+  fit: () => graph.fit(),
+  help: () => byId("help").showModal(),
+  close: () => byId("help").close(),
+};
+
+/** @type {[string, string, string][]} a key, its action, and what the help says of it */
+const KEYS = [
+  ["ArrowRight", "next", "Step"],
+  ["ArrowLeft", "back", "Step back"],
+  ["Home", "first", "First step"],
+  ["End", "last", "Last step"],
+  [" ", "play", "Play or pause"],
+  ["f", "forward", "The forward pass"],
+  ["b", "backward", "The backward pass"],
+  ["r", "run", "Run to what next happens to the selected node"],
+  ["w", "watch", "Watch the selected node, or stop watching it"],
+  ["n", "watch-next", "The next step of the watched node"],
+  ["p", "watch-back", "The step before of the watched node"],
+  ["e", "problem", "The next check that differs"],
+  ["Escape", "unselect", "Unselect the node"],
+  ["[", "last-chapter", "The chapter before"],
+  ["]", "next-chapter", "The next chapter"],
+  ["+", "in", "Zoom in"],
+  ["-", "out", "Zoom out"],
+  ["0", "fit", "Fit the graph into the window"],
+  ["?", "help", "This help"],
+];
+const KEY_NAMES = { " ": "Space", ArrowRight: "\u2192", ArrowLeft: "\u2190", Escape: "Esc" };
+
+/** Whether an element has its own use for a key. @param {any} target @param {string} key */
+function keeps(target, key) {
+  if (target.matches("select")) return true;
+  if (target.matches("input")) return key.startsWith("Arrow") || key === "Home" || key === "End";
+  return target.matches("button, summary") && key === " ";
+}
+
+document.addEventListener("keydown", (event) => {
+  const bracket = "[]".includes(event.key); // which many keyboards have on Alt or AltGr
+  if (event.metaKey || ((event.ctrlKey || event.altKey) && !bracket)) return;
+  if (byId("help").open) return;
+  const target = /** @type {any} */ (event.target);
+  if (keeps(target, event.key)) return;
+  const row = target.closest("#table tr");
+  const by = row && { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const found = KEYS.find(([key]) => key === event.key);
+  if (!by && !found) return;
+  event.preventDefault();
+  if (by) choose(row, by);
+  else if (found) ACTIONS[found[1]]();
+});
+
+document.addEventListener("click", (event) => {
+  const button = /** @type {any} */ (event.target).closest("button");
+  if (!button) return;
+  const { do: action, choose, chapter } = button.dataset;
+  if (action) ACTIONS[action]();
+  else if (choose) set({ node: choose === state.node ? null : choose });
+  else if (chapter) open(Number(chapter));
+});
+
+byId("scrub").addEventListener("input", () => go(Number(byId("scrub").value)));
+byId("speed").addEventListener("change", () => set({ speed: Number(byId("speed").value) }));
+addEventListener("hashchange", () => set({ ...fromAddress(location.hash), playing: false }));
+
+byId("keys").replaceChildren(
+  ...KEYS.map(([key, , text]) => {
+    const name = element("kbd", {}, /** @type {any} */ (KEY_NAMES)[key] ?? key);
+    return element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, text));
+  }),
+);
+layChapters(page);
+set(fromAddress(location.hash));

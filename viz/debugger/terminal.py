@@ -1,0 +1,323 @@
+"""The debugger in a terminal. Where there is none, all the steps as plain text.
+
+`stepper.py` says what the keys do; here are the screen, drawn by rich, and the keyboard, read in
+cbreak mode, which leaves Ctrl-C what it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.layout import Layout
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from viz.debugger.stepper import KEYS, Stepper, press
+from viz.text import printable
+
+__all__ = ["plain_text", "run"]
+
+Data = dict[str, Any]
+
+PAUSE = 0.8  # seconds between two steps while it plays
+WIDE = 120  # columns, from where on the numbers stand beside the nodes
+DEEPEST = 10  # columns of indentation
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+SEQUENCE = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|\x1b|.", re.DOTALL)
+NAMED = {
+    "\x1b[C": "right", "\x1bOC": "right", "\x1b[D": "left", "\x1bOD": "left",
+    "\x1b[H": "home", "\x1bOH": "home", "\x1b[1~": "home", "\x1b[7~": "home",
+    "\x1b[F": "end", "\x1bOF": "end", "\x1b[4~": "end", "\x1b[8~": "end",
+    "\n": "enter", "\r": "enter", "\x7f": "backspace", "\b": "backspace", "\x1b": "escape",
+}  # fmt: skip
+
+
+def run(chapter: Data) -> None:
+    """Step through a chapter by keyboard, or, where input or output is no terminal, print it."""
+    console = Console(highlight=False)
+    if not (sys.stdin.isatty() and console.is_terminal) or console.is_dumb_terminal:
+        print(plain_text(chapter))
+        return
+    try:
+        import termios  # noqa: F401
+    except ImportError:
+        print("This system has no termios to read single keys with; here are all the steps.\n")
+        print(plain_text(chapter))
+        return
+    state = Stepper(chapter, page="text" if chapter["text"] else "")
+    with _keyboard() as keys, Live(console=console, screen=True, auto_refresh=False) as live:
+        due, drawn, drawn_size = 0.0, None, None
+        while not state.ended:
+            size = console.size  # the window may have another one by now
+            if state is not drawn or size != drawn_size:
+                live.update(screen(state, console), refresh=True)
+                drawn, drawn_size = state, size
+            pressed = keys(max(0.0, due - time.monotonic()) if state.playing else 0.25)
+            for key in pressed:
+                state = press(state, key)
+            if pressed or time.monotonic() >= due:
+                state = state if pressed or not state.playing else state.tick()
+                due = time.monotonic() + PAUSE
+
+
+# --- the keyboard --------------------------------------------------------------------------------
+
+
+@contextmanager
+def _keyboard() -> Iterator[Any]:
+    """Read keys as they are pressed: gives a function that waits at most so many seconds for them.
+    The terminal is as it was afterwards, whatever happens."""
+    import termios
+    import tty
+
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+
+    def read(wait: float) -> list[str]:
+        if not select.select([descriptor], [], [], wait)[0]:
+            return []
+        data = os.read(descriptor, 1024)
+        if not data:  # the terminal has gone
+            return ["escape", "q"]
+        while data[-1:] == b"\x1b" and select.select([descriptor], [], [], 0.03)[0]:
+            data += os.read(descriptor, 1024)  # the rest of an arrow key's sequence
+        return keys_of(data.decode("utf-8", "ignore"))
+
+    try:
+        tty.setcbreak(descriptor)
+        modes = termios.tcgetattr(descriptor)
+        modes[6][termios.VSUSP] = b"\0"  # to stop it would leave the shell with this screen
+        termios.tcsetattr(descriptor, termios.TCSANOW, modes)
+        yield read
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
+
+
+def keys_of(text: str) -> list[str]:
+    """The keys that a terminal sent.
+
+    >>> keys_of("n" + chr(27) + "[C" + chr(27) + "[5~")
+    ['n', 'right']
+    """
+    found = (NAMED.get(part, part) for part in SEQUENCE.findall(text))
+    return [key for key in found if len(key) == 1 or key in NAMED.values()]
+
+
+# --- the screen ----------------------------------------------------------------------------------
+
+
+def screen(state: Stepper, console: Console) -> RenderableType:
+    """All that is shown, for the size that the console has now."""
+    width, height = console.size
+    layout = Layout()
+    layout.split_column(
+        Layout(_head(state, width), size=1), Layout(name="body"), Layout(_foot(state), size=1)
+    )
+    body = layout["body"]
+    if state.page:
+        body.update(_page(state))
+        return layout
+    details = _details(state)
+    if width >= WIDE:
+        body.split_row(
+            Layout(_nodes(state, height - 2), ratio=1),
+            Layout(" ", size=2),
+            Layout(details, ratio=1),
+        )
+        return layout
+    # Beneath the nodes, as much as the numbers need, and no more than leaves 6 nodes in sight.
+    needed = len(console.render_lines(details, console.options.update(width=width)))
+    lower = max(1, min(needed + 1, height - 9))
+    body.split_column(
+        Layout(_nodes(state, height - 2 - lower)), Layout(Group("", details), size=lower)
+    )
+    return layout
+
+
+def _head(state: Stepper, width: int) -> Text:
+    place = f"{state.view} {state.step + 1} of {len(state.events)}"
+    place += "  playing" if state.playing else ""
+    title = Text(printable(state.chapter["title"]), "bold", no_wrap=True)
+    title.truncate(max(1, width - len(place) - 2), overflow="ellipsis", pad=True)
+    return Text.assemble(title, "  ", (place, "reverse"), no_wrap=True)
+
+
+def _foot(state: Stepper) -> Text:
+    if state.asking:
+        return Text.assemble((f"{state.asking}: ", "bold"), state.typed, ("_", "reverse"))
+    if state.page:
+        return Text("any key goes on, q quits", "dim")
+    if state.said:
+        return Text(printable(state.said), "bold yellow", no_wrap=True)
+    keys = "space play  n/p step  home/end  f/b pass  r run to  w watch  ? help  q quit"
+    return Text(keys, "dim", no_wrap=True, overflow="ellipsis")
+
+
+def _page(state: Stepper) -> RenderableType:
+    if state.page == "text":
+        return Group("", Text(state.chapter["text"]))
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for key, does in KEYS.items():
+        table.add_row(Text(key, "bold"), does)
+    about = "A gradient in parentheses is not complete yet: more contributions may come."
+    return Group("", table, "", about)
+
+
+def _nodes(state: Stepper, height: int) -> Table:
+    """The nodes around the current one, oldest first, indented by their depth in the graph."""
+    nodes = state.chapter["nodes"]
+    table = Table(box=None, pad_edge=False, expand=True, padding=(0, 1, 0, 0))
+    table.add_column("", width=1)
+    gradient = "gradient" if state.view == "backward" else ""
+    for title, ratio in (("node", 4), ("value", 3), (gradient, 3)):
+        table.add_column(title, ratio=ratio, no_wrap=True, overflow="ellipsis", header_style="dim")
+    table.add_column("", width=8, no_wrap=True)
+    valued, gradients, wrong = state.valued(), state.gradients(), state.wrong()
+    roles, depths = _roles(state), _depths(nodes)
+    current = next((i for i, node in enumerate(nodes) if node["id"] == state.event["node"]), 0)
+    rows = max(1, height - 1)
+    start = max(0, min(current - rows // 2, len(nodes) - rows))
+    for i, node in enumerate(nodes[start : start + rows], start):
+        id = node["id"]
+        role = roles.get(id, "watched" if id == state.watch else "")
+        style = "bold" if i == current else ""
+        style = "red" if id in wrong else style
+        table.add_row(
+            ">" if i == current else "",
+            " " * min(depths[id], DEEPEST) + _called(node),
+            _brief(node["value"]) if id in valued else "",
+            _brief(gradients.get(id, "")),
+            "differs" if id in wrong and not role else role,
+            style=style,
+        )
+    return table
+
+
+def _brief(text: str) -> str:
+    """Of an array, what fits: its shape and what follows, without the dtype."""
+    return re.sub(r"^(\(?)(float|int|uint|bool)\d* (?=\()", r"\1", text)
+
+
+def _called(node: Data) -> str:
+    """A node's label, and what it is where its name does not say it."""
+    formula = node["formula"]
+    return f"{node['label']} = {formula}" if formula not in (None, node["label"]) else node["label"]
+
+
+def _roles(state: Stepper) -> dict[str, str]:
+    """What the current event does with which nodes."""
+    event = state.event
+    if event["kind"] == "send":
+        return {event["node"]: "sends", event["to"]: "receives"}
+    if event["kind"] == "accumulate":
+        return {event["from"]: "sends", event["node"]: "adds"}
+    done = {"compute": "computed", "visit": "visited"}
+    return {event["node"]: done[event["kind"]]}
+
+
+def _depths(nodes: list[Data]) -> dict[str, int]:
+    """How many operations lie beneath each node, at most."""
+    found: dict[str, int] = {}
+    for node in nodes:
+        found[node["id"]] = max((found[arg] + 1 for arg in node["args"]), default=0)
+    return found
+
+
+def _details(state: Stepper) -> RenderableType:
+    """The current event: its sentence, formula, numbers and check."""
+    event = state.event
+    node = next(node for node in state.chapter["nodes"] if node["id"] == event["node"])
+    table = Table.grid(padding=(0, 1))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for title, text in _facts(event):
+        table.add_row(title, Text(text))
+    if event["check"]:
+        table.add_row("check", _check(event["check"]))
+    if state.watch is not None:
+        table.add_row("watching", Text(_watched(state, state.watch)))
+    if node["entry"] and event["kind"] in ("compute", "visit"):
+        for title, text in _entry(node["entry"]):
+            table.add_row(title, Text(text, no_wrap=True, overflow="ellipsis"))
+    return Group(Text(event["text"], "bold"), "", table)
+
+
+def _facts(event: Data) -> Iterator[tuple[str, str]]:
+    rule = "formula" if event["view"] == "forward" else "rule"
+    for title, text in ((rule, event["formula"]), ("in numbers", event["numbers"])):
+        if text is not None:
+            yield title, text
+    if event["kind"] == "send":
+        yield from _flow(event, ("upstream", "local", "contribution"), TIMES)
+    elif event["kind"] == "accumulate":
+        yield from _flow(event, ("before", "contribution", "after"), "+")
+
+
+def _flow(event: Data, names: tuple[str, str, str], sign: str) -> Iterator[tuple[str, str]]:
+    """What is multiplied or added, one beneath the other, as on paper."""
+    signs = (" ", sign, "=") if event[names[0]] and event[names[1]] else (" ", " ", " ")
+    for name, before in zip(names, signs, strict=True):
+        if event[name] is not None:
+            yield name, f"{before} {event[name]}"
+
+
+def _check(check: Data) -> Text:
+    if check["agrees"] is None:
+        return Text(check["note"])
+    said = ("agrees", "green") if check["agrees"] else ("DIFFERS", "bold red")
+    numbers = f": expected {check['expected']}, found {check['found']} ({check['what']})"
+    note = f"; {check['note']}" if check["note"] else ""
+    return Text.assemble(said, (numbers + note, "" if check["agrees"] else "red"))
+
+
+def _watched(state: Stepper, watch: str) -> str:
+    node = next(node for node in state.chapter["nodes"] if node["id"] == watch)
+    value = node["value"] if watch in state.valued() else "not computed yet"
+    gradient = state.gradients().get(watch, "none yet")
+    return f"{node['label']}: value {value}, gradient {gradient}"
+
+
+def _entry(entry: Data) -> Iterator[tuple[str, str]]:
+    """The scalars behind one entry, the largest first."""
+    yield "entry", f"{entry['index']} is {entry['value']}, from".strip()
+    for row in entry["rows"]:
+        yield "", f"{row['value']:>10} = {row['numbers']} = {row['term']}"
+    if entry["rest"]:
+        yield "", f"{'':10}   {entry['rest']}"
+
+
+# --- without a terminal --------------------------------------------------------------------------
+
+
+def plain_text(chapter: Data) -> str:
+    """The whole chapter: its text, then every step with its numbers."""
+    lines = [printable(chapter["title"]), ""]
+    for paragraph in filter(None, chapter["text"].split("\n\n")):
+        lines += [textwrap.fill(paragraph, 80), ""]
+    for view in ("forward", "backward"):
+        events = [event for event in chapter["events"] if event["view"] == view]
+        if not events:
+            continue
+        lines.append(f"{view}, {len(events)} steps")
+        for i, event in enumerate(events, 1):
+            lines.append(f"{i:4}  {event['text']}")
+            if event["kind"] == "send" and event["formula"]:
+                numbers = f" = {event['numbers']}" if event["numbers"] else ""
+                lines.append(f"      {event['formula']}{numbers}")
+            if event["check"] and event["check"]["note"]:
+                lines.append(f"      check {_check(event['check']).plain}")
+        lines.append("")
+    found = [event["check"]["agrees"] for event in chapter["events"] if event["check"]]
+    counts = f"{found.count(True)} agree, {found.count(False)} differ"
+    return "\n".join([*lines, f"{len(found)} checks: {counts}"])

@@ -1,0 +1,304 @@
+"""Expressions as people type them, `tanh(x * w + b)`, made into graphs; no Python is run.
+
+`parse` reads the text once, from left to right, and writes down what to compute in postfix order
+(Dijkstra's shunting yard), on two lists: neither reading nor computing knows recursion, so no
+depth of parentheses is too deep.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from keyword import iskeyword
+from typing import Any
+
+from autograd import Value, clip, gelu, leaky_relu
+from autograd.ops import add, div, mul, neg, power, sub
+from autograd.rows import TABLE
+from viz.text import cut
+
+__all__ = ["CONSTANTS", "LONGEST", "Expression", "ExpressionError", "functions", "parse"]
+
+LONGEST = 100_000  # characters
+# More is a program, not an expression; a picture or a debugger of it would be of no use.
+MOST_OPERATIONS = 1000
+LONGEST_NAME = 64
+EXCERPT = 60  # characters of the text that an error shows
+
+# What these names mean unless they are given a value.
+CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e}
+
+# Python's: a power binds tighter than the minus before it, and looser than the one after it.
+BINARY = {"+": (1, add), "-": (1, sub), "*": (2, mul), "/": (2, div), "**": (4, power)}
+MINUS = (3, neg)
+
+TOKEN = re.compile(
+    r"""[ \t\r\n]*(?:
+        (?P<number> (?:\d+\.?\d*|\.\d+) (?:[eE][+-]?\d+)? )
+      | (?P<call>   [A-Za-z_]\w* ) [ \t\r\n]* \(
+      | (?P<name>   [A-Za-z_]\w* )
+      | (?P<sign>   \*\* | [-+*/(),] )
+      | (?P<end>    \Z )
+      | (?P<other>  . )
+    )""",
+    re.ASCII | re.DOTALL | re.VERBOSE,
+)
+
+INSTEAD = {
+    "^": "a power is written **",
+    "=": "an expression assigns nothing",
+    ".": "nothing in an expression has attributes",
+    "[": "nothing in an expression has entries",
+    "'": "there are no texts in an expression",
+    '"': "there are no texts in an expression",
+    "\N{MULTIPLICATION SIGN}": "a product is written *",
+    "\N{MIDDLE DOT}": "a product is written *",
+    "\N{DOT OPERATOR}": "a product is written *",
+    "\N{DIVISION SIGN}": "a quotient is written /",
+    "\N{MINUS SIGN}": "a difference is written -",
+    "\N{EN DASH}": "a difference is written -",
+}
+
+
+class ExpressionError(ValueError):
+    """What is wrong with an expression, in one line, and beneath it the place."""
+
+    def __init__(self, message: str, text: str, place: int):
+        start = max(0, min(place - EXCERPT // 2, len(text) - EXCERPT))
+        shown = text[start : start + EXCERPT]
+        # Whatever may be more or less than one column wide would push the caret aside.
+        plain = "".join(" " if c in "\t\r\n" else c if " " <= c <= "~" else "?" for c in shown)
+        super().__init__(f"{message}\n  {plain}\n  {' ' * (place - start)}^")
+
+
+@dataclass(frozen=True)
+class Expression:
+    """An expression that has been read: its text, the names in it in order of appearance, and
+    the steps that compute it, in postfix order: a number, a name, or a function and how many
+    results it takes."""
+
+    text: str
+    names: tuple[str, ...]
+    steps: tuple[Any, ...]
+
+    def __call__(self, values: Mapping[str, Value]) -> Value:
+        """The root of the expression's graph over `values`, the leaves, which are given their
+        names. Raises ValueError where one is missing or there is nothing to differentiate.
+
+        >>> x = Value(2.0)
+        >>> parse("x**2 + 1")({"x": x}), x.name
+        (Value(data=5.0), 'x')
+        """
+        known: dict[str, Any] = {**CONSTANTS, **values}
+        missing = [name for name in self.names if name not in known]
+        if missing:
+            raise ValueError(f"expected a value for {', '.join(missing)}")
+        for name, value in values.items():
+            value.name = name
+        stack: list[Any] = []
+        for step in self.steps:
+            if isinstance(step, float):
+                stack.append(step)
+            elif isinstance(step, str):
+                stack.append(known[step])
+            else:
+                function, count = step
+                args = stack[-count:]
+                stack[-count:] = [function(*args)]
+        (root,) = stack
+        if not isinstance(root, Value):
+            raise ValueError("expected a name to differentiate by, as in x**2, found only numbers")
+        return root
+
+
+def parse(text: str) -> Expression:
+    """Read an expression: numbers, names, + - * / ** with Python's precedence, parentheses, and
+    calls of `functions()`.
+
+    Names are of ASCII letters, digits and _. Arithmetic is IEEE's, on floats, when the expression
+    is called: 10**10**10 is inf. Raises ExpressionError for anything else.
+
+    >>> parse("tanh(x*w + b)").names
+    ('x', 'w', 'b')
+    >>> parse("2 x")
+    Traceback (most recent call last):
+    viz.expression.ExpressionError: expected an operator, found 'x' (a product is written *)
+      2 x
+        ^
+    """
+    if len(text) > LONGEST:
+        raise ExpressionError(f"expected at most {LONGEST:,} characters, found more", text, LONGEST)
+    return _Reader(text).read()
+
+
+def functions() -> dict[str, tuple[Callable[..., Any], tuple[int, ...]]]:
+    """What can be called, and with how many arguments: the rows of the table that take numbers
+    and have a derivative by each, and three that are composed of such.
+
+    >>> sorted(functions())[:5]
+    ['abs', 'clip', 'cos', 'exp', 'expm1']
+    """
+    found: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
+        row.name: (row, (len(row.domain),))
+        for row in TABLE.values()
+        if row.on_float and not row.infix and row.domain
+        if all(map(row.rule, range(len(row.domain))))
+    }
+    return {**found, "clip": (clip, (3,)), "gelu": (gelu, (1,)), "leaky_relu": (leaky_relu, (1, 2))}
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str  # the group of TOKEN; a call has its opening parenthesis behind it
+    text: str
+    place: int
+
+
+@dataclass
+class _Open:
+    """An open parenthesis, of a call or of none."""
+
+    place: int
+    function: str | None = None
+    arguments: int = 1
+
+
+class _Reader:
+    """The shunting yard: `steps` are written down; in `waiting` are the open parentheses, and the
+    operators, with their precedence, whose last operand is not complete."""
+
+    def __init__(self, text: str):
+        self.text = text
+        self.functions = functions()
+        self.names: dict[str, None] = {}  # each once, in order
+        self.steps: list[Any] = []
+        self.waiting: list[_Open | tuple[int, Any, int]] = []
+        self.operations = 0
+
+    def read(self) -> Expression:
+        operand = True  # whether one must come next
+        for token in self.tokens():
+            operand = self.operand(token) if operand else self.operator(token)
+        return Expression(self.text, tuple(self.names), tuple(self.steps))
+
+    def tokens(self) -> Iterator[_Token]:
+        place, kind = 0, ""
+        while kind != "end":
+            match = TOKEN.match(self.text, place)
+            assert match and match.lastgroup  # `other` takes any character
+            kind, place = match.lastgroup, match.end()
+            yield _Token(kind, match[kind], match.start(kind))
+
+    def operand(self, token: _Token) -> bool:
+        """Take the token that begins an operand; whether an operand must still come next."""
+        if token.kind == "number":
+            self.steps.append(float(token.text))
+            return False
+        if token.kind == "name":
+            self.check_name(token)
+            self.names[token.text] = None
+            self.steps.append(token.text)
+            return False
+        if token.kind == "call":
+            self.check_function(token)
+            self.waiting.append(_Open(token.place, token.text))
+        elif token.text == "(":
+            self.waiting.append(_Open(token.place))
+        elif token.text == "-":
+            self.waiting.append((*MINUS, 1))
+        elif token.text != "+":
+            raise self.unexpected("a number, a name or '('", token)
+        return True
+
+    def operator(self, token: _Token) -> bool:
+        """Take the token that follows an operand; whether an operand must come next."""
+        if token.text in BINARY:
+            precedence, function = BINARY[token.text]
+            # Equals are computed from left to right, but powers from right to left.
+            self.complete(precedence + (function is power), token)
+            self.waiting.append((precedence, function, 2))
+            return True
+        if token.text not in (")", ",") and token.kind != "end":
+            factor = token.kind in ("name", "call") or token.text == "("
+            raise self.unexpected("an operator", token, "a product is written *" if factor else "")
+        self.complete(0, token)
+        opened = self.waiting.pop() if self.waiting else None
+        assert not isinstance(opened, tuple)
+        if token.kind == "end":
+            if opened:
+                raise self.error("expected ')' for this '(', found the end", opened.place)
+            return False
+        if opened is None:
+            raise self.unexpected("an operator", token, "no '(' is open")
+        if token.text == ")":
+            self.close(opened, token)
+            return False
+        if opened.function is None:
+            raise self.unexpected("')'", token, "a comma stands between arguments")
+        opened.arguments += 1
+        self.waiting.append(opened)
+        return True
+
+    def complete(self, precedence: int, token: _Token) -> None:
+        """Write down the innermost parenthesis's operators that bind so tightly or tighter."""
+        while self.waiting:
+            last = self.waiting[-1]
+            if isinstance(last, _Open) or last[0] < precedence:
+                return
+            self.waiting.pop()
+            self.write(last[1], last[2], token)
+
+    def close(self, opened: _Open, token: _Token) -> None:
+        """Write down the call whose parentheses these are, if they are of a call."""
+        if opened.function is None:
+            return
+        function, counts = self.functions[opened.function]
+        if opened.arguments not in counts:
+            wanted = f"{' or '.join(map(str, counts))} argument{'s' * (counts != (1,))}"
+            message = f"{opened.function}: expected {wanted}, found {opened.arguments}"
+            raise self.error(message, opened.place)
+        self.write(function, opened.arguments, token)
+
+    def write(self, function: Any, count: int, token: _Token) -> None:
+        self.operations += 1
+        if self.operations > MOST_OPERATIONS:
+            message = f"expected at most {MOST_OPERATIONS:,} operations, found more"
+            raise self.error(message, token.place)
+        self.steps.append((function, count))
+
+    def check_name(self, token: _Token) -> None:
+        """Refuse a name that is Python's, a function's or too long."""
+        if iskeyword(token.text):
+            raise self.unexpected("a number, a name or '('", token)
+        if token.text in self.functions:
+            raise self.error(f"expected '(' after {token.text}, which is a function", token.place)
+        if len(token.text) > LONGEST_NAME:
+            message = f"expected a name of at most {LONGEST_NAME} characters, found"
+            raise self.error(f"{message} {len(token.text):,}", token.place)
+
+    def check_function(self, token: _Token) -> None:
+        """Refuse a call of what is no function, with the nearest ones."""
+        if token.text in self.functions:
+            return
+        names = sorted(self.functions)
+        near = get_close_matches(cut(token.text), names)
+        why = f"is {' or '.join(near)} meant?" if near else f"there are {', '.join(names)}"
+        raise self.unexpected("a function", token, why)
+
+    def unexpected(self, expected: str, token: _Token, why: str = "") -> ExpressionError:
+        if token.kind == "other" and not token.text.isascii():
+            why = unicodedata.name(token.text, "")
+            if token.text.isalpha():
+                why += "; names are made of a to z, digits and _"
+        if iskeyword(token.text):
+            why = "no Python is run"
+        why = INSTEAD.get(token.text, why)
+        found = repr(cut(token.text)) if token.text else "the end"
+        return self.error(f"expected {expected}, found {found}{why and f' ({why})'}", token.place)
+
+    def error(self, message: str, place: int) -> ExpressionError:
+        return ExpressionError(message, self.text, place)
