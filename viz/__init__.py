@@ -1,7 +1,8 @@
 """Pictures of graphs, and backpropagation to step through.
 
 `draw(node)` and `debug(node)` show themselves in a notebook and save as files; `python -m viz` does
-the same from the command line.
+the same from the command line. `entry(node, index)` is the graph of the numbers behind one entry of
+a Tensor, to be drawn or stepped through as any other.
 
 >>> from autograd import Value
 >>> from viz import debug, draw
@@ -13,6 +14,7 @@ the same from the command line.
 """
 
 from viz.debugger import Debugger, debug
+from viz.debugger.entry import entry
 from viz.diagram import Diagram, draw
 
-__all__ = ["Debugger", "Diagram", "debug", "draw"]
+__all__ = ["Debugger", "Diagram", "debug", "draw", "entry"]

@@ -138,6 +138,8 @@ def draw(what: Any, fold: bool | None = None) -> Diagram:
         _add_parameter_gradients(picture)
     elif isinstance(roots[0], Node):
         _add_gradients(picture, roots)
+    if len(boxes) < len(items):
+        picture.notes.append(f"{len(items):,} nodes folded into {len(boxes):,} boxes")
     return Diagram(dot(picture), len(boxes), len(items), width)
 
 
@@ -178,14 +180,14 @@ def _add_gradients(picture: Picture, roots: list[Any]) -> None:
     try:
         gradients, contributions = cotangents(roots)
     except RuntimeError as stale:
-        picture.notes = [str(stale)]
+        picture.notes.append(str(stale))
         return
     pairs = [(plain(leaf.grad), gradients.get(leaf)) for leaf in leaves.values()]
     if not any(_some(held) for held, _ in pairs) and any(_some(here) for _, here in pairs):
-        picture.notes = ["no backward() has run: only values"]
+        picture.notes.append("no backward() has run: only values")
         return
     if not all(_same(held, here) for held, here in pairs):
-        picture.notes = ["leaves hold other gradients than this root's alone"]
+        picture.notes.append("leaves hold other gradients than this root's alone")
         if np.size(roots[0].data) > 1:  # nobody can tell which seed it was run with
             return
     for i, item in enumerate(picture.items):

@@ -57,7 +57,7 @@ class Picture:
     health: dict[int, str] = field(default_factory=dict)
     shares: dict[tuple[int, int], float] = field(default_factory=dict)
     roots: Sequence[str] = ()
-    notes: Sequence[str] = ()
+    notes: list[str] = field(default_factory=list)
 
 
 def dot(picture: Picture) -> str:

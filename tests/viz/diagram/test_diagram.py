@@ -560,7 +560,7 @@ def test_a_module_folds_into_one_box_with_its_parameters():
 
 def test_the_public_names():
     """Else a name is public by accident."""
-    assert viz.__all__ == ["Debugger", "Diagram", "debug", "draw"]
+    assert viz.__all__ == ["Debugger", "Diagram", "debug", "draw", "entry"]
 
 
 @pytest.mark.parametrize(("module", "imported"), [("autograd", ""), ("viz", "viz")])

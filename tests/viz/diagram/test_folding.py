@@ -115,7 +115,8 @@ def test_the_root_stays_in_sight():
     """Else the loss is somewhere in a box."""
     y = repeated(500)
     y.name = "loss"
-    assert "loss" in viz.draw(y).source
+    source = viz.draw(y).source
+    assert "loss" in source and r"1,002\ nodes\ folded\ into" in source
 
 
 @given(program=programs())
