@@ -6,19 +6,38 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["cut", "entries", "norm", "param", "printable", "short"]
+__all__ = ["cut", "entries", "extent", "norm", "param", "printable", "short"]
 
 
 def short(number: float, digits: int = 4) -> str:
-    """A number in a few digits; a float looks like one.
+    """A number in a few digits; a float looks like one where these are all of it.
 
     >>> short(2.0), short(0.123456), short(-1e10), short(7), short(float("nan"))
     ('2.0', '0.1235', '-1e+10', '7', 'nan')
+    >>> short(1234.5678), short(99999.4)
+    ('1235', '99999')
     """
     if not isinstance(number, float):
         return str(number)
     text = f"{number:.{digits}g}"
-    return text + ".0" if text.lstrip("-").isdigit() else text
+    if "e+" in text and abs(number) < 1e6:
+        text = f"{number:.0f}"
+    return text + ".0" if text.lstrip("-").isdigit() and float(text) == number else text
+
+
+def extent(array: np.ndarray[Any, Any]) -> str:
+    """Of an array too large to write down, where its entries lie.
+
+    >>> extent(np.array([3, 1, 2])), extent(np.array([1.5, np.nan, 0.25])), extent(np.ones(9))
+    ('1 to 3', '0.25 to 1.5, nan in 1', 'all 1.0')
+    """
+    known = array[array == array]
+    bad = array.size - known.size
+    if not known.size:
+        return "all nan" if bad else ""
+    low, high = short(known.min().item()), short(known.max().item())
+    said = f"all {low}" if low == high and not bad else f"{low} to {high}"
+    return f"{said}, nan in {bad:,}" if bad else said
 
 
 def entries(array: np.ndarray[Any, Any]) -> list[list[str]]:

@@ -14,7 +14,7 @@ from autograd.compiler.program import Program
 from autograd.nn import Module
 from viz.backprop import cotangents, plain
 from viz.diagram import layout
-from viz.diagram.dot import Picture, dot
+from viz.diagram.dot import ORDERS, Picture, dot
 from viz.diagram.folding import fold as folded
 from viz.diagram.folding import span, unfolded
 from viz.diagram.health import health, shares
@@ -24,9 +24,9 @@ from viz.text import norm, short
 
 __all__ = ["Diagram", "draw", "outline"]
 
-# What dot can lay out in a few seconds: 1,000 boxes of an MLP on Values take 1 s, a graph of 440
-# whose arrows cross 26,000 columns 3 s; beyond, the time grows faster than the square, and nobody
-# could read the picture.
+# What dot can lay out in a few seconds: 1,000 boxes of an MLP on Values take 1 s, a chain of 240
+# that all read one weight, with arrows across 15,000 columns, 1.5 s; beyond, the time grows faster
+# than the square, and nobody could read the picture.
 MOST_BOXES = 1000
 MOST_SPAN = 15_000
 
@@ -60,8 +60,13 @@ class Diagram:
     items: int
     span: int
 
+    @property
+    def too_large(self) -> bool:
+        """Whether it is more than can be laid out as a picture."""
+        return self.boxes > MOST_BOXES or self.span > MOST_SPAN
+
     def _repr_svg_(self) -> str:
-        if self.boxes > MOST_BOXES or self.span > MOST_SPAN:
+        if self.too_large:
             raise ValueError(
                 f"draw: {self.boxes:,} boxes whose arrows cross {self.span:,} columns are too many "
                 f"for a picture (at most {MOST_BOXES:,} and {MOST_SPAN:,}); leave out fold=False, "
@@ -109,13 +114,13 @@ def draw(what: Any, fold: bool | None = None) -> Diagram:
     `jit` made, or one of its programs), or the layers of a Module, as a diagram.
 
     fold: put the operations of one module into one box, and what repeats; None: if there are more
-    than a thousand boxes.
+    than a thousand boxes, or their arrows are so long that a layout would take minutes.
 
     Each box shows a node's name, operation, value and gradient; of a large Tensor its range, and
     the gradient's norm. Arguments enter from top to bottom in their order; ids count the nodes in
     the order in which they were made, and the same graph gives the same text. A leaf's gradient is
     what `backward()` left in it. After a backward pass the other nodes' are computed again: the
-    fill says what becomes of them (`viz.health`), and an arrow is as thick as the share of its
+    fill says what becomes of them (see health.py), and an arrow is as thick as the share of its
     node's gradient that comes back along it. With several roots the fill says which of them needs a
     box first: draw([y, dy, d2y]) tells a function from its derivatives.
     Raises TypeError for anything else, ValueError for a step that was not traced yet.
@@ -173,29 +178,39 @@ def _items(what: Any, roots: list[Any]) -> list[Item]:
 def _add_gradients(picture: Picture, roots: list[Any]) -> None:
     """What leaves hold, and of one root that a backward pass was run from, all gradients."""
     leaves = {i: item.node for i, item in enumerate(picture.items) if item.kind == "leaf"}
-    picture.gradients = {i: leaf.grad for i, leaf in leaves.items() if leaf.grad is not None}
+    held = {i: plain(leaf.grad) for i, leaf in leaves.items() if leaf.grad is not None}
+    picture.gradients = {i: gradient for i, gradient in held.items() if np.any(gradient)}
     if len(roots) > 1:
-        picture.roots = [str(root.name or f"root {i}") for i, root in enumerate(roots, 1)]
+        _add_roots(picture, roots)
         return
     try:
         gradients, contributions = cotangents(roots)
     except RuntimeError as stale:
         picture.notes.append(str(stale))
         return
-    pairs = [(plain(leaf.grad), gradients.get(leaf)) for leaf in leaves.values()]
-    if not any(_some(held) for held, _ in pairs) and any(_some(here) for _, here in pairs):
+    given = {i: gradients[leaf] for i, leaf in leaves.items() if leaf in gradients}
+    if not picture.gradients and any(map(np.any, given.values())):
         picture.notes.append("no backward() has run: only values")
         return
-    if not all(_same(held, here) for held, here in pairs):
-        picture.notes.append("leaves hold other gradients than this root's alone")
+    picture.gradients = held
+    if not all(_same(held.get(i, 0.0), given.get(i, 0.0)) for i in leaves):
+        picture.notes.append("leaves hold gradients other than this root's, or more")
         if np.size(roots[0].data) > 1:  # nobody can tell which seed it was run with
             return
     for i, item in enumerate(picture.items):
         if item.node in gradients:
-            picture.gradients.setdefault(i, gradients[item.node])
-            picture.health[i] = health(item, gradients[item.node])
+            shown = picture.gradients.setdefault(i, gradients[item.node])
+            picture.health[i] = health(item, shown)
     seen = {box.members[0] for box in picture.boxes if not box.folded}
     picture.shares = shares(picture.items, contributions, seen)
+
+
+def _add_roots(picture: Picture, roots: list[Any]) -> None:
+    """Colours for several roots, as far as there are colours."""
+    if len(roots) > len(ORDERS):
+        picture.notes.append(f"{len(roots):,} roots")
+    else:
+        picture.roots = [str(root.name or f"root {i}") for i, root in enumerate(roots, 1)]
 
 
 def _add_parameter_gradients(picture: Picture) -> None:
@@ -209,12 +224,6 @@ def _add_parameter_gradients(picture: Picture) -> None:
             item.lines += (f"grad norm {short(norm(gradient))}",)
 
 
-def _some(gradient: Any) -> bool:
-    """Whether it is a gradient other than zero."""
-    return gradient is not None and bool(np.any(gradient))
-
-
-def _same(held: Any, here: Any) -> bool:
-    """Whether a leaf holds what this root gives; nothing counts as zero."""
-    zero_held, zero_here = (0.0 if gradient is None else gradient for gradient in (held, here))
-    return bool(np.allclose(zero_held, zero_here, rtol=1e-6, equal_nan=True))
+def _same(held: Any, given: Any) -> bool:
+    """Whether a leaf holds what this root gives."""
+    return bool(np.allclose(held, given, rtol=1e-6, atol=0.0, equal_nan=True))

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from autograd import Tensor, Value
-from viz.diagram.folding import Box
+from viz.diagram.folding import Box, span
 from viz.diagram.health import COLOURS
-from viz.diagram.items import Item, Unknown, kind_of
+from viz.diagram.items import Item, Unknown, kind_of, shape_of
 from viz.diagram.layout import FONT
-from viz.text import cut, entries, norm, param, printable, short
+from viz.text import cut, entries, extent, norm, param, printable, short
 
 __all__ = ["Picture", "dot"]
 
@@ -31,12 +31,16 @@ digraph "computation graph" {{
   node [fontname={FONT} fontsize=11 fontcolor="#1b1f24" penwidth=1.2]
   edge [color="#7d8590" penwidth=1.2 arrowsize=0.6]
 """
+# Where the layout would take minutes to make it a little better.
+QUICK = "  graph [nslimit=0.5 mclimit=0.5]\n"
+CALM_SPAN = 2_000  # columns; what arrows cross in a picture whose best layout takes no second
+
 # The border says what a box is, the fill what its gradient is; without gradients the fill says
 # what it is too. Blue, amber and grey stay apart for colour-blind eyes (Okabe and Ito 2008).
 BORDERS = {"leaf": "#2f7fb5", "result": "#d09a3c", "root": "#8f5a00", "constant": "#9aa0a8"}
 FILLS = {"leaf": "#e4f1fa", "result": "#fdf3e1", "root": "#fae3b8", "constant": "#f3f4f6"}
 ORDERS = ("#dcebf8", "#fbe6c2", "#dff0e4", "#f3dcec", "#e6e0f5", "#eceff2")  # of several roots
-DARK = "NaN"  # the one fill that wants light text
+DARK = "NaN or inf"  # the one fill that wants light text
 WIDEST = 3.2  # points, of the edge that carries its node's whole gradient
 
 # Operators as they are printed rather than typed.
@@ -63,7 +67,8 @@ class Picture:
 def dot(picture: Picture) -> str:
     """The picture as DOT text."""
     body = "".join(f"  {line}\n" for part in PARTS for line in part(picture))
-    return f"{HEAD}{body}}}\n"
+    quick = QUICK if span(picture.boxes, picture.items) > CALM_SPAN else ""
+    return f"{HEAD}{quick}{body}}}\n"
 
 
 def _boxes(picture: Picture) -> Iterator[str]:
@@ -139,7 +144,8 @@ def _legend(picture: Picture) -> Iterator[str]:
     shown = {_word(_counts(picture, box)) for box in picture.boxes}
     for word in COLOURS:
         if word in shown:
-            entries.append((f"gradient {word}", f'{_fill(word)} color="#9aa0a8"'))
+            text = word if word == DARK else f"gradient {word}"
+            entries.append((text, f'{_fill(word)} color="#9aa0a8"'))
     if picture.shares:
         entries.append(
             ("thick arrow: most of the gradient", 'shape=plain style=solid fontcolor="#7d8590"')
@@ -187,7 +193,7 @@ def _counts(picture: Picture, box: Box) -> Counter[str]:
 
 def _word(counts: Counter[str]) -> str:
     """What a box is coloured by: one bad number is enough, otherwise what most of it is."""
-    for word in ("NaN", "exploding"):
+    for word in (DARK, "exploding"):
         if counts[word]:
             return word
     return max(counts, key=lambda word: counts[word], default="")
@@ -230,11 +236,11 @@ def _fold_label(picture: Picture, box: Box) -> str:
         lines.append(f"{box.times:,} times")
     if count > len(box.parts):
         lines.append(f"{count:,} operations")
-    named = [item for item in leaves if item.name not in (None, "") and np.ndim(item.data)]
-    if 0 < len(named) <= 4:
-        lines += [f"{item.name} {kind_of(item.data)}" for item in named]
-    elif leaves:
-        lines.append(f"{len(leaves):,} {'leaf' if len(leaves) == 1 else 'leaves'}")
+    named = [item for item in leaves if item.name not in (None, "") and shape_of(item.data)]
+    named = named if len(named) <= 4 else []
+    lines += [f"{item.name} {kind_of(item.data)}" for item in named]
+    if rest := len(leaves) - len(named):
+        lines.append(f"{rest:,} {'more ' if named else ''}{'leaf' if rest == 1 else 'leaves'}")
     found = [f"{word} {n:,}" for word, n in _counts(picture, box).items() if word != "healthy"]
     if found:
         lines.append(f"gradients {', '.join(sorted(found))}")
@@ -245,7 +251,10 @@ def _fold_label(picture: Picture, box: Box) -> str:
 def _wrapped(parts: Sequence[str]) -> list[str]:
     """The parts in lines of some 40 characters; many of them by how often they occur."""
     if len(parts) > 12:
-        parts = [f"{name} x {n:,}" for name, n in Counter(parts).most_common(12)]
+        counted = Counter(parts).most_common()
+        parts = [f"{name} x {n:,}" if n > 1 else name for name, n in counted[:12]]
+        if rest := sum(n for _, n in counted[12:]):
+            parts.append(f"and {rest:,} more")
     lines = [""]
     for part in parts:
         if lines[-1] and len(lines[-1]) + len(part) > 40:
@@ -271,20 +280,14 @@ def fields(item: Item, gradient: Any, word: str) -> list[str]:
             indent = " " * len(title) if i else title
             lines.append(indent + " ".join(cell.rjust(width) for cell in row))
         if not rows and array.size:
-            summary = f"norm {short(norm(array))}" if title == "grad " else _range(array)
+            summary = f"norm {short(norm(array))}" if title == "grad " else extent(array)
             lines.append(f"{title}{summary}")
     lines += item.lines
-    if word not in ("", "healthy", "zero", "NaN"):  # zero and NaN can be read in the numbers
+    if word not in ("", "healthy", "zero", DARK):  # zero and NaN can be read in the numbers
         lines.append(word)
     text = "".join(quote(line, longest=80) + r"\l" for line in lines)
     named = item.name is not None and (item.row or not item.args)  # else it is the operation
     return [part for part in (quote(item.name) if named else "", text) if part]
-
-
-def _range(array: np.ndarray[Any, Any]) -> str:
-    """Of an array too large to write down, where its entries lie."""
-    low, high = (short(float(end), 3) for end in (array.min(), array.max()))
-    return f"{low} to {high}"
 
 
 def quote(text: Any, longest: int = 32) -> str:

@@ -19,7 +19,7 @@ from viz.diagram.items import Item, shape_of
 __all__ = ["Box", "fold", "span", "unfolded"]
 
 MOST_BOXES = 800
-MOST_SPAN = 5_000  # columns that arrows cross; dot takes a second or two for these
+MOST_SPAN = 5_000  # columns that arrows cross; dot takes less than a second for these
 LONGEST_PERIOD = 64  # of a repetition, in boxes; what it finds are the boxes of the next round
 PIECES = 40  # into so many a graph is cut that neither modules nor repetition make small enough
 
@@ -33,7 +33,7 @@ class Box:
     """
 
     members: tuple[int, ...]
-    key: Hashable = None
+    key: int = -1
     title: str = ""
     times: int = 1
     parts: tuple[str, ...] = ()
@@ -49,93 +49,198 @@ class Box:
         text = self.title or ", ".join(self.parts)
         if self.times == 1:
             return text
-        return f"{text} x {self.times}" if len(self.parts) == 1 else f"({text}) x {self.times}"
+        simple = self.title or (len(self.parts) == 1 and " x " not in text)
+        return f"{text} x {self.times}" if simple else f"({text}) x {self.times}"
 
 
 def unfolded(items: Sequence[Item]) -> list[Box]:
     """A box for each item, leaves and constants before the first that reads them."""
-    return _with_leaves(_operations(items), items)
+    return _Folding(items).with_leaves()
 
 
 def fold(items: Sequence[Item]) -> list[Box]:
     """The boxes of a folded picture: runs of one module's operations, then runs that repeat; for
-    as long as the picture is too large, that again. The roots stay in sight; a leaf goes into the
-    fold that alone reads it."""
-    depth = max((len(item.scope) for item in items), default=0)
-    boxes = _by_repetition(_by_scope(_operations(items), items, depth))
-    together = _with_leaves(boxes, items)
-    while len(boxes) > PIECES and (len(together) > MOST_BOXES or span(together, items) > MOST_SPAN):
-        before = len(boxes)
-        if depth > 1:
-            depth -= 1
-            boxes = _by_scope(boxes, items, depth)
-        boxes = _by_repetition(boxes)
-        if len(boxes) == before and depth <= 1:
-            boxes = _in_pieces(boxes)
-        together = _with_leaves(boxes, items, shared=True)
+    as long as the picture is too large, that again. The roots stay in sight, if they are few; a
+    leaf goes into the fold that alone reads it."""
+    folding = _Folding(items)
+    folding.by_scope()
+    folding.by_repetition()
+    together = folding.with_leaves()
+    if _large(together, items):
+        together = folding.with_few_leaves()
+    while _large(together, items) and folding.smaller():
+        together = folding.with_few_leaves()
     return together
 
 
 def span(boxes: Sequence[Box], items: Sequence[Item]) -> int:
     """How many columns the arrows cross, in all: what the layout takes its time for."""
     place = {member: number for number, box in enumerate(boxes) for member in box.members}
-    column = [0] * len(boxes)
-    total = 0
-    for number, box in enumerate(boxes):
-        read = {place[arg] for member in box.members for arg in items[member].args} - {number}
-        column[number] = max((column[arg] + 1 for arg in read), default=0)
-        total += sum(column[number] - column[arg] for arg in read)
-    return total
-
-
-def _operations(items: Sequence[Item]) -> list[Box]:
-    alike: dict[tuple[str, ...], int] = {}  # scopes, but for the numbers of layers
-    for scope in {item.scope for item in items}:
-        alike[scope] = hash(tuple(re.sub(r"\d+", "#", part) for part in scope))
-    boxes = []
-    for i, item in enumerate(items):
-        if item.args:
-            name = item.row.name if item.row else str(item.name)
-            # A root is like nothing else, and so never folded.
-            key = i if item.kind == "root" else (name, shape_of(item.data), alike[item.scope])
-            boxes.append(Box((i,), key, "", 1, (name,)))
-    return boxes
-
-
-def _by_scope(boxes: list[Box], items: Sequence[Item], depth: int) -> list[Box]:
-    """Runs of boxes that one call of a module made become one."""
-
-    def scope(box: Box) -> Any:
-        item = items[box.members[0]]
-        if item.kind == "root" or not item.scope:
-            return box  # alone
-        return item.scope[:depth]
-
-    return [
-        run[0] if isinstance(key, Box) else _joined(run, " / ".join(key))
-        for key, run in ((key, list(run)) for key, run in groupby(boxes, scope))
+    reads = [
+        {place[arg] for member in box.members for arg in items[member].args} - {number}
+        for number, box in enumerate(boxes)
     ]
+    column = [0] * len(boxes)
+    first: dict[int, int] = {}  # of a leaf: the column of what reads it first
+    for number, read in enumerate(reads):
+        column[number] = max((column[arg] + 1 for arg in read), default=0)
+        for arg in read:
+            first[arg] = min(first.get(arg, column[number]), column[number])
+    for number, read in enumerate(reads):
+        if not read and number in first:  # it may stand anywhere before that
+            column[number] = first[number] - 1
+    return sum(column[n] - column[arg] for n, read in enumerate(reads) for arg in read)
 
 
-def _joined(run: Sequence[Box], title: str = "", times: int = 1) -> Box:
-    """One box for a run, of which the first 1/times is repeated."""
-    members = tuple(i for box in run for i in box.members)
-    once = run[: len(run) // times]
-    key = (times, *(box.key for box in once))
-    return Box(members, hash(key), title, times, tuple(box.label for box in once))
+def _large(boxes: Sequence[Box], items: Sequence[Item]) -> bool:
+    return len(boxes) > MOST_BOXES or span(boxes, items) > MOST_SPAN
 
 
-def _by_repetition(boxes: list[Box]) -> list[Box]:
-    """Runs that repeat become one box each; what is in no such run stays as it is."""
-    found: list[Box] = []
-    numbers: dict[Hashable, int] = {}
-    keys = np.array([numbers.setdefault(box.key, len(numbers)) for box in boxes])
-    end = 0
-    for start, period, times in _repetitions(keys):
-        found += boxes[end:start]
-        end = start + period * times
-        found.append(_joined(boxes[start:end], times=times))
-    return found + boxes[end:]
+class _Folding:
+    """The operations of a graph as boxes, fewer after each step."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self.items = items
+        self.numbers: dict[Hashable, int] = {}  # of all that looks the same
+        self.depth = max((len(item.scope) for item in items), default=0)
+        roots = [i for i, item in enumerate(items) if item.kind == "root"]
+        self.roots = set(roots) if len(roots) <= PIECES else set()
+        alike = {scope: self._alike(scope) for scope in {item.scope for item in items}}
+        self.boxes: list[Box] = []
+        for i, item in enumerate(items):
+            if item.args:
+                name = item.row.name if item.row else str(item.name)
+                # A root is like nothing else, and so never repeated.
+                own = ("root", i) if i in self.roots else None
+                key = own or (name, shape_of(item.data), alike[item.scope])
+                self.boxes.append(Box((i,), self._number(key), "", 1, (name,)))
+
+    def _alike(self, scope: tuple[str, ...]) -> int:
+        """Layers are alike whatever their numbers."""
+        return self._number(tuple(re.sub(r"\d+", "#", part) for part in scope))
+
+    def _number(self, key: Hashable) -> int:
+        return self.numbers.setdefault(key, len(self.numbers))
+
+    # --- fewer operations ---
+
+    def smaller(self) -> bool:
+        """Fold further, if that is possible: by the modules around the modules, by repetition, and
+        in the end into pieces of one size."""
+        before = len(self.boxes)
+        if self.depth > 1:
+            self.depth -= 1
+            self.by_scope()
+            self.by_repetition()
+            return True
+        self.by_repetition()
+        if len(self.boxes) == before:
+            self.in_pieces()
+        return len(self.boxes) < before
+
+    def by_scope(self) -> None:
+        """Runs of boxes that one module made become one, also of several calls of it."""
+
+        def scope(box: Box) -> Any:
+            item = self.items[box.members[0]]
+            return item.scope[: self.depth] if item.scope and not self._root(box) else box
+
+        runs = [(key, list(run)) for key, run in groupby(self.boxes, scope)]
+        self.boxes = [
+            run[0] if isinstance(key, Box) else self._joined(run, " / ".join(key), _times(run))
+            for key, run in runs
+        ]
+
+    def by_repetition(self) -> None:
+        """Runs that repeat become one box each; what is in no such run stays as it is."""
+        found: list[Box] = []
+        end = 0
+        for start, period, times in _repetitions(np.array([box.key for box in self.boxes])):
+            found += self.boxes[end:start]
+            end = start + period * times
+            found.append(self._joined(self.boxes[start:end], times=times))
+        self.boxes = found + self.boxes[end:]
+
+    def in_pieces(self) -> None:
+        """What has neither modules nor repetition is cut into pieces of one size, beside roots."""
+        size = -(-len(self.boxes) // PIECES)
+        found: list[Box] = []
+        for is_root, run in groupby(self.boxes, self._root):
+            part = list(run)
+            step = 1 if is_root else size
+            pieces = [part[i : i + step] for i in range(0, len(part), step)]
+            found += [piece[0] if len(piece) == 1 else self._joined(piece) for piece in pieces]
+        self.boxes = found
+
+    def _root(self, box: Box) -> bool:
+        return box.members[-1] in self.roots
+
+    def _joined(self, run: Sequence[Box], title: str = "", times: int = 1) -> Box:
+        """One box for a run, of which the first 1/times is repeated."""
+        members = tuple(i for box in run for i in box.members)
+        once = run[: len(run) // times]
+        key = self._number((times, *(box.key for box in once)))
+        return Box(members, key, title, times, tuple(box.label for box in once))
+
+    # --- with the leaves ---
+
+    def with_leaves(self) -> list[Box]:
+        """The boxes, with the leaves and constants before the first that reads them, or in the fold
+        that alone does; an array of data stays in sight."""
+        inside: dict[int, list[int]] = {}
+        before: dict[int, list[Box]] = {}
+        for leaf, read_by in self._readers().items():
+            if self._alone(read_by) and not _is_data(self.items[leaf]):
+                inside.setdefault(read_by[0], []).append(leaf)
+            else:
+                before.setdefault(read_by[0] if read_by else 0, []).append(Box((leaf,)))
+        return self._together(inside, before)
+
+    def with_few_leaves(self) -> list[Box]:
+        """The same, but those that are first read by one box are one box too."""
+        inside: dict[int, list[int]] = {}
+        before: dict[int, list[int]] = {}
+        for leaf, read_by in self._readers().items():
+            into = inside if self._alone(read_by) else before
+            into.setdefault(read_by[0] if read_by else 0, []).append(leaf)
+        return self._together(inside, {n: [Box(tuple(ls))] for n, ls in before.items()})
+
+    def _readers(self) -> dict[int, list[int]]:
+        """The boxes that read each leaf, in order."""
+        readers: dict[int, list[int]] = {
+            i: [] for i, item in enumerate(self.items) if not item.args
+        }
+        for number, box in enumerate(self.boxes):
+            for member in box.members:
+                for arg in self.items[member].args:
+                    if arg in readers and number not in readers[arg][-1:]:
+                        readers[arg].append(number)
+        return readers
+
+    def _alone(self, read_by: Sequence[int]) -> bool:
+        return len(read_by) == 1 and self.boxes[read_by[0]].folded
+
+    def _together(self, inside: dict[int, list[int]], before: dict[int, list[Box]]) -> list[Box]:
+        found: list[Box] = [] if self.boxes else before.get(0, [])
+        for number, box in enumerate(self.boxes):
+            found += before.get(number, [])
+            leaves = inside.get(number)
+            found.append(replace(box, members=(*leaves, *box.members)) if leaves else box)
+        return found
+
+
+def _is_data(item: Item) -> bool:
+    """Whether it is a batch, or the input of a program."""
+    return item.kind == "constant" and (item.data is None or np.ndim(item.data) > 0)
+
+
+def _times(run: Sequence[Box]) -> int:
+    """How often a run is the same thing over again."""
+    keys = [box.key for box in run]
+    for period in range(1, len(keys) // 2 + 1):
+        if len(keys) % period == 0 and keys == keys[:period] * (len(keys) // period):
+            return len(keys) // period
+    return 1
 
 
 def _repetitions(keys: np.ndarray[Any, Any]) -> Iterator[tuple[int, int, int]]:
@@ -161,42 +266,3 @@ def _repetitions(keys: np.ndarray[Any, Any]) -> Iterator[tuple[int, int, int]]:
         if cover[i]:
             yield i, int(period[i]), int(cover[i] // period[i])
         i += max(1, int(cover[i]))
-
-
-def _in_pieces(boxes: list[Box]) -> list[Box]:
-    """What has neither modules nor repetition, cut into pieces of one size."""
-    size = -(-len(boxes) // PIECES)
-    runs = [boxes[i : i + size] for i in range(0, len(boxes), size)]
-    return [run[0] if len(run) == 1 else _joined(run) for run in runs]
-
-
-def _is_data(item: Item) -> bool:
-    """Whether it is a batch, or the input of a program."""
-    return item.kind == "constant" and (item.data is None or np.ndim(item.data) > 0)
-
-
-def _with_leaves(boxes: list[Box], items: Sequence[Item], shared: bool = False) -> list[Box]:
-    """The boxes, with the leaves and constants before the first that reads them, or in the fold
-    that alone does; an array of data stays in sight. shared: those that are first read by the same
-    box become one too."""
-    readers: dict[int, list[int]] = {i: [] for i, item in enumerate(items) if not item.args}
-    for number, box in enumerate(boxes):
-        for member in box.members:
-            for arg in items[member].args:
-                if arg in readers and number not in readers[arg][-1:]:
-                    readers[arg].append(number)
-    inside: dict[int, list[int]] = {}
-    before: dict[int, dict[Hashable, list[int]]] = {}
-    for leaf, read_by in readers.items():
-        stays = _is_data(items[leaf]) and not shared
-        if len(read_by) == 1 and boxes[read_by[0]].folded and not stays:
-            inside.setdefault(read_by[0], []).append(leaf)
-        else:
-            together = before.setdefault(read_by[0] if read_by else 0, {})
-            together.setdefault(None if shared else leaf, []).append(leaf)
-    found: list[Box] = []
-    for number, box in enumerate(boxes or [Box(())]):
-        found += [Box(tuple(alike)) for alike in before.get(number, {}).values()]
-        leaves = inside.get(number)
-        found.append(replace(box, members=(*leaves, *box.members)) if leaves else box)
-    return [box for box in found if box.members]

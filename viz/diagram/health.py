@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from viz.backprop import pull
+from autograd.rows import Row
 from viz.diagram.items import Item
 from viz.text import norm
 
@@ -18,8 +18,9 @@ __all__ = ["COLOURS", "health", "shares"]
 # float32 can hold. Above 1e3 one step of a usual rate throws a network off.
 VANISHING, EXPLODING = 1e-6, 1e3
 # Saturated: to move x by its own size (or by 1) moves the result by less than this. tanh is from
-# 2.7 on, sigmoid from 4.5 on; sqrt and log never are, however large x makes their slope small.
-FLAT = 0.05
+# 3.0 on, sigmoid from 4.8 on; sqrt and log never are, however large x makes their slope small.
+FLAT = 0.1
+ASIDE = 0.2  # how far to both sides it is to be flat, times x (or 1)
 
 # Light to dark as well as by hue (Okabe and Ito 2008), so that they stay apart for any eye.
 COLOURS = {
@@ -29,16 +30,16 @@ COLOURS = {
     "saturated": "#f0dc6e",
     "dead": "#9aa0a8",
     "exploding": "#e8905c",
-    "NaN": "#3b1f4a",
+    "NaN or inf": "#3b1f4a",
 }
 
 
 def health(item: Item, gradient: Any) -> str:
     """What becomes of the gradient at one item: a word of COLOURS.
 
-    NaN: it, or the value, is NaN or infinite. dead: the operation passes none of it on (relu below
-    0), in an array for half of the units (its last axis) or more; saturated: next to none (tanh
-    far from 0), at half of the entries or more. Otherwise by its size.
+    NaN or inf: it, or the value, is not finite. dead: the operation passes none of it on, here and
+    around here (relu below 0); of an array (examples, units) for half of the units or more.
+    saturated: next to none (tanh far from 0), at half of the entries or more. Else by its size.
     """
     if isinstance(gradient, float):
         size, finite = abs(gradient), abs(gradient) + abs(item.data) < np.inf
@@ -46,7 +47,7 @@ def health(item: Item, gradient: Any) -> str:
         size = norm(gradient)
         finite = bool(np.isfinite(gradient).all() and np.isfinite(item.data).all())
     if not finite:
-        return "NaN"
+        return "NaN or inf"
     if slope := _slope(item):
         return slope
     if size == 0.0:
@@ -62,17 +63,32 @@ def _slope(item: Item) -> str:
     if not (node.args[0].requires_grad and np.size(item.data)):
         return ""
     x = node.args[0].data
-    if isinstance(x, float):
-        slope = abs(pull(node, 0, 1.0))
-        return "dead" if slope == 0.0 else "saturated" if slope * max(1.0, abs(x)) < FLAT else ""
     with np.errstate(all="ignore"):
-        slopes = np.abs(pull(node, 0, np.ones_like(x)))
+        slopes = _around(row, x, item.params)
         flat = slopes * np.maximum(1.0, np.abs(x)) < FLAT
-    dead = ~slopes.any(axis=tuple(range(x.ndim - 1)))
-    if 2 * np.count_nonzero(dead) >= dead.size:
+    if _dead(slopes):
         return "dead"
     smooth = row.kink is None  # half of relu's entries below 0 is what relu is for
-    return "saturated" if smooth and 2 * np.count_nonzero(flat) >= x.size else ""
+    return "saturated" if smooth and 2 * np.count_nonzero(flat) >= np.size(x) else ""
+
+
+def _around(row: Row, x: Any, params: dict[str, Any]) -> Any:
+    """The steepest slope at x and to both sides of it: cos is flat at 0, but loses nothing."""
+    steepest: Any = 0.0
+    for shift in (0.0, ASIDE, -ASIDE):
+        at = np.asarray(x + shift * np.maximum(1.0, np.abs(x)))
+        out = row.on_array(at, **params)
+        steepest = np.maximum(steepest, np.abs(row.rule(0)(np.ones_like(at), out, at, **params)))  # type: ignore[misc]
+    return steepest
+
+
+def _dead(slopes: Any) -> bool:
+    """Whether half of the units (the last axis), for every one of several examples, or all that
+    there is, passes nothing on."""
+    if slopes.ndim < 2 or slopes.size == slopes.shape[-1]:
+        return not slopes.any()
+    dead = ~slopes.any(axis=tuple(range(slopes.ndim - 1)))
+    return bool(2 * np.count_nonzero(dead) >= dead.size)
 
 
 def shares(

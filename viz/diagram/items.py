@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Node
+from autograd import Node, Tensor
 from autograd.compiler.program import Assign, Program
 from autograd.nn import Module, Sequential
 from autograd.rows import Row
@@ -124,41 +124,50 @@ def items_of_program(program: Program) -> list[Item]:
 
 
 def items_of_module(module: Module) -> list[Item]:
-    """The modules without modules in them, each with its own Tensors, in the order in which they
-    were set; those of a Sequential one after the other."""
+    """A module's layers: each module that holds Tensors, or no module, once, in the order in which
+    they were set. Neighbours in a Sequential are joined by an arrow."""
     items: list[Item] = []
-    for path, part, chained in _parts(module):
-        lines = [f"{name} {kind_of(tensor.data)}" for name, tensor in part.named_state()]
-        scope = (type(module).__name__, *path.split(".")[:-1])
-        args = (len(items) - 1,) if chained and items else ()
+    for path, part, follows in _layers(module):
+        own = [(name, t) for name, t in vars(part).items() if isinstance(t, Tensor)]
         name = f"{path} {getattr(part, 'name', type(part).__name__)}".strip()
         items.append(
             Item(
-                f"n{len(items) + 1}", args=args, name=name, scope=scope, node=part,
-                lines=tuple(lines),
+                f"n{len(items) + 1}",
+                args=(len(items) - 1,) if follows else (),
+                name=name,
+                scope=(type(module).__name__, *path.split(".")[:-1]),
+                node=part,
+                lines=tuple(f"{name} {kind_of(tensor.data)}" for name, tensor in own),
             )
-        )  # fmt: skip
+        )
     return items
 
 
-def _parts(module: Module) -> Iterator[tuple[str, Module, bool]]:
-    """The innermost modules: the path of each, itself, whether it takes the former's result."""
-    stack: list[tuple[str, Module, bool]] = [("", module, True)]
+def _layers(module: Module) -> Iterator[tuple[str, Module, bool]]:
+    """The layers by path, and whether each takes the result of the one before it."""
+    seen: set[int] = set()
+    stack: list[tuple[str, Any, Any]] = [("", module, None)]
+    before: Any = None  # the Sequential that the last layer stood in
     while stack:
-        path, part, chained = stack.pop()
-        inner = chained and isinstance(part, Sequential)
-        inside: list[tuple[str, Any]] = []
-        for name, value in vars(part).items():
-            if isinstance(value, list | tuple | dict):
-                pairs = value.items() if isinstance(value, dict) else enumerate(value)
-                inside += [(f"{name}.{key}", each) for key, each in pairs]
-            else:
-                inside.append((name, value))
+        path, part, parent = stack.pop()
+        values = part if isinstance(part, list | tuple | dict) else vars(part)
+        pairs = values.items() if isinstance(values, dict) else enumerate(values)
         prefix = f"{path}." if path else ""
-        found = [(prefix + k, v, inner) for k, v in inside if isinstance(v, Module) and k[0] != "_"]
-        if not found:
-            yield path, part, chained
-        stack += reversed(found)
+        inside = [
+            (f"{prefix}{key}", value, part)
+            for key, value in pairs
+            if isinstance(value, Module | list | tuple | dict) and str(key)[:1] != "_"
+        ]
+        stack += reversed(inside)
+        if not isinstance(part, Module) or id(part) in seen:
+            continue
+        seen.add(id(part))
+        leaf = not any(isinstance(value, Module) for _, value, _ in inside)
+        if leaf or any(isinstance(value, Tensor) for value in vars(part).values()):
+            yield path, part, leaf and isinstance(parent, Sequential) and parent is before
+            before = parent if leaf else None
+        else:
+            before = None
 
 
 def kind_of(data: Any) -> str:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import viz
-from autograd import Tensor, Value
+from autograd import Tensor, Value, concatenate
 from autograd.nn import Activation, Linear, Module
 from tests.programs import programs
 from viz import diagram
@@ -111,12 +111,37 @@ def test_a_hundred_thousand_nodes_are_a_few_boxes():
     assert len(items) == 100_002 and len(boxes) < 10
 
 
-def test_the_root_stays_in_sight():
+@pytest.mark.parametrize("graph", [repeated(500), tangle(1500)])
+def test_the_root_stays_in_sight(graph):
     """Else the loss is somewhere in a box."""
-    y = repeated(500)
-    y.name = "loss"
-    source = viz.draw(y).source
-    assert "loss" in source and r"1,002\ nodes\ folded\ into" in source
+    graph.name = "loss"
+    drawn = viz.draw(graph)
+    assert drawn.boxes < 100 and "loss" in drawn.source
+    assert f"{drawn.items:,}\\ nodes\\ folded\\ into" in drawn.source
+
+
+def test_more_roots_than_can_be_told_apart_are_folded_too():
+    """Else 3,000 losses are 3,000 boxes, and as many colours."""
+    x = Value(1.0, name="x")
+    drawn = viz.draw([x * float(i) for i in range(3000)])
+    assert drawn.boxes < 100 and r"3,000\ roots" in drawn.source
+
+
+def test_many_leaves_fold_as_well_as_many_operations():
+    """Else one operation of 1,500 arguments has no picture."""
+    leaves = [Tensor([1.0], requires_grad=True) for _ in range(1500)]
+    drawn = viz.draw(concatenate(leaves).sum())
+    assert drawn.items == 1502 and drawn.boxes == 3
+
+
+def test_several_calls_of_a_module_are_one_box_that_says_how_many():
+    """Else a layer used five times looks like one of fifteen operations."""
+    layer = Linear(4, 4)
+    y = Tensor(np.ones((2, 4), np.float32))
+    for _ in range(5):
+        y = layer(y)
+    source = viz.draw(y.sum(), fold=True).source
+    assert r"transpose,\ matmul,\ add\l5\ times\l15\ operations" in source
 
 
 @given(program=programs())
@@ -126,6 +151,17 @@ def test_no_item_is_lost_and_no_fold_makes_a_cycle(program):
     items = items_of_nodes([program(*nodes)])
     check(unfolded(items), items)
     check(fold(items), items)
+
+
+@given(program=programs(), most=st.integers(1, 30))
+def test_that_holds_for_every_way_to_fold_further(program, most):
+    """Else it holds only for graphs that the first round makes small enough."""
+    nodes = [Tensor(x, requires_grad=True) for x in map(np.asarray, program.inputs)]
+    items = items_of_nodes([program(*nodes)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folding, "MOST_BOXES", most)
+        patch.setattr(folding, "PIECES", 3)
+        check(fold(items), items)
 
 
 @given(keys=st.lists(st.integers(0, 2), max_size=40))
