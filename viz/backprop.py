@@ -220,7 +220,7 @@ def pull(node: Any, i: int, g: Any) -> Any:
 
 def plain(arg: Any) -> Any:
     """The number or array of an argument, whether it is a node or not."""
-    return arg.data if isinstance(arg, Value | Tensor) else arg
+    return arg.data if isinstance(arg, Node) else arg  # type: ignore[attr-defined]
 
 
 def fitted(share: Any, data: Any) -> Any:

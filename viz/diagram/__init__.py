@@ -132,10 +132,10 @@ def draw(what: Any, fold: bool | None = None) -> Diagram:
     """
     roots = list(what) if isinstance(what, list | tuple) else [what]
     items = _items(what, roots)
-    boxes = unfolded(items)
+    large = len(items) > MOST_BOXES if fold is None else fold
+    boxes = folded(items) if large else unfolded(items)
     width = span(boxes, items)
-    large = len(items) > MOST_BOXES or width > MOST_SPAN
-    if fold or (fold is None and large):
+    if fold is None and width > MOST_SPAN:
         boxes = folded(items)
         width = span(boxes, items)
     picture = Picture(items, boxes)

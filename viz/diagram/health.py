@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd.rows import Row
+from viz.backprop import pull
 from viz.diagram.items import Item
 from viz.text import norm
 
@@ -63,23 +64,25 @@ def _slope(item: Item) -> str:
     if not (node.args[0].requires_grad and np.size(item.data)):
         return ""
     x = node.args[0].data
+    one = 1.0 if isinstance(x, float) else np.ones_like(x)
     with np.errstate(all="ignore"):
-        slopes = _around(row, x, item.params)
-        flat = slopes * np.maximum(1.0, np.abs(x)) < FLAT
+        slopes = np.abs(pull(node, 0, one))
+        size = np.maximum(1.0, np.abs(x))
+        if 2 * np.count_nonzero(slopes * size < FLAT) < np.size(x):
+            return ""  # the usual case, at one look
+        for aside in (ASIDE, -ASIDE):  # cos is flat at 0, but loses nothing
+            slopes = np.maximum(slopes, _slopes_at(row, np.asarray(x + aside * size), item.params))
+        flat = slopes * size < FLAT
     if _dead(slopes):
         return "dead"
     smooth = row.kink is None  # half of relu's entries below 0 is what relu is for
     return "saturated" if smooth and 2 * np.count_nonzero(flat) >= np.size(x) else ""
 
 
-def _around(row: Row, x: Any, params: dict[str, Any]) -> Any:
-    """The steepest slope at x and to both sides of it: cos is flat at 0, but loses nothing."""
-    steepest: Any = 0.0
-    for shift in (0.0, ASIDE, -ASIDE):
-        at = np.asarray(x + shift * np.maximum(1.0, np.abs(x)))
-        out = row.on_array(at, **params)
-        steepest = np.maximum(steepest, np.abs(row.rule(0)(np.ones_like(at), out, at, **params)))  # type: ignore[misc]
-    return steepest
+def _slopes_at(row: Row, x: Any, params: dict[str, Any]) -> Any:
+    rule = row.rule(0)
+    assert rule is not None
+    return np.abs(rule(np.ones_like(x), row.on_array(x, **params), x, **params))
 
 
 def _dead(slopes: Any) -> bool:
