@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Node, Tensor, Value, sum_to
+from autograd import Node, Value, sum_to
 from autograd.rows import ieee
 
 __all__ = [

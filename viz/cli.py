@@ -157,15 +157,14 @@ def _graph(options: argparse.Namespace) -> Any:
         return _call(text)
     if text == "-":
         text = _standard_input()
-    from viz.expression import CONSTANTS, ExpressionError, parse
+    from viz.expression import ExpressionError, parse
 
     try:
         expression = parse(text)
     except ExpressionError as error:
         raise InputError(*str(error).split("\n")) from None
     values = _values(options.at, expression.names)
-    missing = [name for name in expression.names if name not in {**CONSTANTS, **values}]
-    if missing:
+    if missing := expression.missing(values):
         example = " ".join(f"{name}=0.5" for name in missing[:3])
         raise InputError(f"expected a number for {_listed(missing)}, as in --at {example}")
     from autograd import Value

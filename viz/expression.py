@@ -94,8 +94,7 @@ class Expression:
         (Value(data=5.0), 'x')
         """
         known: dict[str, Any] = {**CONSTANTS, **values}
-        missing = [name for name in self.names if name not in known]
-        if missing:
+        if missing := self.missing(values):
             raise ValueError(f"expected a value for {', '.join(missing)}")
         for name, value in values.items():
             value.name = name
@@ -113,6 +112,10 @@ class Expression:
         if not isinstance(root, Value):
             raise ValueError("expected a name to differentiate by, as in x**2, found only numbers")
         return root
+
+    def missing(self, values: Mapping[str, Any]) -> list[str]:
+        """The names that are no constants and have no value yet."""
+        return [name for name in self.names if name not in {**CONSTANTS, **values}]
 
 
 def parse(text: str) -> Expression:
@@ -145,7 +148,8 @@ def functions() -> dict[str, tuple[Callable[..., Any], tuple[int, ...]]]:
     found: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
         row.name: (row, (len(row.domain),))
         for row in TABLE.values()
-        if row.on_float and not row.infix and row.domain
+        # `same` is there for the engine: nobody types x as same(x).
+        if row.on_float and not row.infix and row.domain and row.name != "same"
         if all(map(row.rule, range(len(row.domain))))
     }
     return {**found, "clip": (clip, (3,)), "gelu": (gelu, (1,)), "leaky_relu": (leaky_relu, (1, 2))}

@@ -18,13 +18,20 @@ class Debugger:
 
     title: of the whole; "" for that of the first chapter.
     steps: of each chapter the root of its graph, a title ("" for its formula) and a text.
-    chapters: the nodes and events of each as plain data; see `viz.story`.
+    chapters: the nodes and events of each as plain data; see `viz.debugger.story`.
     """
 
     def __init__(self, title: str, steps: Sequence[tuple[Any, str, str]]) -> None:
         self.chapters = [chapter(*step) for step in steps]
         self.title = title or self.chapters[0]["title"]
         self._pictures = [outline(root) for root, _, _ in steps]
+        for each, picture in zip(self.chapters, self._pictures, strict=True):
+            if picture.too_large:
+                raise ValueError(
+                    f"debug: the graph of {each['title']}, of {len(each['nodes'])} nodes, is too "
+                    "tangled to be laid out; take an inner node or a smaller example, or see the "
+                    "whole with viz.draw(node)"
+                )
 
     @property
     def events(self) -> list[Data]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,15 @@ from viz.text import short
 __all__ = ["Check", "check_gradients", "check_rule"]
 
 EPS = sys.float_info.epsilon
+TINY = sys.float_info.min
 # Half the distance of the outer points: rounding costs EPS / h of a slope, curvature h**2.
 STEP = EPS ** (1 / 3)
 # Near a kink or a pole smaller ones see more.
-STEPS = tuple(STEP / 16.0**k for k in range(6))
+STEPS = tuple(STEP / 16.0**k for k in range(7))
 ULPS = 4  # what a function of the table may be off by
 BEND = 1e-3  # a slope that changes by more of itself within a step has a kink there
+ROUNDINGS = 64  # of its arguments, that a rule in float32 may be off by
+ZERO = 1e-6  # of what comes from upstream: so small a contribution counts as none
 
 MOST_ENTRIES = 10**7  # of an array; the differences hold several such in float64
 
@@ -88,7 +91,8 @@ def check_rule(node: Any, i: int, g: Any, contribution: Any) -> Check | None:
     """The contribution of a node to its argument number i against g times the difference of its
     row's own function; of Tensors both along one direction, in float64.
 
-    None where g is not finite, the function cannot be called nearby, or the arrays are very large.
+    None where g or a number that the function takes is not finite, where it cannot be called
+    nearby, and where the arrays are very large.
 
     >>> x = Value(0.5)
     >>> check_rule(x.tanh(), 0, 1.0, 0.7864477329659274).agrees
@@ -102,20 +106,23 @@ def check_rule(node: Any, i: int, g: Any, contribution: Any) -> Check | None:
     try:
         if isinstance(node, Value):
             return _check_number(node, i, g, contribution)
-        return _check_array(node, i, g)
+        return _check_array(node, i, g, contribution)
     except (ArithmeticError, ValueError, TypeError):
         return None
 
 
-def _check_number(node: Any, i: int, g: float, contribution: float) -> Check:
+def _check_number(node: Any, i: int, g: float, contribution: float) -> Check | None:
     row, args = node.row, [arg.data for arg in node.args]
+
+    if not np.isfinite(args).all():
+        return None
 
     def at(function: Callable[..., Any]) -> Callable[[float], Any]:
         return lambda t: function(*args[:i], args[i] + t, *args[i + 1 :])
 
     function = at(lambda *numbers: row.on_floats(numbers))
     what = f"upstream times the central difference of {row.name}"
-    noise = ULPS * EPS * abs(node.data)
+    noise = ULPS * EPS * max(abs(node.data), TINY)
     found = _best(function, _sides(row, at), args[i], noise)
     return _judged(what, g, contribution, *found, row.convention)
 
@@ -123,20 +130,43 @@ def _check_number(node: Any, i: int, g: float, contribution: float) -> Check:
 def _best(
     f: Callable[[float], float], same_side: Callable[[float], Any], x: float, noise: float
 ) -> tuple[_Slopes, float]:
-    """The slopes at x with the step that says most, and what they may be off by; infinity where
-    there is a kink at every step. noise: what f may be off by."""
-    best = None
-    for h in _steps(x):
-        slopes = _slopes(f, same_side, h)
-        # Of the function, of x + h, and of the quotient itself.
-        rounding = 8 * noise / h + 4 * EPS * (abs(x) / h + 1.0) * abs(float(slopes.slope))
-        tolerance = rounding + float(slopes.error) if slopes.clear else np.inf
-        if best is None or tolerance < best[1] or not np.isfinite(best[0].slope):
-            best = slopes, tolerance
-        if slopes.clear and slopes.error <= rounding:  # smaller steps only round more
-            break
-    assert best is not None
-    return best
+    """The slopes at x with the step that says most, and what they may be off by: infinity where
+    there is a kink at every step, NaN where no step can be believed. noise: what f may be off by.
+    """
+    # The smallest step tells least, but where larger ones part from it f turns around within
+    # them: of sin(1e9 * x) their points lie anywhere on the wave.
+    *steps, smallest = _steps(x)
+    finest, rounding = _measured(f, same_side, x, smallest, noise)
+    unsure = rounding + float(finest.error)
+    if finest.error > BEND * abs(finest.slope) + 2 * rounding:
+        return finest, np.nan
+    best: tuple[_Slopes, float] | None = None
+    kinked = None
+    for h in steps:
+        slopes, rounding = _measured(f, same_side, x, h, noise)
+        tolerance = rounding + float(slopes.error)
+        if not slopes.clear:
+            kinked = kinked or slopes
+        elif abs(slopes.slope - finest.slope) <= tolerance + unsure:
+            if best is None or tolerance < best[1]:
+                best = slopes, tolerance
+            if slopes.error <= rounding:  # smaller steps only round more
+                break
+    if best or kinked is None:
+        return best or (finest, np.nan)
+    # At a kink each side has a slope of its own; at a pole they grow as the step shrinks.
+    sides = [float(side) for side in (kinked.low, kinked.high, finest.low, finest.high)]
+    bend = BEND * max(1.0, *map(abs, sides[:2])) + 4 * unsure
+    same = abs(sides[0] - sides[2]) <= bend and abs(sides[1] - sides[3]) <= bend
+    return kinked, np.inf if same else np.nan
+
+
+def _measured(
+    f: Callable[[float], float], same_side: Callable[[float], Any], x: float, h: float, noise: float
+) -> tuple[_Slopes, float]:
+    """The slopes, and what rounding may cost: of f, of x + h, and of the quotient itself."""
+    slopes = _slopes(f, same_side, h)
+    return slopes, 8 * noise / h + 4 * EPS * (abs(x) / h + 1.0) * abs(float(slopes.slope))
 
 
 def _steps(x: float) -> Iterator[float]:
@@ -149,10 +179,10 @@ def _judged(
     what: str, g: float, found: float, slopes: _Slopes, tolerance: float, convention: str
 ) -> Check:
     if np.isfinite(tolerance):
-        return _compared(what, g * float(slopes.slope), found, abs(g) * tolerance)
+        return _compared(what, g * float(slopes.slope), found, abs(g) * (tolerance + TINY), abs(g))
     low, high = sorted((g * float(slopes.low), g * float(slopes.high)))
     said = f": {convention}" if convention else ""
-    if not np.isfinite([low, high]).all():
+    if np.isnan(tolerance) or not np.isfinite([low, high]).all():
         note = f"not compared: no difference can be taken here{said}"
         return Check(what, "none", short(float(found)), None, note)
     between = low - BEND * abs(g) <= found <= high + BEND * abs(g)
@@ -160,9 +190,18 @@ def _judged(
     return Check(what, f"{short(low)} to {short(high)}", short(float(found)), between, note)
 
 
-def _compared(what: str, expected: float, found: float, tolerance: float, note: str = "") -> Check:
-    off = abs(expected - found)
-    agrees = bool(off <= tolerance)
+def _compared(
+    what: str, expected: float, found: float, tolerance: float, scale: float, note: str = ""
+) -> Check:
+    """scale: the size of what comes from upstream."""
+    off = 0.0 if expected == found else abs(expected - found)  # of infinities, too
+    if off and not np.isfinite(expected):
+        why = "not compared: the difference is not finite"
+        return Check(what, short(expected), short(found), None, why)
+    if off and tolerance >= max(abs(expected), abs(found), ZERO * scale, TINY):
+        why = f"not compared: rounding may cost {tolerance:.0e}, which hides it"
+        return Check(what, short(expected), short(found), None, why)
+    agrees = bool(off <= tolerance + TINY)
     if not agrees:
         note = f"they differ by {short(off)}; rounding and curvature explain {tolerance:.0e}" + (
             f"; {note}" if note else ""
@@ -170,28 +209,36 @@ def _compared(what: str, expected: float, found: float, tolerance: float, note: 
     return Check(what, short(expected), short(found), agrees, note)
 
 
-def _check_array(node: Any, i: int, g: Array) -> Check:
+def _check_array(node: Any, i: int, g: Array, contribution: Array) -> Check:
     row, params = node.row, node.params
     args = [_widened(plain(arg)) for arg in node.args]
-    x = args[i]
-    direction = _direction(x.shape) * np.maximum(1.0, np.abs(x))
+    x, upstream = args[i], g.astype(np.float64)
+    direction = _direction(x.shape) * np.where(np.isfinite(x), np.maximum(1.0, np.abs(x)), 1.0)
+    what = f"upstream times the central difference of {row.name}, in float64"
 
     def at(function: Callable[..., Any]) -> Callable[[float], Any]:
         return lambda t: function(*args[:i], x + t * direction, *args[i + 1 :], **params)
 
+    def pulled(g: Array, out: Array, *args: Array, within: Any = True) -> Array:
+        answer = row.rule(i)(g, out, *args, **params)
+        # At a pole the slope is infinite, and that times an upstream of 0 is NaN.
+        share: Array = fitted(answer if within is True else np.where(within, answer, 0.0), x)
+        return share
+
     slopes = _slopes(at(row.on_array), _sides(row, at), STEP)
-    out = np.asarray(row.on_array(*args, **params))
     near = [*args[:i], np.abs(x) + STEP * np.abs(direction), *args[i + 1 :]]
-    wide = np.where(slopes.clear, g.astype(np.float64), 0.0)
+    wide = np.where(slopes.clear, upstream, 0.0)
     with np.errstate(all="ignore"):
-        share = fitted(row.rule(i)(wide, out.astype(np.float64), *args, **params), x)
+        out = np.asarray(row.on_array(*args, **params))
+        parts = [out.astype(np.float64), *args]
+        share = pulled(wide, *parts, within=slopes.clear if row.on_float else True)
         terms = wide * np.where(slopes.clear, slopes.slope, 0.0)
         # A cast to float32 is a function known to float32's precision.
         noise = ULPS * float(np.finfo(out.dtype).eps) * _magnitude(row, near, params, out)
         error = np.where(slopes.clear, 8 * noise / STEP + slopes.error, 0.0)
         tolerance = float(np.sum(np.abs(wide) * error) + 4 * EPS / STEP * np.sum(np.abs(terms)))
         expected, found = float(np.sum(terms)), float(np.sum(share * direction))
-    what = f"upstream times the central difference of {row.name}, in float64"
+        shown = _as_shown(pulled, [upstream, *parts], np.asarray(contribution), node)
     left_out = int(np.sum(~slopes.clear))
     note = ""
     if left_out:
@@ -199,10 +246,47 @@ def _check_array(node: Any, i: int, g: Array) -> Check:
         note = f"{left_out:,} of {out.size:,} entries left out, at a kink or a pole{convention}"
     if left_out == out.size:
         return Check(what, "none", "none", None, f"not compared: {note}")
+    if row.on_float is None and not np.isfinite(found):
+        return Check(what, short(expected), short(found), None, f"not compared: {note}")
+    scale = float(np.sum(np.abs(wide)))
     if x.size != 1:
-        return _compared(f"{what}, along one direction", expected, found, tolerance, note)
-    unit = float(direction.item())  # of one number its derivative itself
-    return _compared(what, expected / unit, found / unit, tolerance / abs(unit), note)
+        what = f"{what}, along one direction"
+        check = _compared(what, expected, found, tolerance, scale, note)
+    else:
+        unit = float(direction.item())  # of one number its derivative itself
+        check = _compared(what, expected / unit, found / unit, tolerance / abs(unit), scale, note)
+    return shown if shown and check.agrees else check
+
+
+def _as_shown(
+    pulled: Callable[..., Array], parts: list[Array], contribution: Array, node: Any
+) -> Check | None:
+    """None where the contribution is what the rule answers in float64, but for what comes of
+    rounding each of the numbers it is given to the dtypes at hand."""
+    right = pulled(*parts)
+    eps = float(max(np.finfo(node.dtype).eps, np.finfo(contribution.dtype).eps))
+    there = np.isfinite(right) & (np.abs(right) <= np.finfo(contribution.dtype).max)
+    moved = eps * _norm(right[there])
+    floating = [k for k, part in enumerate(parts) if part.dtype.kind == "f"]
+    for k in floating if eps > EPS else []:
+        # By either sign: else terms that cancel would hide it.
+        rounded = parts[k] * (1.0 + eps * np.sign(_direction(parts[k].shape)))
+        near = pulled(*parts[:k], rounded, *parts[k + 1 :])
+        moved += _norm((near - right)[there])
+    off, tolerance = _norm((contribution - right)[there]), ROUNDINGS * moved
+    tolerance += float(np.finfo(node.dtype).tiny) * float(np.max(np.abs(parts[0]), initial=1.0))
+    what, norms = "the rule's answer in float64", (short(_norm(right)), short(_norm(contribution)))
+    lost = np.any(np.isfinite(parts[1]) & ~np.isfinite(node.data))
+    if (lost or np.any(np.isfinite(right) & ~there)) and not np.isfinite(contribution).all():
+        return Check(what, *norms, None, f"not compared: too large for {contribution.dtype}")
+    if off <= tolerance or np.isnan(tolerance):
+        return None
+    note = f"they differ by {short(off)}, as norms; rounding explains {tolerance:.0e}"
+    return Check(what, *norms, False, note)
+
+
+def _norm(array: Array) -> float:
+    return float(np.sqrt(np.sum(np.square(array, dtype=np.float64))))
 
 
 def _direction(shape: tuple[int, ...]) -> Array:
@@ -223,7 +307,8 @@ def _magnitude(row: Any, args: Sequence[Array], params: dict[str, Any], out: Arr
         return row.on_array(*sizes, **params)
     if row.on_float is not None:
         return np.abs(out)
-    largest = max(float(np.max(size, initial=0.0)) for size in sizes if size.dtype.kind == "f")
+    finite = (size[np.isfinite(size)] for size in sizes if size.dtype.kind == "f")
+    largest = max(float(np.max(size, initial=0.0)) for size in finite)
     return np.abs(out) + largest
 
 
@@ -237,7 +322,7 @@ def check_gradients(nodes: Sequence[Any], gradients: dict[Any, Any]) -> Iterator
     >>> x = Value(3.0)
     >>> y = x * x
     >>> [(check.expected, check.agrees) for _, check in check_gradients([x, y], {x: 6.0, y: 1.0})]
-    [('6.0', True)]
+    [('6', True)]
     """
     root = nodes[-1]
     # The first order of what rounding can move the root by: of every node by a few ulp.
@@ -254,7 +339,8 @@ def check_gradients(nodes: Sequence[Any], gradients: dict[Any, Any]) -> Iterator
         if not np.isfinite(found[1]) and check.expected != "none":
             # Conventions within a graph need not add up to a slope of one side or the other:
             # relu(x) - relu(-x) is x.
-            check = Check(check.what, check.expected, check.found, True, check.note)
+            note = check.note if check.agrees else f"not compared: {check.note}"
+            check = replace(check, agrees=check.agrees or None, note=note)
         yield node, check
 
 

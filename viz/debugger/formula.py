@@ -6,6 +6,7 @@ rules which ask for a shape get one, and so that each formula can be shown with 
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from viz.text import param, short
 
 __all__ = [
     "ATOM",
+    "LOOSEST",
     "Formula",
     "Text",
     "formula_of_node",
@@ -37,7 +39,7 @@ BINDING = {
     "*": (2, 2, 3), "/": (2, 2, 3), "@": (2, 2, 3),
     "**": (4, 5, 3),
 }  # fmt: skip
-NEGATIVE, ATOM = 3, 5
+LOOSEST, NEGATIVE, ATOM = -1, 3, 5
 SIGNS = {"greater": ">", "equal": "=="}  # of rows that have no operator of their own
 
 
@@ -200,12 +202,31 @@ def formula_of_rule(
 
 
 def source(rule: Any) -> str | None:
-    """What a rule is in its own words: a lambda's line, a function's name and arguments."""
-    if rule.__name__ != "<lambda>":
-        return f"{rule.__name__}{inspect.signature(rule)}"
+    """What a rule is in its own words: a lambda's body, a function's name and arguments."""
+    # A partial, and an object that can be called, have no name of their own.
+    name = getattr(rule, "__name__", type(rule).__name__)
     try:
-        lines = inspect.getsource(rule)
-    except OSError:
+        signature = inspect.signature(rule)
+        if name != "<lambda>":
+            return f"{name}{signature}"
+        found = _lambdas(inspect.getsource(rule))
+    except (OSError, TypeError, ValueError):
         return None
-    found = re.search(r"lambda [^:]*: *(.*?),? *(#.*)?$", lines, re.MULTILINE)
-    return found[1] if found else None
+    own = list(signature.parameters)
+    bodies = {ast.unparse(each.body) for each in found if [a.arg for a in each.args.args] == own}
+    return bodies.pop() if len(bodies) == 1 else None  # of two nobody knows which
+
+
+def _lambdas(text: str) -> list[ast.Lambda]:
+    """The lambdas in a line, each as far as it is Python: it stands anywhere in a call."""
+    found = []
+    for match in re.finditer(r"\blambda\b", text):
+        for end in range(len(text), match.end(), -1):
+            try:
+                tree = ast.parse(f"({text[match.start() : end]}\n)", mode="eval").body
+            except SyntaxError:
+                continue
+            first = tree.elts[0] if isinstance(tree, ast.Tuple) else tree
+            found += [first] if isinstance(first, ast.Lambda) else []
+            break
+    return found

@@ -9,6 +9,7 @@ is the second argument of n5 is n5_2, as in the diagram.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from dataclasses import asdict
 from typing import Any
@@ -21,6 +22,7 @@ from viz.debugger.differences import Check, check_gradients, check_rule
 from viz.debugger.entry import entry, terms
 from viz.debugger.formula import (
     ATOM,
+    LOOSEST,
     Formula,
     Text,
     formula_of_node,
@@ -38,6 +40,8 @@ MOST_NODES = 400  # nobody steps through more; the page's table and picture woul
 MOST_CHECKED = 300  # nodes; to compute the graph again for each of its nodes is quadratic
 LONGEST_LABEL = 24  # of an expression; a longer one is called by its id
 LONGEST_FORMULA = 300
+# What may stand in a formula as it is: layers.0.weight, x[1], y'. Others may be read as operations.
+NAME = re.compile(r"[^\W\d][\w.\[\]'\N{HORIZONTAL ELLIPSIS}]*")
 TERMS = 8  # of the sum behind an entry
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -55,7 +59,7 @@ def chapter(root: Any, title: str = "", text: str = "") -> Data:
     >>> for event in story["events"][2:4] + story["events"][-1:]:
     ...     print(event["text"])
     a * b = 2.0 * -3.0 = -6.0
-    tanh(a * b) = tanh(-6.0) = -1.0
+    tanh(a * b) = tanh(-6.0) = -1
     the gradient of a is complete: -7.373e-05
     """
     count = len(ancestors([root]))
@@ -66,6 +70,12 @@ def chapter(root: Any, title: str = "", text: str = "") -> Data:
         )
     story = _Story(root)
     nodes = story.nodes()
+    if isinstance(root, Value) and count > MOST_CHECKED:
+        unchecked = (
+            f"Each rule is checked by a difference, but not each node's gradient: {count:,} nodes "
+            f"are too many for that (at most {MOST_CHECKED})."
+        )
+        text = f"{text}\n\n{unchecked}".lstrip()
     own = nodes[-1]["name"] or nodes[-1]["formula"] or nodes[-1]["label"]
     return {"title": title or own, "text": text, "nodes": nodes, "events": story.events()}
 
@@ -118,7 +128,7 @@ class _Story:
     def __init__(self, root: Any) -> None:
         self.tape = record(root)
         self.ids = {node: f"n{i}" for i, node in enumerate(self.tape.nodes, 1)}
-        self.names = Counter(str(node.name) for node in self.tape.nodes)
+        self.names = _names(self.ids)
         self.labels: dict[Any, Text] = {}
         self.formulas: dict[Any, tuple[str, str]] = {}
         for node in self.tape.nodes:
@@ -127,14 +137,14 @@ class _Story:
             self.labels[node] = self._label(node)
 
     def _label(self, node: Any) -> Text:
-        if node.name not in (None, ""):
-            name = cut(printable(str(node.name)), LONGEST_LABEL)
-            return Text(name if self.names[str(node.name)] == 1 else f"{name}_{self.ids[node]}")
+        if node in self.names:
+            name = self.names[node]
+            return Text(name, ATOM if NAME.fullmatch(name) else LOOSEST)
         if not node.args:
             plain_number = not node.requires_grad and not np.ndim(node.data)
             return number(node.data) if plain_number else Text(self.ids[node])
         names = self.formulas[node][0]
-        if len(names) > LONGEST_LABEL:
+        if len(names) > LONGEST_LABEL or names in self.names.values():
             return Text(self.ids[node])
         return written(node.row, self.arguments(node), node.params)[0]
 
@@ -185,7 +195,7 @@ class _Story:
         return {
             "id": self.ids[node],
             "label": self.label(node),
-            "name": None if node.name in (None, "") else printable(str(node.name)),
+            "name": printable(str(node.name)) if node in self.names else None,
             "operation": node.row.name if computed else None,
             "doc": node.row.doc if computed else None,
             "args": [self.argument_id(node, i) for i in range(len(node.args))],
@@ -206,15 +216,21 @@ class _Story:
         sizes = np.abs(node.data.astype(np.float64))
         index = tuple(int(i) for i in np.unravel_index(int(np.argmax(sizes)), node.shape))
         names = [self._name(node, i).within(ATOM) for i in range(len(node.args))]
+        place = {
+            "index": f"[{', '.join(map(str, index))}]" if index else "",
+            "value": short(node.data[index].item()),
+        }
         try:
             found = terms(entry(node, index, names))
-        except ValueError:  # LAPACK's functions, and some of NumPy's, take numbers alone
-            return None
+        except Exception as error:  # a row of one's own may raise anything on arrays of objects
+            why = str(error).removeprefix("entry: ")
+            if not isinstance(error, ValueError):
+                why = f"{node.row.name} cannot be opened: {type(error).__name__}: {why}"
+            return {**place, "rows": [], "rest": cut(printable(why), LONGEST_FORMULA)}
         rest = found[TERMS:]
         together = short(sum(term.data for term in rest))
         return {
-            "index": f"[{', '.join(map(str, index))}]" if index else "",
-            "value": short(node.data[index].item()),
+            **place,
             "rows": [_term(term) for term in found[:TERMS]],
             "rest": f"{len(rest):,} more terms, together {together}" if rest else None,
         }
@@ -347,6 +363,23 @@ class _Story:
             contribution=event.contribution,
             after=event.after,
         )
+
+
+def _names(ids: dict[Any, str]) -> dict[Any, str]:
+    """What the nodes that were given names are called: each its own, and none like an id."""
+    short_names = {
+        node: cut(printable(str(node.name)), LONGEST_LABEL)
+        for node in ids
+        if node.name not in (None, "")
+    }
+    taken = Counter([*short_names.values(), *ids.values()])
+    for node, name in short_names.items():
+        if taken[name] > 1:
+            own = f"{name}_{ids[node]}"
+            while own in taken:
+                own += "_"
+            short_names[node] = own
+    return short_names
 
 
 def _event(

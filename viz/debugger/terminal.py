@@ -249,7 +249,9 @@ def _details(state: Stepper) -> RenderableType:
         table.add_row("watching", Text(_watched(state, state.watch)))
     if node["entry"] and event["kind"] in ("compute", "visit"):
         for title, text in _entry(node["entry"]):
-            table.add_row(title, Text(text, no_wrap=True, overflow="ellipsis"))
+            table.add_row(
+                title, Text(text, no_wrap=bool(node["entry"]["rows"]), overflow="ellipsis")
+            )
     return Group(Text(event["text"], "bold"), "", table)
 
 
@@ -290,7 +292,11 @@ def _watched(state: Stepper, watch: str) -> str:
 
 def _entry(entry: Data) -> Iterator[tuple[str, str]]:
     """The scalars behind one entry, the largest first."""
-    yield "entry", f"{entry['index']} is {entry['value']}, from".strip()
+    said = f"{entry['index']} is {entry['value']}".strip()
+    if not entry["rows"]:
+        yield "entry", f"{said}; {entry['rest']}"
+        return
+    yield "entry", f"{said}, from"
     for row in entry["rows"]:
         yield "", f"{row['value']:>10} = {row['numbers']} = {row['term']}"
     if entry["rest"]:

@@ -6,8 +6,6 @@ Everything that comes from a folder (names, settings, notes) passes through `esc
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from data import Examples
 from models.mnist.checkpoint import HISTOGRAMS
 from models.mnist.scoring import Score, percent, probabilities, score
 from models.mnist.statistics import FLAT, IMAGES, SPAN
+from viz.html import digest, read
 from viz.report import charts
 from viz.report.pictures import digit, first_weights
 from viz.report.runs import FIGURES, Run, whole
@@ -84,14 +83,14 @@ def render(runs: Sequence[Run], test: Examples, plotly: str) -> str:
         for i, (title, body) in enumerate(sections.items(), 1)
     ]
     names = ", ".join(run.name for run in runs) if len(runs) < 5 else f"{len(runs)} runs"
-    script = read("page.js")
-    return Template(read("page.html")).substitute(
+    script = read(FOLDER, "page.js")
+    return Template(read(FOLDER, "page.html")).substitute(
         title=escape(f"Training report: {names}"),
         introduction=f"What {'this network' if len(runs) == 1 else 'these networks'} learned of "
         f"MNIST. Test figures are of its {len(test):,} test images, computed for this page.",
         contents="".join(contents),
         sections="\n".join(bodies),
-        style=read("page.css"),
+        style=read(FOLDER, "page.css"),
         script=script,
         plotly=plotly,
         hashes=f"{digest(plotly)} {digest(script)}",
@@ -449,13 +448,3 @@ def short(number: float | None) -> str:
     ('0.1235', '-')
     """
     return "-" if number is None else f"{number:,.4g}"
-
-
-def digest(text: str) -> str:
-    """A text's hash as a content security policy writes it."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def read(name: str) -> str:
-    """The text of a file of this folder."""
-    return (FOLDER / name).read_text(encoding="utf-8")

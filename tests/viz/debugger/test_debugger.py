@@ -70,13 +70,22 @@ def test_several_chapters_are_one_page(capsys):
 
 
 def test_the_picture_has_a_box_for_each_node():
-    """Else there is nothing to light up: also of a graph that `draw` would fold."""
+    """Else there is nothing to light up: also of a leaf that all the others read."""
     x = Tensor([1.0, 2.0], requires_grad=True)
+    w = Tensor([0.5, 1.5], requires_grad=True)
     y = x
-    for _ in range(100):
-        y = y * 1.5
+    for _ in range(50):
+        y = (y * w).tanh()
     (page,) = debug(y.sum())._page()["chapters"]
     assert {node["id"] for node in page["nodes"]} <= set(re.findall(r'<g id="(\w+)"', page["svg"]))
+
+
+def test_what_cannot_be_laid_out_is_refused_at_once(monkeypatch):
+    """Else it opens, and fails when it is saved, with words about another function."""
+    monkeypatch.setattr("viz.diagram.MOST_SPAN", 3)
+    x = Value(0.5, "x")
+    with pytest.raises(ValueError, match=r"^debug: .* of 5 nodes, is too tangled to be laid out; "):
+        debug(x * x + x * x.tanh())
 
 
 @pytest.mark.parametrize("what", [3.0, [Value(1.0)], print])

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 
 import viz
-from autograd import Tensor, Value, cross_entropy, gradients, no_grad, ops
+from autograd import Tensor, Value, cross_entropy, gradients, logsumexp, no_grad, ops, primitive
+from autograd.rows import TABLE
 from models import mlp, neuron
 from tests.programs import programs
-from viz.debugger.story import MOST_NODES, chapter, describe, exact
+from viz.debugger.story import MOST_CHECKED, MOST_NODES, chapter, describe, exact
 from viz.text import short
 
 NODE = {"id", "label", "name", "operation", "doc", "args", "leaf", "constant", "formula", "numbers",
@@ -179,6 +180,37 @@ def test_two_nodes_of_one_name_are_told_apart():
     assert [node["name"] for node in chapter(x * y)["nodes"]] == ["w", "w", None]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("layer1.block.attention.weight", "layer1.block.attention.bias", None),
+        ("n2", None, None), (None, "n1", None), ("w", "w", None), ("n3", "n4", "n5"),
+        ("a", "a", "a_n1"),
+    ],
+)  # fmt: skip
+def test_no_two_nodes_have_one_label(names):
+    """Else a sentence says "n2 sends to n2", and means two nodes."""
+    x, y, z = (Value(float(i), name) for i, name in enumerate(names, 2))
+    story = chapter((x * y + z) * x)
+    labels = [node["label"] for node in story["nodes"]]
+    assert len(set(labels)) == len(labels)
+    ids = {node["label"]: node["id"] for node in story["nodes"]}
+    assert all(ids.get(id, id) == id for id in ids.values())
+
+
+def test_a_name_that_is_no_identifier_is_one_thing_in_a_formula():
+    """Else the product of "a+b" and "-c" reads as another formula."""
+    a, b, c = Value(2.0, "a+b"), Value(3.0, "-c"), Value(4.0, "layers.0.w[1]'")
+    labels = [node["label"] for node in chapter(a * b**2.0 - c)["nodes"]]
+    assert labels[:2] == ["a+b", "-c"] and "(-c) ** 2.0" in labels
+    y = a * b
+    assert chapter(y)["nodes"][-1]["formula"] == "(a+b) * (-c)"
+    assert chapter(c * c)["nodes"][-1]["formula"] == "layers.0.w[1]' * layers.0.w[1]'"
+    a.name = "a * b"
+    labels = [node["label"] for node in chapter(Value(1.0, "a") * Value(1.0, "b") + a)["nodes"]]
+    assert len(set(labels)) == len(labels)
+
+
 def test_a_name_is_shown_as_text_whatever_it_is():
     """Else a line break or an escape code gets into a terminal."""
     x = Value(2.0, "a\n\x1b[31m<b>{|}")
@@ -233,6 +265,27 @@ def test_a_node_opens_into_the_scalars_behind_its_largest_entry():
         ],
         "rest": None,
     }
+
+
+@pytest.mark.parametrize("error", [KeyError("no such"), IndexError(), ValueError("no"), OSError()])
+def test_a_row_that_does_not_open_says_why(error):
+    """Else the table of an array is empty without a word, or one's own row ends the debugger."""
+
+    def on_array(x):
+        if x.dtype == object:
+            raise error
+        return x
+
+    odd = primitive("odd", "x", on_array, lambda g, out, x: g)
+    del TABLE["odd"]
+    x = Tensor([1.0, 4.0], requires_grad=True, name="x")
+    entry = chapter(odd(x))["nodes"][-1]["entry"]
+    assert (entry["index"], entry["value"], entry["rows"]) == ("[1]", "4.0", [])
+    assert str(error) in entry["rest"]
+    entry = chapter(logsumexp(x))["nodes"][-1]["entry"]
+    assert entry["rest"] == (
+        "logsumexp cannot be opened: its function takes arrays of numbers alone"
+    )
 
 
 def test_of_a_long_sum_the_rest_is_summed_up():
@@ -321,6 +374,16 @@ def test_a_graph_too_large_says_what_to_do():
         y = y + x
     with pytest.raises(ValueError, match=r"401 nodes are too many to step through, at most 400; "):
         chapter(y)
+
+
+def test_what_is_not_checked_is_said():
+    """Else a gradient without a check looks as if it had been checked."""
+    x = y = Value(1.0)
+    for _ in range(MOST_CHECKED):
+        y = y + x
+    said = chapter(y, text="A text.")["text"]
+    assert said.startswith("A text.\n\nEach rule is checked by a difference, but not each node's")
+    assert chapter(y.args[0])["text"] == ""
 
 
 @pytest.mark.parametrize("root", [1.0, [1.0], None, "x * x"])

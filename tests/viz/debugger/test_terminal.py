@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from autograd import Tensor, Value, ops
+from autograd import Tensor, Value, logsumexp, ops
 from viz.debugger import terminal
 from viz.debugger.stepper import KEYS, Stepper, press
 from viz.debugger.story import chapter
@@ -173,6 +173,16 @@ def shown(state, width=80, height=24, **options):
     with console.capture() as capture:
         console.print(screen(state, console), end="")
     return re.sub(r"\x1b\[[0-9;]*m", "", capture.get()).split("\n")[:height], capture.get()
+
+
+def test_an_entry_that_does_not_open_says_why():
+    """Else nothing is shown, and nobody knows that there would be something."""
+    x = Tensor([1.0, 2.0], requires_grad=True, name="x")
+    for width in (80, 160):
+        lines, _ = shown(Stepper(chapter(logsumexp(x))).at(1), width, 30)
+        said = " ".join(" ".join(lines).split())
+        assert "entry is 2.313; logsumexp cannot be opened: its function takes" in said
+        assert "arrays of numbers alone" in said
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50), (40, 12), (20, 5), (5, 2), (1, 1)])

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import json
 import re
 from html import escape
 from pathlib import Path
 from string import Template
 from typing import Any
+
+from viz.html import digest, read
 
 __all__ = ["notebook", "render"]
 
@@ -35,10 +36,10 @@ def render(page: dict[str, Any]) -> str:
     ('<!doctype html>', 1)
     """
     script = script_text()
-    return Template(read("page.html")).substitute(
+    return Template(read(FOLDER, "page.html")).substitute(
         title=escape(page["title"]),
         script=script,
-        style=read("page.css"),
+        style=read(FOLDER, "page.css"),
         script_hash=digest(script),
         data=packed(page),
     )
@@ -65,15 +66,5 @@ def packed(page: dict[str, Any]) -> str:
 
 def script_text() -> str:
     """The modules as one: without the lines that import one from another, and without `export`."""
-    text = "\n".join(map(read, MODULES))
+    text = "\n".join(read(FOLDER, name) for name in MODULES)
     return re.sub(r"^import .*\n|^export ", "", text, flags=re.MULTILINE)
-
-
-def digest(text: str) -> str:
-    """A text's hash as a content security policy writes it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def read(name: str) -> str:
-    """The text of a file of this folder."""
-    return (FOLDER / name).read_text(encoding="utf-8")

@@ -90,7 +90,7 @@ export class Graph {
     const groups = this.groups("node");
     for (const { id } of nodes) {
       const group = groups.get(id);
-      if (!group) continue; // folded away
+      if (!group) continue;
       const box = group.getBBox();
       const label = labelOf(group, box, longest[id] ?? 0);
       label.dataset.gradient = id;
@@ -184,6 +184,14 @@ export class Graph {
     this.aim();
   }
 
+  /** Move by so many of the window's pixels. @param {number} dx @param {number} dy */
+  pan(dx, dy) {
+    this.camera.x += dx / this.camera.scale;
+    this.camera.y += dy / this.camera.scale;
+    this.fitted = false;
+    this.aim();
+  }
+
   /** Go where the nodes of the current event are, if not all of them are in the window. */
   reveal() {
     const boxes = this.pointed.flatMap((id) => this.nodes.get(id ?? "")?.box ?? []);
@@ -224,11 +232,8 @@ export class Graph {
       if (!dragged && Math.hypot(dx, dy) < 4) return; // a click with an unsteady hand
       if (!dragged) canvas.setPointerCapture(event.pointerId);
       dragged = true;
-      this.fitted = false;
       held = { x: event.clientX, y: event.clientY };
-      this.camera.x -= dx / this.camera.scale;
-      this.camera.y -= dy / this.camera.scale;
-      this.aim();
+      this.pan(-dx, -dy);
     });
     for (const end of ["pointerup", "pointercancel"]) {
       canvas.addEventListener(end, () => (held = null));

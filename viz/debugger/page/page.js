@@ -27,7 +27,9 @@ const START = {
   playing: false,
   speed: 1,
   said: "",
+  other: 1,
 };
+const PAN = 60; // pixels that a key moves the picture by
 let state = START;
 let shown = 0; // the chapter whose picture and table are on the page
 let marked = ""; // what the marks over the scrubber are of
@@ -121,6 +123,11 @@ function go(step) {
   if (step != null) set({ step, playing: false });
 }
 
+/** @param {View} view */
+function to(view) {
+  if (view !== state.view) set({ view, step: state.other, other: state.step, playing: false });
+}
+
 /** @param {number} number */
 function open(number) {
   const { speed } = state;
@@ -184,8 +191,8 @@ const ACTIONS = {
   first: () => go(1),
   last: () => go(events().length),
   play,
-  forward: () => set({ view: "forward", step: 1, playing: false }),
-  backward: () => set({ view: "backward", step: 1, playing: false }),
+  forward: () => to("forward"),
+  backward: () => to("backward"),
   run,
   watch,
   unwatch: () => set({ watch: null }),
@@ -197,6 +204,10 @@ const ACTIONS = {
   "last-chapter": () => open(state.chapter - 1),
   in: () => graph.zoom(1.25),
   out: () => graph.zoom(0.8),
+  "pan-left": () => graph.pan(-PAN, 0),
+  "pan-right": () => graph.pan(PAN, 0),
+  "pan-up": () => graph.pan(0, -PAN),
+  "pan-down": () => graph.pan(0, PAN),
   fit: () => graph.fit(),
   help: () => byId("help").showModal(),
   close: () => byId("help").close(),
@@ -205,7 +216,9 @@ const ACTIONS = {
 /** @type {[string, string, string][]} a key, its action, and what the help says of it */
 const KEYS = [
   ["ArrowRight", "next", "Step"],
+  ["n", "next", "Step"],
   ["ArrowLeft", "back", "Step back"],
+  ["p", "back", "Step back"],
   ["Home", "first", "First step"],
   ["End", "last", "Last step"],
   [" ", "play", "Play or pause"],
@@ -213,18 +226,29 @@ const KEYS = [
   ["b", "backward", "The backward pass"],
   ["r", "run", "Run to what next happens to the selected node"],
   ["w", "watch", "Watch the selected node, or stop watching it"],
-  ["n", "watch-next", "The next step of the watched node"],
-  ["p", "watch-back", "The step before of the watched node"],
+  [".", "watch-next", "The next step of the watched node"],
+  [",", "watch-back", "The step before of the watched node"],
   ["e", "problem", "The next check that differs"],
   ["Escape", "unselect", "Unselect the node"],
   ["[", "last-chapter", "The chapter before"],
   ["]", "next-chapter", "The next chapter"],
   ["+", "in", "Zoom in"],
   ["-", "out", "Zoom out"],
+  ["Shift+ArrowLeft", "pan-left", "Move the picture"],
+  ["Shift+ArrowRight", "pan-right", "Move the picture"],
+  ["Shift+ArrowUp", "pan-up", "Move the picture"],
+  ["Shift+ArrowDown", "pan-down", "Move the picture"],
   ["0", "fit", "Fit the graph into the window"],
   ["?", "help", "This help"],
 ];
-const KEY_NAMES = { " ": "Space", ArrowRight: "\u2192", ArrowLeft: "\u2190", Escape: "Esc" };
+/** @type {[string, string][]} */
+const KEY_NAMES = [
+  ["ArrowRight", "\u2192"],
+  ["ArrowLeft", "\u2190"],
+  ["ArrowUp", "\u2191"],
+  ["ArrowDown", "\u2193"],
+  ["Escape", "Esc"],
+];
 
 /** Whether an element has its own use for a key. @param {any} target @param {string} key */
 function keeps(target, key) {
@@ -240,8 +264,9 @@ document.addEventListener("keydown", (event) => {
   const target = /** @type {any} */ (event.target);
   if (keeps(target, event.key)) return;
   const row = target.closest("#table tr");
-  const by = row && { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  const found = KEYS.find(([key]) => key === event.key);
+  const by = row && !event.shiftKey && { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const pressed = by || !event.shiftKey || event.key.length === 1 ? event.key : `Shift+${event.key}`;
+  const found = KEYS.find(([key]) => key === pressed);
   if (!by && !found) return;
   event.preventDefault();
   if (by) choose(row, by);
@@ -262,9 +287,12 @@ byId("speed").addEventListener("change", () => set({ speed: Number(byId("speed")
 addEventListener("hashchange", () => set({ ...fromAddress(location.hash), playing: false }));
 
 byId("keys").replaceChildren(
-  ...KEYS.map(([key, , text]) => {
-    const name = element("kbd", {}, /** @type {any} */ (KEY_NAMES)[key] ?? key);
-    return element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, text));
+  ...[...new Set(KEYS.map(([, , text]) => text))].map((text) => {
+    const keys = KEYS.filter((each) => each[2] === text).flatMap(([key]) => {
+      const name = KEY_NAMES.reduce((known, [from, to]) => known.replace(from, to), key);
+      return [element("kbd", {}, name === " " ? "Space" : name), " "];
+    });
+    return element("tr", {}, element("th", { scope: "row" }, ...keys), element("td", {}, text));
   }),
 );
 layChapters(page);

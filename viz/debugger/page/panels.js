@@ -27,7 +27,9 @@ const NOTHING = "\u2013";
  * @param {GraphNode[]} nodes @param {Known} known */
 export function showEvent(state, event, nodes, known) {
   const title = event ? TITLES[event.view][event.kind] : "Nothing to step through";
-  byId("event-title").textContent = title;
+  const leaf = event?.view === "forward" && event.kind === "visit";
+  const constant = leaf && nodes.find((each) => each.id === event.node)?.constant;
+  byId("event-title").textContent = constant ? "A constant" : title;
   byId("sentence").textContent = event?.text ?? "";
   const rule = state.view === "forward" ? "Formula" : "Rule";
   byId("rule").replaceChildren(
@@ -209,8 +211,10 @@ function entry(shown) {
   const heads = ["Term", "In numbers"].map((each) => element("th", { scope: "col" }, each));
   heads.push(element("th", { scope: "col", class: "value" }, "Value"));
   const rest = shown.rest ? [element("p", { class: "note" }, shown.rest)] : [];
+  const title = `${shown.index ? `Entry ${shown.index}` : "Its value"} = ${shown.value}`;
+  if (!shown.rows.length) return [element("h3", {}, title), ...rest];
   return [
-    element("h3", {}, `${shown.index ? `Entry ${shown.index}` : "Its value"} = ${shown.value}`),
+    element("h3", {}, title),
     element(
       "table",
       {},

@@ -28,10 +28,11 @@
  */
 
 /**
- * The chapter and the step count from 1, as the address and the screen do. `node` is selected.
+ * The chapter and the step count from 1, as the address and the screen do. `node` is selected,
+ * `other` is the step at which the other pass was left.
  * @typedef {{
  *   chapter: number, view: View, step: number, node: string | null, watch: string | null,
- *   playing: boolean, speed: number, said: string,
+ *   playing: boolean, speed: number, said: string, other: number,
  * }} State
  */
 
