@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import re
 import statistics
 import sys
@@ -31,6 +32,8 @@ import viz
 from autograd import Tensor, Value, grad, gradients, jit, jvp, value_and_grad, vmap
 from autograd.indexing import ARRAY
 from autograd.rows import TABLE, Row
+
+os.environ.setdefault("CHAINRULE_CC", "")  # jit replays: bit for bit what runs eagerly
 
 EDGE = 0.02  # how far from a kink is far: ten times the largest step of the differences
 LARGEST = 100.0  # what a node may reach; beyond it products of products lose every digit

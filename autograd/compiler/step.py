@@ -14,7 +14,6 @@ from ..nn import State
 from ..tensor import Tensor
 from ..tree import flatten
 from .program import Program
-from .replay import replay
 from .trace import Trace, Traced, TraceError, is_input, trace
 
 SCALARS = (int, float, bool, complex, str, bytes, type(None))
@@ -65,10 +64,17 @@ class jit:
             if leaf.grad is not None:
                 raise TraceError(f"jit: {Trace.left_over(leaf)}")
         arrays = [getattr(leaves[i], "_data", leaves[i]) for i in traced.inputs]
-        results = replay(traced.program, arrays)
+        results = self._runner(traced, arrays)(arrays)
         for leaf in traced.grads:
             leaf.grad = None
         return traced.answer(results, leaves)
+
+    def _runner(self, traced: Traced, arrays: list[Any]) -> Any:
+        if traced.run is None:
+            from .native import runner  # here: `import autograd` is to cost little beside NumPy
+
+            traced.run = runner(traced.program, arrays)
+        return traced.run
 
     @property
     def programs(self) -> list[Program]:

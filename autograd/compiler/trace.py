@@ -235,6 +235,7 @@ class Traced:
     arrays: list[tuple[Any, Any]]  # how to find it again, and the copy that became a constant
     grads: list[Tensor]  # leaves whose .grad is None after the step
     uncleared: list[Tensor]  # of these, the ones whose .grad must be None before it
+    run: Callable[[list[Any]], list[Any]] | None = None  # the program, once it is compiled
 
 
 def is_input(leaf: Any) -> bool:
