@@ -53,11 +53,11 @@ def compiles(graph: Graph, op: Op) -> bool:
     if op.row.name in ("index", "scatter"):
         return len(args) == 1
     if op.row.name in ("pick", "put"):
-        return args[1].row in LEAVES and args[1].dtype.kind in tuple("iu")
+        return bool(args[1].row in LEAVES and args[1].dtype.kind in "iu")
     if op.row.name == "matmul":
         return bool(op.dtype.kind == "f")
     if op.row.name in REDUCTIONS:
-        return op.dtype != BOOL
+        return bool(op.dtype != BOOL)
     if op.row.name in PULLED:
         return True
     return isinstance(op.row.code, str) and _has_type(graph, op)

@@ -263,7 +263,7 @@ class _Planner:
                         return None
         shape = self.ops[number].shape
         index = variables(shape)
-        lengths = {place: n for place, n in zip(kernel.index, kernel.domain, strict=True)}
+        lengths = dict(zip(kernel.index, kernel.domain, strict=True))
         if any(lengths.get(moved.get(f"d{axis}", ZERO), n) != n for axis, n in enumerate(shape)):
             return None
         names = {name for place in index for name in place.names()}

@@ -10,16 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from .expressions import STEPS, TYPES, Pull, neutral
 from .kernels import Kernel, Plan
-from .memory import Array, Memory
+from .memory import Array, Memory, packs_early
 from .places import ZERO, Index, Place, at, contiguous
-from .product import Machine, Operand, Product, product
+from .product import Machine, Operand, Product, operand, product
 from .simplify import LEAVES
 
-SMALL = 1 << 14  # entries' worth of work below which waking the others costs more than it saves
+SMALL = 1 << 14  # lines of C, run this often, are done by one thread before the others are there
 STRIP = 64  # columns that are summed at a time
 
 
@@ -34,10 +33,22 @@ class Code:
 
 @dataclass(frozen=True)
 class _Call:
-    """A call of a kernel's function, by all threads or by one."""
+    """A call of a kernel's function, by all threads or by one, and the memory it touches: the
+    slot of the block, from which byte to which, and whether it writes there."""
 
     name: str
     parallel: bool
+    touched: tuple[tuple[int, int, int, bool], ...]
+
+    def waits(self, other: _Call) -> bool:
+        """Whether all of an earlier call must be done before this one begins."""
+        if not (self.parallel or other.parallel):
+            return False
+        return any(
+            slot == slot2 and start < end2 and start2 < end and (writes or writes2)
+            for slot, start, end, writes in self.touched
+            for slot2, start2, end2, writes2 in other.touched
+        )
 
 
 def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
@@ -59,7 +70,10 @@ def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
             continue
         writer = _Writer(plan, memory, machine, number, kernel)
         functions.append("\n".join(_indented(writer.function())))
-        calls += writer.calls()
+        pack, call = writer.calls()
+        calls += [call] if pack is None or packs_early(plan, kernel) else [pack, call]
+        if pack and packs_early(plan, kernel):
+            calls.insert(0, pack)
     end_segment()
     checks = _checks(plan, memory)
     functions += [_function("long check(char *const *p)", [*checks, "return 1;"])] if checks else []
@@ -71,10 +85,12 @@ def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
 def _segment(name: str, calls: Sequence[_Call]) -> str:
     """A function that calls the kernels; threads meet before what reads another's work."""
     lines: list[str] = []
-    for before, call in pairwise([None, *calls]):
-        assert call
-        if before and (before.parallel or call.parallel):
+    since: list[_Call] = []  # the last meeting
+    for call in calls:
+        if any(call.waits(other) for other in since):
             lines.append("meet(team, parts);")
+            since.clear()
+        since.append(call)
         alone = f"if (part == 0) {call.name}(p, 0, 1);"
         lines.append(f"{call.name}(p, part, parts);" if call.parallel else alone)
     arguments = "char *const *p, struct team *team, long part, long parts"
@@ -131,26 +147,18 @@ class _Writer:
         self.own = {store.op for store in kernel.stores}
         self.used: dict[tuple[int, int], tuple[str, str]] = {}  # array: its name and declaration
         self.loads: list[tuple[Array, Index]] = []
-        self.parallel = self._work() >= SMALL
+        self.touched: set[tuple[Array, bool]] = set()  # and whether it is written
+        self.work = 0  # about how many lines are run
 
-    def _work(self) -> int:
-        """About how many entries are computed."""
-        size = math.prod(self.kernel.domain)
-        if self.kernel.anchor is not None:
-            arg = self.ops[self.kernel.anchor].args[0]
-            return (
-                size * self.ops[arg].shape[-1] // 8
-                if self.kernel.kind == "matmul"
-                else (math.prod(self.ops[arg].shape) // 4)
-            )
-        return size
-
-    def calls(self) -> list[_Call]:
-        """The calls of its functions."""
-        names = [f"kernel{self.number}"]
-        if self.number in self.memory.packed:
-            names.insert(0, f"pack{self.number}")
-        return [_Call(name, self.parallel) for name in names]
+    def calls(self) -> tuple[_Call | None, _Call]:
+        """The calls of its functions, once they are written: that which packs, if there is one."""
+        call = _Call(f"kernel{self.number}", self.work >= SMALL, _touched(self.touched))
+        if self.number not in self.memory.packed:
+            return None, call
+        how, packed = self.product(), self.memory.packed[self.number]
+        arrays = {(self.memory.ops[how.right.op], False), (packed, True)}
+        parallel = packed.shape[0] >= SMALL and how.panels > 1
+        return _Call(f"pack{self.number}", parallel, _touched(arrays)), call
 
     def function(self) -> list[str]:
         """The kernel's function, and that which packs for it."""
@@ -161,6 +169,9 @@ class _Writer:
         about = f"/* {', '.join(f'%{store.op}' for store in self.kernel.stores)} */"
         before = self._pack() if self.number in self.memory.packed else []
         return [*before, about, head, *declarations, *body, "}"]
+
+    def product(self) -> Product:
+        return product(self.plan, self.kernel, self.memory.ops, self.machine)
 
     # --- memory ---
 
@@ -182,6 +193,7 @@ class _Writer:
         if self.ops[number].row not in LEAVES and number not in self.kernel.reads:
             return None
         self.loads.append((array, index))
+        self.touched.add((array, False))
         return f"{self.pointer(array)}[{at(index, array.strides)}]"
 
     def stores(self, pull: Pull) -> list[str]:
@@ -194,6 +206,7 @@ class _Writer:
                 continue
             array = self.memory.targets[store.target]
             self.loads.append((array, store.index))
+            self.touched.add((array, True))
             lines.append(f"{self.pointer(array)}[{at(store.index, array.strides)}] = {name};")
         return lines
 
@@ -207,6 +220,7 @@ class _Writer:
             pull.open(f"d{axis}")
         lines = self.stores(pull)
         simd = not pull.scopes[-1].loops
+        self.work = math.prod(self.kernel.domain) * (pull.count + len(lines))
         for axis in reversed(order):
             scope = pull.close()
             outer = axis == order[0]
@@ -257,6 +271,7 @@ class _Writer:
             pull.open(name)
         entry = pull.typed(arg, index, op.dtype)
         inside = pull.close()
+        self.work = math.prod(shape) * pull.count
         step = STEPS[op.row.name].format(into="sums[c]", entry=entry)
         gather = _strip(last, inside.lines, [step], not inside.loops)
         for axis in reversed(reduced):
@@ -296,7 +311,8 @@ class _Writer:
     def _matmul(self) -> list[str]:
         assert self.kernel.anchor is not None
         op = self.ops[self.kernel.anchor]
-        how = product(self.plan, self.kernel, self.memory.ops, self.machine)
+        how = self.product()
+        left_operand = operand(self.plan.graph, op.args[0], self.memory.ops, len(how.batch))
         kind, name = TYPES[op.dtype], f"tile_f{op.dtype.itemsize * 8}"
         n = len(how.batch)
         pull = Pull(self.plan.graph, self.load)
@@ -309,9 +325,11 @@ class _Writer:
         pull.know((self.kernel.anchor, self.kernel.index), value)
         stores = self.stores(pull)
         inner, middle = pull.close(), pull.close()
-        left = f"{self._at(how.left)} + i * {how.left.strides[-2]}"
+        am, ak = left_operand.strides[-2:]
+        left = f"{self._at(left_operand)} + i * {am}"
         if how.packs:
             packed = self.memory.packed[self.number]
+            self.touched.add((packed, False))
             which = "".join(f"b{axis} * {s} + " for axis, s in enumerate(contiguous(how.batch)))
             panel = (
                 f"({which or ''}0) * {how.panels} + j / {how.width}"
@@ -322,7 +340,7 @@ class _Writer:
             down = how.width
         else:
             right, down = f"{self._at(how.right)} + j", how.right.strides[-2]
-        am, ak = how.left.strides[-2:]
+        self.work = math.prod(op.shape) * how.inner // 8
         by_rows = -(-how.rows // self.machine.rows) >= how.panels
         rows = _part(how.rows, "ROWS") if by_rows else ("0", str(how.rows))
         columns = ("0", str(how.columns)) if by_rows else _part(how.columns, str(how.width))
@@ -390,13 +408,14 @@ class _Writer:
 
     def _at(self, operand: Operand) -> str:
         array = self.memory.ops[operand.op]
+        self.touched.add((array, False))
         parts = [f"b{axis} * {s}" for axis, s in enumerate(operand.strides[:-2]) if s]
         parts += [str(operand.offset)] if operand.offset else []
         return " + ".join([self.pointer(array), *parts])
 
     def _pack(self) -> list[str]:
         """A function that copies the right operand into panels as wide as a tile."""
-        how = product(self.plan, self.kernel, self.memory.ops, self.machine)
+        how = self.product()
         packed = self.memory.packed[self.number]
         self.used.clear()
         source, into = self._at(how.right), self.pointer(packed)
@@ -418,6 +437,15 @@ class _Writer:
         declarations = [declaration for _, declaration in self.used.values()]
         head = f"static void pack{self.number}(char *const *p, long part, long parts) {{"
         return [head, *declarations, *lines, "}", ""]
+
+
+def _touched(arrays: set[tuple[Array, bool]]) -> tuple[tuple[int, int, int, bool], ...]:
+    """The bytes of arrays, and whether they are written."""
+    found = []
+    for array, writes in arrays:
+        size = math.prod(array.shape) * array.dtype.itemsize
+        found.append((array.slot, array.offset, array.offset + size, writes))
+    return tuple(found)
 
 
 def _strip(axis: int, lines: Sequence[str], last: Sequence[str], simd: bool) -> list[str]:

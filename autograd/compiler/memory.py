@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .expressions import MOVES
 from .kernels import Kernel, Plan
 from .places import Shape, contiguous
 from .product import Machine, product
@@ -79,6 +80,17 @@ def arrange(plan: Plan, states: Sequence[Strides], machine: Machine) -> Memory:
     packed: dict[int, Array] = {}
     room = _Room()
     ends = _last_reads(plan)
+
+    def pack(time: int, kernel: Kernel, since: int) -> None:
+        found = product(plan, kernel, ops, machine)
+        if found.packs:
+            size, dtype = found.packed_size(), graph.ops[kernel.anchor or 0].dtype
+            offset = room.take(size * dtype.itemsize, since, time)
+            packed[time] = Array(last, offset, (size,), (1,), dtype)
+
+    for time, kernel in enumerate(plan.kernels):
+        if packs_early(plan, kernel):
+            pack(time, kernel, 0)
     for time, kernel in enumerate(plan.kernels):
         for store in kernel.stores:
             op = graph.ops[store.op]
@@ -95,14 +107,19 @@ def arrange(plan: Plan, states: Sequence[Strides], machine: Machine) -> Memory:
                 offset = room.take(size, time, ends.get(store.op, time))
                 array = Array(last, offset, op.shape, strides, op.dtype)
             ops[store.op] = targets[store.target] = array
-        if kernel.kind == "matmul":
-            found = product(plan, kernel, ops, machine)
-            if found.packs:
-                size = found.packed_size(machine)
-                dtype = graph.ops[kernel.anchor or 0].dtype
-                offset = room.take(size * dtype.itemsize, time, time)
-                packed[time] = Array(last, offset, (size,), (1,), dtype)
+        if kernel.kind == "matmul" and not packs_early(plan, kernel):
+            pack(time, kernel, time)
     return Memory(ops, targets, packed, tuple(constants), room.size, last + 1)
+
+
+def packs_early(plan: Plan, kernel: Kernel) -> bool:
+    """Whether a product's right operand is there from the beginning, and can be packed then."""
+    if kernel.kind != "matmul" or kernel.anchor is None:
+        return False
+    op = plan.graph.ops[plan.graph.ops[kernel.anchor].args[1]]
+    while op.row.name in MOVES and len(op.args) == 1:
+        op = plan.graph.ops[op.args[0]]
+    return op.row in (INPUT, STATE)
 
 
 def _last_reads(plan: Plan) -> dict[int, int]:

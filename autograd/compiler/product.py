@@ -9,7 +9,7 @@ from typing import Any
 
 from .expressions import sliced, transposed
 from .kernels import Kernel, Plan
-from .places import Index, Place, Shape, aligned, reshaped
+from .places import Place, Shape, aligned, at, reshaped
 from .simplify import Graph
 
 PAGE = 4096
@@ -36,9 +36,8 @@ class Operand:
 
 @dataclass(frozen=True)
 class Product:
-    """left (..., rows, inner) @ right (..., inner, columns), in tiles `width` columns wide."""
+    """Something (..., rows, inner) @ right (..., inner, columns), in tiles `width` columns wide."""
 
-    left: Operand
     right: Operand
     batch: Shape
     rows: int
@@ -53,7 +52,7 @@ class Product:
         """Strips of `width` columns."""
         return -(-self.columns // self.width)
 
-    def packed_size(self, machine: Machine) -> int:
+    def packed_size(self) -> int:
         """Entries of the packed right operand."""
         return math.prod(self.batch) * self.panels * self.inner * self.width
 
@@ -64,21 +63,20 @@ def product(plan: Plan, kernel: Kernel, arrays: Mapping[int, Any], machine: Mach
     op = plan.graph.ops[kernel.anchor]
     *batch, rows, columns = op.shape
     inner = plan.graph.ops[op.args[0]].shape[-1]
-    names = tuple(Place.of(f"b{axis}") for axis in range(len(batch)))
-    left = _operand(plan.graph, op.args[0], (*names, Place.of("i"), Place.of("k")), arrays)
-    right = _operand(plan.graph, op.args[1], (*names, Place.of("k"), Place.of("j")), arrays)
+    right = operand(plan.graph, op.args[1], arrays, len(batch))
     lanes = machine.vector // op.dtype.itemsize
     vectors = 1 if columns <= lanes else 2
     width = vectors * lanes
     down, along = right.strides[-2:]
     far = abs(down) * op.dtype.itemsize > PAGE and rows >= MANY_ROWS
     packs = along != 1 or columns % width != 0 or far
-    return Product(left, right, tuple(batch), rows, inner, columns, vectors, width, packs)
+    return Product(right, tuple(batch), rows, inner, columns, vectors, width, packs)
 
 
-def _operand(graph: Graph, number: int, index: Index, arrays: Mapping[int, Any]) -> Operand:
-    names = [place.names()[0] for place in index]
-    index = aligned(index, graph.ops[number].shape)
+def operand(graph: Graph, number: int, arrays: Mapping[int, Any], batch: int) -> Operand:
+    """The memory that a product with so many batch axes reads through an argument's views."""
+    names = [*(f"b{axis}" for axis in range(batch)), "row", "column"]
+    index = aligned(tuple(map(Place.of, names)), graph.ops[number].shape)
     while number not in arrays:
         op = graph.ops[number]
         (number,) = op.args
@@ -93,8 +91,5 @@ def _operand(graph: Graph, number: int, index: Index, arrays: Mapping[int, Any])
             inside = reshaped(index, op.shape, before)
             assert inside is not None
             index = inside
-    array = arrays[number]
-    total = Place(())
-    for place, stride in zip(index, array.strides, strict=True):
-        total += place * stride
+    total = at(index, arrays[number].strides)
     return Operand(number, tuple(total.factor(name) for name in names), total.const)
