@@ -63,6 +63,23 @@ def compiles(graph: Graph, op: Op) -> bool:
     return isinstance(op.row.code, str) and _has_type(graph, op)
 
 
+def source(graph: Graph, number: int) -> int:
+    """The op whose memory a chain of views can be read from by strides."""
+    op = graph.ops[number]
+    if op.row.name not in MOVES or len(op.args) > 1 or mixes(graph, op):
+        return number
+    before = source(graph, op.args[0])
+    is_number = graph.ops[before].row is CONSTANT and not graph.ops[before].shape
+    return number if is_number else before
+
+
+def mixes(graph: Graph, op: Op) -> bool:
+    """Whether it is a reshape that does more than add or drop axes of length 1."""
+    before = graph.ops[op.args[0]].shape
+    lengths = [[n for n in shape if n != 1] for shape in (op.shape, before)]
+    return op.row.name == "reshape" and lengths[0] != lengths[1]
+
+
 def _has_type(graph: Graph, op: Op) -> bool:
     """Whether an elementwise op computes in one type of C's as NumPy does."""
     if op.row.name in ("where", "cast"):

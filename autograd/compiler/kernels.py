@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ..ops import same
-from .expressions import MOVES, REDUCTIONS, Pull, compiles
+from .expressions import MOVES, REDUCTIONS, Pull, compiles, mixes, source
 from .places import ZERO, Index, Place, Shape
-from .simplify import CONSTANT, LEAVES, STATE, Graph, Op
+from .simplify import LEAVES, STATE, Graph, Op
 
 Target = tuple[str, int]  # ("state", place), ("result", place) or ("buffer", op)
 
@@ -110,28 +110,13 @@ class _Planner:
             if not compiles(self.graph, op):
                 roots |= {number, *(arg for arg in op.args if self.ops[arg].row not in LEAVES)}
             elif op.row.name == "matmul":
-                roots |= {number, *(self._source(arg) for arg in op.args)}
+                roots |= {number, *(source(self.graph, arg) for arg in op.args)}
             elif self.is_columns(op):
                 roots.add(number)
             elif op.row.name == "reshape":
-                roots.add(self._source(op.args[0])) if self._mixes(op) else None
+                roots |= {source(self.graph, op.args[0])} if mixes(self.graph, op) else set()
         roots = {number for number in roots if self.ops[number].row not in LEAVES}
         return self._shared(roots)
-
-    def _source(self, number: int) -> int:
-        """The op whose memory a chain of views can be read from by strides."""
-        op = self.ops[number]
-        if op.row.name not in MOVES or len(op.args) > 1 or self._mixes(op):
-            return number
-        before = self._source(op.args[0])
-        number_only = self.ops[before].row is CONSTANT and not self.ops[before].shape
-        return number if number_only else before
-
-    def _mixes(self, op: Op) -> bool:
-        """Whether it is a reshape that does more than add or drop axes of length 1."""
-        before = self.ops[op.args[0]].shape
-        lengths = [[n for n in shape if n != 1] for shape in (op.shape, before)]
-        return op.row.name == "reshape" and lengths[0] != lengths[1]
 
     def is_columns(self, op: Op) -> bool:
         """Whether it is a reduction whose argument's last axis stays: then that is the axis to
@@ -175,18 +160,16 @@ class _Planner:
         return Plan(replace(self.graph, ops=tuple(self.ops)), tuple(kernels))
 
     def _place(self, number: int) -> None:
-        op = self.ops[number]
-        kind = self._kind(op)
-        if kind != "loop":
-            self._start(number, Kernel(kind, op.shape, number))
-            return
-        self.loads[number] = self._reads(number)
+        """Put a root into a kernel, after those that it depends on."""
+        op, kind = self.ops[number], self._kind(self.ops[number])
+        self.loads[number] = self._loads(number, kind)
         homes = [self.home[load] for load, _ in self.loads[number] if load in self.home]
         latest = max(homes, key=self.kernels.index, default=None)
-        index = self._joins(number, latest) if latest else None
+        index = self._joins(number, latest) if latest and kind == "loop" else None
         if latest is None or index is None:
-            self._start(number, Kernel("loop", op.shape))
-            return
+            latest = Kernel(kind, op.shape, None if kind == "loop" else number)
+            index = latest.index
+            self.kernels.append(latest)
         self.home[number] = latest
         latest.stores.append(Store(number, index))
 
@@ -197,18 +180,16 @@ class _Planner:
             return "matmul"
         return "columns" if self.is_columns(op) else "loop"
 
-    def _start(self, number: int, kernel: Kernel) -> None:
-        self.kernels.append(kernel)
-        self.home[number] = kernel
-        kernel.stores.append(Store(number, kernel.index))
-        if kernel.kind in {"numpy", "matmul"}:
-            args = self.ops[number].args
-            whole = kernel.kind == "numpy"
-            self.loads[number] = [(arg if whole else self._source(arg), ()) for arg in args]
-        elif kernel.kind == "columns":
-            op = self.ops[number]
-            index = variables(self.ops[op.args[0]].shape)
-            self.loads[number] = self._reads(op.args[0], index)
+    def _loads(self, number: int, kind: str) -> list[tuple[int, Index]]:
+        """The entries in memory that a root is computed from; of whole arrays, no entry."""
+        args = self.ops[number].args
+        if kind == "numpy":
+            return [(arg, ()) for arg in args]
+        if kind == "matmul":
+            return [(source(self.graph, arg), ()) for arg in args]
+        if kind == "columns":
+            return self._reads(args[0], variables(self.ops[args[0]].shape))
+        return self._reads(number)
 
     def _reads(self, number: int, index: Index | None = None) -> list[tuple[int, Index]]:
         """The entries in memory that one entry of a root is computed from (or that of any op at
@@ -247,7 +228,8 @@ class _Planner:
     def _joins(self, number: int, kernel: Kernel) -> Index | None:
         """The index at which a root is computed inside a kernel; None where it is not, because it
         needs entries of the kernel's results other than the one at hand."""
-        if kernel.kind == "numpy":
+        single = kernel.kind == "matmul" and kernel.domain[-2:] == (1, 1)
+        if single or kernel.kind == "numpy":
             return None
         at = {store.op: store.index for store in kernel.stores}
         inside = [(at[load], index) for load, index in self.loads[number] if load in at]

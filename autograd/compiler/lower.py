@@ -321,7 +321,10 @@ class _Writer:
             pull.open(*names[axis])
         pull.open(*names[n], "r")
         pull.open(*names[n + 1], "c")
-        value = pull.let(kind, f"tile[r * {how.width} + c]", ["r", "c"])
+        # The entry of a column is known in the loop over rows, where a sum over it may stand.
+        one = how.columns == 1 and how.rows > 1
+        text = f"tile[r * {how.width}]" if one else f"tile[r * {how.width} + c]"
+        value = pull.let(kind, text, ["r"] if one else ["r", "c"])
         pull.know((self.kernel.anchor, self.kernel.index), value)
         stores = self.stores(pull)
         inner, middle = pull.close(), pull.close()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .expressions import MOVES
+from .expressions import source
 from .kernels import Kernel, Plan
 from .places import Shape, contiguous
 from .product import Machine, product
@@ -116,10 +116,8 @@ def packs_early(plan: Plan, kernel: Kernel) -> bool:
     """Whether a product's right operand is there from the beginning, and can be packed then."""
     if kernel.kind != "matmul" or kernel.anchor is None:
         return False
-    op = plan.graph.ops[plan.graph.ops[kernel.anchor].args[1]]
-    while op.row.name in MOVES and len(op.args) == 1:
-        op = plan.graph.ops[op.args[0]]
-    return op.row in (INPUT, STATE)
+    right = plan.graph.ops[kernel.anchor].args[1]
+    return plan.graph.ops[source(plan.graph, right)].row in (INPUT, STATE)
 
 
 def _last_reads(plan: Plan) -> dict[int, int]:

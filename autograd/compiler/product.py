@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .expressions import sliced, transposed
+from .expressions import sliced, source, transposed
 from .kernels import Kernel, Plan
 from .places import Place, Shape, aligned, at, reshaped
 from .simplify import Graph
@@ -77,7 +77,8 @@ def operand(graph: Graph, number: int, arrays: Mapping[int, Any], batch: int) ->
     """The memory that a product with so many batch axes reads through an argument's views."""
     names = [*(f"b{axis}" for axis in range(batch)), "row", "column"]
     index = aligned(tuple(map(Place.of, names)), graph.ops[number].shape)
-    while number not in arrays:
+    base = source(graph, number)
+    while number != base:
         op = graph.ops[number]
         (number,) = op.args
         before = graph.ops[number].shape
