@@ -73,7 +73,7 @@ def library(source: str) -> ctypes.CDLL:
     assert path
     status = os.stat(path)
     parts = (source, path, str(status.st_mtime_ns), str(status.st_size), features(), *FLAGS)
-    parts += tuple((HERE / name).read_text() for name in ("prelude.h",))
+    parts += tuple((HERE / name).read_text() for name in ("prelude.h", "team.h"))
     key = hashlib.sha256("\0".join((*parts, sys.platform, platform.machine())).encode())
     return _load(path, source, key.hexdigest()[:32])
 

@@ -105,7 +105,7 @@ class _Planner:
 
     def _roots(self) -> set[int]:
         """The ops that are kept in memory, or are computed by a loop of their own kind."""
-        roots = set(self.targets)
+        roots = {*self.targets, *self.graph.kept}
         for number, op in enumerate(self.ops):
             if not compiles(self.graph, op):
                 roots |= {number, *(arg for arg in op.args if self.ops[arg].row not in LEAVES)}
@@ -307,7 +307,7 @@ class _Planner:
 
     def _choose_targets(self) -> None:
         """Give memory to what is read outside its kernel."""
-        outside: set[int] = set()
+        outside = set(self.graph.kept)
         for reader, loads in self.loads.items():
             home = self.home[reader]
             joined = home.anchor != reader or home.kind == "loop"

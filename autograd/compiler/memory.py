@@ -122,7 +122,8 @@ def packs_early(plan: Plan, kernel: Kernel) -> bool:
 
 def _last_reads(plan: Plan) -> dict[int, int]:
     """Of each op, the last kernel that reads it."""
-    return {op: time for time, kernel in enumerate(plan.kernels) for op in kernel.reads}
+    ends = {op: time for time, kernel in enumerate(plan.kernels) for op in kernel.reads}
+    return ends | dict.fromkeys(plan.graph.kept, len(plan.kernels))
 
 
 def _along(kernel: Kernel, index: Any, shape: Shape) -> Strides:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from .program import Assign, Program
 from .replay import replay
 from .simplify import CONSTANT, Graph, RefusedError, Spec, simplify
 
+SLICE = 0.05  # seconds of a loop between two looks at signals
 LOG = logging.getLogger("autograd.jit")
 
 
@@ -38,9 +40,12 @@ class Lowered:
         return "\n\n".join(map(str, stages))
 
 
-def lowered(program: Program, inputs: Sequence[Spec], states: Sequence[Any]) -> Lowered:
-    """Compile a program as far as C. states: the arrays, whose strides it is made for."""
-    graph = simplify(program, inputs)
+def lowered(
+    program: Program, inputs: Sequence[Spec], states: Sequence[Any], keep: Sequence[int] = ()
+) -> Lowered:
+    """Compile a program as far as C. states: the arrays, whose strides it is made for. keep: slots
+    of the program whose values are to be in memory when the step has been done."""
+    graph = simplify(program, inputs, keep)
     planned = plan(graph)
     machine = build.machine()
     memory = arrange(planned, [_strides(array) for array in states], machine)
@@ -54,22 +59,38 @@ def _strides(array: Any) -> tuple[int, ...]:
     return tuple(stride // array.itemsize for stride in array.strides)
 
 
-def runner(program: Program, inputs: Sequence[Any]) -> Any:
-    """A function that does a step on input arrays such as these, compiled if that is possible."""
+class Replayed:
+    """A step that NumPy does, where it cannot be compiled."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
+        return replay(self.program, inputs)
+
+    def loop(self, inputs: Sequence[Any], order: Any) -> list[Any]:
+        """The results of a step on each row of `order`, which says what entries of the inputs."""
+        steps = [self([whole.take(rows, axis=0) for whole in inputs]) for rows in order]
+        return [np.stack(results) for results in zip(*steps, strict=True)]
+
+
+def runner(program: Program, inputs: Sequence[Any]) -> Replayed:
+    """What does a step on input arrays such as these: compiled, if that is possible."""
     if build.compiler() is None:
-        return lambda arrays: replay(program, arrays)
+        return Replayed(program)
     try:
         return Native(program, [(array.shape, array.dtype) for array in inputs])
     except RefusedError as refusal:
         LOG.warning("a step is replayed by NumPy, not compiled: %s", refusal)
-        return lambda arrays: replay(program, arrays)
+        return Replayed(program)
 
 
-class Native:
+class Native(Replayed):
     """A compiled step; calling it with input arrays gives the results."""
 
     def __init__(self, program: Program, inputs: Sequence[Spec]) -> None:
-        self.program, self.inputs = program, inputs
+        super().__init__(program)
+        self.inputs = inputs
         self.lock = threading.Lock()
         self.layout: Any = None
         self.bound: list[Any] = []
@@ -87,35 +108,43 @@ class Native:
             return self._run(inputs)
 
     def _run(self, inputs: Sequence[Any]) -> list[Any]:
-        states = self.program.states
-        for (_, tensor), array in zip(states, self.bound, strict=True):
-            if tensor._data is not array:
-                self._bind()
-                break
-        if self.shared or self._touch(inputs):
-            return replay(self.program, inputs)
+        self._look_up()
         block = self.block
-        arrays = [
-            x if x.flags.c_contiguous and x.flags.aligned else np.array(x, order="C")
-            for x in inputs
-        ]
+        arrays = [_dense(array) for array in inputs]
         results = [np.empty(shape, dtype) for shape, dtype in self.results]
         for i, array in enumerate(arrays):
             block[i] = _address(array)
         for i, array in enumerate(results, self.first_result):
             block[i] = _address(array)
-        if self.check and not self.check(block):
-            return replay(self.program, inputs)
+        if self._touch(arrays) or (self.check and not self.check(block)):
+            return super().__call__(inputs)
         for segment in self.segments:
             if isinstance(segment, Kernel):
                 self._numpy(segment, [*arrays, *self.bound, *self.constants, *results, self.room])
             else:
-                self.run(segment, block, self.parts)
+                self.pool.run(segment, block, self.parts)
         for tensor in self.written:
             tensor.index = next(counter)
         return results
 
+    def loop(self, inputs: Sequence[Any], order: Any) -> list[Any]:
+        """The results of a step on each row of `order`, which says what entries of the inputs."""
+        with self.lock:
+            self._look_up()
+            arrays = [_dense(array) for array in inputs]
+            whole = len(self.segments) == 1 and not isinstance(self.segments[0], Kernel)
+            if whole and not self._touch(arrays):
+                return Loop(self, arrays, order).run()
+        return super().loop(inputs, order)
+
     # --- what it is bound to ---
+
+    def _look_up(self) -> None:
+        """Bind anew where a state has another array than at the last call."""
+        for (_, tensor), array in zip(self.program.states, self.bound, strict=True):
+            if tensor._data is not array:
+                self._bind()
+                return
 
     def _bind(self) -> None:
         """Compile for the states' arrays as they lie now, and point at them."""
@@ -141,7 +170,7 @@ class Native:
             s if isinstance(s, Kernel) else ctypes.cast(getattr(library, s), ctypes.c_void_p)
             for s in code.segments
         ]
-        self.run, self.parts = build.pool().run, ctypes.c_long(build.threads())
+        self.pool, self.parts = build.pool(), ctypes.c_long(build.threads())
         slots = dict(self.program.states)
         assigned = {step.state for step in self.program.steps if isinstance(step, Assign)}
         self.written = [slots[slot] for slot in assigned]
@@ -156,7 +185,9 @@ class Native:
                 self.block[i] = _address(array)
 
     def _touch(self, inputs: Sequence[Any]) -> bool:
-        """Whether an input shares memory with a state that is written."""
+        """Whether an input shares memory with a state that is written, or two states do."""
+        if self.shared:
+            return True
         spans = [_span(array) for array in inputs]
         return any(_meet(span, other) for span in spans for other in self.spans)
 
@@ -182,6 +213,87 @@ def _view(array: Array, slots: Sequence[Any]) -> Any:
         strides = [stride * array.dtype.itemsize for stride in array.strides]
         return np.ndarray(array.shape, array.dtype, base, array.offset, strides)
     return base
+
+
+class Loop:
+    """Steps of a compiled program on batches gathered from whole arrays, in slices so short that
+    Ctrl-C is heard between them."""
+
+    def __init__(self, native: Native, inputs: Sequence[Any], order: Any) -> None:
+        self.native, self.whole = native, inputs
+        self.order = np.ascontiguousarray(order, np.int64)
+        steps, batch = self.order.shape
+        self.results = [np.empty((steps, *shape), dtype) for shape, dtype in native.results]
+        self.batches = [[_aligned(batch * array[0].nbytes) for array in inputs] for _ in range(2)]
+        self.blocks = [_copy_of(native.block) for _ in range(2)]
+        for block, arrays in zip(self.blocks, self.batches, strict=True):
+            for i, array in enumerate(arrays):
+                block[i] = _address(array)
+
+    def run(self) -> list[Any]:
+        """Do all the steps; the results of each, stacked."""
+        done, slice_, steps = 0, 1, len(self.order)
+        while done < steps:
+            start = time.perf_counter()
+            count = min(slice_, steps - done)
+            ran = self._slice(done, count)
+            for tensor in self.native.written if ran else ():
+                tensor.index = next(counter)
+            done += ran
+            if ran < count:  # a label is wrong, as the replay will say
+                rows = self.order[done]
+                replay(self.native.program, [array.take(rows, axis=0) for array in self.whole])
+            seconds = (time.perf_counter() - start) / count
+            slice_ = max(1, min(2 * slice_, int(SLICE / seconds)))
+        return self.results
+
+    def _slice(self, first: int, count: int) -> int:
+        native = self.native
+        gathered = (_Gathered * len(self.whole))()
+        for i, array in enumerate(self.whole):
+            into = tuple(_address(arrays[i]) for arrays in self.batches)
+            gathered[i] = _Gathered(_address(array), into, array[0].nbytes)
+        stacked = (_Stacked * len(self.results))()
+        for i, array in enumerate(self.results):
+            place = _address(array[first:])
+            stacked[i] = _Stacked(place, array[0].nbytes, native.first_result + i)
+        blocks = (ctypes.c_void_p * 2)(*map(ctypes.addressof, self.blocks))
+        check = ctypes.cast(native.check, ctypes.c_void_p) if native.check else None
+        loop = _Loop(
+            native.segments[0], check, blocks, _address(self.order[first:]), count,
+            self.order.shape[1], len(gathered), len(stacked), 0,
+            ctypes.addressof(gathered), ctypes.addressof(stacked),
+        )  # fmt: skip
+        return int(native.pool.run_loop(ctypes.byref(loop), native.parts))
+
+
+class _Gathered(ctypes.Structure):
+    _fields_ = (
+        ("source", ctypes.c_void_p), ("into", ctypes.c_void_p * 2), ("bytes", ctypes.c_long),
+    )  # fmt: skip
+
+
+class _Stacked(ctypes.Structure):
+    _fields_ = (("into", ctypes.c_void_p), ("bytes", ctypes.c_long), ("slot", ctypes.c_long))
+
+
+class _Loop(ctypes.Structure):
+    _fields_ = (
+        ("step", ctypes.c_void_p), ("check", ctypes.c_void_p), ("blocks", ctypes.c_void_p * 2),
+        ("order", ctypes.c_void_p), ("steps", ctypes.c_long), ("batch", ctypes.c_long),
+        ("inputs", ctypes.c_long), ("results", ctypes.c_long), ("done", ctypes.c_long),
+        ("gathered", ctypes.c_void_p), ("stacked", ctypes.c_void_p),
+    )  # fmt: skip
+
+
+def _copy_of(block: Any) -> Any:
+    return type(block)(*block)
+
+
+def _dense(array: Any) -> Any:
+    """The array itself if its entries lie one after the other, else a copy."""
+    flags = array.flags
+    return array if flags.c_contiguous and flags.aligned else np.array(array, order="C")
 
 
 def _address(array: Any) -> int:

@@ -1,14 +1,12 @@
 /* What every compiled step begins with: functions of one number, the tile of a matrix product,
-   and the threads. The functions are free of branches and calls, so that loops over them become
+   and how threads meet. The functions are free of branches and calls, so that loops over them become
    vector code; what they compute does not depend on the vector's width. */
 
 #include <math.h>
-#include <sched.h>
 #include <stdint.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
-#define SIMD _Pragma("omp simd")
+#include "team.h"
 
 /* A fused multiply-add where the CPU has one; elsewhere the C library's would be a slow call. */
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
@@ -127,7 +125,6 @@ INLINE float draw_at(uint32_t start, uint32_t stride, uint32_t i) {
 
 /* --- the tile of a matrix product ------------------------------------------------------------- */
 
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
 /* Where part number i of n things begins, in whole steps. */
 #define PART(n, step, i, parts) (((n) + (step)-1) / (step) * (i) / (parts) * (step))
 
@@ -187,23 +184,3 @@ TILE(tile_f64, double, v_f64)
     }
 PACK(pack_f32, float)
 PACK(pack_f64, double)
-
-/* --- threads ----------------------------------------------------------------------------------- */
-
-struct team {
-    long arrived, round;
-};
-
-/* Wait until all threads of a step are here. They are, within microseconds, unless the machine has
-   given a core to someone else: then it is given ours too. */
-INLINE void meet(struct team *team, long parts) {
-    if (parts == 1) return;
-    long round = __atomic_load_n(&team->round, __ATOMIC_ACQUIRE);
-    if (__atomic_add_fetch(&team->arrived, 1, __ATOMIC_ACQ_REL) == parts) {
-        __atomic_store_n(&team->arrived, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&team->round, round + 1, __ATOMIC_RELEASE);
-        return;
-    }
-    for (long spins = 0; __atomic_load_n(&team->round, __ATOMIC_ACQUIRE) == round; spins++)
-        if (spins > 1000) sched_yield();
-}

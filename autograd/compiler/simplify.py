@@ -57,6 +57,7 @@ class Graph:
     ops: tuple[Op, ...]
     results: tuple[int, ...]
     writes: tuple[tuple[int, int], ...]
+    kept: tuple[int, ...] = ()  # ops that are to be in memory, though nothing needs them there
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -76,9 +77,10 @@ def _brief(value: Any) -> str:
     return f"{value.dtype}{list(value.shape)}" if getattr(value, "shape", ()) else str(value)
 
 
-def simplify(program: Program, inputs: Sequence[Spec]) -> Graph:
+def simplify(program: Program, inputs: Sequence[Spec], keep: Sequence[int] = ()) -> Graph:
     """The graph of a program on inputs of these shapes and dtypes.
 
+    keep: slots of the program whose values are to be in memory when the step has been done.
     Raises RefusedError where a result is a view of a state that is written after it was taken.
     """
     build = _Builder()
@@ -109,13 +111,14 @@ def simplify(program: Program, inputs: Sequence[Spec]) -> Graph:
             viewed[step.out] = viewed[step.args[0]]
     writes = tuple((places[slot], op) for slot, op in written.items())
     results = tuple(value[slot] for slot in program.results)
-    return _needed(Graph(len(inputs), tuple(build.ops), results, writes))
+    kept = tuple(value[slot] for slot in keep)
+    return _needed(Graph(len(inputs), tuple(build.ops), results, writes, kept))
 
 
 def _needed(graph: Graph) -> Graph:
     """The ops that results and writes depend on, numbered anew."""
     ops = graph.ops
-    wanted = {*graph.results, *(op for _, op in graph.writes)}
+    wanted = {*graph.results, *(op for _, op in graph.writes), *graph.kept}
     for number in range(len(ops) - 1, -1, -1):
         if number in wanted:
             wanted.update(ops[number].args)
@@ -127,6 +130,7 @@ def _needed(graph: Graph) -> Graph:
         tuple(replace(op, args=tuple(new[arg] for arg in op.args)) for op in kept),
         tuple(new[number] for number in graph.results),
         tuple((state, new[number]) for state, number in graph.writes),
+        tuple(new[number] for number in graph.kept),
     )
 
 

@@ -4,15 +4,14 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <time.h>
 
+#include "team.h"
+
 #define MOST 64
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define AWAKE 100e-6 /* seconds: longer than between two steps, shorter than anyone would notice */
 
-struct team {
-    long arrived, round;
-};
 typedef void job(char *const *p, struct team *team, long part, long parts);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -103,4 +102,62 @@ void run(job *function, char *const *p, long parts) {
     for (long spins = 0; __atomic_load_n(&running, __ATOMIC_SEQ_CST); spins++)
         if (spins > 1000) sched_yield();
     __atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
+}
+
+/* --- a step again and again -------------------------------------------------------------------- */
+
+/* An input that is gathered: rows of so many bytes, into one of two batches in turn. */
+struct gathered {
+    const char *from;
+    char *into[2];
+    long bytes;
+};
+
+/* A result: where its first entry goes, its bytes a step, and its place in the block. */
+struct stacked {
+    char *into;
+    long bytes, slot;
+};
+
+struct loop {
+    job *step;
+    long (*check)(char *const *p);
+    char **blocks[2];
+    const long *order;
+    long steps, batch, inputs, results, done;
+    struct gathered *gathered;
+    struct stacked *stacked;
+};
+
+/* While one batch is worked on, who is done with it gathers rows of the next. */
+static void gather(const struct loop *loop, long step, long part, long parts) {
+    const long *rows = loop->order + step * loop->batch;
+    for (long i = 0; i < loop->inputs; i++) {
+        struct gathered g = loop->gathered[i];
+        for (long r = loop->batch * part / parts; r < loop->batch * (part + 1) / parts; r++)
+            memcpy(g.into[step % 2] + r * g.bytes, g.from + rows[r] * g.bytes, g.bytes);
+    }
+    for (long i = 0; part == 0 && i < loop->results; i++) {
+        struct stacked s = loop->stacked[i];
+        loop->blocks[step % 2][s.slot] = s.into + step * s.bytes;
+    }
+}
+
+static void steps(char *const *p, struct team *team, long part, long parts) {
+    struct loop *loop = (struct loop *)p;
+    for (long step = 0; step < loop->steps; step++) {
+        gather(loop, step, part, parts);
+        meet(team, parts);
+        char *const *block = loop->blocks[step % 2];
+        if (loop->check && !loop->check(block)) break; /* all threads see the same */
+        loop->step(block, team, part, parts);
+        if (part == 0) loop->done = step + 1;
+    }
+}
+
+/* Do the steps of a loop; stops before one whose labels are wrong. Gives how many were done. */
+long run_loop(struct loop *loop, long parts) {
+    loop->done = 0;
+    run(steps, (char *const *)loop, parts);
+    return loop->done;
 }

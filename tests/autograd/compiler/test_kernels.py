@@ -6,10 +6,12 @@ asked for is a bound on rounding, of the program itself (tests/programs.py) or s
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
-from autograd import Tensor, cross_entropy, gradients, matmul, value_and_grad
+from autograd import Tensor, cross_entropy, gradients, jit, matmul, value_and_grad
 from autograd.compiler import build
 from autograd.compiler.native import Native
 from autograd.compiler.replay import replay
@@ -352,3 +354,269 @@ def test_epochs_in_float64_agree_to_1e_9(name, batch):
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-9, atol=1e-9)
     for one, other in zip(*states, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+
+
+def test_bits_do_not_depend_on_the_number_of_threads():
+    answers = []
+    for parts in (1, 2, 3, 5):
+        _, state, step = build_training("dropout", np.float32, (200, 130, 67, 10))
+        x, y = next(batches(1, 129, np.float32, 200))
+        native, _, _ = compiled(step, x, y)
+        native.parts.value = parts
+        losses = [native([x, y])[0].copy() for x, y in batches(20, 129, np.float32, 200)]
+        answers.append([*losses, *(t.data for t in state)])
+    for other in answers[1:]:
+        for one, two in zip(answers[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_each_float32_step_from_the_same_state_is_within_rounding():
+    """40 steps, each also replayed from the state that the compiled one began with."""
+    _, state, step = build_training("momentum", np.float32, (100, 70, 10))
+    x, y = next(batches(1, 50, np.float32, 100))
+    native, program, _ = compiled(step, x, y)
+    for x, y in batches(40, 50, np.float32, 100):
+        before = [t.data.copy() for t in state]
+        (loss,) = native([x, y])
+        after = [t.data.copy() for t in state]
+        for t, array in zip(state, before, strict=True):
+            t.assign(array)
+        (want,) = replay(program, [x, y])
+        assert_close(loss, want)
+        for got, t in zip(after, state, strict=True):
+            # Gradients sum 50 products of sums of 100: each is 1e-2 of the largest entry.
+            assert_close(got, t.data, ulps=16)
+
+
+def test_the_replay_and_the_steps_compiled_differ_by_less_than_1e_4_after_100_steps():
+    runs = []
+    for kind in ("compiled", "replayed"):
+        model, _, step = build_training("momentum", np.float32, (100, 70, 10))
+        x, y = next(batches(1, 50, np.float32, 100))
+        native, program, _ = compiled(step, x, y)
+        for x, y in batches(100, 50, np.float32, 100):
+            native([x, y]) if kind == "compiled" else replay(program, [x, y])
+        runs.append(model.state_dict())
+    for name, array in runs[0].items():
+        np.testing.assert_allclose(array, runs[1][name], rtol=0, atol=1e-4)
+
+
+# --- state -------------------------------------------------------------------------------------
+
+
+def test_a_state_read_after_it_was_written_has_its_new_value():
+    w, u = Tensor(np.arange(4.0)), Tensor(np.ones(4))
+
+    @jit
+    def step(x):
+        w.assign(w * 2.0)
+        before = u * 1.0
+        u.assign(w + x)
+        w.assign(w + u)
+        return before, w * 1.0
+
+    before, now = step(np.ones(4))
+    np.testing.assert_array_equal(before.data, np.ones(4))
+    np.testing.assert_array_equal(w.data, [1.0, 5.0, 9.0, 13.0])
+    np.testing.assert_array_equal(now.data, w.data)
+
+
+def test_states_exchange_and_turn():
+    a, b = Tensor(np.arange(9.0).reshape(3, 3)), Tensor(np.ones((3, 3)))
+
+    @jit
+    def step():
+        first = a * 1.0
+        a.assign(b + a.T)  # every entry is read before it is written
+        b.assign(first)
+
+    want_a, want_b = b.data + a.data.T, a.data.copy()
+    step()
+    np.testing.assert_array_equal(a.data, want_a)
+    np.testing.assert_array_equal(b.data, want_b)
+
+
+def test_a_weight_that_is_read_after_its_update_was_due_keeps_its_old_value_until_then():
+    generator = np.random.default_rng(0)
+    w = Tensor(generator.standard_normal((6, 6)))
+
+    @jit
+    def step(x):
+        w.assign(w - 0.1 * matmul(x.T, x))  # the old w is read by a product that comes after
+        return matmul(x, w)
+
+    x = generator.standard_normal((9, 6))
+    old = w.data.copy()
+    (answer,) = [step(x)]
+    np.testing.assert_allclose(w.data, old - 0.1 * x.T @ x, rtol=1e-13)
+    np.testing.assert_allclose(answer.data, x @ w.data, rtol=1e-12)
+
+
+def test_states_of_every_layout_replaced_and_sliced():
+    base = np.arange(40.0).reshape(5, 8)
+    layouts = [base[:, :4].copy(), np.asfortranarray(base[:, :4]), base[:, ::2], base[::-1, 1:5]]
+    w = Tensor(layouts[0])
+    step = jit(lambda x: w.assign(w + matmul(x, w).sum(axis=0)))
+    for array in layouts:
+        w.data = array
+        want = array + (np.ones((3, 5)) @ array).sum(0)
+        step(np.ones((3, 5)))
+        np.testing.assert_array_equal(array, want)
+
+
+def test_inputs_of_every_layout():
+    step = jit(lambda x: x * 2.0 + x.sum(axis=0))
+    base = np.arange(48.0).reshape(6, 8)
+    for x in (base[:, ::2], base[::-1, 1:5], base.T[:6, :4], np.asfortranarray(base[:, :4])):
+        np.testing.assert_array_equal(step(x).data, x * 2.0 + x.sum(0))
+    odd = np.frombuffer(b"\0" + base.tobytes(), np.uint8)[1:].view(np.float64).reshape(6, 8)
+    np.testing.assert_array_equal(step(odd[:, :4]).data, base[:, :4] * 2.0 + base[:, :4].sum(0))
+
+
+def test_an_input_that_is_the_memory_of_a_state():
+    w, u = Tensor(np.ones(4)), Tensor(np.zeros(4))
+
+    def step(x):
+        w.assign(w * 2.0)
+        u.assign(x * 1.0)
+
+    jit(step)(w.data)  # the argument shows what is written to the state, as it does eagerly
+    np.testing.assert_array_equal(u.data, np.full(4, 2.0))
+
+
+def test_two_states_in_one_memory():
+    memory = np.ones(4)
+    a, b = Tensor(memory), Tensor(memory)
+    jit(lambda: (a.assign(a * 2.0), b.assign(b + a), None)[-1])()
+    np.testing.assert_array_equal(memory, np.full(4, 4.0))
+
+
+def test_results_are_new_at_every_call():
+    step = jit(lambda x: (x * 2.0, x + 1.0))
+    first, _ = step(np.ones(3))
+    step(np.full(3, 5.0))
+    np.testing.assert_array_equal(first.data, np.full(3, 2.0))
+
+
+def test_a_wrong_label_is_the_replays_error_and_changes_nothing():
+    _, state, step = build_training("momentum", np.float64)
+    before = [t.data.copy() for t in state]
+    x, y = next(batches(1, 16, np.float64))
+    y[3] = 10
+    with pytest.raises(IndexError, match="label 10 is outside the classes 0 to 9"):
+        jit(step)(x, y)
+    assert all(np.array_equal(t.data, b) for t, b in zip(state, before, strict=True))
+
+
+# --- epochs ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["momentum", "adam", "dropout", "batch norm"])
+def test_a_loop_ends_in_the_bits_of_single_calls(name):
+    generator = np.random.default_rng(5)
+    x = generator.standard_normal((300, 20)).astype(np.float32)
+    y = generator.integers(0, 10, 300).astype(np.uint8)
+    order = generator.integers(0, 300, (70, 33))
+    _, one, single = build_training(name, np.float32)
+    _, other, looped = build_training(name, np.float32)
+    single, looped = jit(single), jit(looped)
+    losses = [single(x[rows], y[rows]).item() for rows in order]
+    found = looped.loop((x, Tensor(y)), order)
+    np.testing.assert_array_equal(found.data, np.array(losses, np.float32))
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a.data, b.data)
+
+
+def test_a_loop_of_a_step_that_numpy_takes_part_in():
+    table = np.array([2, 0, 1])
+    total = Tensor(np.zeros(3))
+
+    @jit
+    def step(x):
+        total.assign(total + x[:, table].sum(axis=0))
+        return total.sum()
+
+    x = np.arange(12.0).reshape(4, 3)
+    assert step.loop((x,), [[0, 1], [2, 3]]).data.tolist() == [15.0, 66.0]
+    np.testing.assert_array_equal(total.data, x[:, table].sum(0))
+
+
+def test_a_loop_checks_its_order_and_its_labels():
+    _, _, step = build_training("momentum", np.float64)
+    step = jit(step)
+    x, y = next(batches(1, 50, np.float64))
+    with pytest.raises(IndexError, match=r"outside 0\.\.49"):
+        step.loop((x, y), [[0, 50]])
+    with pytest.raises(ValueError, match=r"integers of shape \(steps, batch\)"):
+        step.loop((x, y), [0, 1])
+    assert step.loop((x, y), np.zeros((0, 4), int)).shape == (0,)
+    y[7] = 10
+    before = step.loop((x, y), [[1, 2], [3, 4]]).data
+    with pytest.raises(IndexError, match="label 10"):
+        step.loop((x, y), [[1, 2], [3, 4], [6, 7], [1, 2]])
+    assert before.shape == (2,)
+
+
+# --- the stages, the compiler, the cache -----------------------------------------------------
+
+
+def test_lower_shows_every_stage_and_does_nothing():
+    _, state, step = build_training("momentum", np.float32)
+    step = jit(step)
+    before = [t.data.copy() for t in state]
+    x, y = next(batches(1, 16, np.float32))
+    lowered = step.lower(x, y)
+    assert all(np.array_equal(t.data, b) for t, b in zip(state, before, strict=True))
+    text = str(lowered)
+    for part in ("inputs %0, %1", "= matmul(", "kernel 0: matmul", "bytes between", "void kernel0"):
+        assert part in text
+    slot = next(s.out for s in lowered.program.steps if getattr(s, "row", None) is TABLE["add"])
+    kept = step.lower(x, y, keep=[slot])
+    assert len(kept.memory.targets) == len(lowered.memory.targets) + 1
+
+
+def test_a_cached_file_that_was_changed_is_built_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    step = lambda x: x * 3.0 + 1.0  # noqa: E731
+    compiled(step, Tensor(np.ones(3)))
+    folder = build.cache_folder()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for file in folder.iterdir():
+        assert file.stat().st_mode & 0o777 == 0o600
+        data = file.read_bytes()
+        file.unlink()  # this process runs what is in it
+        file.write_bytes(data[:-100] + bytes(100))
+        file.chmod(0o666)
+    for file in folder.iterdir():
+        assert not build._whole(file)
+    (got,), _, _ = both_ways(step, Tensor(np.ones(3)))
+    np.testing.assert_array_equal(got, np.full(3, 4.0))
+
+
+def test_a_folder_that_others_may_write_to_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = build.cache_folder()
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    (got,), _, _ = both_ways(lambda x: x * 7.0, Tensor(np.ones(3)))
+    np.testing.assert_array_equal(got, np.full(3, 7.0))
+    assert not list(folder.iterdir())
+
+
+def test_without_a_compiler_the_step_is_replayed_and_it_is_said_once(monkeypatch, caplog):
+    monkeypatch.setenv("CHAINRULE_CC", "no-such-compiler")
+    for _ in range(2):
+        assert jit(lambda x: (x * 2.0).sum())(np.ones(3)).item() == 6.0
+    assert caplog.text.count("no C compiler (no-such-compiler)") == 1
+
+
+def test_threads_survive_a_fork():
+    step = jit(lambda x: matmul(x, x).sum())
+    x = np.ones((200, 200))
+    want = step(x).item()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if step(x).item() == want else 1)
+    _, status = os.waitpid(child, 0)
+    assert status == 0
+    assert step(x).item() == want
