@@ -19,6 +19,7 @@ from .product import Machine, Operand, Product, operand, product
 from .simplify import LEAVES
 
 SMALL = 1 << 14  # lines of C, run this often, are done by one thread before the others are there
+PARAMETERS = "char *const *p, struct team *team, long part, long parts"
 STRIP = 64  # columns that are summed at a time
 
 
@@ -91,10 +92,9 @@ def _segment(name: str, calls: Sequence[_Call]) -> str:
             lines.append("meet(team, parts);")
             since.clear()
         since.append(call)
-        alone = f"if (part == 0) {call.name}(p, 0, 1);"
-        lines.append(f"{call.name}(p, part, parts);" if call.parallel else alone)
-    arguments = "char *const *p, struct team *team, long part, long parts"
-    return _function(f"void {name}({arguments})", lines)
+        alone = f"if (part == 0) {call.name}(p, team, 0, 1);"
+        lines.append(f"{call.name}(p, team, part, parts);" if call.parallel else alone)
+    return _function(f"void {name}({PARAMETERS})", lines)
 
 
 def _function(head: str, lines: Sequence[str]) -> str:
@@ -165,7 +165,7 @@ class _Writer:
         body = getattr(self, f"_{self.kernel.kind}")()
         declarations = [declaration for _, declaration in self.used.values()]
         name = f"kernel{self.number}"
-        head = f"static void {name}(char *const *p, long part, long parts) {{"
+        head = f"static void {name}({PARAMETERS}) {{"
         about = f"/* {', '.join(f'%{store.op}' for store in self.kernel.stores)} */"
         before = self._pack() if self.number in self.memory.packed else []
         return [*before, about, head, *declarations, *body, "}"]
@@ -351,6 +351,7 @@ class _Writer:
         call += f"LAST, {how.vectors}, tile);"
         simd = not (inner.loops or middle.loops)
         body = [
+            "aside(team, part);",
             f"{kind} tile[ROWS * {how.width}] __attribute__((aligned(64)));",
             *self._tile(how, call),
             *self._tile_use(how, names, middle.lines, [*inner.lines, *stores], simd),
@@ -438,7 +439,7 @@ class _Writer:
             head = f"for (long b{axis} = 0; b{axis} < {how.batch[axis]}; b{axis}++) {{"
             lines = [head, *lines, "}"]
         declarations = [declaration for _, declaration in self.used.values()]
-        head = f"static void pack{self.number}(char *const *p, long part, long parts) {{"
+        head = f"static void pack{self.number}({PARAMETERS}) {{"
         return [head, *declarations, *lines, "}", ""]
 
 

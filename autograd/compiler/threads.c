@@ -9,7 +9,6 @@
 
 #include "team.h"
 
-#define MOST 64
 #define AWAKE 100e-6 /* seconds: longer than between two steps, shorter than anyone would notice */
 
 typedef void job(char *const *p, struct team *team, long part, long parts);
@@ -84,7 +83,7 @@ static long hire(long parts) {
 
 /* Do a job in so many parts. Where the threads are busy with another's job, in one. */
 void run(job *function, char *const *p, long parts) {
-    struct team alone = {0, 0};
+    struct team alone = {0};
     if (parts == 1 || __atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE)) {
         function(p, &alone, 0, 1);
         return;
@@ -129,14 +128,23 @@ struct loop {
     struct stacked *stacked;
 };
 
-/* While one batch is worked on, who is done with it gathers rows of the next. */
-static void gather(const struct loop *loop, long step, long part, long parts) {
+/* Gather this thread's rows of a batch. They should be in its cache, because it was told at the
+   last step to fetch them beside its work; so it is now with those of the next (of the widest
+   input: the others' rows are a few lines). */
+static void gather(const struct loop *loop, struct team *team, long step, long part, long parts) {
     const long *rows = loop->order + step * loop->batch;
+    long first = loop->batch * part / parts, last = loop->batch * (part + 1) / parts;
+    struct gathered widest = {0};
     for (long i = 0; i < loop->inputs; i++) {
         struct gathered g = loop->gathered[i];
-        for (long r = loop->batch * part / parts; r < loop->batch * (part + 1) / parts; r++)
+        for (long r = first; r < last; r++)
             memcpy(g.into[step % 2] + r * g.bytes, g.from + rows[r] * g.bytes, g.bytes);
+        if (g.bytes > widest.bytes) widest = g;
     }
+    long total = (last - first) * widest.bytes, calls = team->ahead[part].calls;
+    long chunk = (total / (calls + 1) / LINE + 1) * LINE, more = step + 1 < loop->steps;
+    struct ahead next = {widest.from, rows + loop->batch, widest.bytes, first, last, 0, chunk, 0};
+    team->ahead[part] = more ? next : (struct ahead){0};
     for (long i = 0; part == 0 && i < loop->results; i++) {
         struct stacked s = loop->stacked[i];
         loop->blocks[step % 2][s.slot] = s.into + step * s.bytes;
@@ -146,7 +154,7 @@ static void gather(const struct loop *loop, long step, long part, long parts) {
 static void steps(char *const *p, struct team *team, long part, long parts) {
     struct loop *loop = (struct loop *)p;
     for (long step = 0; step < loop->steps; step++) {
-        gather(loop, step, part, parts);
+        gather(loop, team, step, part, parts);
         meet(team, parts);
         char *const *block = loop->blocks[step % 2];
         if (loop->check && !loop->check(block)) break; /* all threads see the same */
