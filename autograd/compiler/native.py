@@ -6,8 +6,10 @@ import ctypes
 import logging
 import threading
 import time
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -116,7 +118,7 @@ class Native(Replayed):
             block[i] = _address(array)
         for i, array in enumerate(results, self.first_result):
             block[i] = _address(array)
-        if self._touch(arrays) or (self.check and not self.check(block)):
+        if self._touched(arrays) or (self.check and not self.check(block)):
             return super().__call__(inputs)
         for segment in self.segments:
             if isinstance(segment, Kernel):
@@ -133,7 +135,7 @@ class Native(Replayed):
             self._look_up()
             arrays = [_dense(array) for array in inputs]
             whole = len(self.segments) == 1 and not isinstance(self.segments[0], Kernel)
-            if whole and not self._touch(arrays):
+            if whole and not self._touched(arrays):
                 return Loop(self, arrays, order).run()
         return super().loop(inputs, order)
 
@@ -156,10 +158,10 @@ class Native(Replayed):
             self.layout = layout
         for i, array in enumerate(self.bound, len(self.inputs)):
             self.block[i] = _address(array)
-        spans = [_span(array) for array in self.bound]
-        tensors = [tensor for _, tensor in states]
-        self.spans = [span for span, t in zip(spans, tensors, strict=True) if t in self.written]
-        self.shared = any(_meet(one, other) for i, one in enumerate(spans) for other in spans[:i])
+        spans = sorted(map(_span, self.bound))
+        self.shared = any(one[1] > other[0] for one, other in pairwise(spans))
+        held = zip(self.bound, states, strict=True)
+        self.spans = sorted(_span(array) for array, (_, t) in held if t in self.written)
 
     def _compile(self) -> None:
         self.lowered = lowered(self.program, self.inputs, self.bound)
@@ -184,12 +186,16 @@ class Native(Replayed):
             if isinstance(array, np.ndarray):
                 self.block[i] = _address(array)
 
-    def _touch(self, inputs: Sequence[Any]) -> bool:
+    def _touched(self, inputs: Sequence[Any]) -> bool:
         """Whether an input shares memory with a state that is written, or two states do."""
         if self.shared:
             return True
-        spans = [_span(array) for array in inputs]
-        return any(_meet(span, other) for span in spans for other in self.spans)
+        for array in inputs:
+            start = _address(array)
+            before = bisect(self.spans, (start + array.nbytes, 0)) - 1
+            if before >= 0 and self.spans[before][1] > start:
+                return True
+        return False
 
     # --- what has no C ---
 
@@ -310,7 +316,3 @@ def _span(array: Any) -> tuple[int, int]:
     """From where to where an array's entries lie."""
     first, last = np.lib.array_utils.byte_bounds(array) if array.size else (0, 0)
     return int(first), int(last)
-
-
-def _meet(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
