@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,9 +10,12 @@ import pytest
 
 STEP = 5e-4
 
-# What replays must equal the eager step to the last bit; what is compiled rounds differently, and
-# its tests (compiler/test_kernels.py) ask for the compiler.
-os.environ.setdefault("CHAINRULE_CC", "")
+
+@pytest.fixture(autouse=True, name="replayed")
+def _replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`jit` replays: to the last bit what runs eagerly. What is compiled rounds differently; its
+    tests (compiler/test_kernels.py) have a fixture of this name that asks for the compiler."""
+    monkeypatch.setenv("CHAINRULE_CC", "")
 
 
 def differences(f: Callable[..., Any], args: Sequence[Any], i: int) -> Any:

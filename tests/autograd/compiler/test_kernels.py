@@ -35,13 +35,17 @@ from tests import programs
 pytestmark = pytest.mark.skipif(build._found(None) is None, reason="there is no C compiler")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _cache(tmp_path_factory):
-    """The compiler is on, and keeps what it compiles in a folder of the test's own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("CHAINRULE_CC", raising=False)
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """A folder for what these tests compile."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def replayed(monkeypatch, cache):
+    """The compiler is on."""
+    monkeypatch.delenv("CHAINRULE_CC", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", cache)
 
 
 def compiled(function, *arrays):
