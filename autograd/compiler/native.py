@@ -230,11 +230,9 @@ class Loop:
         self.order = np.ascontiguousarray(order, np.int64)
         steps, batch = self.order.shape
         self.results = [np.empty((steps, *shape), dtype) for shape, dtype in native.results]
-        self.batches = [[_aligned(batch * array[0].nbytes) for array in inputs] for _ in range(2)]
-        self.blocks = [_copy_of(native.block) for _ in range(2)]
-        for block, arrays in zip(self.blocks, self.batches, strict=True):
-            for i, array in enumerate(arrays):
-                block[i] = _address(array)
+        self.batches = [_aligned(batch * array[0].nbytes) for array in inputs]
+        for i, array in enumerate(self.batches):
+            native.block[i] = _address(array)
 
     def run(self) -> list[Any]:
         """Do all the steps; the results of each, stacked."""
@@ -256,44 +254,40 @@ class Loop:
     def _slice(self, first: int, count: int) -> int:
         native = self.native
         gathered = (_Gathered * len(self.whole))()
-        for i, array in enumerate(self.whole):
-            into = tuple(_address(arrays[i]) for arrays in self.batches)
-            gathered[i] = _Gathered(_address(array), into, array[0].nbytes)
+        for i, (array, batch) in enumerate(zip(self.whole, self.batches, strict=True)):
+            gathered[i] = _Gathered(_address(array), _address(batch), array[0].nbytes)
         stacked = (_Stacked * len(self.results))()
         for i, array in enumerate(self.results):
             place = _address(array[first:])
             stacked[i] = _Stacked(place, array[0].nbytes, native.first_result + i)
-        blocks = (ctypes.c_void_p * 2)(*map(ctypes.addressof, self.blocks))
-        check = ctypes.cast(native.check, ctypes.c_void_p) if native.check else None
         loop = _Loop(
-            native.segments[0], check, blocks, _address(self.order[first:]), count,
-            self.order.shape[1], len(gathered), len(stacked), 0,
-            ctypes.addressof(gathered), ctypes.addressof(stacked),
-        )  # fmt: skip
+            native.segments[0],
+            ctypes.cast(native.check, ctypes.c_void_p) if native.check else None,
+            ctypes.addressof(native.block),
+            _address(self.order[first:]),
+            count,
+            self.order.shape[1],
+            len(gathered),
+            len(stacked),
+            0,
+            ctypes.addressof(gathered),
+            ctypes.addressof(stacked),
+        )
         return int(native.pool.run_loop(ctypes.byref(loop), native.parts))
 
 
-class _Gathered(ctypes.Structure):
-    _fields_ = (
-        ("source", ctypes.c_void_p), ("into", ctypes.c_void_p * 2), ("bytes", ctypes.c_long),
-    )  # fmt: skip
+def _structure(name: str, **fields: Any) -> Any:
+    """A struct of threads.c."""
+    return type(name, (ctypes.Structure,), {"_fields_": list(fields.items())})
 
 
-class _Stacked(ctypes.Structure):
-    _fields_ = (("into", ctypes.c_void_p), ("bytes", ctypes.c_long), ("slot", ctypes.c_long))
-
-
-class _Loop(ctypes.Structure):
-    _fields_ = (
-        ("step", ctypes.c_void_p), ("check", ctypes.c_void_p), ("blocks", ctypes.c_void_p * 2),
-        ("order", ctypes.c_void_p), ("steps", ctypes.c_long), ("batch", ctypes.c_long),
-        ("inputs", ctypes.c_long), ("results", ctypes.c_long), ("done", ctypes.c_long),
-        ("gathered", ctypes.c_void_p), ("stacked", ctypes.c_void_p),
-    )  # fmt: skip
-
-
-def _copy_of(block: Any) -> Any:
-    return type(block)(*block)
+_P, _L = ctypes.c_void_p, ctypes.c_long
+_Gathered = _structure("gathered", source=_P, into=_P, bytes=_L)
+_Stacked = _structure("stacked", into=_P, bytes=_L, slot=_L)
+_Loop = _structure(
+    "loop", step=_P, check=_P, block=_P, order=_P, steps=_L, batch=_L, inputs=_L, results=_L,
+    done=_L, gathered=_P, stacked=_P,
+)  # fmt: skip
 
 
 def _dense(array: Any) -> Any:

@@ -105,10 +105,10 @@ void run(job *function, char *const *p, long parts) {
 
 /* --- a step again and again -------------------------------------------------------------------- */
 
-/* An input that is gathered: rows of so many bytes, into one of two batches in turn. */
+/* An input that is gathered: rows of so many bytes, from everywhere into a batch. */
 struct gathered {
     const char *from;
-    char *into[2];
+    char *into;
     long bytes;
 };
 
@@ -121,7 +121,7 @@ struct stacked {
 struct loop {
     job *step;
     long (*check)(char *const *p);
-    char **blocks[2];
+    char **block;
     const long *order;
     long steps, batch, inputs, results, done;
     struct gathered *gathered;
@@ -138,29 +138,32 @@ static void gather(const struct loop *loop, struct team *team, long step, long p
     for (long i = 0; i < loop->inputs; i++) {
         struct gathered g = loop->gathered[i];
         for (long r = first; r < last; r++)
-            memcpy(g.into[step % 2] + r * g.bytes, g.from + rows[r] * g.bytes, g.bytes);
+            memcpy(g.into + r * g.bytes, g.from + rows[r] * g.bytes, g.bytes);
         if (g.bytes > widest.bytes) widest = g;
     }
     long total = (last - first) * widest.bytes, calls = team->ahead[part].calls;
-    long chunk = (total / (calls + 1) / LINE + 1) * LINE, more = step + 1 < loop->steps;
+    long chunk = (total / (calls + 1) / LINE + 1) * LINE;
+    if (step + 1 == loop->steps) last = first;
     struct ahead next = {widest.from, rows + loop->batch, widest.bytes, first, last, 0, chunk, 0};
-    team->ahead[part] = more ? next : (struct ahead){0};
+    team->ahead[part] = next;
     for (long i = 0; part == 0 && i < loop->results; i++) {
         struct stacked s = loop->stacked[i];
-        loop->blocks[step % 2][s.slot] = s.into + step * s.bytes;
+        loop->block[s.slot] = s.into + step * s.bytes;
     }
 }
 
 static void steps(char *const *p, struct team *team, long part, long parts) {
     struct loop *loop = (struct loop *)p;
     for (long step = 0; step < loop->steps; step++) {
+        meet(team, parts);
         gather(loop, team, step, part, parts);
         meet(team, parts);
-        char *const *block = loop->blocks[step % 2];
+        char *const *block = loop->block;
         if (loop->check && !loop->check(block)) break; /* all threads see the same */
         loop->step(block, team, part, parts);
         if (part == 0) loop->done = step + 1;
     }
+    team->ahead[part] = (struct ahead){0};
 }
 
 /* Do the steps of a loop; stops before one whose labels are wrong. Gives how many were done. */
