@@ -173,11 +173,45 @@ typedef double v_f64 __attribute__((vector_size(VECTOR), aligned(8), may_alias))
 TILE(tile_f32, float, v_f32)
 TILE(tile_f64, double, v_f64)
 
+/* Columns to rows, of a square of as many float32 as a vector has lanes: shuffle the first half of
+   the rows with the second, as cards, as often as the number of lanes can be halved. */
+#if __has_builtin(__builtin_shufflevector) && VECTOR == 64
+#define LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define HIGH(a, b) \
+    __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif __has_builtin(__builtin_shufflevector) && VECTOR == 32
+#define LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#endif
+
+#ifdef LOW
+#define SQUARE (VECTOR / 4)
+INLINE void turn_f32(const float *from, long stride, float *into, long width) {
+    v_f32 rows[SQUARE], next[SQUARE];
+    for (int i = 0; i < SQUARE; i++) rows[i] = *(const v_f32 *)(from + i * stride);
+    for (int n = SQUARE; n > 1; n /= 2) {
+        for (int i = 0; i < SQUARE / 2; i++) {
+            next[2 * i] = LOW(rows[i], rows[i + SQUARE / 2]);
+            next[2 * i + 1] = HIGH(rows[i], rows[i + SQUARE / 2]);
+        }
+        for (int i = 0; i < SQUARE; i++) rows[i] = next[i];
+    }
+    for (int i = 0; i < SQUARE; i++) *(v_f32 *)(into + i * width) = rows[i];
+}
+#else
+#define SQUARE (1L << 62) /* none */
+INLINE void turn_f32(const float *from, long stride, float *into, long width) {}
+#endif
+
 /* A panel of the right operand, `width` wide and dense; zeros beyond its `columns`. */
 #define PACK(name, T)                                                                              \
     INLINE void name(const T *b, long down, long along, long K, long columns, long width,          \
                      T *restrict into) {                                                           \
-        for (long k = 0; k < K; k++) {                                                             \
+        long k = 0;                                                                                \
+        for (; sizeof(T) == 4 && down == 1 && columns == width && k + SQUARE <= K; k += SQUARE)    \
+            for (long j = 0; j < width; j += SQUARE)                                               \
+                turn_f32((const void *)(b + k + j * along), along, (void *)(into + k * width + j), width); \
+        for (; k < K; k++) {                                                             \
             for (long j = 0; j < columns; j++) into[k * width + j] = b[k * down + j * along];      \
             for (long j = columns; j < width; j++) into[k * width + j] = 0;                        \
         }                                                                                          \

@@ -21,36 +21,34 @@ Array = np.ndarray[Any, Any]
 Epoch = Callable[[Array], Any]  # of an order (steps, batch), to the losses
 
 
-def our_step(hidden: list[int], optimizer: str) -> Any:
+def our_step() -> Any:
     from autograd import jit
     from autograd.nn import cross_entropy
-    from autograd.optim import SGD, Adam
+    from autograd.optim import SGD
     from models.mlp import MLP
 
-    model = MLP([SIZES[0], *hidden, SIZES[-1]], activation="relu")
-    if hidden == SIZES[1:-1]:
-        model.load_state_dict(eager.weights())
-    parameters = model.parameters()
-    chosen = SGD(parameters, RATE, MOMENTUM) if optimizer == "sgd" else Adam(parameters, 1e-3)
+    model = MLP(SIZES, activation="relu")
+    model.load_state_dict(eager.weights())
+    optimizer = SGD(model.parameters(), RATE, MOMENTUM)
 
     @jit
     def step(x: Any, y: Any) -> Any:
         loss = cross_entropy(model(x), y)
-        chosen.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        chosen.step()
+        optimizer.step()
         return loss
 
     return step
 
 
 def our_loop(images: Array, labels: Array) -> Epoch:
-    step = our_step(SIZES[1:-1], "sgd")
+    step = our_step()
     return lambda order: step.loop((images, labels), order).data.tolist()
 
 
 def our_steps(images: Array, labels: Array) -> Epoch:
-    step = our_step(SIZES[1:-1], "sgd")
+    step = our_step()
     return lambda order: [
         step(images.take(rows, axis=0), labels.take(rows)).item() for rows in order
     ]
