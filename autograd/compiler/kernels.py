@@ -99,6 +99,7 @@ class _Planner:
         self.roots = self._roots()
         self.home: dict[int, Kernel] = {}  # of a root: the kernel that computes it
         self.kernels: list[Kernel] = []
+        self.position: dict[Kernel, int] = {}
         self.loads: dict[int, list[tuple[int, Index]]] = {}
 
     # --- what is stored ---
@@ -164,14 +165,18 @@ class _Planner:
         op, kind = self.ops[number], self._kind(self.ops[number])
         self.loads[number] = self._loads(number, kind)
         homes = [self.home[load] for load, _ in self.loads[number] if load in self.home]
-        latest = max(homes, key=self.kernels.index, default=None)
+        latest = max(homes, key=self.position.__getitem__, default=None)
         index = self._joins(number, latest) if latest and kind == "loop" else None
         if latest is None or index is None:
             latest = Kernel(kind, op.shape, None if kind == "loop" else number)
             index = latest.index
-            self.kernels.append(latest)
+            self._append(latest)
         self.home[number] = latest
         latest.stores.append(Store(number, index))
+
+    def _append(self, kernel: Kernel) -> None:
+        self.position[kernel] = len(self.kernels)
+        self.kernels.append(kernel)
 
     def _kind(self, op: Op) -> str:
         if not compiles(self.graph, op):
@@ -260,29 +265,25 @@ class _Planner:
     def _commit(self) -> None:
         """Where a state would be overwritten while its old value is still read, write elsewhere
         and copy at the end."""
-        ops = list(self.ops)
         for number, (kind, place) in list(self.targets.items()):
             if kind != "state" or not self._overwrites(number, place):
                 continue
-            ops.append(replace(ops[number], row=same, args=(number,), params={}))
-            self.targets[len(ops) - 1] = self.targets.pop(number)
-            self.ops = tuple(ops)
-            self.users[number].append(len(ops) - 1)
-            self.users.append([])
-            self.roots.add(len(ops) - 1)
-            copy = Kernel("loop", ops[number].shape)
-            self.loads[len(ops) - 1] = [(number, copy.index)]
-            self.kernels.append(copy)
-            self.home[len(ops) - 1] = copy
-            copy.stores.append(Store(len(ops) - 1, copy.index))
+            copied = len(self.ops)
+            op = replace(self.ops[number], row=same, args=(number,), params={})
+            self.ops = (*self.ops, op)
+            self.targets[copied] = self.targets.pop(number)
+            kernel = Kernel("loop", op.shape)
+            kernel.stores.append(Store(copied, kernel.index))
+            self.loads[copied], self.home[copied] = [(number, kernel.index)], kernel
+            self._append(kernel)
 
     def _overwrites(self, number: int, state: int) -> bool:
         """Whether the kernel of an op, if it wrote to this state, would spoil what others read."""
         home = self.home[number]
-        position = self.kernels.index(home)
+        position = self.position[home]
         own = next(store.index for store in home.stores if store.op == number)
         for reader, loads in self.loads.items():
-            after = self.kernels.index(self.home[reader])
+            after = self.position[self.home[reader]]
             for load, index in loads:
                 op = self.ops[load]
                 if op.row is not STATE or op.params["place"] != state or after < position:

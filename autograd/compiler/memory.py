@@ -34,6 +34,11 @@ class Array:
     strides: Strides
     dtype: Any
 
+    def overlaps(self, other: Array) -> bool:
+        """Whether they share bytes."""
+        one, two = (a.offset + math.prod(a.shape) * a.dtype.itemsize for a in (self, other))
+        return self.slot == other.slot and self.offset < two and other.offset < one
+
 
 @dataclass(frozen=True)
 class Memory:
