@@ -61,7 +61,8 @@ class Plan:
             yield f"kernel {number}: {kernel.kind}{anchor} over {list(kernel.domain)}"
             for store in kernel.stores:
                 into = " ".join(map(str, store.target or ("nowhere",)))
-                yield f"    %{store.op}[{', '.join(map(str, store.index))}] -> {into}"
+                at, row = ", ".join(map(str, store.index)), self.graph.ops[store.op].row
+                yield f"    %{store.op} {row.name}[{at}] -> {into}"
 
 
 def variables(shape: Shape) -> Index:

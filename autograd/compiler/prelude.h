@@ -1,5 +1,5 @@
-/* What every compiled step begins with: functions of one number, the tile of a matrix product,
-   and how threads meet. The functions are free of branches and calls, so that loops over them become
+/* What every compiled step begins with: functions of one number, the tile of a matrix product, and
+   how threads meet. The functions are free of branches and calls, so that loops over them become
    vector code; what they compute does not depend on the vector's width. */
 
 #include <math.h>
@@ -140,6 +140,9 @@ typedef double v_f64 __attribute__((vector_size(VECTOR), aligned(8), may_alias))
 #elif defined(__AVX512F__) && VECTOR == 64
 #define FMA_v_f32(a, b, c) __builtin_ia32_vfmaddps512_mask(a, b, c, -1, 4)
 #define FMA_v_f64(a, b, c) __builtin_ia32_vfmaddpd512_mask(a, b, c, -1, 4)
+#elif defined(__FMA__) && VECTOR == 16
+#define FMA_v_f32(a, b, c) __builtin_ia32_vfmaddps(a, b, c)
+#define FMA_v_f64(a, b, c) __builtin_ia32_vfmaddpd(a, b, c)
 #elif defined(__FMA__) && VECTOR == 32
 #define FMA_v_f32(a, b, c) __builtin_ia32_vfmaddps256(a, b, c)
 #define FMA_v_f64(a, b, c) __builtin_ia32_vfmaddpd256(a, b, c)
@@ -175,13 +178,18 @@ TILE(tile_f64, double, v_f64)
 
 /* Columns to rows, of a square of as many float32 as a vector has lanes: shuffle the first half of
    the rows with the second, as cards, as often as the number of lanes can be halved. */
-#if __has_builtin(__builtin_shufflevector) && VECTOR == 64
-#define LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-#define HIGH(a, b) \
-    __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-#elif __has_builtin(__builtin_shufflevector) && VECTOR == 32
-#define LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
-#define HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLE(...) __builtin_shufflevector(__VA_ARGS__)
+#if VECTOR == 64
+#define LOW(a, b) SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define HIGH(a, b) SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif VECTOR == 32
+#define LOW(a, b) SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define HIGH(a, b) SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#elif VECTOR == 16
+#define LOW(a, b) SHUFFLE(a, b, 0, 4, 1, 5)
+#define HIGH(a, b) SHUFFLE(a, b, 2, 6, 3, 7)
+#endif
 #endif
 
 #ifdef LOW
@@ -207,14 +215,19 @@ INLINE void turn_f32(const float *from, long stride, float *into, long width) {}
 #define PACK(name, T)                                                                              \
     INLINE void name(const T *b, long down, long along, long K, long columns, long width,          \
                      T *restrict into) {                                                           \
-        long k = 0;                                                                                \
-        for (; sizeof(T) == 4 && down == 1 && columns == width && k + SQUARE <= K; k += SQUARE)    \
-            for (long j = 0; j < width; j += SQUARE)                                               \
-                turn_f32((const void *)(b + k + j * along), along, (void *)(into + k * width + j), width); \
-        for (; k < K; k++) {                                                             \
+        for (long k = 0; k < K; k++) {                                                             \
             for (long j = 0; j < columns; j++) into[k * width + j] = b[k * down + j * along];      \
             for (long j = columns; j < width; j++) into[k * width + j] = 0;                        \
         }                                                                                          \
     }
-PACK(pack_f32, float)
+PACK(copy_f32, float)
 PACK(pack_f64, double)
+
+INLINE void pack_f32(const float *b, long down, long along, long K, long columns, long width,
+                     float *restrict into) {
+    long k = 0;
+    for (; down == 1 && columns == width && k + SQUARE <= K; k += SQUARE)
+        for (long j = 0; j < width; j += SQUARE)
+            turn_f32(b + k + j * along, along, into + k * width + j, width);
+    copy_f32(b + k * down, down, along, K - k, columns, width, into + k * width);
+}

@@ -1,4 +1,4 @@
-"""jit: trace a step at its first call, run the program from then on, retrace when that is due."""
+"""jit: trace a step at its first call, run it compiled from then on, retrace when that is due."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ MOST = 64  # programs a step keeps: a static argument that always changes would 
 
 
 class jit:
-    """Trace a step at its first call, then run the trace: the same numbers, without the Python.
+    """Trace a step at its first call, compile it, and run that: the same numbers, but for rounding,
+    without the Python. (Where there is no C compiler NumPy runs the trace: the same bits.)
 
     Arguments that are arrays or Tensors (also in lists, tuples and dicts) are inputs; everything
     else is static. A new trace is made for every new shape, dtype, static argument and training

@@ -144,8 +144,8 @@ static void gather(const struct loop *loop, struct team *team, long step, long p
     long total = (last - first) * widest.bytes, calls = team->ahead[part].calls;
     long chunk = (total / (calls + 1) / LINE + 1) * LINE;
     if (step + 1 == loop->steps) last = first;
-    struct ahead next = {widest.from, rows + loop->batch, widest.bytes, first, last, 0, chunk, 0};
-    team->ahead[part] = next;
+    const long *next = rows + loop->batch;
+    team->ahead[part] = (struct ahead){widest.from, next, widest.bytes, first, last, 0, chunk, 0};
     for (long i = 0; part == 0 && i < loop->results; i++) {
         struct stacked s = loop->stacked[i];
         loop->block[s.slot] = s.into + step * s.bytes;

@@ -14,6 +14,7 @@ import pytest
 from autograd import Tensor, cross_entropy, gradients, jit, matmul, value_and_grad
 from autograd.compiler import build
 from autograd.compiler.native import Native
+from autograd.compiler.product import Machine
 from autograd.compiler.replay import replay
 from autograd.compiler.trace import trace
 from autograd.nn import BatchNorm, LayerNorm
@@ -216,6 +217,21 @@ def test_products_of_shapes_that_no_tile_divides(rows, dtype):
     for one, other in zip(got, want, strict=True):
         # Each of up to 129 terms rounds once, in either order; their sizes are about 1.
         assert_close(one, other, ulps=129, scale=1.0 + np.max(np.abs(other)) / 4)
+
+
+@pytest.mark.parametrize("machine", [Machine(64, 8), Machine(32, 6), Machine(16, 4)], ids=str)
+def test_products_in_vectors_of_every_width(machine, monkeypatch):
+    if machine.vector > build.machine().vector:
+        pytest.skip("this CPU has no such vectors")
+    monkeypatch.setattr(build, "machine", lambda: machine)
+    generator = np.random.default_rng(0)
+    x, w = (generator.standard_normal(shape).astype(np.float32) for shape in ((50, 70), (96, 70)))
+    turned = np.asfortranarray(generator.standard_normal((96, 70)).astype(np.float32))
+    state = Tensor(turned)
+    step = lambda x, w: (matmul(x, w.T), matmul(matmul(x, state.T), state))  # noqa: E731
+    got, want, _ = both_ways(step, Tensor(x), Tensor(w))
+    for one, other in zip(got, want, strict=True):
+        assert_close(one, other, ulps=96)
 
 
 def test_stacks_of_products_broadcast():
