@@ -15,7 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from .places import ZERO, Index, Place, Shape, aligned, at, contiguous, reshaped
+from .places import (
+    ZERO,
+    Index,
+    Place,
+    Shape,
+    aligned,
+    at,
+    contiguous,
+    ranges,
+    reshaped,
+    sliced,
+    transposed,
+    unsliced,
+)
 from .simplify import CONSTANT, LEAVES, Graph, Op
 
 CHUNK = 1024  # a longer sum is made of sums of so many, which rounds less
@@ -236,7 +249,7 @@ class Pull:
         return self.let(_register(op.dtype), text, _words(names.values()))
 
     def _transpose(self, op: Op, index: Index) -> str:
-        return self.entry(op.args[0], transposed(op, index))
+        return self.entry(op.args[0], transposed(index, op.params["axes"]))
 
     def _broadcast(self, op: Op, index: Index) -> str:
         return self.entry(op.args[0], aligned(index, self.graph.ops[op.args[0]].shape))
@@ -265,7 +278,7 @@ class Pull:
         (arg,) = op.args
         inner, conditions = [], []
         for place, (start, step, count) in zip(
-            index, _ranges(op.params["key"], op.shape), strict=True
+            index, ranges(op.params["key"], op.shape), strict=True
         ):
             sign = 1 if step > 0 else -1
             off = self.let("long", f"({place + Place((), -start)}) * {sign}", place.names())
@@ -277,7 +290,7 @@ class Pull:
                 where = f"{conditions[-1]} ? {off} / {size} : 0"
                 inner.append(Place.of(self.let("long", where, [off, conditions[-1]])))
         shape = self.graph.ops[arg].shape
-        into = _unsliced(op.params["key"], inner, shape)
+        into = unsliced(op.params["key"], inner, shape)
         if not math.prod(shape):
             return literal(0, op.dtype)
         name = self.typed(arg, into, op.dtype)
@@ -431,70 +444,3 @@ def _register(dtype: Any) -> str:
 def _words(texts: Any) -> list[str]:
     """The names in expressions."""
     return [word for text in texts for word in re.findall(r"[a-z_]+\d+\w*", text)]
-
-
-# --- indices through views ------------------------------------------------------------------------
-
-
-def transposed(op: Op, index: Index) -> Index:
-    """The index into a transpose's argument."""
-    inner = [ZERO] * len(index)
-    for place, axis in zip(index, op.params["axes"], strict=True):
-        inner[axis] = place
-    return tuple(inner)
-
-
-def _ranges(key: Any, shape: Shape) -> list[tuple[int, int, int | None]]:
-    """Start, step and count along each axis that a key of slices and integers reads; the count of
-    an integer is None."""
-    parts = [part for part in (key if isinstance(key, tuple) else (key,)) if part is not None]
-    used = sum(part is not Ellipsis for part in parts)
-    rest = [slice(None)] * (len(shape) - used)
-    if Ellipsis in parts:
-        where = parts.index(Ellipsis)
-        parts[where : where + 1] = rest
-    else:
-        parts += rest
-    found: list[tuple[int, int, int | None]] = []
-    for part, n in zip(parts, shape, strict=True):
-        if isinstance(part, slice):
-            numbers = range(n)[part]
-            found.append((numbers.start, numbers.step, len(numbers)))
-        else:
-            found.append((part % n, 1, None))
-    return found
-
-
-def sliced(key: Any, index: Index, shape: Shape) -> Index:
-    """The index into an array of this shape, given that into its slices."""
-    kept = iter(_without_new(key, index, len(shape)))
-    inner = []
-    for start, step, count in _ranges(key, shape):
-        inner.append(Place((), start) if count is None else next(kept) * step + Place((), start))
-    return tuple(inner)
-
-
-def _without_new(key: Any, index: Index, ndim: int) -> list[Place]:
-    """The index without the axes that None made."""
-    new = _new_axes(key, len(index))
-    return [place for axis, place in enumerate(index) if axis not in new]
-
-
-def _unsliced(key: Any, inner: list[Place], shape: Shape) -> Index:
-    """The index into the slices themselves, with the axes that None made."""
-    new, rest = _new_axes(key, len(shape)), iter(inner)
-    places = [ZERO if axis in new else next(rest) for axis in range(len(shape))]
-    return tuple(ZERO if n == 1 else place for place, n in zip(places, shape, strict=True))
-
-
-def _new_axes(key: Any, ndim: int) -> set[int]:
-    """The axes of the slices (ndim in all) that None made."""
-    parts = key if isinstance(key, tuple) else (key,)
-    before = [part for part in parts[: _ellipsis(parts)] if not isinstance(part, int)]
-    after = [part for part in parts[_ellipsis(parts) + 1 :] if not isinstance(part, int)]
-    found = {i for i, part in enumerate(before) if part is None}
-    return found | {ndim - len(after) + i for i, part in enumerate(after) if part is None}
-
-
-def _ellipsis(parts: Any) -> int:
-    return parts.index(Ellipsis) if Ellipsis in parts else len(parts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import logging
 import threading
-import time
 from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +15,15 @@ import numpy as np
 
 from ..graph import counter
 from . import build
+from .arrays import address, aligned, dense, span, strides, view
+from .epochs import Loop
 from .kernels import Kernel, Plan, plan
 from .lower import Code, lower
-from .memory import LINE, Array, Memory, arrange
+from .memory import Memory, arrange
 from .program import Assign, Program
 from .replay import replay
 from .simplify import CONSTANT, Graph, RefusedError, Spec, simplify
 
-SLICE = 0.05  # seconds of a loop between two looks at signals
 LOG = logging.getLogger("autograd.jit")
 
 
@@ -50,15 +50,8 @@ def lowered(
     graph = simplify(program, inputs, keep)
     planned = plan(graph)
     machine = build.machine()
-    memory = arrange(planned, [_strides(array) for array in states], machine)
+    memory = arrange(planned, [strides(array) for array in states], machine)
     return Lowered(program, graph, planned, memory, lower(planned, memory, machine))
-
-
-def _strides(array: Any) -> tuple[int, ...]:
-    """The strides in entries."""
-    if any(stride % array.itemsize for stride in array.strides) or not array.flags.aligned:
-        raise RefusedError("a state's entries do not lie at multiples of their size")
-    return tuple(stride // array.itemsize for stride in array.strides)
 
 
 class Replayed:
@@ -112,12 +105,12 @@ class Native(Replayed):
     def _run(self, inputs: Sequence[Any]) -> list[Any]:
         self._look_up()
         block = self.block
-        arrays = [_dense(array) for array in inputs]
+        arrays = [dense(array) for array in inputs]
         results = [np.empty(shape, dtype) for shape, dtype in self.results]
         for i, array in enumerate(arrays):
-            block[i] = _address(array)
+            block[i] = address(array)
         for i, array in enumerate(results, self.first_result):
-            block[i] = _address(array)
+            block[i] = address(array)
         if self._touched(arrays) or (self.check and not self.check(block)):
             return super().__call__(inputs)
         for segment in self.segments:
@@ -133,7 +126,7 @@ class Native(Replayed):
         """The results of a step on each row of `order`, which says what entries of the inputs."""
         with self.lock:
             self._look_up()
-            arrays = [_dense(array) for array in inputs]
+            arrays = [dense(array) for array in inputs]
             whole = len(self.segments) == 1 and not isinstance(self.segments[0], Kernel)
             if whole and not self._touched(arrays):
                 return Loop(self, arrays, order).run()
@@ -157,11 +150,11 @@ class Native(Replayed):
             self._compile()
             self.layout = layout
         for i, array in enumerate(self.bound, len(self.inputs)):
-            self.block[i] = _address(array)
-        spans = sorted(map(_span, self.bound))
+            self.block[i] = address(array)
+        spans = sorted(map(span, self.bound))
         self.shared = any(one[1] > other[0] for one, other in pairwise(spans))
         held = zip(self.bound, states, strict=True)
-        self.spans = sorted(_span(array) for array, (_, t) in held if t in self.written)
+        self.spans = sorted(span(array) for array, (_, t) in held if t in self.written)
 
     def _compile(self) -> None:
         self.lowered = lowered(self.program, self.inputs, self.bound)
@@ -179,19 +172,19 @@ class Native(Replayed):
         self.results = [(graph.ops[n].shape, graph.ops[n].dtype) for n in graph.results]
         self.first_result = memory.slots - 1 - len(self.results)
         self.constants = memory.constants
-        self.room = _aligned(memory.size)
+        self.room = aligned(memory.size)
         self.block = (ctypes.c_void_p * memory.slots)()
         fixed = (*self.constants, *self.results, self.room)
         for i, array in enumerate(fixed, len(self.inputs) + len(self.program.states)):
             if isinstance(array, np.ndarray):
-                self.block[i] = _address(array)
+                self.block[i] = address(array)
 
     def _touched(self, inputs: Sequence[Any]) -> bool:
         """Whether an input shares memory with a state that is written, or two states do."""
         if self.shared:
             return True
         for array in inputs:
-            start = _address(array)
+            start = address(array)
             before = bisect(self.spans, (start + array.nbytes, 0)) - 1
             if before >= 0 and self.spans[before][1] > start:
                 return True
@@ -204,109 +197,9 @@ class Native(Replayed):
         assert kernel.anchor is not None
         op = ops[kernel.anchor]
         args = [
-            ops[arg].params["value"] if ops[arg].row is CONSTANT else _view(memory.ops[arg], slots)
+            ops[arg].params["value"] if ops[arg].row is CONSTANT else view(memory.ops[arg], slots)
             for arg in op.args
         ]
         with np.errstate(all="ignore"):
             out = op.row.on_array(*args, **op.params)
-        np.copyto(_view(memory.ops[kernel.anchor], slots), out)
-
-
-def _view(array: Array, slots: Sequence[Any]) -> Any:
-    """An array of the step as NumPy sees it."""
-    base = slots[array.slot]
-    if array.offset or base.dtype != array.dtype or base.shape != array.shape:
-        strides = [stride * array.dtype.itemsize for stride in array.strides]
-        return np.ndarray(array.shape, array.dtype, base, array.offset, strides)
-    return base
-
-
-class Loop:
-    """Steps of a compiled program on batches gathered from whole arrays, in slices so short that
-    Ctrl-C is heard between them."""
-
-    def __init__(self, native: Native, inputs: Sequence[Any], order: Any) -> None:
-        self.native, self.whole = native, inputs
-        self.order = np.ascontiguousarray(order, np.int64)
-        steps, batch = self.order.shape
-        self.results = [np.empty((steps, *shape), dtype) for shape, dtype in native.results]
-        self.batches = [_aligned(batch * array[0].nbytes) for array in inputs]
-        for i, array in enumerate(self.batches):
-            native.block[i] = _address(array)
-
-    def run(self) -> list[Any]:
-        """Do all the steps; the results of each, stacked."""
-        done, slice_, steps = 0, 1, len(self.order)
-        while done < steps:
-            start = time.perf_counter()
-            count = min(slice_, steps - done)
-            ran = self._slice(done, count)
-            for tensor in self.native.written if ran else ():
-                tensor.index = next(counter)
-            done += ran
-            if ran < count:  # a label is wrong, as the replay will say
-                rows = self.order[done]
-                replay(self.native.program, [array.take(rows, axis=0) for array in self.whole])
-            seconds = (time.perf_counter() - start) / count
-            slice_ = max(1, min(2 * slice_, int(SLICE / seconds)))
-        return self.results
-
-    def _slice(self, first: int, count: int) -> int:
-        native = self.native
-        gathered = (_Gathered * len(self.whole))()
-        for i, (array, batch) in enumerate(zip(self.whole, self.batches, strict=True)):
-            gathered[i] = _Gathered(_address(array), _address(batch), array[0].nbytes)
-        stacked = (_Stacked * len(self.results))()
-        for i, array in enumerate(self.results):
-            place = _address(array[first:])
-            stacked[i] = _Stacked(place, array[0].nbytes, native.first_result + i)
-        loop = _Loop(
-            native.segments[0],
-            ctypes.cast(native.check, ctypes.c_void_p) if native.check else None,
-            ctypes.addressof(native.block),
-            _address(self.order[first:]),
-            count,
-            self.order.shape[1],
-            len(gathered),
-            len(stacked),
-            0,
-            ctypes.addressof(gathered),
-            ctypes.addressof(stacked),
-        )
-        return int(native.pool.run_loop(ctypes.byref(loop), native.parts))
-
-
-def _structure(name: str, **fields: Any) -> Any:
-    """A struct of threads.c."""
-    return type(name, (ctypes.Structure,), {"_fields_": list(fields.items())})
-
-
-_P, _L = ctypes.c_void_p, ctypes.c_long
-_Gathered = _structure("gathered", source=_P, into=_P, bytes=_L)
-_Stacked = _structure("stacked", into=_P, bytes=_L, slot=_L)
-_Loop = _structure(
-    "loop", step=_P, check=_P, block=_P, order=_P, steps=_L, batch=_L, inputs=_L, results=_L,
-    done=_L, gathered=_P, stacked=_P,
-)  # fmt: skip
-
-
-def _dense(array: Any) -> Any:
-    """The array itself if its entries lie one after the other, else a copy."""
-    flags = array.flags
-    return array if flags.c_contiguous and flags.aligned else np.array(array, order="C")
-
-
-def _address(array: Any) -> int:
-    return int(array.__array_interface__["data"][0])
-
-
-def _aligned(size: int) -> Any:
-    room = np.empty(size + LINE, np.uint8)
-    start = -_address(room) % LINE
-    return room[start : start + size]
-
-
-def _span(array: Any) -> tuple[int, int]:
-    """From where to where an array's entries lie."""
-    first, last = np.lib.array_utils.byte_bounds(array) if array.size else (0, 0)
-    return int(first), int(last)
+        np.copyto(view(memory.ops[kernel.anchor], slots), out)

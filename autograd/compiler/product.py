@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .expressions import sliced, source, transposed
+from .expressions import source
 from .kernels import Kernel, Plan
-from .places import Place, Shape, aligned, at, reshaped
+from .places import Place, Shape, aligned, at, reshaped, sliced, transposed
 from .simplify import Graph
 
 PAGE = 4096
@@ -83,7 +83,7 @@ def operand(graph: Graph, number: int, arrays: Mapping[int, Any], batch: int) ->
         (number,) = op.args
         before = graph.ops[number].shape
         if op.row.name == "transpose":
-            index = transposed(op, index)
+            index = transposed(index, op.params["axes"])
         elif op.row.name == "broadcast_to":
             index = aligned(index, before)
         elif op.row.name == "index":

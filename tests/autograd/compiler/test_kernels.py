@@ -7,6 +7,8 @@ asked for is a bound on rounding, of the program itself (tests/programs.py) or s
 from __future__ import annotations
 
 import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -575,6 +577,38 @@ def test_a_loop_checks_its_order_and_its_labels():
     with pytest.raises(IndexError, match="label 10"):
         step.loop((x, y), [[1, 2], [3, 4], [6, 7], [1, 2]])
     assert before.shape == (2,)
+
+
+def test_ctrl_c_ends_a_loop_after_a_step():
+    count = Tensor(np.zeros(()))
+
+    @jit
+    def step(x):
+        count.assign(count + 1.0)
+        return matmul(x, x).sum()
+
+    x = np.ones((64, 64))
+    step(x)
+    before = [signal.getitimer(signal.ITIMER_REAL), signal.getsignal(signal.SIGALRM)]
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            step.loop((x,), np.tile(np.arange(64), (10_000_000 // 64, 1)))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *before[0])
+        signal.signal(signal.SIGALRM, before[1])
+    done = count.item()
+    assert 1 < done < 10_000_000 // 64
+    assert step(x).item() == 64.0**3
+
+
+def test_two_threads_of_pythons_may_call_steps():
+    steps = [jit(lambda x, k=k: matmul(x, x).sum() * k) for k in (1.0, 2.0)]
+    x = np.ones((150, 150))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: steps[i % 2](x).item(), range(400)))
+    assert found == [150.0**3 * (1 + i % 2) for i in range(400)]
 
 
 # --- the stages, the compiler, the cache -----------------------------------------------------
