@@ -22,12 +22,31 @@ SMALL = 1 << 14  # lines of C, run this often, are done by one thread before the
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a function computes and touches: arithmetic operations, about, and bytes of arrays."""
+
+    name: str
+    flops: int
+    bytes: int
+    parallel: bool  # or left to one thread
+
+
+@dataclass(frozen=True)
 class Code:
     """A step as C. `segments` are functions of it, by name, or kernels left to NumPy."""
 
     source: str
     segments: tuple[str | Kernel, ...]
     checks: bool  # whether labels are looked at before anything is computed
+    costs: tuple[Cost, ...]
+
+    def __str__(self) -> str:
+        costs = [
+            f"{cost.name}: {cost.flops:,} operations, {cost.bytes:,} bytes"
+            f"{', on all threads' if cost.parallel else ''}"
+            for cost in self.costs
+        ]
+        return "\n".join([*costs, "", self.source])
 
 
 def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
@@ -35,6 +54,7 @@ def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
     functions = list[str]()
     segments = list[str | Kernel]()
     calls = list[Writer]()
+    costs = list[Cost]()
 
     def end_segment() -> None:
         if calls:
@@ -45,6 +65,8 @@ def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
     def add(writer: Writer, early: bool = False) -> None:
         functions.append("\n".join(_indented(writer.function())))
         calls.insert(0 if early else len(calls), writer)
+        size = sum(array.size for array in {array for array, _ in writer.touched})
+        costs.append(Cost(writer.name, writer.flops, size, writer.work >= SMALL))
 
     for number, kernel in enumerate(plan.kernels):
         if kernel.kind == "numpy":
@@ -59,7 +81,8 @@ def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
     functions += [_function("long check(char *const *p)", [*checks, "return 1;"])] if checks else []
     head = f"#define VECTOR {machine.vector}\n#define ROWS {machine.rows}\n"
     body = "\n\n".join(functions)
-    return Code(f'{head}#include "prelude.h"\n\n{body}\n', tuple(segments), bool(checks))
+    source = f'{head}#include "prelude.h"\n\n{body}\n'
+    return Code(source, tuple(segments), bool(checks), tuple(costs))
 
 
 def _segment(name: str, calls: Sequence[Writer]) -> str:

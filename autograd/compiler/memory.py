@@ -34,9 +34,14 @@ class Array:
     strides: Strides
     dtype: Any
 
+    @property
+    def size(self) -> int:
+        """How many bytes its entries are."""
+        return math.prod(self.shape) * int(self.dtype.itemsize)
+
     def overlaps(self, other: Array) -> bool:
         """Whether they share bytes."""
-        one, two = (a.offset + math.prod(a.shape) * a.dtype.itemsize for a in (self, other))
+        one, two = (array.offset + array.size for array in (self, other))
         return self.slot == other.slot and self.offset < two and other.offset < one
 
 

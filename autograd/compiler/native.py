@@ -38,7 +38,7 @@ class Lowered:
     code: Code
 
     def __str__(self) -> str:
-        stages = (self.program, self.graph, self.plan, self.memory, self.code.source)
+        stages = (self.program, self.graph, self.plan, self.memory, self.code)
         return "\n\n".join(map(str, stages))
 
 
@@ -107,11 +107,12 @@ class Native(Replayed):
         block = self.block
         arrays = [dense(array) for array in inputs]
         results = [np.empty(shape, dtype) for shape, dtype in self.results]
-        for i, array in enumerate(arrays):
-            block[i] = address(array)
+        starts = [address(array) for array in arrays]
+        for i, start in enumerate(starts):
+            block[i] = start
         for i, array in enumerate(results, self.first_result):
             block[i] = address(array)
-        if self._touched(arrays) or (self.check and not self.check(block)):
+        if self._touched(starts, arrays) or (self.check and not self.check(block)):
             return super().__call__(inputs)
         for segment in self.segments:
             if isinstance(segment, Kernel):
@@ -128,7 +129,7 @@ class Native(Replayed):
             self._look_up()
             arrays = [dense(array) for array in inputs]
             whole = len(self.segments) == 1 and not isinstance(self.segments[0], Kernel)
-            if whole and not self._touched(arrays):
+            if whole and not self._touched([address(array) for array in arrays], arrays):
                 return Loop(self, arrays, order).run()
         return super().loop(inputs, order)
 
@@ -179,12 +180,11 @@ class Native(Replayed):
             if isinstance(array, np.ndarray):
                 self.block[i] = address(array)
 
-    def _touched(self, inputs: Sequence[Any]) -> bool:
+    def _touched(self, starts: Sequence[int], inputs: Sequence[Any]) -> bool:
         """Whether an input shares memory with a state that is written, or two states do."""
         if self.shared:
             return True
-        for array in inputs:
-            start = address(array)
+        for start, array in zip(starts, inputs, strict=True):
             before = bisect(self.spans, (start + array.nbytes, 0)) - 1
             if before >= 0 and self.spans[before][1] > start:
                 return True

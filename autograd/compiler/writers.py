@@ -66,6 +66,11 @@ class Writer:
         """The function's."""
         return f"kernel{self.number}"
 
+    @property
+    def flops(self) -> int:
+        """About how many operations it computes."""
+        return self.work
+
     def body(self) -> list[str]:
         """The loops."""
         raise NotImplementedError
@@ -211,6 +216,11 @@ class ColumnsWriter(Writer):
 class ProductWriter(Writer):
     """Tiles of a matrix product, and what is done with each while it is at hand."""
 
+    @property
+    def flops(self) -> int:
+        """The product's own."""
+        return 2 * math.prod(self.kernel.domain) * self.product().inner
+
     def product(self) -> Product:
         """How the product goes over its operands."""
         return product(self.plan, self.kernel, self.memory.ops, self.machine)
@@ -321,6 +331,11 @@ class PackWriter(ProductWriter):
     def name(self) -> str:
         """The function's."""
         return f"pack{self.number}"
+
+    @property
+    def flops(self) -> int:
+        """It only copies."""
+        return 0
 
     def body(self) -> list[str]:
         """The panels of each matrix of a stack."""
