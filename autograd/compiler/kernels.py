@@ -17,11 +17,15 @@ from .simplify import LEAVES, STATE, Graph, Op
 
 Target = tuple[str, int]  # ("state", place), ("result", place) or ("buffer", op)
 
+# What is pulled is pulled by recursion, and compilers take the square of a function's length:
+DEEPEST = 40  # ops from one root to the next
+MOST = 100  # roots in a kernel
+
 
 @dataclass(frozen=True)
 class Store:
     """An op's entry at `index`, given by the domain's variables, and where it is kept: None for
-    an anchor that only its own kernel reads."""
+    what only its own kernel reads."""
 
     op: int
     index: Index
@@ -141,6 +145,18 @@ class _Planner:
                 continue
             if not self._cheap(op, roots):
                 roots.add(number)
+        return self._shallow(roots)
+
+    def _shallow(self, roots: set[int]) -> set[int]:
+        """The roots, and as many more as it takes that none is far from the next."""
+        depth = [0] * len(self.ops)
+        for number, op in enumerate(self.ops):
+            if op.row in LEAVES or number in roots:
+                continue
+            depth[number] = 1 + max((depth[arg] for arg in op.args), default=0)
+            if depth[number] > DEEPEST:
+                roots.add(number)
+                depth[number] = 0
         return roots
 
     def _cheap(self, op: Op, roots: set[int]) -> bool:
@@ -158,8 +174,7 @@ class _Planner:
                 self._place(number)
         self._commit()
         self._choose_targets()
-        kernels = [kernel for kernel in self.kernels if kernel.stores]
-        return Plan(replace(self.graph, ops=tuple(self.ops)), tuple(kernels))
+        return Plan(replace(self.graph, ops=tuple(self.ops)), tuple(self.kernels))
 
     def _place(self, number: int) -> None:
         """Put a root into a kernel, after those that it depends on."""
@@ -235,7 +250,7 @@ class _Planner:
         """The index at which a root is computed inside a kernel; None where it is not, because it
         needs entries of the kernel's results other than the one at hand."""
         single = kernel.kind == "matmul" and kernel.domain[-2:] == (1, 1)
-        if single or kernel.kind == "numpy":
+        if single or kernel.kind == "numpy" or len(kernel.stores) >= MOST:
             return None
         at = {store.op: store.index for store in kernel.stores}
         inside = [(at[load], index) for load, index in self.loads[number] if load in at]
@@ -324,4 +339,3 @@ class _Planner:
                 kernel.stores[i] = replace(store, target=into)
             ops = {store.op for store in kernel.stores} | {kernel.anchor}
             kernel.reads = {load for op in ops if op in self.loads for load, _ in self.loads[op]}
-            kernel.stores[:] = [s for s in kernel.stores if s.target or s.op == kernel.anchor]

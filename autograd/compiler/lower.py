@@ -7,16 +7,15 @@ nothing about how it is computed, so the bits do not depend on how many there ar
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .expressions import TYPES
 from .kernels import Kernel, Plan
 from .memory import Memory, packs_early
-from .places import contiguous
+from .places import Place, at
 from .product import Machine
-from .writers import PARAMETERS, WRITERS, PackWriter, Writer
+from .writers import PARAMETERS, WRITERS, PackWriter, Writer, loop
 
 SMALL = 1 << 14  # lines of C, run this often, are done by one thread before the others are there
 
@@ -132,14 +131,13 @@ def _checks(plan: Plan, memory: Memory) -> list[str]:
         if op.row.name not in ("pick", "put"):
             continue
         array = memory.ops.get(op.args[1])
-        dense = array is not None and array.strides == contiguous(array.shape)
-        if array is None or not dense:  # one constant number, checked when it was traced
+        if array is None:  # one constant number, checked when it was traced
             continue
         classes = plan.graph.ops[op.args[0]].shape[-1] if op.row.name == "pick" else op.shape[-1]
-        pointer = f"(const {TYPES[array.dtype]} *)p[{array.slot}]"
-        lines += [
-            f"for (long i = 0; i < {math.prod(array.shape)}; i++) {{",
-            f"if ((uint64_t)({pointer})[i] >= {classes}u) return 0;",
-            "}",
-        ]
+        names = tuple(Place.of(f"i{axis}") for axis in range(len(array.shape)))
+        label = f"((const {TYPES[array.dtype]} *)p[{array.slot}])[{at(names, array.strides)}]"
+        check = [f"if ((uint64_t){label} >= {classes}u) return 0;"]
+        for axis, n in reversed(list(enumerate(array.shape))):
+            check = loop(f"i{axis}", "0", str(n), check)
+        lines += check
     return lines
