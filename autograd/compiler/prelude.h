@@ -176,6 +176,15 @@ typedef double v_f64 __attribute__((vector_size(VECTOR), aligned(8), may_alias))
 TILE(tile_f32, float, v_f32)
 TILE(tile_f64, double, v_f64)
 
+/* ROWS rows of the left operand side by side, so that a tile reads them one after the other. */
+#define LINE_UP(name, T)                                                                           \
+    INLINE void name(const T *a, long am, long ak, long K, long last, T *restrict into) {          \
+        for (long k = 0; k < K; k++)                                                               \
+            for (int r = 0; r < ROWS; r++) into[k * ROWS + r] = a[MIN(r, last) * am + k * ak];     \
+    }
+LINE_UP(line_up_f32, float)
+LINE_UP(line_up_f64, double)
+
 /* Columns to rows, of a square of as many float32 as a vector has lanes: shuffle the first half of
    the rows with the second, as cards, as often as the number of lanes can be halved. */
 #if __has_builtin(__builtin_shufflevector)

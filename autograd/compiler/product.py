@@ -13,6 +13,7 @@ from .places import Place, Shape, aligned, at, reshaped, sliced, transposed
 from .simplify import Graph
 
 PAGE = 4096
+CACHE = 3 << 17  # bytes: less than half of the second cache of common machines
 MANY_ROWS = 64
 
 
@@ -51,6 +52,13 @@ class Product:
     def panels(self) -> int:
         """Strips of `width` columns."""
         return -(-self.columns // self.width)
+
+    def block(self, machine: Machine) -> int:
+        """Rows of the left operand, in whole tiles, that fit in the cache beside a panel."""
+        lanes = self.width // self.vectors
+        entry = machine.vector // lanes
+        fitting = CACHE // (max(self.inner, 1) * entry)
+        return max(1, fitting // machine.rows) * machine.rows
 
     def packed_size(self) -> int:
         """Entries of the packed right operand."""

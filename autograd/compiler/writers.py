@@ -17,6 +17,7 @@ from .product import Machine, Operand, Product, operand, product
 from .simplify import LEAVES
 
 PARAMETERS = "char *const *p, struct team *team, long part, long parts"
+FAR, MANY = 1024, 512  # bytes from one entry to the next, and entries
 STRIP = 64  # columns that are summed at a time
 
 Touched = set[tuple[Array, bool]]  # arrays, and whether they are written
@@ -226,7 +227,8 @@ class ProductWriter(Writer):
         return product(self.plan, self.kernel, self.memory.ops, self.machine)
 
     def body(self) -> list[str]:
-        """Stacks, then panels of columns, then tiles of rows: so a panel stays in the cache."""
+        """Stacks; blocks of rows that stay in the second cache; panels of columns, which stay in
+        the first; tiles of rows."""
         how, names = self.product(), [place.names() for place in self.kernel.index]
         batch = range(len(how.batch))
         self.work = math.prod(self.kernel.domain) * how.inner // 8
@@ -236,7 +238,14 @@ class ProductWriter(Writer):
         by_rows = -(-how.rows // self.machine.rows) >= how.panels
         rows = part(how.rows, "ROWS") if by_rows else ("0", str(how.rows))
         columns = ("0", str(how.columns)) if by_rows else part(how.columns, str(how.width))
-        lines = loop("j", *columns, loop("i", *rows, tile, "ROWS"), str(how.width))
+        block = how.block(self.machine)
+        here = "i", "block", f"MIN({rows[1]}, block + {block})"
+        lines = loop("j", *columns, loop(*here, tile, "ROWS"), str(how.width))
+        if self.left_far():
+            kind = TYPES[self.ops[self.kernel.anchor or 0].dtype]
+            room = f"{kind} left[{block * how.inner}] __attribute__((aligned(64)));"
+            lines = [room, *loop(*here, [self._line_up(how)], "ROWS"), *lines]
+        lines = loop("block", *rows, lines, str(block))
         for axis in reversed(batch):
             known = [f"long {name} = b{axis};" for name in names[axis]]
             inside = [*known, *pull.close().lines, *lines]
@@ -268,26 +277,45 @@ class ProductWriter(Writer):
             *self._ragged(how, entries),
         ]
 
+    def left(self) -> Operand:
+        """The left operand."""
+        op = self.ops[self.kernel.anchor or 0]
+        return operand(self.plan.graph, op.args[0], self.memory.ops, len(op.shape) - 2)
+
+    def left_far(self) -> bool:
+        """Whether a tile's rows of the left operand are worth putting side by side: they are turned,
+        so that each entry is on a page of its own, more than the CPU has at hand."""
+        how, size = self.product(), self.ops[self.kernel.anchor or 0].dtype.itemsize
+        far = abs(self.left().strides[-1]) * size >= FAR
+        return far and how.inner >= MANY and how.panels > 1
+
+    def _line_up(self, how: Product) -> str:
+        """The call that copies a tile's rows of the left operand, entry by entry of a row."""
+        left, bits = self.left(), 8 * self.ops[self.kernel.anchor or 0].dtype.itemsize
+        *_, down, along = left.strides
+        last = f"MIN({how.rows} - i, ROWS) - 1"
+        start = f"{self._start(left)} + i * {down}, {down}, {along}, {how.inner}, {last}"
+        return f"line_up_f{bits}({start}, left + (i - block) * {how.inner});"
+
     def _multiply(self, how: Product) -> list[str]:
         """The call that computes a tile; of the last, which may have fewer rows, another."""
-        assert self.kernel.anchor is not None
-        op = self.ops[self.kernel.anchor]
-        left = operand(self.plan.graph, op.args[0], self.memory.ops, len(how.batch))
-        *_, down, along = left.strides
-        right, stride = self._right(how)
-        first = f"{self._start(left)} + i * {down}, {down}, {along}, {right}, {stride}, {how.inner}"
-        name = f"tile_f{op.dtype.itemsize * 8}"
+        left, (right, stride) = self.left(), self._right(how)
+        *_, down, along = map(str, left.strides)
+        start = f"{self._start(left)} + i * {down}"
+        if self.left_far():
+            start, down, along = f"left + (i - block) * {how.inner}", "1", "ROWS"
+        name = f"tile_f{8 * self.ops[self.kernel.anchor or 0].dtype.itemsize}"
+        first = f"{start}, {down}, {along}, {right}, {stride}, {how.inner}"
 
         def call(last: str) -> str:
             return f"{name}({first}, {last}, {how.vectors}, tile);"
 
         if how.rows % self.machine.rows == 0:
             return [call("ROWS - 1")]
-        return [
-            f"long rows = MIN({how.rows} - i, ROWS);",
-            f"if (rows == ROWS) {call('ROWS - 1')}",
-            f"else {call('rows - 1')}",
-        ]
+        rows = f"long rows = MIN({how.rows} - i, ROWS);"
+        if self.left_far():
+            return [rows, call("ROWS - 1")]
+        return [rows, f"if (rows == ROWS) {call('ROWS - 1')}", f"else {call('rows - 1')}"]
 
     def _ragged(self, how: Product, entries: Callable[[str, str], list[str]]) -> list[str]:
         """The loops over a tile's entries; where there are as many as a tile has, by numbers that

@@ -236,6 +236,16 @@ def test_products_in_vectors_of_every_width(machine, monkeypatch):
         assert_close(one, other, ulps=96)
 
 
+def test_products_of_a_turned_and_long_left_operand():
+    generator = np.random.default_rng(0)
+    x, y = (
+        generator.standard_normal(shape).astype(np.float32) for shape in ((700, 300), (700, 77))
+    )
+    (got,), (want,), native = both_ways(lambda x, y: matmul(x.T, y), Tensor(x), Tensor(y))
+    assert "line_up_f32(" in native.lowered.code.source
+    assert_close(got, want, ulps=700, scale=1.0 + np.max(np.abs(want)) / 16)
+
+
 def test_stacks_of_products_broadcast():
     generator = np.random.default_rng(0)
     x, y = generator.standard_normal((2, 1, 9, 4)), generator.standard_normal((5, 4, 33))
