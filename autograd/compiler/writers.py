@@ -283,7 +283,7 @@ class ProductWriter(Writer):
         return operand(self.plan.graph, op.args[0], self.memory.ops, len(op.shape) - 2)
 
     def left_far(self) -> bool:
-        """Whether a tile's rows of the left operand are worth putting side by side: they are turned,
+        """Whether the rows of the left operand are worth putting side by side: they are turned,
         so that each entry is on a page of its own, more than the CPU has at hand."""
         how, size = self.product(), self.ops[self.kernel.anchor or 0].dtype.itemsize
         far = abs(self.left().strides[-1]) * size >= FAR
