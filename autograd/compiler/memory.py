@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from .expressions import source
-from .kernels import Kernel, Plan
+from .kernels import Kernel, Plan, Store
 from .places import Shape, contiguous
 from .product import Machine, product
-from .simplify import CONSTANT, INPUT, STATE
+from .simplify import CONSTANT, INPUT, LEAVES, STATE, Op
 
 LINE = 64  # a cache line, and the widest vector
 
@@ -69,57 +69,77 @@ class Memory:
 
 def arrange(plan: Plan, states: Sequence[Strides], machine: Machine) -> Memory:
     """The memory of a plan whose states have these strides, in entries."""
-    graph = plan.graph
-    inputs = graph.inputs
-    ops: dict[int, Array] = {}
-    constants: list[Any] = []
-    for number, op in enumerate(graph.ops):
-        dense = contiguous(op.shape)
-        if op.row is INPUT:
-            ops[number] = Array(op.params["place"], 0, op.shape, dense, op.dtype)
-        elif op.row is STATE:
-            place = op.params["place"]
-            ops[number] = Array(inputs + place, 0, op.shape, states[place], op.dtype)
-        elif op.row is CONSTANT and op.shape:
-            slot = inputs + len(states) + len(constants)
-            ops[number] = Array(slot, 0, op.shape, dense, op.dtype)
-            constants.append(np.array(op.params["value"], order="C"))
-    first = inputs + len(states) + len(constants)
-    last = first + len(graph.results)
-    targets: dict[tuple[str, int], Array] = {}
-    packed: dict[int, Array] = {}
-    room = _Room()
-    ends = _last_reads(plan)
-
-    def pack(time: int, kernel: Kernel, since: int) -> None:
-        found = product(plan, kernel, ops, machine)
-        if found.packs:
-            size, dtype = found.packed_size(), graph.ops[kernel.anchor or 0].dtype
-            offset = room.take(size * dtype.itemsize, since, time)
-            packed[time] = Array(last, offset, (size,), (1,), dtype)
-
+    arranger = _Arranger(plan, states, machine)
     for time, kernel in enumerate(plan.kernels):
         if packs_early(plan, kernel):
-            pack(time, kernel, 0)
+            arranger.pack(time, kernel, since=0)
     for time, kernel in enumerate(plan.kernels):
         for store in kernel.stores:
-            op = graph.ops[store.op]
-            if store.target is None:
-                continue
-            kind, place = store.target
-            if kind == "state":
-                array = Array(inputs + place, 0, op.shape, states[place], op.dtype)
-            elif kind == "result":
-                array = Array(first + place, 0, op.shape, contiguous(op.shape), op.dtype)
-            else:
-                strides = _along(kernel, store.index, op.shape)
-                size = math.prod(op.shape) * op.dtype.itemsize
-                offset = room.take(size, time, ends.get(store.op, time))
-                array = Array(last, offset, op.shape, strides, op.dtype)
-            ops[store.op] = targets[store.target] = array
+            arranger.store(time, kernel, store)
         if kernel.kind == "matmul" and not packs_early(plan, kernel):
-            pack(time, kernel, time)
-    return Memory(ops, targets, packed, tuple(constants), room.size, last + 1)
+            arranger.pack(time, kernel, since=time)
+    return arranger.memory()
+
+
+class _Arranger:
+    """Memory as it is handed out. `time` is a kernel's number."""
+
+    def __init__(self, plan: Plan, states: Sequence[Strides], machine: Machine) -> None:
+        self.plan, self.states, self.machine = plan, states, machine
+        self.ops: dict[int, Array] = {}
+        self.targets: dict[tuple[str, int], Array] = {}
+        self.packed: dict[int, Array] = {}
+        self.constants: list[Any] = []
+        self.room = _Room()
+        self.ends = _last_reads(plan)
+        for number, op in enumerate(plan.graph.ops):
+            if op.row in LEAVES and (op.shape or op.row is not CONSTANT):
+                self.ops[number] = self._leaf(op)
+        self.results = plan.graph.inputs + len(states) + len(self.constants)  # the first's slot
+        self.between = self.results + len(plan.graph.results)
+
+    def _leaf(self, op: Op) -> Array:
+        """Inputs come first in the block, then states, then constant arrays."""
+        if op.row is STATE:
+            return self._state(op, op.params["place"])
+        if op.row is INPUT:
+            return Array(op.params["place"], 0, op.shape, contiguous(op.shape), op.dtype)
+        slot = self.plan.graph.inputs + len(self.states) + len(self.constants)
+        self.constants.append(np.array(op.params["value"], order="C"))
+        return Array(slot, 0, op.shape, contiguous(op.shape), op.dtype)
+
+    def _state(self, op: Op, place: int) -> Array:
+        slot = self.plan.graph.inputs + place
+        return Array(slot, 0, op.shape, self.states[place], op.dtype)
+
+    def store(self, time: int, kernel: Kernel, store: Store) -> None:
+        """Where an op that a kernel computes goes, if it is kept."""
+        if store.target is None:
+            return
+        op, (kind, place) = self.plan.graph.ops[store.op], store.target
+        if kind == "state":
+            array = self._state(op, place)
+        elif kind == "result":
+            array = Array(self.results + place, 0, op.shape, contiguous(op.shape), op.dtype)
+        else:
+            strides = _along(kernel, store.index, op.shape)
+            size = math.prod(op.shape) * op.dtype.itemsize
+            offset = self.room.take(size, time, self.ends.get(store.op, time))
+            array = Array(self.between, offset, op.shape, strides, op.dtype)
+        self.ops[store.op] = self.targets[store.target] = array
+
+    def pack(self, time: int, kernel: Kernel, since: int) -> None:
+        """Room for a product's right operand in panels, if they are made."""
+        how = product(self.plan, kernel, self.ops, self.machine)
+        if how.packs:
+            size, dtype = how.packed_size(), self.plan.graph.ops[kernel.anchor or 0].dtype
+            offset = self.room.take(size * dtype.itemsize, since, time)
+            self.packed[time] = Array(self.between, offset, (size,), (1,), dtype)
+
+    def memory(self) -> Memory:
+        """All of it."""
+        constants, slots = tuple(self.constants), self.between + 1
+        return Memory(self.ops, self.targets, self.packed, constants, self.room.size, slots)
 
 
 def packs_early(plan: Plan, kernel: Kernel) -> bool:
