@@ -23,6 +23,10 @@ FLAGS += ["-fwrapv", "-fopenmp-simd", "-fPIC", "-shared", "-std=gnu11", "-w", "-
 DIGEST = hashlib.sha256().digest_size
 
 
+class BuildError(RuntimeError):
+    """The compiler did not take what was made for it; the message has its words."""
+
+
 def compiler() -> str | None:
     """The C compiler's path; None, said once, where there is none. CHAINRULE_CC names another, or,
     empty, none."""
@@ -32,6 +36,7 @@ def compiler() -> str | None:
 @functools.cache
 def _found(chosen: str | None) -> str | None:
     names = ["cc", "gcc", "clang"] if chosen is None else [chosen]
+    names = [] if sys.platform == "win32" else names  # whose threads are not POSIX's
     found = next((path for name in names if name and (path := shutil.which(name))), None)
     if found is None and chosen != "":
         logging.getLogger("autograd.jit").warning(
@@ -68,7 +73,7 @@ def cache_folder() -> Path:
 
 
 def library(source: str) -> ctypes.CDLL:
-    """Compile C, or find it compiled. Raises RuntimeError with the compiler's words if it fails."""
+    """Compile C, or find it compiled. Raises BuildError."""
     path = compiler()
     assert path
     status = os.stat(path)
@@ -121,7 +126,7 @@ def _compiled(path: str, source: str, folder: Path, key: str) -> Path:
     try:
         result = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
         if result.returncode:
-            raise RuntimeError(f"jit: {path} does not compile a step: {result.stderr.strip()}")
+            raise BuildError(f"{path} fails: {result.stderr.strip() or 'it says nothing'}")
         data = Path(name).read_bytes()
         with open(name, "ab") as file:
             file.write(hashlib.sha256(data).digest())

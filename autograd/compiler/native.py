@@ -75,7 +75,7 @@ def runner(program: Program, inputs: Sequence[Any]) -> Replayed:
         return Replayed(program)
     try:
         return Native(program, [(array.shape, array.dtype) for array in inputs])
-    except RefusedError as refusal:
+    except (RefusedError, build.BuildError) as refusal:
         LOG.warning("a step is replayed by NumPy, not compiled: %s", refusal)
         return Replayed(program)
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from autograd import Tensor, cross_entropy, gradients, jit, matmul, pick, value_and_grad
+from autograd import Tensor, cross_entropy, gradients, jit, matmul, pick, primitive, value_and_grad
 from autograd.compiler import build
 from autograd.compiler.native import Native
 from autograd.compiler.product import Machine
@@ -696,6 +696,23 @@ def test_without_a_compiler_the_step_is_replayed_and_it_is_said_once(monkeypatch
     for _ in range(2):
         assert jit(lambda x: (x * 2.0).sum())(np.ones(3)).item() == 6.0
     assert caplog.text.count("no C compiler (no-such-compiler)") == 1
+
+
+def test_a_compiler_that_fails_is_no_reason_to_fail(monkeypatch, caplog):
+    monkeypatch.setenv("CHAINRULE_CC", "false")
+    assert jit(lambda x: (x * 2.0).sum())(np.ones(3)).item() == 6.0
+    assert "not compiled" in caplog.text and "false fails" in caplog.text
+
+
+def test_a_users_row_is_computed_between_the_kernels():
+    row = primitive("twisted", "x rolled by one", lambda x: np.roll(x, 1), None)
+    try:
+        step = lambda x: row(x * 2.0) + x  # noqa: E731
+        (got,), (want,), native = both_ways(step, Tensor(np.arange(5.0)))
+        assert native.left_to_numpy == ["twisted"]
+        np.testing.assert_array_equal(got, want)
+    finally:
+        del TABLE["twisted"]
 
 
 def test_threads_survive_a_fork():
