@@ -31,18 +31,21 @@ POSITIVE = (0.2, 3.0)
 greater: Row = primitive(
     "greater", "x > y, as a boolean", np.greater, None, None,
     on_float=operator.gt, domain=(ANY, ANY),
+    code="x > y",
 )  # fmt: skip
 equal: Row = primitive(
     "equal", "x == y, as a boolean", np.equal, None, None,
     on_float=operator.eq, domain=(ANY, ANY),
+    code="x == y",
 )  # fmt: skip
 detach: Row = primitive(
-    "detach", "x, cut off from the graph", lambda x: x, None, on_float=lambda x: x
+    "detach", "x, cut off from the graph", lambda x: x, None, on_float=lambda x: x, code="x"
 )
 same: Row = primitive(
     "same", "x itself, as a node of its own", lambda x: x,
     lambda g, out, x: g,
     on_float=lambda x: x, domain=(ANY,),
+    code="x",
 )  # fmt: skip
 
 # --- arithmetic --------------------------------------------------------------------------------
@@ -52,29 +55,34 @@ add: Row = primitive(
     lambda g, out, x, y: g,
     lambda g, out, x, y: g,
     on_float=operator.add, infix="+", domain=(ANY, ANY),
+    code="x + y",
 )  # fmt: skip
 sub: Row = primitive(
     "sub", "x - y", np.subtract,
     lambda g, out, x, y: g,
     lambda g, out, x, y: -g,
     on_float=operator.sub, infix="-", domain=(ANY, ANY),
+    code="x - y",
 )  # fmt: skip
 mul: Row = primitive(
     "mul", "x * y", np.multiply,
     lambda g, out, x, y: g * y,
     lambda g, out, x, y: g * x,
     on_float=operator.mul, infix="*", domain=(ANY, ANY),
+    code="x * y",
 )  # fmt: skip
 div: Row = primitive(
     "div", "x / y", np.true_divide,
     lambda g, out, x, y: g / y,
     lambda g, out, x, y: -g * out / y,
     on_float=operator.truediv, infix="/", domain=(ANY, POSITIVE),
+    code="x / y",
 )  # fmt: skip
 neg: Row = primitive(
     "neg", "-x", np.negative,
     lambda g, out, x: -g,
     on_float=operator.neg, infix="-", domain=(ANY,),
+    code="-x",
 )  # fmt: skip
 
 
@@ -90,6 +98,7 @@ power: Row = primitive(
     lambda g, out, x, y: g * out * log(where(equal(x, 0.0), 1.0, x)),
     on_float=math.pow, infix="**", domain=(POSITIVE, ANY),
     convention="power(x, 0)' = 0 for x; power(0, y)' = 0 for y >= 0",
+    code="POW(x, y)",
 )  # fmt: skip
 
 # --- functions of one number -------------------------------------------------------------------
@@ -98,41 +107,49 @@ exp: Row = primitive(
     "exp", "e to the power x", np.exp,
     lambda g, out, x: g * out,
     on_float=math.exp, domain=(ANY,),
+    code="EXP(x)",
 )  # fmt: skip
 expm1: Row = primitive(
     "expm1", "exp(x) - 1, exact near 0", np.expm1,
     lambda g, out, x: g * exp(x),  # not out + 1, which loses a small exp(x)
     on_float=math.expm1, domain=(ANY,),
+    code="EXPM1(x)",
 )  # fmt: skip
 log: Row = primitive(
     "log", "the natural logarithm of x", np.log,
     lambda g, out, x: g / x,
     on_float=math.log, domain=(POSITIVE,),
+    code="LOG(x)",
 )  # fmt: skip
 log1p: Row = primitive(
     "log1p", "log(1 + x), exact near 0", np.log1p,
     lambda g, out, x: g / (1.0 + x),
     on_float=math.log1p, domain=((-0.7, 3.0),),
+    code="LOG1P(x)",
 )  # fmt: skip
 sqrt: Row = primitive(
     "sqrt", "the square root of x", np.sqrt,
     lambda g, out, x: g / (2.0 * out),
     on_float=math.sqrt, domain=(POSITIVE,), convention="sqrt'(0) = inf",
+    code="SQRT(x)",
 )  # fmt: skip
 sin: Row = primitive(
     "sin", "the sine of x in radians", np.sin,
     lambda g, out, x: g * cos(x),
     on_float=math.sin, domain=(ANY,),
+    code="SIN(x)",
 )  # fmt: skip
 cos: Row = primitive(
     "cos", "the cosine of x in radians", np.cos,
     lambda g, out, x: -g * sin(x),
     on_float=math.cos, domain=(ANY,),
+    code="COS(x)",
 )  # fmt: skip
 tanh: Row = primitive(
     "tanh", "the hyperbolic tangent of x", np.tanh,
     lambda g, out, x: g * (1.0 - out * out),
     on_float=math.tanh, domain=(ANY,),
+    code="TANH(x)",
 )  # fmt: skip
 
 
@@ -145,11 +162,13 @@ sigmoid: Row = primitive(  # a row: 1 / (1 + exp(-x)) differentiated step by ste
     "sigmoid", "1 / (1 + exp(-x))", _sigmoid,
     lambda g, out, x: g * out * (1.0 - out),
     on_float=lambda x: 1.0 / (1.0 + math.exp(-x)), domain=(ANY,),
+    code="SIGMOID(x)",
 )  # fmt: skip
 softplus: Row = primitive(  # a row: log(1 + exp(x)) overflows from x = 89 on in float32
     "softplus", "log(1 + exp(x))", lambda x: np.logaddexp(x, np.zeros((), np.asarray(x).dtype)),
     lambda g, out, x: g * sigmoid(x),
     on_float=lambda x: (x if x > 0.0 else 0.0) + math.log1p(math.exp(-math.fabs(x))), domain=(ANY,),
+    code="SOFTPLUS(x)",
 )  # fmt: skip
 
 # --- with a kink: the derivative there is a convention -----------------------------------------
@@ -159,11 +178,13 @@ relu: Row = primitive(
     lambda g, out, x: where(greater(x, 0.0), g, 0.0),
     on_float=lambda x: 0.0 if x <= 0.0 else x,  # NaN passes through, as in NumPy
     domain=(ANY,), kink=lambda x: x, convention="relu'(0) = 0",
+    code="x < 0 ? 0 : x",
 )  # fmt: skip
 abs: Row = primitive(
     "abs", "the absolute value of x", np.abs,
     lambda g, out, x: where(equal(x, 0.0), 0.0, where(greater(x, 0.0), g, -g)),
     on_float=operator.abs, domain=(ANY,), kink=lambda x: x, convention="abs'(0) = 0",
+    code="ABS(x)",
 )  # fmt: skip
 maximum: Row = primitive(
     "maximum", "the larger of x and y", np.maximum,
@@ -171,6 +192,7 @@ maximum: Row = primitive(
     lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(y, x), g, 0.0)),
     on_float=lambda x, y: x if x >= y or x != x else y, domain=(ANY, ANY),
     kink=lambda x, y: x - y, convention="at x = y each argument gets half",
+    code="x >= y || x != x ? x : y",
 )  # fmt: skip
 minimum: Row = primitive(
     "minimum", "the smaller of x and y", np.minimum,
@@ -178,6 +200,7 @@ minimum: Row = primitive(
     lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(x, y), g, 0.0)),
     on_float=lambda x, y: x if x <= y or x != x else y, domain=(ANY, ANY),
     kink=lambda x, y: x - y, convention="at x = y each argument gets half",
+    code="x <= y || x != x ? x : y",
 )  # fmt: skip
 
 
@@ -203,6 +226,7 @@ where: Row = primitive(
     on_float=lambda condition, x, y: x if condition else y, domain=(ANY, ANY, ANY),
     kink=lambda condition, x, y: condition,
     convention="the branch not taken gets 0, also where it is inf or nan",
+    code="x ? y : z",
 )  # fmt: skip
 
 # --- reductions --------------------------------------------------------------------------------
@@ -274,10 +298,21 @@ max_row: Row = primitive(
     _share,
     cases=REDUCTIONS, convention="ties of max split evenly", batch=_over_examples("max"),
 )  # fmt: skip
+
+
+def _logsumexp_of_rows(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    largest = max(x, axis, keepdims=True)
+    largest = where(equal(largest - largest, 0.0), largest, 0.0)  # inf - inf is nan
+    total = log(sum(exp(x - largest), axis, keepdims=True)) + largest
+    kept = [n for i, n in enumerate(x.shape) if i not in axis]
+    return total if keepdims else reshape(total, kept)
+
+
 logsumexp_row: Row = primitive(  # a row: exp of a logit of 1e4 overflows, its logarithm does not
     "logsumexp", "log(sum(exp(x))) over axes", _logsumexp,
     lambda g, out, x, axis, keepdims: _kept(g, x, axis) * exp(x - _kept(out, x, axis)),
     cases=REDUCTIONS, batch=_over_examples("logsumexp"),
+    code=_logsumexp_of_rows,
 )  # fmt: skip
 
 
@@ -286,11 +321,17 @@ def _log_softmax(x: Any, axis: int) -> Any:
     return away - np.log(np.exp(away).sum(axis=axis, keepdims=True))
 
 
+def _log_softmax_of_rows(x: Any, axis: int) -> Any:
+    away = x - max(x, axis, keepdims=True)
+    return away - log(sum(exp(away), axis, keepdims=True))
+
+
 log_softmax_row: Row = primitive(  # a row: x - logsumexp(x) rounds to the digits of a large x
     "log_softmax", "x - logsumexp(x) along an axis", _log_softmax,
     lambda g, out, x, axis: g - exp(out) * sum(g, axis, keepdims=True),
     cases=((((2, 3),), {"axis": 1}), (((2, 3, 2),), {"axis": 0})),
     batch=lambda args, batched, axis: log_softmax_row(args[0], axis=axis + 1),
+    code=_log_softmax_of_rows,
 )  # fmt: skip
 
 

@@ -37,6 +37,9 @@ class Row:
         (Elementwise rows carry tangents by their rules, other rows by their rules transposed.)
     batch: for vmap, where it is not elementwise: `(args, batched, **params) -> result`, where
         batched says which arguments have a batch axis, which is their first and the result's.
+    code: how a compiled step computes it. Elementwise: a C expression of its arguments x, y, z,
+        whose functions compiler/prelude.h defines. Or a function that composes it of other rows.
+        None: the compiler knows the row by name, or leaves it to NumPy.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Row:
     cases: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = ()
     linear: bool = False
     batch: Callable[..., Any] | None = None
+    code: str | Callable[..., Any] | None = None
     # The rules as one step of the sweep over Values, once floats.py has compiled them.
     step: Callable[[Any], None] | None = field(default=None, init=False, repr=False)
     rule: Callable[[int], Rule | None] = field(init=False, repr=False)  # of argument number i

@@ -74,6 +74,7 @@ cast_row: Row = primitive(
     linear=True,
     batch=lambda args, batched, dtype: astype(args[0], dtype),
     cases=((((2, 3),), {"dtype": np.dtype(np.float64)}),),
+    code="x",
 )
 
 

@@ -1,4 +1,5 @@
-"""From a step written eagerly to a program: traced once (trace.py), run by NumPy (replay.py)."""
+"""From a step written eagerly to a program, traced once (trace.py), and from there to C, of which
+README.md tells; where that cannot be, the program is run by NumPy (replay.py)."""
 
 from .step import jit
 from .trace import TraceError

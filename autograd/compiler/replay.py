@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import counter
+from ..tensor import memory
 from .program import Assign, Program
 
 
@@ -34,4 +35,14 @@ def replay(program: Program, inputs: Sequence[Any]) -> list[Any]:
             slots[step.out] = out if isinstance(out, np.ndarray) else np.asarray(out)
             for slot in step.frees:
                 slots[slot] = None
-    return [slots[slot] for slot in program.results]
+    taken = {id(memory(array)) for array in inputs}
+    taken |= {id(memory(tensor._data)) for tensor in states.values()}
+    taken |= {id(memory(value)) for _, value in program.constants}
+    return [_alone(slots[slot], taken) for slot in program.results]
+
+
+def _alone(array: Any, taken: set[int]) -> Any:
+    """An array that shares no memory with inputs, states, constants or the results before it."""
+    array = array.copy() if id(memory(array)) in taken else array
+    taken.add(id(memory(array)))
+    return array

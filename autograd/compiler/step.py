@@ -1,11 +1,11 @@
-"""jit: trace a step at its first call, run the program from then on, retrace when that is due."""
+"""jit: trace a step at its first call, run it compiled from then on, retrace when that is due."""
 
 from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,15 +14,18 @@ from ..nn import State
 from ..tensor import Tensor
 from ..tree import flatten
 from .program import Program
-from .replay import replay
 from .trace import Trace, Traced, TraceError, is_input, trace
+
+if TYPE_CHECKING:
+    from .native import Lowered, Replayed
 
 SCALARS = (int, float, bool, complex, str, bytes, type(None))
 MOST = 64  # programs a step keeps: a static argument that always changes would pile them up
 
 
 class jit:
-    """Trace a step at its first call, then run the trace: the same numbers, without the Python.
+    """Trace a step at its first call, compile it, and run that: the same numbers, but for rounding,
+    without the Python. (Where there is no C compiler NumPy runs the trace: the same bits.)
 
     Arguments that are arrays or Tensors (also in lists, tuples and dicts) are inputs; everything
     else is static. A new trace is made for every new shape, dtype, static argument and training
@@ -61,14 +64,58 @@ class jit:
             return self.function(*args, **keywords)
         leaves, structure = flatten((args, keywords))
         traced = self._find(leaves, structure)
-        for leaf in traced.uncleared:
-            if leaf.grad is not None:
-                raise TraceError(f"jit: {Trace.left_over(leaf)}")
+        _check_cleared(traced)
         arrays = [getattr(leaves[i], "_data", leaves[i]) for i in traced.inputs]
-        results = replay(traced.program, arrays)
+        results = _runner(traced, arrays)(arrays)
         for leaf in traced.grads:
             leaf.grad = None
         return traced.answer(results, leaves)
+
+    def loop(self, args: Sequence[Any], order: Any) -> Any:
+        """A step for each row of `order`, on the entries of `args` that it names: an epoch.
+
+        args: what the step takes batches of, as whole arrays, (n, ...); other arguments as they
+        are. order: (steps, batch) integers in 0..n-1. Gives what the step returns, each result
+        stacked, (steps, ...). The states end in the same bits as by single calls. Ctrl-C ends
+        it after a step. Raises IndexError for an entry that is not there, ValueError for an order
+        of another shape.
+
+        >>> from autograd import Tensor, jit
+        >>> total = Tensor(0.0)
+        >>> @jit
+        ... def step(x):
+        ...     total.assign(total + x.sum())
+        ...     return total * 1.0
+        >>> step.loop((np.array([1.0, 2.0, 4.0]),), [[0, 1], [2, 2]])
+        Tensor([ 3., 11.])
+        """
+        leaves, structure = flatten((tuple(args), {}))
+        leaves = [getattr(leaf, "_data", leaf) for leaf in leaves]
+        order = _checked_order(order, [leaf for leaf in leaves if is_input(leaf)])
+        rows = order[0] if len(order) else np.zeros(order.shape[1], order.dtype)
+        batch = [leaf.take(rows, axis=0) if is_input(leaf) else leaf for leaf in leaves]
+        traced = self._find(batch, structure)
+        _check_cleared(traced)
+        first = [batch[i] for i in traced.inputs]
+        results = _runner(traced, first).loop([leaves[i] for i in traced.inputs], order)
+        for leaf in traced.grads:
+            leaf.grad = None
+        return traced.answer(results, batch)
+
+    def lower(self, *args: Any, keep: Sequence[int] = (), **keywords: Any) -> Lowered:
+        """What the step becomes for these arguments: its program, graph, kernels, memory and C,
+        each to be printed. Nothing is run, and no state changes.
+
+        keep: slots of the program (the %numbers of `.program`) whose values are to be in memory,
+        though fusion would do without.
+        """
+        from .native import lowered
+
+        leaves, structure = flatten((args, keywords))
+        traced = self._find(leaves, structure)
+        arrays = [getattr(leaves[i], "_data", leaves[i]) for i in traced.inputs]
+        states = [tensor._data for _, tensor in traced.program.states]
+        return lowered(traced.program, [(a.shape, a.dtype) for a in arrays], states, keep)
 
     @property
     def programs(self) -> list[Program]:
@@ -109,6 +156,33 @@ class jit:
         while len(self._traced) > MOST:
             del self._traced[next(iter(self._traced))]
         return traced
+
+
+def _check_cleared(traced: Traced) -> None:
+    for leaf in traced.uncleared:
+        if leaf.grad is not None:
+            raise TraceError(f"jit: {Trace.left_over(leaf)}")
+
+
+def _runner(traced: Traced, arrays: list[Any]) -> Replayed:
+    if traced.run is None:
+        from .native import runner  # here: `import autograd` is to cost little beside NumPy
+
+        traced.run = runner(traced.program, arrays)
+    return traced.run
+
+
+def _checked_order(order: Any, arrays: list[Any]) -> Any:
+    order = np.asarray(order)
+    if order.ndim != 2 or order.dtype.kind not in "iu":
+        raise ValueError(
+            f"loop: the order is integers of shape (steps, batch), not {order.dtype} of "
+            f"shape {order.shape}"
+        )
+    sizes = {array.shape[0] if array.ndim else 0 for array in arrays}
+    if order.size and sizes and not 0 <= order.min() <= order.max() < min(sizes):
+        raise IndexError(f"loop: an entry of the order is outside 0..{min(sizes) - 1}")
+    return order
 
 
 def _key(leaf: Any) -> Any:

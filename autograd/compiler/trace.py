@@ -28,6 +28,7 @@ from .program import Apply, Assign, Program
 
 if TYPE_CHECKING:
     from ..nn import Module
+    from .native import Replayed
 
 PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
@@ -235,6 +236,7 @@ class Traced:
     arrays: list[tuple[Any, Any]]  # how to find it again, and the copy that became a constant
     grads: list[Tensor]  # leaves whose .grad is None after the step
     uncleared: list[Tensor]  # of these, the ones whose .grad must be None before it
+    run: Replayed | None = None  # what does the program, once it was needed
 
 
 def is_input(leaf: Any) -> bool:
@@ -293,13 +295,10 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
     def present(computed: list[Any], given: list[Any]) -> Any:
         sources = [x for x in (*given, *states) if isinstance(x, Tensor) and x.requires_grad]
         pairs = zip(computed, gradient, strict=True)
-        taken = {id(memory(array)) for array in fixed}
-        taken |= {id(memory(getattr(x, "_data", x))) for x in (*given, *states) if is_input(x)}
-        made = iter([_result(_alone(d, taken), sources if g else []) for d, g in pairs])
+        made = iter([_result(array, sources if g else []) for array, g in pairs])
         return unflatten(iter([next(made) if g is None else g(given) for g in give]), shape)
 
     constants = [(array, copy) for array, copy, _ in arrays]
-    fixed = [value for _, value in program.constants if isinstance(value, np.ndarray)]
     return Traced(program, given_at, present, training, frozen, constants, grads, uncleared)
 
 
@@ -367,13 +366,6 @@ def _raise(*args: Any, **params: Any) -> Any:
 
 
 COMPILED = Row("jit", "a result of a compiled step", _raise, lambda i: _raise)
-
-
-def _alone(data: Any, taken: set[int]) -> Any:
-    """An array that shares no memory with arguments, states, constants or the results before it."""
-    data = data.copy() if id(memory(data)) in taken else data
-    taken.add(id(memory(data)))
-    return data
 
 
 def _result(data: Any, sources: list[Tensor]) -> Tensor:

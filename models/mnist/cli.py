@@ -172,6 +172,12 @@ def _add_train(train: argparse.ArgumentParser) -> None:
            d.validation, metavar="N", type=whole)  # fmt: skip
     option("--stop-at", "end when the validation accuracy reaches this fraction (default: never)",
            metavar="ACC", type=_number)  # fmt: skip
+    option(
+        "--eager",
+        "compute with NumPy; without it, steps are compiled where there is a C "
+        "compiler, and learn in half the time",
+        action="store_true",
+    )
     option("--out", "the folder to write to (default: runs/mnist-<time>)", metavar="DIR")
 
 

@@ -70,6 +70,7 @@ class Settings:
     seed: int = 0
     validation: int = 5000
     stop_at: float | None = None  # the validation accuracy at which it is enough
+    eager: bool = False  # compute each step in NumPy, instead of compiling it (other last bits)
 
     def __post_init__(self) -> None:
         _one_of("--activation", self.activation, ACTIVATIONS)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 import data
-from autograd import no_grad
+from autograd import jit, no_grad
 from autograd.nn import cross_entropy
 from autograd.optim import (
     SGD,
@@ -132,6 +132,7 @@ def train(
     schedule = build_schedule(settings, settings.epochs * steps_per_epoch)
     optimizer = build_optimizer(settings, model, schedule)
     step = build_step(model, optimizer, settings.clip)
+    step = step if settings.eager else jit(step)
     rewind = Rewind(model, optimizer)
     # Not default_rng(seed): the weights and the validation split were drawn from that.
     generator = np.random.default_rng([settings.seed, 1])

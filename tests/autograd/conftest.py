@@ -11,6 +11,13 @@ import pytest
 STEP = 5e-4
 
 
+@pytest.fixture(autouse=True, name="replayed")
+def _replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`jit` replays: to the last bit what runs eagerly. What is compiled rounds differently; its
+    tests (compiler/test_kernels.py) have a fixture of this name that asks for the compiler."""
+    monkeypatch.setenv("CHAINRULE_CC", "")
+
+
 def differences(f: Callable[..., Any], args: Sequence[Any], i: int) -> Any:
     """The gradient of the number f(*args) by argument number i, entry by entry.
 

@@ -29,7 +29,7 @@ def test_the_row_it_shows_is_the_tables(monkeypatch):
     exec(source, names | {"primitive": autograd.primitive}, shown := {})
     row = shown["mul"]
     assert isinstance(row, Row)
-    for field in ("name", "doc", "on_array", "on_float", "infix", "domain"):
+    for field in ("name", "doc", "on_array", "on_float", "infix", "domain", "code"):
         assert getattr(row, field) == getattr(mul, field)
     for i in range(2):
         assert row.rule(i)(2.0, 12.0, 3.0, 4.0) == mul.rule(i)(2.0, 12.0, 3.0, 4.0)

@@ -19,6 +19,8 @@ PEERS = {
     "cold": ["torch", "jax", "sklearn"],
     "importing": [],
     "cost": [],
+    "jit": ["torch", "jax"],
+    "widths": ["jax"],
 }
 
 

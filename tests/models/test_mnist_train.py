@@ -79,7 +79,7 @@ def test_the_seed_decides_every_bit():
     assert not same(one, learn(seed=6, dropout=0.3)[0])
 
 
-def test_the_compiled_step_is_the_eager_step():
+def test_the_compiled_step_is_the_eager_step_but_for_rounding():
     chosen = Settings(hidden=(32,), batch_size=64, clip=1.0)
     models = []
     for compiled in (lambda step: step, jit):
@@ -90,7 +90,9 @@ def test_the_compiled_step_is_the_eager_step():
             part = digits().take(np.arange(i, i + 64))
             step(inputs(part.images), part.labels)
         models.append(model)
-    assert same(*models)
+    # Of weights of about 0.1, whose 12 steps each round by 1e-8.
+    for one, other in zip(*(model.state_dict().values() for model in models), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
 
 def test_no_validation_gives_no_validation_figures():

@@ -1,0 +1,385 @@
+"""A kernel as a C function: one class for each kind of loops.
+
+Lines are pulled (expressions.py) into the scopes of a kernel's loops, and the loops are written
+around them from the inside out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from .expressions import STEPS, TYPES, Pull, neutral
+from .kernels import Kernel, Plan
+from .memory import Array, Memory
+from .places import ZERO, Index, Place, at, contiguous
+from .product import Machine, Operand, Product, operand, product
+from .simplify import LEAVES
+
+PARAMETERS = "char *const *p, struct team *team, long part, long parts"
+FAR, MANY = 1024, 512  # bytes from one entry to the next, and entries
+STRIP = 64  # columns that are summed at a time
+
+Touched = set[tuple[Array, bool]]  # arrays, and whether they are written
+
+
+def loop(variable: str, first: str, last: str, body: Sequence[str], step: str = "1") -> list[str]:
+    """The lines of a loop."""
+    up = f"{variable}++" if step == "1" else f"{variable} += {step}"
+    return [f"for (long {variable} = {first}; {variable} < {last}; {up}) {{", *body, "}"]
+
+
+def vector(lines: list[str], when: bool) -> list[str]:
+    """A loop, whose turns may be done side by side."""
+    return ['_Pragma("omp simd")', *lines] if when else lines
+
+
+def part(n: int, step: str = "1") -> tuple[str, str]:
+    """Where this thread's part of a range begins and ends, in whole steps."""
+    if step == "1":
+        return f"{n} * part / parts", f"{n} * (part + 1) / parts"
+    return f"PART({n}, {step}, part, parts)", f"MIN({n}, PART({n}, {step}, part + 1, parts))"
+
+
+class Writer:
+    """Writes one kernel. `work` is about how many lines are run, once `body` has been called."""
+
+    def __init__(self, plan: Plan, memory: Memory, machine: Machine, number: int) -> None:
+        self.plan, self.memory, self.machine, self.number = plan, memory, machine, number
+        self.kernel: Kernel = plan.kernels[number]
+        self.ops = plan.graph.ops
+        self.own = {store.op for store in self.kernel.stores}
+        self.pointers: dict[tuple[int, int], tuple[str, str]] = {}  # names and declarations
+        self.places: list[Place] = []  # in memory, of each entry that is read or written
+        self.touched: Touched = set()
+        self.work = 0
+
+    def function(self) -> list[str]:
+        """The lines of the function."""
+        body = self.body()
+        ops = ", ".join(f"%{store.op}" for store in self.kernel.stores)
+        declarations = [declaration for _, declaration in self.pointers.values()]
+        head = f"static void {self.name}({PARAMETERS}) {{"
+        return [f"/* {ops} */", head, *declarations, *body, "}"]
+
+    @property
+    def name(self) -> str:
+        """The function's."""
+        return f"kernel{self.number}"
+
+    @property
+    def flops(self) -> int:
+        """About how many operations it computes."""
+        return self.work
+
+    def body(self) -> list[str]:
+        """The loops."""
+        raise NotImplementedError
+
+    def pull(self, *scopes: Sequence[str]) -> Pull:
+        """A fresh pull in nested loops over these variables."""
+        pull = Pull(self.plan.graph, self.load)
+        for names in scopes:
+            pull.open(*names)
+        return pull
+
+    def pointer(self, array: Array, writes: bool = False) -> str:
+        """The name of an array's pointer."""
+        self.touched.add((array, writes))
+        key = array.slot, array.offset
+        if key not in self.pointers:
+            name, kind = f"a{len(self.pointers)}", TYPES[array.dtype]
+            place = f"(p[{array.slot}] + {array.offset})" if array.offset else f"p[{array.slot}]"
+            self.pointers[key] = name, f"{kind} *restrict {name} = ({kind} *){place};"
+        return self.pointers[key][0]
+
+    def entry(self, array: Array, index: Index, writes: bool = False) -> str:
+        """An entry of an array, in C."""
+        self.places.append(at(index, array.strides))
+        return f"{self.pointer(array, writes)}[{self.places[-1]}]"
+
+    def load(self, number: int, index: Index) -> str | None:
+        """The C that reads an op's entry, if it is in memory when the kernel begins."""
+        array = self.memory.ops.get(number)
+        before = self.ops[number].row in LEAVES or number in self.kernel.reads
+        if array is None or number in self.own or not before:
+            return None
+        return self.entry(array, index)
+
+    def stores(self, pull: Pull) -> list[str]:
+        """The lines that store everything at the entry; what computes it is in the pull's scopes.
+        All is computed before anything is stored: a state that is written may be read here."""
+        names = [(store, pull.entry(store.op, store.index)) for store in self.kernel.stores]
+        return [
+            f"{self.entry(self.memory.targets[store.target], store.index, True)} = {name};"
+            for store, name in names
+            if store.target
+        ]
+
+
+class LoopWriter(Writer):
+    """Entry by entry; what is reduced within an entry is a loop inside."""
+
+    def body(self) -> list[str]:
+        """The axes of the domain, the outermost shared among the threads."""
+        domain, order = self.kernel.domain, self._order()
+        pull = self.pull(*([f"d{axis}"] for axis in order))
+        lines = self.stores(pull)
+        self.work = math.prod(domain) * (pull.count + len(lines))
+        flat = not pull.scopes[-1].loops
+        for axis in reversed(order):
+            first, last = part(domain[axis]) if axis == order[0] else ("0", str(domain[axis]))
+            inside = loop(f"d{axis}", first, last, [*pull.close().lines, *lines])
+            lines = vector(inside, flat and axis == order[-1])
+        guard = [] if order else ["if (part) return;"]
+        return [*guard, *pull.scopes[0].lines, *lines]
+
+    def _order(self) -> list[int]:
+        """The axes, the innermost the one along which most arrays are dense."""
+        axes = [axis for axis, n in enumerate(self.kernel.domain) if n != 1]
+        pull = self.pull(*([f"d{axis}"] for axis in axes))
+        self.stores(pull)
+        places, self.places = self.places, []
+        self.pointers.clear()
+        if any(scope.loops for scope in pull.scopes) or len(axes) < 2:
+            return axes
+        dense = {axis: [place.factor(f"d{axis}") for place in places].count(1) for axis in axes}
+        best = max(reversed(axes), key=dense.__getitem__)
+        return [*(axis for axis in axes if axis != best), best]
+
+
+class ColumnsWriter(Writer):
+    """Sums down the columns of a strip, row by row; then what depends on them, at each column."""
+
+    def body(self) -> list[str]:
+        """Loops over the axes that stay, but for the last; within them, strip by strip."""
+        *outer, last = [axis for axis, n in enumerate(self.kernel.domain) if n != 1]
+        adding, gather = self._gather(outer, last)
+        after, use = self._use(outer, last, adding.count)
+        assert self.kernel.anchor is not None
+        op = self.ops[self.kernel.anchor]
+        n = self.kernel.domain[last]
+        first, end = ("0", str(n)) if outer else part(n)
+        start = f"sums[c] = {neutral(op.row.name, op.dtype)};"
+        strip = [
+            f"long count = MIN({end} - first, {STRIP});",
+            f"{TYPES[op.dtype]} sums[{STRIP}];",
+            f"for (long c = 0; c < {STRIP}; c++) {start}",
+            *gather,
+            *use,
+        ]
+        lines = loop("first", first, end, strip, str(STRIP))
+        for axis in reversed(outer):
+            n = self.kernel.domain[axis]
+            first, end = part(n) if axis == outer[0] else ("0", str(n))
+            both = [*adding.close().lines, *after.close().lines]
+            lines = loop(f"d{axis}", first, end, [*both, *lines])
+        return [*adding.scopes[0].lines, *after.scopes[0].lines, *lines]
+
+    def _gather(self, outer: list[int], last: int) -> tuple[Pull, list[str]]:
+        """The lines that add the rows up; the pull is left in the outer loops."""
+        assert self.kernel.anchor is not None
+        op = self.ops[self.kernel.anchor]
+        (arg,), gone = op.args, op.params["axis"]
+        shape, rest = self.ops[arg].shape, iter(self.kernel.index)
+        rows = {axis: Place.of(f"r{axis}") if shape[axis] != 1 else ZERO for axis in gone}
+        index = tuple(rows[i] if i in rows else next(rest) for i in range(len(shape)))
+        reduced = [axis for axis in gone if shape[axis] != 1]
+        names = [f"d{axis}" for axis in outer] + [f"r{axis}" for axis in reduced]
+        pull = self.pull(*([name] for name in names), [f"d{last}"])
+        entry = pull.typed(arg, index, op.dtype)
+        self.work = math.prod(shape) * pull.count
+        step = STEPS[op.row.name].format(into="sums[c]", entry=entry)
+        lines = self._strip(last, pull, [step])
+        for axis in reversed(reduced):
+            inside = [*pull.close().lines, *lines]
+            lines = loop(f"r{axis}", "0", str(shape[axis]), inside)
+        return pull, lines
+
+    def _use(self, outer: list[int], last: int, count: int) -> tuple[Pull, list[str]]:
+        """The lines that store the sums and what depends on them; likewise. Names are counted on
+        from `count`."""
+        assert self.kernel.anchor is not None
+        pull = self.pull(*([f"d{axis}"] for axis in (*outer, last)))
+        pull.count = count
+        kind = TYPES[self.ops[self.kernel.anchor].dtype]
+        name = pull.let(kind, "sums[c]", [f"d{last}"])
+        pull.know((self.kernel.anchor, self.kernel.index), name)
+        return pull, self._strip(last, pull, self.stores(pull))
+
+    @staticmethod
+    def _strip(axis: int, pull: Pull, lines: Sequence[str]) -> list[str]:
+        scope = pull.close()
+        inside = [f"long d{axis} = first + c;", *scope.lines, *lines]
+        return vector(loop("c", "0", "count", inside), not scope.loops)
+
+
+class ProductWriter(Writer):
+    """Tiles of a matrix product, and what is done with each while it is at hand."""
+
+    @property
+    def flops(self) -> int:
+        """The product's own."""
+        return 2 * math.prod(self.kernel.domain) * self.product().inner
+
+    def product(self) -> Product:
+        """How the product goes over its operands."""
+        return product(self.plan, self.kernel, self.memory.ops, self.machine)
+
+    def body(self) -> list[str]:
+        """Stacks; blocks of rows that stay in the second cache; panels of columns, which stay in
+        the first; tiles of rows."""
+        how, names = self.product(), [place.names() for place in self.kernel.index]
+        batch = range(len(how.batch))
+        self.work = math.prod(self.kernel.domain) * how.inner // 8
+        *outer, row, column = names
+        pull = self.pull(*outer, [*row, "r"], [*column, "c"])
+        tile = self._tile(how, pull, row, column)
+        by_rows = -(-how.rows // self.machine.rows) >= how.panels
+        rows = part(how.rows, "ROWS") if by_rows else ("0", str(how.rows))
+        columns = ("0", str(how.columns)) if by_rows else part(how.columns, str(how.width))
+        block = how.block(self.machine)
+        here = "i", "block", f"MIN({rows[1]}, block + {block})"
+        lines = loop("j", *columns, loop(*here, tile, "ROWS"), str(how.width))
+        if self.left_far():
+            kind = TYPES[self.ops[self.kernel.anchor or 0].dtype]
+            room = f"{kind} left[{block * how.inner}] __attribute__((aligned(64)));"
+            lines = [room, *loop(*here, [self._line_up(how)], "ROWS"), *lines]
+        lines = loop("block", *rows, lines, str(block))
+        for axis in reversed(batch):
+            known = [f"long {name} = b{axis};" for name in names[axis]]
+            inside = [*known, *pull.close().lines, *lines]
+            lines = loop(f"b{axis}", "0", str(how.batch[axis]), inside)
+        return [*pull.scopes[0].lines, *lines]
+
+    def _tile(self, how: Product, pull: Pull, row: list[str], column: list[str]) -> list[str]:
+        """The lines that compute a tile and use its entries."""
+        assert self.kernel.anchor is not None
+        kind = TYPES[self.ops[self.kernel.anchor].dtype]
+        # The entry of a column is known in the loop over rows, where a sum over it may stand.
+        one = how.columns == 1 and how.rows > 1
+        text = f"tile[r * {how.width}]" if one else f"tile[r * {how.width} + c]"
+        name = pull.let(kind, text, ["r"] if one else ["r", "c"])
+        pull.know((self.kernel.anchor, self.kernel.index), name)
+        stores = self.stores(pull)
+        inner, middle = pull.close(), pull.close()
+        inside = [*[f"long {name} = j + c;" for name in column], *inner.lines, *stores]
+        outside = [*[f"long {name} = i + r;" for name in row], *middle.lines]
+        flat = not (inner.loops or middle.loops)
+
+        def entries(rows: str, columns: str) -> list[str]:
+            return loop("r", "0", rows, [*outside, *vector(loop("c", "0", columns, inside), flat)])
+
+        return [
+            "aside(team, part);",
+            f"{kind} tile[ROWS * {how.width}] __attribute__((aligned(64)));",
+            *self._multiply(how),
+            *self._ragged(how, entries),
+        ]
+
+    def left(self) -> Operand:
+        """The left operand."""
+        op = self.ops[self.kernel.anchor or 0]
+        return operand(self.plan.graph, op.args[0], self.memory.ops, len(op.shape) - 2)
+
+    def left_far(self) -> bool:
+        """Whether the rows of the left operand are worth putting side by side: they are turned,
+        so that each entry is on a page of its own, more than the CPU has at hand."""
+        how, size = self.product(), self.ops[self.kernel.anchor or 0].dtype.itemsize
+        far = abs(self.left().strides[-1]) * size >= FAR
+        return far and how.inner >= MANY and how.panels > 1
+
+    def _line_up(self, how: Product) -> str:
+        """The call that copies a tile's rows of the left operand, entry by entry of a row."""
+        left, bits = self.left(), 8 * self.ops[self.kernel.anchor or 0].dtype.itemsize
+        *_, down, along = left.strides
+        last = f"MIN({how.rows} - i, ROWS) - 1"
+        start = f"{self._start(left)} + i * {down}, {down}, {along}, {how.inner}, {last}"
+        return f"line_up_f{bits}({start}, left + (i - block) * {how.inner});"
+
+    def _multiply(self, how: Product) -> list[str]:
+        """The call that computes a tile; of the last, which may have fewer rows, another."""
+        left, (right, stride) = self.left(), self._right(how)
+        *_, down, along = map(str, left.strides)
+        start = f"{self._start(left)} + i * {down}"
+        if self.left_far():
+            start, down, along = f"left + (i - block) * {how.inner}", "1", "ROWS"
+        name = f"tile_f{8 * self.ops[self.kernel.anchor or 0].dtype.itemsize}"
+        first = f"{start}, {down}, {along}, {right}, {stride}, {how.inner}"
+
+        def call(last: str) -> str:
+            return f"{name}({first}, {last}, {how.vectors}, tile);"
+
+        if how.rows % self.machine.rows == 0:
+            return [call("ROWS - 1")]
+        rows = f"long rows = MIN({how.rows} - i, ROWS);"
+        if self.left_far():
+            return [rows, call("ROWS - 1")]
+        return [rows, f"if (rows == ROWS) {call('ROWS - 1')}", f"else {call('rows - 1')}"]
+
+    def _ragged(self, how: Product, entries: Callable[[str, str], list[str]]) -> list[str]:
+        """The loops over a tile's entries; where there are as many as a tile has, by numbers that
+        the compiler knows."""
+        rows = "rows" if how.rows % self.machine.rows else "ROWS"
+        if how.columns < how.width or how.columns % how.width == 0:
+            return entries(rows, str(min(how.columns, how.width)))
+        return [
+            f"long columns = MIN({how.columns} - j, {how.width});",
+            f"if (columns == {how.width}) {{",
+            *entries(rows, str(how.width)),
+            "} else {",
+            *entries(rows, "columns"),
+            "}",
+        ]
+
+    def _right(self, how: Product) -> tuple[str, int]:
+        """Where a panel of the right operand begins, and the stride of its rows."""
+        if not how.packs:
+            return f"{self._start(how.right)} + j", how.right.strides[-2]
+        packed = self.pointer(self.memory.packed[self.number])
+        return f"{packed} + {self._panel(how, f'j / {how.width}')}", how.width
+
+    @staticmethod
+    def _panel(how: Product, number: str) -> str:
+        """Where a packed panel of a stack begins."""
+        stack = [f"b{axis} * {n * how.panels}" for axis, n in enumerate(contiguous(how.batch))]
+        return f"({' + '.join([*stack, number])}) * {how.inner * how.width}"
+
+    def _start(self, matrix: Operand) -> str:
+        """Where an operand of the stack at hand begins."""
+        parts = [f"b{axis} * {stride}" for axis, stride in enumerate(matrix.strides[:-2]) if stride]
+        parts += [str(matrix.offset)] if matrix.offset else []
+        return " + ".join([self.pointer(self.memory.ops[matrix.op]), *parts])
+
+
+class PackWriter(ProductWriter):
+    """Copies a product's right operand into panels as wide as a tile."""
+
+    @property
+    def name(self) -> str:
+        """The function's."""
+        return f"pack{self.number}"
+
+    @property
+    def flops(self) -> int:
+        """It only copies."""
+        return 0
+
+    def body(self) -> list[str]:
+        """The panels of each matrix of a stack."""
+        how, packed = self.product(), self.memory.packed[self.number]
+        self.work = packed.shape[0] if how.panels > 1 else 0
+        down, along = how.right.strides[-2:]
+        call = (
+            f"pack_f{packed.dtype.itemsize * 8}("
+            f"{self._start(how.right)} + panel * {how.width * along}, {down}, {along}, "
+            f"{how.inner}, MIN({how.columns} - panel * {how.width}, {how.width}), {how.width}, "
+            f"{self.pointer(packed, writes=True)} + {self._panel(how, 'panel')});"
+        )
+        lines = loop("panel", *part(how.panels), [call])
+        for axis in reversed(range(len(how.batch))):
+            lines = loop(f"b{axis}", "0", str(how.batch[axis]), lines)
+        return lines
+
+
+WRITERS = {"loop": LoopWriter, "columns": ColumnsWriter, "matmul": ProductWriter}
