@@ -193,22 +193,24 @@ def _sweep(nodes: Sequence[Any], running: dict[Any, Any]) -> Iterator[tuple[Any,
         if g is None:
             continue
         shares: list[Share] = []
+        args = [plain(arg) for arg in node.args]
         # Not around the yield: what the caller does between two nodes is its own business.
         with np.errstate(all="ignore"):
             for i, arg in enumerate(node.args):
                 if not isinstance(arg, Node) or not arg.requires_grad or not node.row.rule(i):
                     continue
-                share = fitted(pull(node, i, g), plain(arg))
+                share = fitted(pull(node, i, g, args), args[i])
                 before = running.get(arg)
                 running[arg] = after = _added(before, share)
                 shares.append((i, share, before, after))
         yield node, g, shares
 
 
-def pull(node: Any, i: int, g: Any) -> Any:
+def pull(node: Any, i: int, g: Any, args: Sequence[Any] | None = None) -> Any:
     """What the node's rule for argument number i answers to the gradient g, before broadcasting
-    is undone."""
-    args = [plain(arg) for arg in node.args]
+    is undone. args: the numbers or arrays of its arguments, if they are at hand."""
+    if args is None:
+        args = [plain(arg) for arg in node.args]
     rule = node.row.rule(i)
     if not isinstance(node, Value):
         return rule(g, node.data, *args, **node.params)

@@ -131,8 +131,10 @@ def draw(what: Any, fold: bool | None = None) -> Diagram:
     2
     """
     roots = list(what) if isinstance(what, list | tuple) else [what]
+    if all(isinstance(root, Node) for root in roots):
+        roots = list(dict.fromkeys(roots))
     items = _items(what, roots)
-    large = len(items) > MOST_BOXES if fold is None else fold
+    large = len(items) > MOST_BOXES if fold is None else fold and not isinstance(what, Module)
     boxes = folded(items) if large else unfolded(items)
     width = span(boxes, items)
     if fold is None and width > MOST_SPAN:
@@ -180,6 +182,8 @@ def _add_gradients(picture: Picture, roots: list[Any]) -> None:
     leaves = {i: item.node for i, item in enumerate(picture.items) if item.kind == "leaf"}
     held = {i: plain(leaf.grad) for i, leaf in leaves.items() if leaf.grad is not None}
     picture.gradients = {i: gradient for i, gradient in held.items() if np.any(gradient)}
+    if not picture.gradients and any(root.requires_grad for root in roots):
+        picture.notes.append("no backward() has run: only values")
     if len(roots) > 1:
         _add_roots(picture, roots)
         return
@@ -190,8 +194,8 @@ def _add_gradients(picture: Picture, roots: list[Any]) -> None:
         return
     given = {i: gradients[leaf] for i, leaf in leaves.items() if leaf in gradients}
     if not picture.gradients and any(map(np.any, given.values())):
-        picture.notes.append("no backward() has run: only values")
         return
+    picture.notes.clear()  # whether it has or not: all gradients are zero
     picture.gradients = held
     if not all(_same(held.get(i, 0.0), given.get(i, 0.0)) for i in leaves):
         picture.notes.append("leaves hold gradients other than this root's, or more")
@@ -201,8 +205,18 @@ def _add_gradients(picture: Picture, roots: list[Any]) -> None:
         if item.node in gradients:
             shown = picture.gradients.setdefault(i, gradients[item.node])
             picture.health[i] = health(item, shown)
-    seen = {box.members[0] for box in picture.boxes if not box.folded}
-    picture.shares = shares(picture.items, contributions, seen)
+    picture.shares = shares(picture.items, contributions, _between(picture))
+
+
+def _between(picture: Picture) -> set[int]:
+    """The items that another box than their own reads: whose gradients arrows carry."""
+    box_of = {member: box for box in picture.boxes for member in box.members}
+    return {
+        arg
+        for member, item in enumerate(picture.items)
+        for arg in item.args
+        if box_of[arg] is not box_of[member]
+    }
 
 
 def _add_roots(picture: Picture, roots: list[Any]) -> None:

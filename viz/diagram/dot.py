@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from autograd import Tensor, Value
+from autograd.nn import Module
 from viz.diagram.folding import Box, span
 from viz.diagram.health import COLOURS
 from viz.diagram.items import Item, Unknown, kind_of, shape_of
@@ -41,6 +43,7 @@ BORDERS = {"leaf": "#2f7fb5", "result": "#d09a3c", "root": "#8f5a00", "constant"
 FILLS = {"leaf": "#e4f1fa", "result": "#fdf3e1", "root": "#fae3b8", "constant": "#f3f4f6"}
 ORDERS = ("#dcebf8", "#fbe6c2", "#dff0e4", "#f3dcec", "#e6e0f5", "#eceff2")  # of several roots
 DARK = "NaN or inf"  # the one fill that wants light text
+MOST_PORTS = 40  # more arguments than that share one
 WIDEST = 3.2  # points, of the edge that carries its node's whole gradient
 
 # Operators as they are printed rather than typed.
@@ -105,42 +108,39 @@ def _scopes(picture: Picture) -> list[tuple[str, ...]]:
 
 
 def _edges(picture: Picture) -> Iterator[str]:
-    """An arrow for each argument; one for all those between two boxes of which one is a fold."""
+    """An arrow for each argument; one for all that lead from one fold, or into one."""
     place = {member: box for box in picture.boxes for member in box.members}
-    drawn = set()
+    arrows: dict[tuple[str, str, str], dict[int, float]] = {}
     for box in picture.boxes:
         head = _id(picture, box)
         for member in box.members:
-            for i, arg in enumerate(picture.items[member].args):
+            args = picture.items[member].args
+            for i, arg in enumerate(args):
                 if place[arg] is box:
                     continue
-                tail = _id(picture, place[arg])
-                port = "" if box.folded else f":{i + 1}:w"
-                if not (box.folded or place[arg].folded):
-                    width = _width(picture, member, i)
-                    yield f"{tail}:e -> {head}{port} [id={quoted(f'{tail}-{head}-{i + 1}')}{width}]"
-                elif (tail, head, port) not in drawn:
-                    drawn.add((tail, head, port))
-                    yield f"{tail}:e -> {head}{port or ':w'}"
-
-
-def quoted(id: str) -> str:
-    """An id that DOT would take for arithmetic."""
-    return f'"{id}"'
-
-
-def _width(picture: Picture, member: int, i: int) -> str:
-    share = picture.shares.get((member, i))
-    return "" if share is None else f" penwidth={0.6 + (WIDEST - 0.6) * share:.2f}"
+                port = "" if box.folded or len(args) > MOST_PORTS else f":{i + 1}"
+                carried = arrows.setdefault((_id(picture, place[arg]), head, port), {})
+                carried[arg] = carried.get(arg, 0.0) + picture.shares.get((member, i), 0.0)
+    for (tail, head, port), carried in arrows.items():
+        name = f'id="{tail}-{head}-{port[1:] or "all"}"'
+        share = max(carried.values())  # of what this arrow brings most of
+        width = f" penwidth={0.6 + (WIDEST - 0.6) * share:.2f}" if picture.shares else ""
+        yield f"{tail}:e -> {head}{port}:w [{name}{width}]"
+    layers = [
+        box for box in picture.boxes if isinstance(picture.items[box.members[0]].node, Module)
+    ]
+    for before, after in pairwise(layers):  # beside each other in order, joined or not
+        yield f"{_id(picture, before)} -> {_id(picture, after)} [style=invis]"
 
 
 def _legend(picture: Picture) -> Iterator[str]:
     """What the colours in this picture say, and the badges."""
     entries: list[tuple[str, str]] = []
-    if picture.roots:
-        for order, name in enumerate(picture.roots):
+    orders = {item.order for item in picture.items}
+    for order, name in enumerate(picture.roots):
+        if order in orders:
             what = f"needed for {name}" if not order else f"more for {name}"
-            entries.append((what, f'fillcolor="{ORDERS[order % len(ORDERS)]}" color="#9aa0a8"'))
+            entries.append((what, f'fillcolor="{ORDERS[order]}" color="#9aa0a8"'))
     shown = {_word(_counts(picture, box)) for box in picture.boxes}
     for word in COLOURS:
         if word in shown:
@@ -177,7 +177,7 @@ def _look(picture: Picture, box: Box) -> str:
     border = f'color="{BORDERS[kind]}"' + (" penwidth=2.4" if kind == "root" else "")
     word = _word(_counts(picture, box))
     if picture.roots:
-        return f'{border} fillcolor="{ORDERS[item.order % len(ORDERS)]}"' + _dashes(kind)
+        return f'{border} fillcolor="{ORDERS[item.order]}"' + _dashes(kind)
     fill = _fill(word) if word else f'fillcolor="{FILLS[kind]}"'
     return f"{border} {fill}" + _dashes(kind)
 
@@ -207,6 +207,9 @@ def _label(picture: Picture, box: Box) -> str:
         return _fold_label(picture, box)
     place = box.members[0]
     item = picture.items[place]
+    if isinstance(item.node, Module):
+        lines = "".join(quote(line, 60) + r"\l" for line in item.lines)
+        return f"{{<1> {quote(item.name)}{'|' * bool(lines)}{lines}}}"
     shown = fields(item, picture.gradients.get(place), picture.health.get(place, ""))
     if not item.args:
         return "|".join(shown)
@@ -220,6 +223,8 @@ def _label(picture: Picture, box: Box) -> str:
         operation = f"{{{ports[0]}|{quote(sign)}|{ports[1]}}}"
     elif len(ports) == 1:
         operation = f"{ports[0]} {called}"
+    elif len(ports) > MOST_PORTS:
+        operation = rf"{called}\nof {len(ports):,}"
     else:
         numbered = "|".join(f"{port} {i}" for i, port in enumerate(ports, 1))
         operation = f"{{{numbered}}}|{called}"

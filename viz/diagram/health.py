@@ -70,7 +70,7 @@ def _slope(item: Item) -> str:
         size = np.maximum(1.0, np.abs(x))
         if 2 * np.count_nonzero(slopes * size < FLAT) < np.size(x):
             return ""  # the usual case, at one look
-        for aside in (ASIDE, -ASIDE):  # cos is flat at 0, but loses nothing
+        for aside in (ASIDE, -ASIDE) if row.kink is None else ():  # cos is flat in one point
             slopes = np.maximum(slopes, _slopes_at(row, np.asarray(x + aside * size), item.params))
         flat = slopes * size < FLAT
     if _dead(slopes):
@@ -98,7 +98,7 @@ def shares(
     items: Sequence[Item], contributions: dict[Any, Any], seen: set[int]
 ) -> dict[tuple[int, int], float]:
     """Which share, from 0 to 1, each edge carries of the gradient of the argument it comes from, by
-    (position of the item, number of the argument); of arguments `seen` in the picture.
+    (position of the item, number of the argument); of arguments `seen` by other boxes.
 
     Contributions that cancel count by their size.
     """

