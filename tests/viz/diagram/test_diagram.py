@@ -561,7 +561,7 @@ def test_roots_that_are_one_or_need_nothing_more_have_one_colour():
 def test_an_arrow_into_a_fold_is_as_thick_as_its_share():
     """Else the path that all of the gradient takes is the thin one."""
     x = Value(1.0, name="x")
-    y = x * 0.01
+    y = (x * 0.01).exp()
     for _ in range(5):
         x = x * 3.0
     root = x + y
