@@ -663,6 +663,40 @@ def test_lower_shows_every_stage_and_does_nothing():
     assert len(kept.memory.targets) == len(lowered.memory.targets) + 1
 
 
+def test_every_op_belongs_to_a_function_that_is_measured():
+    _, state, step = build_training("global norm", np.float32)
+    x, y = next(batches(1, 16, np.float32))
+    lowered = jit(step).lower(x, y)
+    ops = lowered.plan.graph.ops
+    computed = {number for cost in lowered.costs for number in cost.ops}
+    assert computed == {number for number, op in enumerate(ops) if op.args}
+    first = next(cost for cost in lowered.costs if cost.name == "kernel0")
+    assert {"matmul", "add", "relu"} <= {ops[number].row.name for number in first.ops}
+    assert all(cost.bytes > 0 for cost in lowered.costs)
+    before = [t.data.copy() for t in state]
+    seconds = lowered.measure()
+    assert len(seconds) == len(lowered.costs) and all(0 < s < 1 for s in seconds)
+    for t, b in zip(state, before, strict=True):
+        np.testing.assert_array_equal(t.data, b)
+
+
+def test_what_numpy_computes_and_what_is_not_dense_is_measured_too():
+    row = primitive("twisted", "x rolled by one", lambda x: np.roll(x, 1), None)
+    try:
+        w, unread = Tensor(np.arange(24.0).reshape(4, 6)[::-1, ::2]), Tensor(np.ones(2))
+
+        def step(x, labels):
+            w.assign(row(w * 2.0) + pick(x, labels).sum())
+            unread.assign(unread * 0.0 + 1.0)
+
+        lowered = jit(step).lower(np.ones((5, 3)), np.full(5, 2))
+        assert "numpy1" in [cost.name for cost in lowered.costs]
+        assert all(s > 0 for s in lowered.measure())
+        assert w.data[0, 0] == 18.0
+    finally:
+        del TABLE["twisted"]
+
+
 def test_a_cached_file_that_was_changed_is_built_anew(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     step = lambda x: x * 3.0 + 1.0  # noqa: E731
