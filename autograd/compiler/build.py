@@ -75,7 +75,8 @@ def cache_folder() -> Path:
 def library(source: str) -> ctypes.CDLL:
     """Compile C, or find it compiled. Raises BuildError."""
     path = compiler()
-    assert path
+    if path is None:
+        raise BuildError("there is no C compiler")
     status = os.stat(path)
     parts = (source, path, str(status.st_mtime_ns), str(status.st_size), features(), *FLAGS)
     parts += tuple((HERE / name).read_text() for name in ("prelude.h", "team.h"))

@@ -160,6 +160,7 @@ class Pull:
         self.depth: dict[str, int] = {}  # of a name: the scope it is known in
         self.known: dict[Any, str] = {}  # (op, index): the name of that entry
         self.count = 0
+        self.computed: set[int] = set()  # the ops that its lines compute
 
     # --- names and loops ---
 
@@ -214,7 +215,7 @@ class Pull:
             uses = [name for place in index for name in place.names()]
             name = self.let(_register(op.dtype), text, uses)
         else:
-            name = self._computed(op, index)
+            name = self._computed(number, index)
         self.know(key, name)
         return name
 
@@ -234,7 +235,9 @@ class Pull:
             return name
         return f"({name} != 0)" if dtype == BOOL else f"(({TYPES[dtype]}){name})"
 
-    def _computed(self, op: Op, index: Index) -> str:
+    def _computed(self, number: int, index: Index) -> str:
+        self.computed.add(number)
+        op = self.graph.ops[number]
         rule = _RULES.get(op.row.name)
         return rule(self, op, index) if rule else self._elementwise(op, index)
 

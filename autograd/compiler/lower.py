@@ -7,7 +7,7 @@ nothing about how it is computed, so the bits do not depend on how many there ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .expressions import TYPES
@@ -17,14 +17,29 @@ from .places import Place, at
 from .product import Machine
 from .writers import PARAMETERS, WRITERS, PackWriter, Writer, loop
 
+# A slot behind the others points at the time of the last lap, and at the sum for each function.
+LAP = """#include <time.h>
+
+static void lap(char *const *p, long number) {
+    double *laps = (double *)p[%d];
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    double now = t.tv_sec + 1e-9 * t.tv_nsec;
+    if (number) laps[number] += now - laps[0];
+    laps[0] = now;
+}"""
+
 SMALL = 1 << 14  # lines of C, run this often, are done by one thread before the others are there
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a function computes and touches: arithmetic operations, about, and bytes of arrays."""
+    """What a function computes and touches: arithmetic operations, about, and bytes of arrays. A
+    product's operand may be packed by a function of its own, which computes none of the ops."""
 
     name: str
+    kernel: int  # its number in the plan
+    ops: tuple[int, ...]  # of the plan's graph that it computes, those fused into others too
     flops: int
     bytes: int
     parallel: bool  # or left to one thread
@@ -38,6 +53,7 @@ class Code:
     segments: tuple[str | Kernel, ...]
     checks: bool  # whether labels are looked at before anything is computed
     costs: tuple[Cost, ...]
+    timed: str  # the source of segments that say how long each function takes (measure.py)
 
     def __str__(self) -> str:
         costs = [
@@ -51,37 +67,51 @@ class Code:
 def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
     """The C of a plan."""
     functions = list[str]()
-    segments = list[str | Kernel]()
-    calls = list[Writer]()
+    segments = list[Kernel | list[Writer]]()
     costs = list[Cost]()
-
-    def end_segment() -> None:
-        if calls:
-            segments.append(f"segment{len(segments)}")
-            functions.append(_segment(str(segments[-1]), calls))
-            calls.clear()
 
     def add(writer: Writer, early: bool = False) -> None:
         functions.append("\n".join(_indented(writer.function())))
+        if not segments or isinstance(segments[-1], Kernel):
+            segments.append([])
+        calls = segments[-1]
+        assert isinstance(calls, list)
         calls.insert(0 if early else len(calls), writer)
-        size = sum(array.size for array in {array for array, _ in writer.touched})
-        costs.append(Cost(writer.name, writer.flops, size, writer.work >= SMALL))
+        costs.append(_cost(writer))
 
     for number, kernel in enumerate(plan.kernels):
         if kernel.kind == "numpy":
-            end_segment()
             segments.append(kernel)
+            costs.append(_numpy_cost(plan, memory, number))
             continue
         if number in memory.packed:
             add(PackWriter(plan, memory, machine, number), packs_early(plan, kernel))
         add(WRITERS[kernel.kind](plan, memory, machine, number))
-    end_segment()
     checks = _checks(plan, memory)
     functions += [_function("long check(char *const *p)", [*checks, "return 1;"])] if checks else []
+    names = [s if isinstance(s, Kernel) else f"segment{i}" for i, s in enumerate(segments)]
+    compiled = [(f"segment{i}", s) for i, s in enumerate(segments) if isinstance(s, list)]
+    laps = {cost.name: number for number, cost in enumerate(costs, 1)}
     head = f"#define VECTOR {machine.vector}\n#define ROWS {machine.rows}\n"
-    body = "\n\n".join(functions)
-    source = f'{head}#include "prelude.h"\n\n{body}\n'
-    return Code(source, tuple(segments), bool(checks), tuple(costs))
+    head += '#include "prelude.h"'
+    source = "\n\n".join([head, *functions, *(_segment(*segment) for segment in compiled)])
+    clock = [LAP % memory.slots, *functions, *(_timed(*segment, laps) for segment in compiled)]
+    timed = "\n\n".join([head, *clock])
+    return Code(f"{source}\n", tuple(names), bool(checks), tuple(costs), f"{timed}\n")
+
+
+def _cost(writer: Writer) -> Cost:
+    size = sum(array.size for array in {array for array, _ in writer.touched})
+    ops = tuple(sorted(writer.computed))
+    return Cost(writer.name, writer.number, ops, writer.flops, size, writer.work >= SMALL)
+
+
+def _numpy_cost(plan: Plan, memory: Memory, number: int) -> Cost:
+    anchor = plan.kernels[number].anchor
+    assert anchor is not None
+    arrays = {memory.ops[op] for op in (anchor, *plan.graph.ops[anchor].args) if op in memory.ops}
+    size = sum(array.size for array in arrays)
+    return Cost(f"numpy{number}", number, (anchor,), 0, size, False)
 
 
 def _segment(name: str, calls: Sequence[Writer]) -> str:
@@ -93,11 +123,23 @@ def _segment(name: str, calls: Sequence[Writer]) -> str:
             lines.append("meet(team, parts);")
             since.clear()
         since.append(call)
-        everyone = f"{call.name}(p, team, part, parts);"
-        lines.append(
-            everyone if call.work >= SMALL else f"if (part == 0) {call.name}(p, team, 0, 1);"
-        )
+        lines.append(_call(call))
     return _function(f"void {name}({PARAMETERS})", lines)
+
+
+def _timed(name: str, calls: Sequence[Writer], laps: Mapping[str, int]) -> str:
+    """The same, but threads meet after each function, and one of them looks at the clock."""
+    lines = ["meet(team, parts);", "if (part == 0) lap(p, 0);"]
+    for call in calls:
+        lines += [_call(call), "meet(team, parts);"]
+        lines.append(f"if (part == 0) lap(p, {laps[call.name]});")
+    return _function(f"void {name}({PARAMETERS})", lines)
+
+
+def _call(call: Writer) -> str:
+    if call.work >= SMALL:
+        return f"{call.name}(p, team, part, parts);"
+    return f"if (part == 0) {call.name}(p, team, 0, 1);"
 
 
 def _waits(call: Writer, other: Writer) -> bool:

@@ -18,7 +18,7 @@ from . import build
 from .arrays import address, aligned, dense, span, strides, view
 from .epochs import Loop
 from .kernels import Kernel, Plan, plan
-from .lower import Code, lower
+from .lower import Code, Cost, lower
 from .memory import Memory, arrange
 from .program import Assign, Program
 from .replay import replay
@@ -37,6 +37,20 @@ class Lowered:
     memory: Memory
     code: Code
 
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """What each function of the step computes and touches: one for each kernel, and one more
+        for each operand that is packed for a product."""
+        return self.code.costs
+
+    def measure(self) -> list[float]:
+        """The seconds that each function takes, in the order of `costs`. The step is run, again
+        and again, on memory made for it: no state changes. Raises BuildError where there is no C
+        compiler."""
+        from .measure import measure  # here: it is seldom wanted
+
+        return measure(self)
+
     def __str__(self) -> str:
         stages = (self.program, self.graph, self.plan, self.memory, self.code)
         return "\n\n".join(map(str, stages))
@@ -52,6 +66,20 @@ def lowered(
     machine = build.machine()
     memory = arrange(planned, [strides(array) for array in states], machine)
     return Lowered(program, graph, planned, memory, lower(planned, memory, machine))
+
+
+def by_numpy(lowered: Lowered, kernel: Kernel, slots: Sequence[Any]) -> None:
+    """Do a kernel that has no C. slots: the step's arrays, as its block of pointers has them."""
+    ops, memory = lowered.plan.graph.ops, lowered.memory
+    assert kernel.anchor is not None
+    op = ops[kernel.anchor]
+    args = [
+        ops[arg].params["value"] if ops[arg].row is CONSTANT else view(memory.ops[arg], slots)
+        for arg in op.args
+    ]
+    with np.errstate(all="ignore"):
+        out = op.row.on_array(*args, **op.params)
+    np.copyto(view(memory.ops[kernel.anchor], slots), out)
 
 
 class Replayed:
@@ -116,7 +144,11 @@ class Native(Replayed):
             return super().__call__(inputs)
         for segment in self.segments:
             if isinstance(segment, Kernel):
-                self._numpy(segment, [*arrays, *self.bound, *self.constants, *results, self.room])
+                by_numpy(
+                    self.lowered,
+                    segment,
+                    [*arrays, *self.bound, *self.constants, *results, self.room],
+                )
             else:
                 self.pool.run(segment, block, self.parts)
         for tensor in self.written:
@@ -189,17 +221,3 @@ class Native(Replayed):
             if before >= 0 and self.spans[before][1] > start:
                 return True
         return False
-
-    # --- what has no C ---
-
-    def _numpy(self, kernel: Kernel, slots: Sequence[Any]) -> None:
-        ops, memory = self.lowered.plan.graph.ops, self.lowered.memory
-        assert kernel.anchor is not None
-        op = ops[kernel.anchor]
-        args = [
-            ops[arg].params["value"] if ops[arg].row is CONSTANT else view(memory.ops[arg], slots)
-            for arg in op.args
-        ]
-        with np.errstate(all="ignore"):
-            out = op.row.on_array(*args, **op.params)
-        np.copyto(view(memory.ops[kernel.anchor], slots), out)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from .expressions import STEPS, TYPES, Pull, neutral
+from .expressions import STEPS, TYPES, Pull, neutral, source
 from .kernels import Kernel, Plan
 from .memory import Array, Memory
 from .places import ZERO, Index, Place, at, contiguous
@@ -52,6 +52,7 @@ class Writer:
         self.pointers: dict[tuple[int, int], tuple[str, str]] = {}  # names and declarations
         self.places: list[Place] = []  # in memory, of each entry that is read or written
         self.touched: Touched = set()
+        self.pulls: list[Pull] = []
         self.work = 0
 
     def function(self) -> list[str]:
@@ -72,6 +73,15 @@ class Writer:
         """About how many operations it computes."""
         return self.work
 
+    @property
+    def computed(self) -> set[int]:
+        """The ops that it computes, those fused into others too, once `body` has been called."""
+        return {number for pull in self.pulls for number in pull.computed} | self.anchors()
+
+    def anchors(self) -> set[int]:
+        """Those of them that are no lines of C."""
+        return set() if self.kernel.anchor is None else {self.kernel.anchor}
+
     def body(self) -> list[str]:
         """The loops."""
         raise NotImplementedError
@@ -79,6 +89,7 @@ class Writer:
     def pull(self, *scopes: Sequence[str]) -> Pull:
         """A fresh pull in nested loops over these variables."""
         pull = Pull(self.plan.graph, self.load)
+        self.pulls.append(pull)
         for names in scopes:
             pull.open(*names)
         return pull
@@ -222,6 +233,17 @@ class ProductWriter(Writer):
         """The product's own."""
         return 2 * math.prod(self.kernel.domain) * self.product().inner
 
+    def anchors(self) -> set[int]:
+        """The product, and the views through which it reads."""
+        assert self.kernel.anchor is not None
+        ops = {self.kernel.anchor}
+        for arg in self.ops[self.kernel.anchor].args:
+            number, base = arg, source(self.plan.graph, arg)
+            while number != base:
+                ops.add(number)
+                (number,) = self.ops[number].args
+        return ops
+
     def product(self) -> Product:
         """How the product goes over its operands."""
         return product(self.plan, self.kernel, self.memory.ops, self.machine)
@@ -364,6 +386,10 @@ class PackWriter(ProductWriter):
     def flops(self) -> int:
         """It only copies."""
         return 0
+
+    def anchors(self) -> set[int]:
+        """None: they are the product's."""
+        return set()
 
     def body(self) -> list[str]:
         """The panels of each matrix of a stack."""

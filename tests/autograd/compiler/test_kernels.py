@@ -388,6 +388,48 @@ def test_epochs_in_float64_agree_to_1e_9(name, batch):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
 
 
+def returned_gradients(model):
+    return [p.grad for p in model.parameters()]
+
+
+def clipped_by_much(model):
+    return clip_by_global_norm(model.parameters(), 1e30)  # the factor is 1: same bits
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("unfuse", [returned_gradients, clipped_by_much])
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_updates_beside_a_product_and_on_their_own_give_the_same_bits(optimizer, unfuse, dtype):
+    """A norm needs every gradient before the first update: none is in a product's kernel then."""
+    losses, states, updated = [], [], []
+    for extra in (lambda model: None, unfuse):
+        kind, make, _ = STEPS[optimizer]
+        model = MLP([40, 33, 10], dtype=dtype, **kind)
+        chosen = make(model.parameters())
+
+        def step(x, y, model=model, chosen=chosen, extra=extra):
+            loss = cross_entropy(model(x), y)
+            chosen.zero_grad()
+            loss.backward()
+            more = extra(model)
+            chosen.step()
+            return loss, more
+
+        x, y = next(batches(1, 50, dtype, 40))
+        native, _, _ = compiled(step, x, y)
+        kernels = [k for k in native.lowered.plan.kernels if k.kind == "matmul"]
+        targets = [store.target for kernel in kernels for store in kernel.stores if store.target]
+        updated.append(sum(kind == "state" for kind, _ in targets))
+        losses.append([native([x, y])[0] for x, y in batches(30, 50, dtype, 40)])
+        states.append([t.data for part in (model, chosen) for _, t in part.named_state()])
+    assert updated[0] > 0
+    if unfuse is clipped_by_much:
+        assert updated[1] == 0
+    np.testing.assert_array_equal(losses[0], losses[1])
+    for one, other in zip(*states, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_bits_do_not_depend_on_the_number_of_threads():
     answers = []
     for parts in (1, 2, 3, 5):
@@ -403,11 +445,11 @@ def test_bits_do_not_depend_on_the_number_of_threads():
 
 
 def test_each_float32_step_from_the_same_state_is_within_rounding():
-    """40 steps, each also replayed from the state that the compiled one began with."""
+    """400 steps, each also replayed from the state that the compiled one began with."""
     _, state, step = build_training("momentum", np.float32, (100, 70, 10))
     x, y = next(batches(1, 50, np.float32, 100))
     native, program, _ = compiled(step, x, y)
-    for x, y in batches(40, 50, np.float32, 100):
+    for x, y in batches(400, 50, np.float32, 100):
         before = [t.data.copy() for t in state]
         (loss,) = native([x, y])
         after = [t.data.copy() for t in state]
@@ -661,6 +703,40 @@ def test_lower_shows_every_stage_and_does_nothing():
     slot = next(s.out for s in lowered.program.steps if getattr(s, "row", None) is TABLE["add"])
     kept = step.lower(x, y, keep=[slot])
     assert len(kept.memory.targets) == len(lowered.memory.targets) + 1
+
+
+def test_every_op_belongs_to_a_function_that_is_measured():
+    _, state, step = build_training("global norm", np.float32)
+    x, y = next(batches(1, 16, np.float32))
+    lowered = jit(step).lower(x, y)
+    ops = lowered.plan.graph.ops
+    computed = {number for cost in lowered.costs for number in cost.ops}
+    assert computed == {number for number, op in enumerate(ops) if op.args}
+    first = next(cost for cost in lowered.costs if cost.name == "kernel0")
+    assert {"matmul", "add", "relu"} <= {ops[number].row.name for number in first.ops}
+    assert all(cost.bytes > 0 for cost in lowered.costs)
+    before = [t.data.copy() for t in state]
+    seconds = lowered.measure()
+    assert len(seconds) == len(lowered.costs) and all(0 < s < 1 for s in seconds)
+    for t, b in zip(state, before, strict=True):
+        np.testing.assert_array_equal(t.data, b)
+
+
+def test_what_numpy_computes_and_what_is_not_dense_is_measured_too():
+    row = primitive("twisted", "x rolled by one", lambda x: np.roll(x, 1), None)
+    try:
+        w, unread = Tensor(np.arange(24.0).reshape(4, 6)[::-1, ::2]), Tensor(np.ones(2))
+
+        def step(x, labels):
+            w.assign(row(w * 2.0) + pick(x, labels).sum())
+            unread.assign(unread * 0.0 + 1.0)
+
+        lowered = jit(step).lower(np.ones((5, 3)), np.full(5, 2))
+        assert "numpy1" in [cost.name for cost in lowered.costs]
+        assert all(s > 0 for s in lowered.measure())
+        assert w.data[0, 0] == 18.0
+    finally:
+        del TABLE["twisted"]
 
 
 def test_a_cached_file_that_was_changed_is_built_anew(tmp_path, monkeypatch):
