@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["cut", "entries", "extent", "norm", "param", "printable", "short"]
+__all__ = ["amount", "cut", "entries", "extent", "norm", "param", "printable", "short"]
 
 
 def short(number: float, digits: int = 4) -> str:
@@ -38,6 +38,18 @@ def extent(array: np.ndarray[Any, Any]) -> str:
     low, high = short(known.min().item()), short(known.max().item())
     said = f"all {low}" if low == high and not bad else f"{low} to {high}"
     return f"{said}, nan in {bad:,}" if bad else said
+
+
+def amount(count: int) -> str:
+    """A large count in three digits, with a space and a prefix for its unit.
+
+    >>> amount(25_690_112) + "flop", amount(512) + "B"
+    ('25.7 Mflop', '512 B')
+    """
+    for power, prefix in ((9, "G"), (6, "M"), (3, "k")):
+        if count >= 10**power:
+            return f"{count / 10**power:.3g} {prefix}"
+    return f"{count} "
 
 
 def entries(array: np.ndarray[Any, Any]) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -18,7 +19,13 @@ from viz.diagram.dot import ORDERS, Picture, dot
 from viz.diagram.folding import fold as folded
 from viz.diagram.folding import span, unfolded
 from viz.diagram.health import health, shares
-from viz.diagram.items import Item, items_of_module, items_of_nodes, items_of_program
+from viz.diagram.items import (
+    Item,
+    items_of_lowered,
+    items_of_module,
+    items_of_nodes,
+    items_of_program,
+)
 from viz.files import write
 from viz.text import norm, short
 
@@ -111,7 +118,8 @@ class Diagram:
 
 def draw(what: Any, fold: bool | None = None) -> Diagram:
     """The graph behind a node (a Value or a Tensor), behind several (a list), a traced step (what
-    `jit` made, or one of its programs), or the layers of a Module, as a diagram.
+    `jit` made, or one of its programs), behind its kernels (`step.lower(...)`, each of which is
+    timed), or the layers of a Module, as a diagram.
 
     fold: put the operations of one module into one box, and what repeats; None: if there are more
     than a thousand boxes, or their arrows are so long that a layout would take minutes.
@@ -171,10 +179,18 @@ def _items(what: Any, roots: list[Any]) -> list[Item]:
         what = what.programs[-1]
     if isinstance(what, Program):
         return items_of_program(what)
+    if _is_lowered(what):
+        return items_of_lowered(what)
     raise TypeError(
-        "draw: takes a Value, a Tensor or a list of them, a Module or a jitted step, "
+        "draw: takes a Value, a Tensor or a list of them, a Module, a jitted step or its lower(), "
         f"not {type(what).__name__}"
     )
+
+
+def _is_lowered(what: Any) -> bool:
+    """Whether it is a step's `lower()`; who has one has loaded the compiler."""
+    native = sys.modules.get("autograd.compiler.native")
+    return native is not None and isinstance(what, native.Lowered)
 
 
 def _add_gradients(picture: Picture, roots: list[Any]) -> None:

@@ -87,7 +87,7 @@ def _boxes(picture: Picture) -> Iterator[str]:
         yield from ["}"] * (len(open_scope) - shared)
         for name in scope[shared:]:
             frames += 1
-            yield f'subgraph cluster_{frames} {{ margin=10 label="{quote(name)}"'
+            yield f'subgraph cluster_{frames} {{ margin=10 label="{quote(name, 80)}"'
         open_scope = scope
         id = _id(picture, box)
         yield f'{id} [id={id} label="{_label(picture, box)}" {_look(picture, box)}]'
@@ -250,7 +250,7 @@ def _fold_label(picture: Picture, box: Box) -> str:
     if found:
         lines.append(f"gradients {', '.join(sorted(found))}")
     text = "".join(quote(line, 60) + r"\l" for line in lines)
-    return f"{{{quote(box.title)}|{text}}}" if box.title else text
+    return f"{{{quote(box.title, 80)}|{text}}}" if box.title else text
 
 
 def _wrapped(parts: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,19 @@ from autograd import Node, Tensor
 from autograd.compiler.program import Assign, Program
 from autograd.nn import Module, Sequential
 from autograd.rows import Row
+from viz.text import amount
 
-__all__ = ["Item", "Unknown", "items_of_module", "items_of_nodes", "items_of_program"]
+if TYPE_CHECKING:
+    from autograd.compiler.native import Lowered
+
+__all__ = [
+    "Item",
+    "Unknown",
+    "items_of_lowered",
+    "items_of_module",
+    "items_of_nodes",
+    "items_of_program",
+]
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,70 @@ def items_of_program(program: Program) -> list[Item]:
     for slot in program.results:
         items[places[slot]].kind = "root"
     return items
+
+
+def items_of_lowered(lowered: Lowered) -> list[Item]:
+    """A compiled step: its operations by the kernels that compute them, each with its time on this
+    machine, its arithmetic and the bytes that it touches."""
+    graph, home = lowered.plan.graph, _kernels(lowered)
+    names = [tensor.name or f"state {i}" for i, (_, tensor) in enumerate(lowered.program.states, 1)]
+    titles = ["", *_costs(lowered)]
+    items: list[Item] = []
+    places: dict[int, int] = {}
+    writes: dict[int, list[str]] = {}
+    for state, number in graph.writes:
+        writes.setdefault(number, []).append(names[state])
+    for number in sorted(range(len(graph.ops)), key=lambda n: (home[n], n)):
+        op = graph.ops[number]
+        data: Any = Unknown(op.shape, op.dtype)
+        scope = tuple(filter(None, [titles[home[number] + 1]]))
+        places[number] = len(items)
+        if op.args:
+            args = tuple(places[arg] for arg in op.args)
+            lines = tuple(f"to {name}" for name in writes.get(number, ()))
+            kind = "root" if number in graph.results else "result"
+            item = Item(f"n{number}", data, args, op.row, op.params, scope=scope, kind=kind)
+            item.lines = lines
+        elif op.row.name == "constant":
+            item = Item(f"n{number}", op.params["value"], kind="constant")
+        else:
+            place = op.params["place"]
+            name = names[place] if op.row.name == "state" else f"input {place + 1}"
+            kind = "leaf" if op.row.name == "state" else "constant"
+            item = Item(f"n{number}", data, name=name, kind=kind)
+        items.append(item)
+    return items
+
+
+def _kernels(lowered: Lowered) -> list[int]:
+    """The first kernel that computes each operation; -1 of what is there from the beginning."""
+    first: dict[int, int] = {}
+    for cost in lowered.costs:
+        for number in cost.ops:
+            first.setdefault(number, cost.kernel)
+    home: list[int] = []
+    for number, op in enumerate(lowered.plan.graph.ops):
+        # A view that is only read through stands where what it shows was made.
+        home.append(first.get(number, max((home[arg] for arg in op.args), default=-1)))
+    return home
+
+
+def _costs(lowered: Lowered) -> list[str]:
+    """What each kernel does and costs, in a line; what is packed for it included."""
+    from autograd.compiler.build import BuildError
+
+    try:
+        seconds = lowered.measure()
+    except BuildError:  # no compiler: what it would do is known all the same
+        seconds = []
+    said = []
+    for number, kernel in enumerate(lowered.plan.kernels):
+        own = [i for i, cost in enumerate(lowered.costs) if cost.kernel == number]
+        flops = sum(lowered.costs[i].flops for i in own)
+        size = sum(lowered.costs[i].bytes for i in own)
+        time = f"{1e6 * sum(seconds[i] for i in own):.1f} us, " if seconds else ""
+        said.append(f"kernel {number}, {kernel.kind}: {time}{amount(flops)}flop, {amount(size)}B")
+    return said
 
 
 def items_of_module(module: Module) -> list[Item]:

@@ -598,6 +598,31 @@ def test_the_layers_of_a_module_are_a_chain():
     assert "grad\\ norm" in viz.draw(model).source
 
 
+@pytest.mark.parametrize("compiler", [None, ""])
+def test_a_compiled_step_is_drawn_by_its_kernels(monkeypatch, compiler):
+    """Else nobody sees what was fused, or where the time goes."""
+    w = Tensor(np.ones((4, 3)), requires_grad=True, name="w")
+
+    @jit
+    def step(x):
+        hidden = (x @ w).relu()
+        w.assign(w - 0.1 * w)
+        return hidden.sum()
+
+    if compiler is not None:
+        monkeypatch.setenv("CHAINRULE_CC", compiler)
+    lowered = step.lower(np.ones((2, 4)))
+    source = viz.draw(lowered).source
+    frames = re.findall(r'label="kernel\\ (\d+),\\ \w+:\\ (.*)"$', source, re.MULTILINE)
+    assert [int(number) for number, _ in frames] == list(range(len(lowered.plan.kernels)))
+    assert all("flop" in costs for _, costs in frames)
+    assert all(
+        ("us," in costs) == (compiler is None and shutil.which("cc") is not None)
+        for _, costs in frames
+    )
+    assert r"to\ w\l" in source and np.array_equal(w.data, np.ones((4, 3)))
+
+
 class Scaled(Module):
     """A layer in a list in a dict, one used twice, and a Tensor of its own."""
 
