@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -139,7 +139,8 @@ class jit:
         key = (structure, mode.gradients, pattern, *map(_key, leaves))
         captured = _captured(self.function)
         for i, leaf in enumerate(leaves):
-            _add_inside(f"argument {i}", leaf, captured)
+            if not is_input(leaf):
+                _add_inside(f"argument {i}", leaf, captured)
         known = self._traced.setdefault(key, [])
         causes = []
         for traced, then in known:
@@ -213,12 +214,15 @@ def _captured(function: Callable[..., Any]) -> dict[str, Any]:
     return found
 
 
-def _names(code: types.CodeType) -> Iterator[str]:
+@functools.cache
+def _names(code: types.CodeType) -> tuple[str, ...]:
     """The global names of a function and of those written in it."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names(constant)
+    inner = (_names(part) for part in code.co_consts if isinstance(part, types.CodeType))
+    return sum(inner, code.co_names)
+
+
+# What has no numbers of its own that a step could capture, or says itself when they change.
+OPAQUE = (State, type, types.ModuleType, types.FunctionType, jit)
 
 
 def _add_inside(name: str, thing: Any, found: dict[str, Any]) -> None:
@@ -228,7 +232,7 @@ def _add_inside(name: str, thing: Any, found: dict[str, Any]) -> None:
         parts: Any = ((f"{name}[{i}]", part) for i, part in enumerate(thing[:MOST]))
     elif type(thing) is dict:
         parts = ((f"{name}[{key!r}]", thing[key]) for key in list(thing)[:MOST])
-    elif isinstance(thing, State | type | types.ModuleType | types.FunctionType | jit):
+    elif isinstance(thing, OPAQUE):
         return
     else:
         parts = ((f"{name}.{key}", part) for key, part in getattr(thing, "__dict__", {}).items())

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..nn import Module
     from .native import Replayed
 
+INPUTS = (Tensor, np.ndarray)
 PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
@@ -241,7 +242,7 @@ class Traced:
 
 def is_input(leaf: Any) -> bool:
     """Whether an argument is an input of the program; what is not is static."""
-    return isinstance(leaf, Tensor | np.ndarray)
+    return isinstance(leaf, INPUTS)
 
 
 def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Traced:
