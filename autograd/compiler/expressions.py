@@ -23,6 +23,7 @@ from .places import (
     aligned,
     at,
     contiguous,
+    gathered,
     ranges,
     reshaped,
     sliced,
@@ -54,6 +55,7 @@ COMPARES = ("greater", "equal")
 REDUCTIONS = ("sum", "max")
 PULLED = ("transpose", "reshape", "broadcast_to", "concatenate", "pick", "put", "uniform")
 MOVES = ("transpose", "reshape", "broadcast_to", "index")  # rows that only move indices
+NUMBERED = ("index", "scatter", "pick", "put")  # rows whose arguments but the first are integers
 
 
 def compiles(graph: Graph, op: Op) -> bool:
@@ -63,10 +65,10 @@ def compiles(graph: Graph, op: Op) -> bool:
         return True
     if any(dtype not in TYPES for dtype in (op.dtype, *(arg.dtype for arg in args))):
         return False
-    if op.row.name in ("index", "scatter"):
-        return len(args) == 1
-    if op.row.name in ("pick", "put"):
-        return bool(args[1].row in LEAVES and args[1].dtype.kind in "iu")
+    if op.row.name in NUMBERED:
+        return all(_numbers(graph, arg) for arg in op.args[1:]) and not (
+            adds(op) and op.dtype == BOOL
+        )
     if op.row.name == "matmul":
         return bool(op.dtype.kind == "f")
     if op.row.name in REDUCTIONS:
@@ -74,6 +76,21 @@ def compiles(graph: Graph, op: Op) -> bool:
     if op.row.name in PULLED:
         return True
     return isinstance(op.row.code, str) and _has_type(graph, op)
+
+
+def _numbers(graph: Graph, number: int) -> bool:
+    """Whether these are integers that are there from the beginning, so that they can be checked
+    before anything is computed."""
+    op = graph.ops[number]
+    if op.dtype not in TYPES or op.dtype.kind not in "iu":
+        return False
+    views = op.row.name in ("cast", *MOVES) and len(op.args) == 1
+    return op.row in LEAVES or (views and _numbers(graph, op.args[0]))
+
+
+def adds(op: Op) -> bool:
+    """Whether it adds into entries that arrays name, so that one may be named twice."""
+    return op.row.name == "scatter" and len(op.args) > 1
 
 
 def source(graph: Graph, number: int) -> int:
@@ -273,8 +290,28 @@ class Pull:
         return tuple(index)
 
     def _index(self, op: Op, index: Index) -> str:
-        (arg,) = op.args
-        return self.entry(arg, sliced(op.params["key"], index, self.graph.ops[arg].shape))
+        arg, *arrays = op.args
+        shape = self.graph.ops[arg].shape
+        if arrays:
+            return self.entry(arg, self.named(op.params["key"], arrays, index, shape))
+        return self.entry(arg, sliced(op.params["key"], index, shape))
+
+    def named(self, key: Any, arrays: Sequence[int], index: Index, shape: Shape) -> Index:
+        """The index of the entry that arrays of integers, and what else is in the key, name."""
+        axes = max(len(self.graph.ops[array].shape) for array in arrays)
+        at_arrays, inner = gathered(key, axes, index, shape)
+        rest, places = iter(arrays), []
+        for place, n in zip(inner, shape, strict=True):
+            number = self._number(next(rest), at_arrays, n) if place is None else place
+            places.append(ZERO if n == 1 else number)
+        return tuple(places)
+
+    def _number(self, array: int, index: Index, n: int) -> Place:
+        """An entry of an array of integers; a negative one counts from the end."""
+        op = self.graph.ops[array]
+        name = self.typed(array, aligned(index, op.shape), np.dtype(np.int64))
+        text = name if op.dtype.kind == "u" else f"{name} < 0 ? {name} + {n} : {name}"
+        return Place.of(self.let("long", text, _words([name])))
 
     def _scatter(self, op: Op, index: Index) -> str:
         """What was written to the entry if the slices name it, else 0."""

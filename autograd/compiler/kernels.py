@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ..ops import same
-from .expressions import MOVES, REDUCTIONS, Pull, compiles, mixes, source
+from .expressions import MOVES, REDUCTIONS, Pull, adds, compiles, mixes, source
 from .places import ZERO, Index, Place, Shape
 from .simplify import LEAVES, STATE, Graph, Op
 
@@ -34,7 +34,8 @@ class Store:
 
 @dataclass(eq=False)
 class Kernel:
-    """kind: "loop", "matmul", "columns" (sums over all axes but some and the last), or "numpy"."""
+    """kind: "loop", "matmul", "columns" (sums over all axes but some and the last), "scatter"
+    (additions where arrays say), or "numpy"."""
 
     kind: str
     domain: Shape
@@ -117,7 +118,7 @@ class _Planner:
                 roots |= {number, *(arg for arg in op.args if self.ops[arg].row not in LEAVES)}
             elif op.row.name == "matmul":
                 roots |= {number, *(source(self.graph, arg) for arg in op.args)}
-            elif self.is_columns(op):
+            elif self.is_columns(op) or adds(op):
                 roots.add(number)
             elif op.row.name == "reshape":
                 roots |= {source(self.graph, op.args[0])} if mixes(self.graph, op) else set()
@@ -199,6 +200,8 @@ class _Planner:
             return "numpy"
         if op.row.name == "matmul":
             return "matmul"
+        if adds(op):
+            return "scatter"
         return "columns" if self.is_columns(op) else "loop"
 
     def _loads(self, number: int, kind: str) -> list[tuple[int, Index]]:
@@ -208,6 +211,10 @@ class _Planner:
             return [(arg, ()) for arg in args]
         if kind == "matmul":
             return [(source(self.graph, arg), ()) for arg in args]
+        if kind == "scatter":
+            return [
+                load for arg in args for load in self._reads(arg, variables(self.ops[arg].shape))
+            ]
         if kind == "columns":
             return self._reads(args[0], variables(self.ops[args[0]].shape))
         return self._reads(number)
@@ -250,7 +257,7 @@ class _Planner:
         """The index at which a root is computed inside a kernel; None where it is not, because it
         needs entries of the kernel's results other than the one at hand."""
         single = kernel.kind == "matmul" and kernel.domain[-2:] == (1, 1)
-        if single or kernel.kind == "numpy" or len(kernel.stores) >= MOST:
+        if single or kernel.kind in ("numpy", "scatter") or len(kernel.stores) >= MOST:
             return None
         at = {store.op: store.index for store in kernel.stores}
         inside = [(at[load], index) for load, index in self.loads[number] if load in at]

@@ -7,14 +7,15 @@ nothing about how it is computed, so the bits do not depend on how many there ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .expressions import TYPES
-from .kernels import Kernel, Plan
+from .expressions import NUMBERED, TYPES, Pull, compiles
+from .kernels import Kernel, Plan, variables
 from .memory import Memory, packs_early
-from .places import Place, at
+from .places import Index, at, named_lengths
 from .product import Machine
+from .simplify import CONSTANT, LEAVES, Op
 from .writers import PARAMETERS, WRITERS, PackWriter, Writer, loop
 
 # A slot behind the others points at the time of the last lap, and at the sum for each function.
@@ -167,19 +168,47 @@ def _indented(lines: Sequence[str]) -> list[str]:
 
 
 def _checks(plan: Plan, memory: Memory) -> list[str]:
-    """Lines that return 0 where a label is outside the classes: the replay then says so."""
-    lines = []
-    for op in plan.graph.ops:
-        if op.row.name not in ("pick", "put"):
-            continue
-        array = memory.ops.get(op.args[1])
-        if array is None:  # one constant number, checked when it was traced
-            continue
-        classes = plan.graph.ops[op.args[0]].shape[-1] if op.row.name == "pick" else op.shape[-1]
-        names = tuple(Place.of(f"i{axis}") for axis in range(len(array.shape)))
-        label = f"((const {TYPES[array.dtype]} *)p[{array.slot}])[{at(names, array.strides)}]"
-        check = [f"if ((uint64_t){label} >= {classes}u) return 0;"]
-        for axis, n in reversed(list(enumerate(array.shape))):
-            check = loop(f"i{axis}", "0", str(n), check)
-        lines += check
+    """Lines that return 0 where a label or an index is out of range: the replay then says so."""
+    ops, lines = plan.graph.ops, list[str]()
+    for op in ops:
+        for arg, least, end in _ranges(plan, op):
+            if ops[arg].row is not CONSTANT:  # which was looked at when it was traced
+                lines += _check(plan, memory, arg, least, end)
     return lines
+
+
+def _ranges(plan: Plan, op: Op) -> Iterator[tuple[int, int, int]]:
+    """The integers that say where an op reads or writes; from where to where they may be."""
+    if op.row.name not in NUMBERED or not compiles(plan.graph, op):
+        return
+    read = op.row.name in ("pick", "index")
+    shape = plan.graph.ops[op.args[0]].shape if read else op.shape
+    if op.row.name in ("pick", "put"):
+        yield op.args[1], 0, shape[-1]
+    elif len(op.args) > 1:
+        for arg, n in zip(op.args[1:], named_lengths(op.params["key"], shape), strict=True):
+            yield arg, -n, n
+
+
+def _check(plan: Plan, memory: Memory, number: int, least: int, end: int) -> list[str]:
+    """Loops over integers."""
+
+    def load(leaf: int, index: Index) -> str | None:
+        array = memory.ops.get(leaf)
+        if array is None or plan.graph.ops[leaf].row not in LEAVES:
+            return None
+        return f"((const {TYPES[array.dtype]} *)p[{array.slot}])[{at(index, array.strides)}]"
+
+    op = plan.graph.ops[number]
+    index, pull = variables(op.shape), Pull(plan.graph, load)
+    axes = [axis for axis, place in enumerate(index) if place.terms]
+    for axis in axes:
+        pull.open(f"d{axis}")
+    name = pull.entry(number, index)
+    if op.dtype.kind == "i":
+        lines = [f"if ({name} < {least} || {name} >= {end}) return 0;"]
+    else:
+        lines = [f"if ({name} >= {end}u) return 0;"]
+    for axis in reversed(axes):
+        lines = loop(f"d{axis}", "0", str(op.shape[axis]), [*pull.close().lines, *lines])
+    return ["{", *pull.scopes[0].lines, *lines, "}"]

@@ -144,6 +144,43 @@ def unsliced(key: Any, inner: list[Place], shape: Shape) -> Index:
     return tuple(ZERO if n == 1 else place for place, n in zip(places, shape, strict=True))
 
 
+def gathered(key: Any, axes: int, index: Index, shape: Shape) -> tuple[Index, list[Place | None]]:
+    """Where x[key] reads x, of this shape, if arrays (of `axes` axes together) are in the key: the
+    index into the arrays, and that into x, with None where an array says it. NumPy puts the
+    arrays' axes where the first of them stands; in front of all, if something is between them."""
+    parts = _spelled(key, len(shape))
+    fixed = [i for i, part in enumerate(parts) if not (part is None or isinstance(part, slice))]
+    apart = fixed[-1] - fixed[0] >= len(fixed)
+    first = 0 if apart else fixed[0]
+    kept = iter((*index[:first], *index[first + axes :]))
+    lengths, inner = iter(shape), list[Place | None]()
+    for part in parts:
+        if part is None:
+            next(kept)
+            continue
+        n = next(lengths)
+        if isinstance(part, slice):
+            numbers = range(n)[part]
+            inner.append(next(kept) * numbers.step + Place((), numbers.start))
+        else:
+            inner.append(Place((), part % n) if isinstance(part, int) else None)
+    return index[first : first + axes], inner
+
+
+def named_lengths(key: Any, shape: Shape) -> list[int]:
+    """The lengths of the axes at which there are arrays in a key."""
+    parts = [part for part in _spelled(key, len(shape)) if part is not None]
+    return [n for p, n in zip(parts, shape, strict=True) if not isinstance(p, int | slice)]
+
+
+def _spelled(key: Any, ndim: int) -> list[Any]:
+    """The parts of a key, with slices for its Ellipsis."""
+    where, parts = _ellipsis(key), list(key)
+    used = sum(part is not None and part is not Ellipsis for part in parts)
+    parts[where : where + 1] = [slice(None)] * (ndim - used)
+    return parts
+
+
 def _new_axes(key: Any, ndim: int) -> set[int]:
     """The axes of the slices (ndim in all) that None made."""
     parts = key if isinstance(key, tuple) else (key,)

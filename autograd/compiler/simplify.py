@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..indexing import ARRAY
 from ..operators import Operators
 from ..ops import greater, mul, relu, sqrt, sum_row
 from ..rows import Row
@@ -295,7 +296,31 @@ def _matmul(build: _Builder, op: Op) -> int | None:
     return None if args == op.args else build.add(replace(op, args=args))
 
 
+def _masks(build: _Builder, op: Op) -> int | None:
+    """Masks that never change, as the integers that they stand for."""
+    first, *arrays = op.args
+    rest, args, key = iter(arrays), [first], list[Any]()
+    for thing in op.params["key"] if arrays else ():
+        if thing is not ARRAY:
+            key.append(thing)
+            continue
+        number = next(rest)
+        mask = build.value(number)
+        if mask is None or build.ops[number].dtype != bool or not build.ops[number].shape:
+            key.append(ARRAY)
+            args.append(number)
+            continue
+        places = np.nonzero(mask)
+        key += [ARRAY] * len(places)
+        args += map(build.constant, places)
+    if tuple(args) == op.args:
+        return None
+    return build.add(replace(op, args=tuple(args), params=op.params | {"key": tuple(key)}))
+
+
 _REWRITES = {
+    "index": _masks,
+    "scatter": _masks,
     "same": _identity,
     "detach": _identity,
     "cast": _identity,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from .expressions import STEPS, TYPES, Pull, neutral, source
 from .kernels import Kernel, Plan
 from .memory import Array, Memory
-from .places import ZERO, Index, Place, at, contiguous
+from .places import ZERO, Index, Place, at, contiguous, gathered
 from .product import Machine, Operand, Product, operand, product
 from .simplify import LEAVES
 
@@ -225,6 +225,49 @@ class ColumnsWriter(Writer):
         return vector(loop("c", "0", "count", inside), not scope.loops)
 
 
+class ScatterWriter(Writer):
+    """Zeros, and then additions where arrays of integers say, in the order of these: an entry may
+    be named twice. So threads share an axis that is not the arrays', if there is one."""
+
+    def body(self) -> list[str]:
+        """Both in loops over the same part of the axis."""
+        assert self.kernel.anchor is not None
+        op = self.ops[self.kernel.anchor]
+        source, *arrays = op.args
+        shape, key = self.ops[source].shape, op.params["key"]
+        variables = tuple(ZERO if n == 1 else Place.of(f"g{axis}") for axis, n in enumerate(shape))
+        axes = max(len(self.ops[array].shape) for array in arrays)
+        named, inner = gathered(key, axes, variables, op.shape)
+        last = [axis for axis, place in enumerate(variables) if place.terms and place not in named]
+        first = [axis for axis, place in enumerate(variables) if place.terms and place in named]
+        lengths = dict(zip(variables, shape, strict=True))
+        # Zeros too are each thread's own: only an axis that is taken whole and in order will do.
+        own = [(n, p) for p, n in zip(inner, op.shape, strict=True) if p and lengths.get(p) == n]
+        shared = max(own, key=lambda pair: pair[0])[1] if own else None
+        pull = self.pull(*(variables[axis].names() for axis in (*first, *last)))
+        array = self.memory.targets[self.kernel.stores[0].target or ("", 0)]
+        value = pull.typed(source, variables, op.dtype)
+        into = self.entry(array, pull.named(key, arrays, variables, op.shape), writes=True)
+        lines = [f"{into} = {into} + {value};"]
+        self.work = math.prod(shape) * (pull.count + 1) if shared else 0
+        flat = bool(last) and not pull.scopes[-1].loops
+        for axis in reversed((*first, *last)):
+            ends = part(shape[axis]) if variables[axis] == shared else ("0", str(shape[axis]))
+            inside = loop(f"g{axis}", *ends, [*pull.close().lines, *lines])
+            lines = vector(inside, flat and axis == last[-1])
+        return [*pull.scopes[0].lines, *self._zero(array, inner, shared), *lines]
+
+    def _zero(self, array: Array, inner: Sequence[Place | None], shared: Place | None) -> list[str]:
+        axes = [axis for axis, n in enumerate(array.shape) if n != 1]
+        index = [Place.of(f"z{axis}") if axis in axes else ZERO for axis in range(len(array.shape))]
+        lines = [f"{self.entry(array, tuple(index), writes=True)} = 0;"]
+        for axis in reversed(axes):
+            n = array.shape[axis]
+            ends = part(n) if shared and inner[axis] == shared else ("0", str(n))
+            lines = loop(f"z{axis}", *ends, lines)
+        return lines
+
+
 class ProductWriter(Writer):
     """Tiles of a matrix product, and what is done with each while it is at hand."""
 
@@ -408,4 +451,9 @@ class PackWriter(ProductWriter):
         return lines
 
 
-WRITERS = {"loop": LoopWriter, "columns": ColumnsWriter, "matmul": ProductWriter}
+WRITERS = {
+    "loop": LoopWriter,
+    "columns": ColumnsWriter,
+    "scatter": ScatterWriter,
+    "matmul": ProductWriter,
+}
