@@ -438,12 +438,13 @@ def batches(count, batch, dtype, features=20):
         yield x, generator.integers(0, 10, batch)
 
 
-@pytest.mark.parametrize("batch", [1, 16, 33])
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize(
+    ("name", "batch"),
+    # A batch of one has no variance to normalise by.
+    [(name, n) for name in STEPS for n in (1, 16, 33) if (name, n) != ("batch norm", 1)],
+)
 def test_epochs_in_float64_agree_to_1e_9(name, batch):
     """The compiled run beside the replayed one: 300 steps, all states and losses."""
-    if name == "batch norm" and batch == 1:
-        pytest.skip("a batch of one has no variance")
     losses, states = [], []
     for mode in ("compiled", "replayed"):
         _, state, step = build_training(name, np.float64)
