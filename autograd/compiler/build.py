@@ -10,9 +10,7 @@ import os
 import platform
 import shutil
 import stat
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from .product import Machine
@@ -87,6 +85,8 @@ def library(source: str) -> ctypes.CDLL:
 def _load(path: str, source: str, key: str) -> ctypes.CDLL:
     folder = _private(cache_folder())
     if folder is None:  # a cache that others could write to is none
+        import tempfile
+
         with tempfile.TemporaryDirectory() as temporary:
             return ctypes.CDLL(str(_compiled(path, source, Path(temporary), key)))
     file = folder / f"{key}.so"
@@ -120,6 +120,9 @@ def _whole(file: Path) -> bool:
 
 def _compiled(path: str, source: str, folder: Path, key: str) -> Path:
     """Compile into a file of the folder, which appears there whole or not at all."""
+    import subprocess  # here: what is found in the cache needs neither
+    import tempfile
+
     handle, name = tempfile.mkstemp(suffix=".so", dir=folder)  # readable by its owner alone
     os.close(handle)
     flags = [*FLAGS, "-mprefer-vector-width=512"] if machine().vector == 64 else FLAGS

@@ -7,12 +7,12 @@ around them from the inside out.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .expressions import STEPS, TYPES, Pull, neutral, source
 from .kernels import Kernel, Plan
 from .memory import Array, Memory
-from .places import ZERO, Index, Place, at, contiguous, gathered
+from .places import ZERO, Index, Place, Shape, at, contiguous, gathered
 from .product import Machine, Operand, Product, operand, product
 from .simplify import LEAVES
 
@@ -229,33 +229,49 @@ class ScatterWriter(Writer):
     """Zeros, and then additions where arrays of integers say, in the order of these: an entry may
     be named twice. So threads share an axis that is not the arrays', if there is one."""
 
+    @property
+    def flops(self) -> int:
+        """An addition for each entry, whoever does it, and what is computed for it."""
+        return self.additions
+
     def body(self) -> list[str]:
         """Both in loops over the same part of the axis."""
         assert self.kernel.anchor is not None
         op = self.ops[self.kernel.anchor]
-        source, *arrays = op.args
-        shape, key = self.ops[source].shape, op.params["key"]
-        variables = tuple(ZERO if n == 1 else Place.of(f"g{axis}") for axis, n in enumerate(shape))
+        added, *arrays = op.args
+        shape, key = self.ops[added].shape, op.params["key"]
+        index = tuple(ZERO if n == 1 else Place.of(f"g{axis}") for axis, n in enumerate(shape))
         axes = max(len(self.ops[array].shape) for array in arrays)
-        named, inner = gathered(key, axes, variables, op.shape)
-        last = [axis for axis, place in enumerate(variables) if place.terms and place not in named]
-        first = [axis for axis, place in enumerate(variables) if place.terms and place in named]
-        lengths = dict(zip(variables, shape, strict=True))
-        # Zeros too are each thread's own: only an axis that is taken whole and in order will do.
-        own = [(n, p) for p, n in zip(inner, op.shape, strict=True) if p and lengths.get(p) == n]
-        shared = max(own, key=lambda pair: pair[0])[1] if own else None
-        pull = self.pull(*(variables[axis].names() for axis in (*first, *last)))
+        named, inner = gathered(key, axes, index, op.shape)
+        wide = [axis for axis, place in enumerate(index) if place.terms]
+        order = sorted(wide, key=lambda axis: index[axis] not in named)  # the arrays' axes outside
+        shared = self._shared(inner, op.shape, dict(zip(index, shape, strict=True)))
+        pull = self.pull(*([f"g{axis}"] for axis in order))
         array = self.memory.targets[self.kernel.stores[0].target or ("", 0)]
-        value = pull.typed(source, variables, op.dtype)
-        into = self.entry(array, pull.named(key, arrays, variables, op.shape), writes=True)
+        value = pull.typed(added, index, op.dtype)
+        into = self.entry(array, pull.named(key, arrays, index, op.shape), writes=True)
         lines = [f"{into} = {into} + {value};"]
-        self.work = math.prod(shape) * (pull.count + 1) if shared else 0
-        flat = bool(last) and not pull.scopes[-1].loops
-        for axis in reversed((*first, *last)):
-            ends = part(shape[axis]) if variables[axis] == shared else ("0", str(shape[axis]))
+        self.additions = math.prod(shape) * (pull.count + 1)
+        self.work = self.additions if shared else 0
+        flat = not (pull.scopes[-1].loops or all(index[axis] in named for axis in order))
+        for axis in reversed(order):
+            ends = part(shape[axis]) if index[axis] == shared else ("0", str(shape[axis]))
             inside = loop(f"g{axis}", *ends, [*pull.close().lines, *lines])
-            lines = vector(inside, flat and axis == last[-1])
+            lines = vector(inside, flat and axis == order[-1])
         return [*pull.scopes[0].lines, *self._zero(array, inner, shared), *lines]
+
+    @staticmethod
+    def _shared(
+        inner: Sequence[Place | None], shape: Shape, lengths: Mapping[Place, int]
+    ) -> Place | None:
+        """The variable of the longest axis that is taken whole and in order, so that a thread's
+        zeros are its own too. lengths: of the loops over variables."""
+        whole = [
+            (n, place)
+            for place, n in zip(inner, shape, strict=True)
+            if place and place.terms and lengths.get(place) == n
+        ]
+        return max(whole, key=lambda pair: pair[0])[1] if whole else None
 
     def _zero(self, array: Array, inner: Sequence[Place | None], shared: Place | None) -> list[str]:
         axes = [axis for axis, n in enumerate(array.shape) if n != 1]

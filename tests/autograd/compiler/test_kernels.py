@@ -317,15 +317,18 @@ def test_entries_that_arrays_name_are_read_and_added_to(key, dtype, held):
         assert_close(one, other)
 
 
-def test_repeated_additions_are_made_in_order_on_any_number_of_threads():
+@pytest.mark.parametrize("shape", [(11, 37), (11,), (11, 1), (11, 2, 5)])
+def test_repeated_additions_are_made_in_order_on_any_number_of_threads(shape):
     """An embedding: float32 sums of thousands of terms to the last bit as np.add.at makes them."""
     generator = np.random.default_rng(0)
-    table = generator.standard_normal((11, 37)).astype(np.float32)
-    words = generator.integers(-11, 11, (60, 50))
-    g = generator.standard_normal((60, 50, 37)).astype(np.float32)
+    table = generator.standard_normal(shape).astype(np.float32)
+    words = generator.integers(-11, 11, (160, 150))
+    g = generator.standard_normal((160, 150, *shape[1:])).astype(np.float32)
     step = lambda words, table, g: gradients((table[words] * g).sum(), [table])[0]  # noqa: E731
     native, program, inputs = compiled(step, words, Tensor(table, True), Tensor(g))
     (want,) = replay(program, inputs)
+    (scatter,) = (cost for cost in native.lowered.costs if cost.flops >= g.size)
+    assert scatter.parallel == (shape[1:] not in ((), (1,)))
     for parts in (1, 2, 3):
         native.parts.value = parts
         np.testing.assert_array_equal(native(inputs)[0], want)
