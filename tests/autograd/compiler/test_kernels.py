@@ -292,14 +292,15 @@ KEYS = {
 }
 
 
-@pytest.mark.parametrize("held", ["constant", "input"])
+@pytest.mark.parametrize(
+    ("key", "held"),
+    # A mask that is an input would decide the answer's shape.
+    [(k, h) for k in KEYS for h in ("constant", "input") if "mask" not in k or h == "constant"],
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("key", KEYS)
 def test_entries_that_arrays_name_are_read_and_added_to(key, dtype, held):
     i, j = np.array([3, 0, -2, 3, 3]), np.array([-1, 2, -1, 0, -1])
     parts = KEYS[key](i, j)
-    if held == "input" and "mask" in key:
-        pytest.skip("the answer's shape would depend on the mask")
     arrays = [part for part in parts if isinstance(part, np.ndarray)]
 
     def step(x, arrays):
