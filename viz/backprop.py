@@ -15,6 +15,7 @@ import numpy as np
 
 from autograd import Node, Value, sum_to
 from autograd.rows import ieee
+from viz.text import cut
 
 __all__ = [
     "Accumulate",
@@ -99,8 +100,8 @@ class Tape:
 def record(root: Any) -> Tape:
     """The passes over the graph behind a Value or a Tensor.
 
-    Raises TypeError for anything else, RuntimeError for a stale graph. A Tensor that is not a
-    scalar starts with a gradient of ones, as its sum would give it.
+    Raises TypeError for anything else, RuntimeError for a stale graph and for a rule that fails.
+    A Tensor that is not a scalar starts with a gradient of ones, as its sum would give it.
 
     >>> x = Value(3.0, name="x")
     >>> tape = record(x * x)
@@ -199,11 +200,28 @@ def _sweep(nodes: Sequence[Any], running: dict[Any, Any]) -> Iterator[tuple[Any,
             for i, arg in enumerate(node.args):
                 if not isinstance(arg, Node) or not arg.requires_grad or not node.row.rule(i):
                     continue
-                share = fitted(pull(node, i, g, args), args[i])
+                share = _share(node, i, g, args)
                 before = running.get(arg)
                 running[arg] = after = _added(before, share)
                 shares.append((i, share, before, after))
         yield node, g, shares
+
+
+def _share(node: Any, i: int, g: Any, args: Sequence[Any]) -> Any:
+    """What the node contributes to its argument number i. Raises RuntimeError, which names the
+    rule, where that raises or answers what is no gradient."""
+    rule = f"{node.row.name}: its rule for argument {i + 1}"
+    try:
+        answer = pull(node, i, g, args)
+    except Exception as error:
+        raise RuntimeError(f"{rule} raised {type(error).__name__}: {error}") from error
+    found = repr(answer) if np.ndim(answer) == 0 else f"an array of shape {np.shape(answer)}"
+    if np.asarray(answer).dtype.kind not in "biuf":
+        raise RuntimeError(f"{rule} gave {cut(found)}, which is no gradient")
+    try:
+        return fitted(answer, args[i])
+    except (TypeError, ValueError) as error:
+        raise RuntimeError(f"{rule} gave {found}, which does not fit the argument") from error
 
 
 def pull(node: Any, i: int, g: Any, args: Sequence[Any] | None = None) -> Any:

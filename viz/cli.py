@@ -17,7 +17,7 @@ import sysconfig
 import textwrap
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from models.mnist.cli import BROKEN_PIPE, INTERRUPTED, fail, mute, whole
@@ -41,6 +41,7 @@ EXPR is one of
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; gives the exit code."""
+    _open_closed()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that is not UTF-8, a terminal that knows only ASCII: show it, do not crash.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -49,12 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser = _parser()
         if not given:
             parser.print_help()
-            return 0
-        code = _run(parser.parse_args(_protected(given)))
+        code = _run(parser.parse_args(_protected(given))) if given else 0
         sys.stdout.flush()
     except BrokenPipeError:
         mute()
         return BROKEN_PIPE
+    except OSError as error:  # a full disk behind standard output
+        mute()
+        return fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return INTERRUPTED
@@ -65,6 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         return fail(f"expected enough memory, found: {error or 'none left'}")
     return code
+
+
+def _open_closed() -> None:
+    """A standard stream that the caller has closed, as with >&-, is None: nothing comes from there
+    and nothing arrives."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -177,7 +188,7 @@ def _standard_input() -> str:
     """The text there; of one that does not end only so much that it is seen to be too long."""
     from viz.expression import LONGEST
 
-    return sys.stdin.buffer.read(LONGEST + 1).decode("utf-8", "replace")
+    return sys.stdin.buffer.read(LONGEST + 1).decode("utf-8-sig", "replace")
 
 
 def _values(given: Sequence[str], names: Sequence[str]) -> dict[str, float]:
@@ -218,7 +229,9 @@ def _call(target: str) -> Any:
         for part in name.split("."):
             found = getattr(found, part)
         return found()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, and whatever else is one's own
         line = traceback.format_exception_only(error)[-1]
         raise InputError(f"{target}: {line.strip()}{_place(error)}") from None
 
@@ -239,7 +252,7 @@ def _place(error: BaseException) -> str:
 
 def _backward(graph: Any) -> None:
     """Run the sweep of one number where that was not done yet, so that there are gradients to
-    see."""
+    see. Of a graph that is stale or has a rule that fails, the picture says so."""
     import numpy as np
 
     from autograd import Node
@@ -247,9 +260,10 @@ def _backward(graph: Any) -> None:
 
     if not isinstance(graph, Node) or not graph.requires_grad or getattr(graph, "shape", None):
         return
-    leaves = [node for node in ancestors([graph]) if node.row is None and node.requires_grad]
-    if not any(np.any(getattr(leaf.grad, "data", leaf.grad)) for leaf in leaves):
-        graph.backward()
+    with suppress(Exception):  # a rule of one's own may raise anything
+        leaves = [node for node in ancestors([graph]) if node.row is None and node.requires_grad]
+        if not any(np.any(getattr(leaf.grad, "data", leaf.grad)) for leaf in leaves):
+            graph.backward()
 
 
 # --- what can be typed ---------------------------------------------------------------------------
@@ -258,6 +272,8 @@ def _backward(graph: Any) -> None:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line, without the usage."""
+        if message == "the following arguments are required: EXPR":
+            message = "the expression comes first; in parentheses if it begins with --"
         raise InputError(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
 
 

@@ -56,8 +56,9 @@ def _graph() -> Lesson:
         {_in(product)}, and from that and c the result y, {_in(y)}. Each operation leaves a node
         that remembers its arguments. Nodes and arrows together are the graph.
 
-        Step forward, and each value appears after those that it is made of. The backward view
-        starts at y, with a gradient of 1, and goes against the arrows. A node's gradient says how
+        Step forward, and each value is computed after those that it is made of. The backward view
+        starts at y, with a gradient of 1, and goes against the arrows to the leaves: that is a
+        sweep. A node's gradient says how
         fast y changes when that node does: b has {_in(b.grad)}, so b + 0.01 makes y larger by
         {_in(more)}.
         """,
@@ -78,7 +79,8 @@ def _chain() -> Lesson:
         {_in(slope)}. That of a * b by a is b, and by b it is a.
 
         On the way back, a node has a gradient of its own, the upstream gradient; it multiplies that
-        by a local derivative and sends the product to the argument. So a * b gets 1.0 *
+        by a local derivative and sends the product to the argument. The debugger shows the rule for
+        that, in which g is the upstream gradient and out the node's own value. So a * b gets 1.0 *
         {_in(slope)}, and a gets {_in(slope)} * {_in(b)} = {_in(a.grad)}. A longer path has more
         factors, one for each operation on it. That is the chain rule.
         """,
@@ -288,13 +290,14 @@ def _moons() -> Lesson:
         f"""
         {len(points)} points lie on two half circles, the moons, which reach into each other. A
         network of layers of 4, 4 and 1 neurons, {len(parameters)} parameters together, has learned
-        for 100 steps to tell them apart, as in lesson 9 but with all points in each step. Its score
-        is to be positive where the label is 1, on one moon, and negative where it is -1, on the
-        other; it gets {sum(margin > 0.0 for margin in margins)} of the {len(points)} right.
+        to tell them apart, in 100 steps as in lesson 9. But its steps grow shorter, and its loss is
+        the one below, averaged over all points, plus a little of each parameter squared. The score
+        is to be positive where the label is 1, on one moon, and negative where it is -1; it gets
+        {sum(margin > 0.0 for margin in margins)} of the {len(points)} right.
 
-        Here is its graph for one point, the one that it does worst on. The label is {label}, the
-        score {_in(score)}, and the loss relu(1 - label * score) is {_in(loss)}: it is 0 only for a
-        score on the right side, 1 or more away from 0. Look for the neurons whose relu gives 0. No
+        Here is its graph for the point that it does worst on. The label is {label}, the score
+        {_in(score)}, and the loss relu(1 - label * score) is {_in(loss)}: it is 0 only for a score
+        on the right side, 1 or more away from 0. Look for the neurons whose relu gives 0: no
         gradient gets through them, and {sum(p.grad == 0.0 for p in parameters)} of the parameters
         have nothing to learn from this point.
 

@@ -187,6 +187,8 @@ def stale():
 def nothing(): pass
 def leaves(): raise SystemExit("no")
 def stops(): raise KeyboardInterrupt
+class Own(BaseException): pass
+def exits(): raise Own("so")
 def takes(x): return x
 
 def fails():
@@ -215,8 +217,9 @@ def test_what_else_a_function_may_give(dot, module):
         ("missing", "AttributeError: module 'MODULE' has no attribute 'missing'"),
         ("number", "TypeError: 'int' object is not callable"),
         ("takes", "TypeError: takes() missing 1 required positional argument: 'x'"),
-        ("fails", "TypeError: Value: holds one number, not str (PATH:34)"),
+        ("fails", "TypeError: Value: holds one number, not str (PATH:36)"),
         ("leaves", "SystemExit: no (PATH:29)"),
+        ("exits", "MODULE.Own: so (PATH:32)"),
     ],
 )
 def test_a_function_that_fails(refused, module, name, message):
@@ -229,8 +232,12 @@ def test_a_function_that_fails(refused, module, name, message):
 def test_a_function_that_gives_what_cannot_be_drawn(refused, module):
     """Else a forgotten `return` ends in a traceback."""
     assert refused("draw", f"{module(GRAPH)}:nothing").startswith("draw: takes a Value")
-    message = refused("draw", f"{module(GRAPH)}:stale")
-    assert "mul was computed before its argument 'x' was written" in message
+
+
+def test_a_stale_graph_is_drawn_with_a_note(dot, module):
+    """Else the one picture that would say what is wrong with it is refused."""
+    source = dot(f"{module(GRAPH)}:stale").replace("\\ ", " ")
+    assert "compute it again after the write" in source
 
 
 def test_a_module_that_cannot_be_imported(refused, module):
@@ -332,10 +339,11 @@ def test_a_file_that_cannot_be_written(refused, tmp_path, out):
     ("arguments", "message"),
     [
         ("drow", "invalid choice: 'drow'"),
-        ("draw", "the following arguments are required: EXPR"),
+        ("draw", "the expression comes first"),
+        ("draw --x --at x=1", "the expression comes first; in parentheses if it begins with --"),
         ("draw x --where x=1", "unrecognized arguments: --where x=1"),
         ("draw x y", "unrecognized arguments: y"),
-        ("draw --at x=1 x", "the following arguments are required: EXPR"),
+        ("draw --at x=1 x", "the expression comes first"),
         ("lesson three", "expected a whole number, found 'three'"),
         ("lesson 0", "expected a lesson from 1 to 10, found 0"),
         ("lesson 11", "expected a lesson from 1 to 10, found 11"),
@@ -452,6 +460,52 @@ def test_a_reader_that_has_gone_ends_it_quietly():
     )  # fmt: skip
     os.close(write)
     assert (run.returncode, run.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("redirected", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_an_empty_one(redirected):
+    """Else what starts programs without them, as cron may, gets a traceback."""
+    line = f"{shlex.join([*COMMAND, 'draw', '-', '--at', 'x=1', '-o', '-'])} {redirected}"
+    run = subprocess.run(
+        ["sh", "-c", line],
+        env=ENVIRONMENT, input=b"x*x", capture_output=True, check=False, timeout=HANG,
+    )  # fmt: skip
+    assert b"Traceback" not in run.stderr
+    assert run.returncode == (2 if "<&-" in redirected else 0)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+def test_a_full_disk_behind_standard_output_is_said_in_a_line():
+    """Else it ends in a traceback."""
+    with open("/dev/full", "wb") as full:
+        run = subprocess.run(
+            [*COMMAND, "draw", "x*x", "--at", "x=1", "-o", "-"],
+            env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, check=False, timeout=HANG,
+        )  # fmt: skip
+    assert run.returncode == 2
+    assert (
+        run.stderr.startswith(b"error: standard output: No space") and run.stderr.count(b"\n") == 1
+    )
+
+
+def test_what_is_there_and_no_file_is_left_alone(refused, tmp_path):
+    """Else a device, a pipe or a link is replaced by a file."""
+    os.mkfifo(tmp_path / "pipe.html")
+    arguments = ("debug", "x*x", "--at", "x=1", "-o")
+    assert refused(*arguments, "pipe.html") == "pipe.html: not a regular file"
+    assert (tmp_path / "pipe.html").is_fifo()
+    (tmp_path / "loop.html").symlink_to("loop.html")
+    assert refused(*arguments, "loop.html") == "loop.html: not a regular file"
+    (tmp_path / "link.html").symlink_to("page.HTML")
+    for _ in range(2):  # what it leads to is made, then replaced
+        assert main([*arguments, "link.html"]) == 0
+        assert (tmp_path / "link.html").is_symlink() and (tmp_path / "page.HTML").is_file()
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_an_expression(dot, typed):
+    """Else what an editor on Windows saved is refused."""
+    typed(b"\xef\xbb\xbfx*x")
+    assert leaves(dot("-", "--at", "x=3")) == {"x": (3.0, 6.0)}
 
 
 def test_a_terminal_that_knows_only_ascii(module):

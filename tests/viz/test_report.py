@@ -28,7 +28,7 @@ from models.mnist.scoring import percent, probabilities, score
 from models.mnist.settings import InputError
 from viz import cli
 from viz.report import report_command
-from viz.report.charts import spread
+from viz.report.charts import curves, spread
 from viz.report.pictures import LEVELS, first_weights
 from viz.report.runs import Histogram, read_runs, whole
 
@@ -425,6 +425,19 @@ def test_the_command_writes_one_file_in_one_step(trained, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     assert cli.main(["report", str(trained / "relu"), "-o", "none/report.html"]) == 2
     assert "none/report.html: expected to be able to write it" in capsys.readouterr().err
+
+
+def test_the_page_is_named_as_one(trained, tmp_path, capsys):
+    """Else a mistyped -o overwrites what is no page."""
+    assert cli.main(["report", str(trained / "relu"), "-o", "notes.txt"]) == 2
+    assert "expected a name that ends in .html, found 'notes.txt'" in capsys.readouterr().err
+    assert not (tmp_path / "notes.txt").exists()
+
+
+def test_of_one_epoch_training_and_validation_are_told_apart(trained):
+    """Else they are two points of one form and colour."""
+    traces = curves(read_runs([str(trained / "relu")]), "loss")["linear"]["data"]
+    assert [trace["marker"]["symbol"] for trace in traces] == ["circle", "circle-open"]
 
 
 def test_without_plotly_one_sentence_says_what_to_install(trained, monkeypatch):

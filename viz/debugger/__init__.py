@@ -52,7 +52,7 @@ class Debugger:
         where the file cannot be written.
         """
         path = Path(path)
-        if path.suffix != ".html":
+        if path.suffix.lower() != ".html":
             raise ValueError(f"save: {path.name!r} does not end in .html")
         from viz.debugger.page import render
 

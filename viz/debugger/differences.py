@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Node, Value
-from viz.backprop import fitted, plain
+from viz.backprop import fitted, plain, pull
 from viz.text import short
 
 __all__ = ["Check", "check_gradients", "check_rule"]
@@ -30,7 +30,9 @@ BEND = 1e-3  # a slope that changes by more of itself within a step has a kink t
 ROUNDINGS = 64  # of its arguments, that a rule in float32 may be off by
 ZERO = 1e-6  # of what comes from upstream: so small a contribution counts as none
 
-MOST_ENTRIES = 10**7  # of an array; the differences hold several such in float64
+# Multiplications and additions of a product, and for every entry of what is computed otherwise
+# as many as take that long; each is computed some ten times, in float64.
+MOST_WORK, PER_ENTRY = 10**9, 300
 
 Array = np.ndarray[Any, Any]
 
@@ -91,8 +93,8 @@ def check_rule(node: Any, i: int, g: Any, contribution: Any) -> Check | None:
     """The contribution of a node to its argument number i against g times the difference of its
     row's own function; of Tensors both along one direction, in float64.
 
-    None where g or a number that the function takes is not finite, where it cannot be called
-    nearby, and where the arrays are very large.
+    None where g or a number that the function takes is not finite, and where it cannot be called
+    nearby.
 
     >>> x = Value(0.5)
     >>> check_rule(x.tanh(), 0, 1.0, 0.7864477329659274).agrees
@@ -100,8 +102,10 @@ def check_rule(node: Any, i: int, g: Any, contribution: Any) -> Check | None:
     >>> print(check_rule(x.tanh(), 0, 1.0, 0.5).note[:22])
     they differ by 0.2864;
     """
-    largest = max(np.size(plain(arg)) for arg in (node, *node.args))
-    if largest > MOST_ENTRIES or not np.isfinite(g).all():
+    if _work(node) > MOST_WORK:
+        name = f"the rule of {node.row.name}"
+        return Check(name, "none", "none", None, "not compared: too large to compute again")
+    if not np.isfinite(g).all():
         return None
     try:
         if isinstance(node, Value):
@@ -109,6 +113,14 @@ def check_rule(node: Any, i: int, g: Any, contribution: Any) -> Check | None:
         return _check_array(node, i, g, contribution)
     except (ArithmeticError, ValueError, TypeError):
         return None
+
+
+def _work(node: Any) -> int:
+    """How much it is to compute the node once more, about."""
+    sizes = [np.size(node.data), *(np.size(plain(arg)) for arg in node.args)]
+    if node.row.name == "matmul":
+        return sizes[0] * int(np.shape(plain(node.args[0]))[-1])
+    return PER_ENTRY * max(sizes)
 
 
 def _check_number(node: Any, i: int, g: float, contribution: float) -> Check | None:
@@ -203,10 +215,22 @@ def _compared(
         return Check(what, short(expected), short(found), None, why)
     agrees = bool(off <= tolerance + TINY)
     if not agrees:
-        note = f"they differ by {short(off)}; rounding and curvature explain {tolerance:.0e}" + (
+        note = f"they differ by {short(off)}; measuring is off by at most {tolerance:.0e}" + (
             f"; {note}" if note else ""
         )
-    return Check(what, short(expected), short(found), agrees, note)
+    return Check(what, *_apart(expected, found, agrees), agrees, note)
+
+
+def _apart(expected: float, found: float, agrees: bool) -> tuple[str, str]:
+    """Both numbers; where they differ, in as many digits as show it.
+
+    >>> _apart(0.12345678, 0.12345679, False), _apart(0.5, 0.75, False)
+    (('0.12345678', '0.12345679'), ('0.5', '0.75'))
+    """
+    digits = 4
+    while not agrees and digits < 17 and short(expected, digits) == short(found, digits):
+        digits += 1
+    return short(expected, digits), short(found, digits)
 
 
 def _check_array(node: Any, i: int, g: Array, contribution: Array) -> Check:
@@ -275,13 +299,13 @@ def _as_shown(
         moved += _norm((near - right)[there])
     off, tolerance = _norm((contribution - right)[there]), ROUNDINGS * moved
     tolerance += float(np.finfo(node.dtype).tiny) * float(np.max(np.abs(parts[0]), initial=1.0))
-    what, norms = "the rule's answer in float64", (short(_norm(right)), short(_norm(contribution)))
+    what, norms = "the rule's answer in float64", _apart(_norm(right), _norm(contribution), False)
     lost = np.any(np.isfinite(parts[1]) & ~np.isfinite(node.data))
     if (lost or np.any(np.isfinite(right) & ~there)) and not np.isfinite(contribution).all():
         return Check(what, *norms, None, f"not compared: too large for {contribution.dtype}")
     if off <= tolerance or np.isnan(tolerance):
         return None
-    note = f"they differ by {short(off)}, as norms; rounding explains {tolerance:.0e}"
+    note = f"they differ by {short(off)}, as norms; rounding costs at most {tolerance:.0e}"
     return Check(what, *norms, False, note)
 
 
@@ -326,22 +350,35 @@ def check_gradients(nodes: Sequence[Any], gradients: dict[Any, Any]) -> Iterator
     """
     root = nodes[-1]
     # The first order of what rounding can move the root by: of every node by a few ulp.
-    noise = ULPS * EPS * sum(abs(g * node.data) for node, g in gradients.items())
-    if not np.isfinite(noise):
+    size = sum(abs(g * node.data) for node, g in gradients.items())
+    noise = ULPS * EPS * max(size, TINY)
+    # Where the root is not known but to be small, as sin(1e17), neither are its slopes.
+    if not np.isfinite(noise) or 0.0 < abs(root.data) < noise:
         return
     for place, node in enumerate(nodes[:-1]):
         if node not in gradients:
             continue
         graph = _Graph(node, nodes[place + 1 :])
         what = f"central difference of {root.name or 'the root'} by this node"
-        found = _best(graph.value, graph.same_side, node.data, noise)
-        check = _judged(what, 1.0, gradients[node], *found, graph.conventions())
-        if not np.isfinite(found[1]) and check.expected != "none":
+        slopes, tolerance = _best(graph.value, graph.same_side, node.data, noise)
+        tolerance += ULPS * EPS * _flow(node, nodes[place + 1 :], gradients)
+        check = _judged(what, 1.0, gradients[node], slopes, tolerance, graph.conventions())
+        if not np.isfinite(tolerance) and check.expected != "none":
             # Conventions within a graph need not add up to a slope of one side or the other:
             # relu(x) - relu(-x) is x.
             note = check.note if check.agrees else f"not compared: {check.note}"
             check = replace(check, agrees=check.agrees or None, note=note)
         yield node, check
+
+
+def _flow(node: Any, later: Sequence[Any], gradients: dict[Any, Any]) -> float:
+    """The sizes of a node's contributions together: what rounds where they cancel."""
+    return sum(
+        abs(float(pull(other, i, gradients[other])))
+        for other in later
+        for i, arg in enumerate(other.args)
+        if arg is node and other in gradients and other.row.rule(i)
+    )
 
 
 class _Graph:

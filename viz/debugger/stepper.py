@@ -18,6 +18,7 @@ KEYS = {
     "right, n, enter": "a step on",
     "left, p": "a step back",
     "home, end": "the first, the last step",
+    "e": "the next difference, where a rule may be wrong",
     "r": "run to a node, by its label or number",
     "w": "watch a node; an empty label ends that",
     "f, b": "the forward, the backward pass",
@@ -97,6 +98,16 @@ class Stepper:
                 return self.at(step)
         return replace(self, said=f"nothing after this step is about {self.label(node)}")
 
+    def to_difference(self) -> Stepper:
+        """At the next event whose check differs; behind the last one, at the first."""
+        wrong = [i for i, event in enumerate(self.chapter["events"]) if _differs(event)]
+        if not wrong:
+            return replace(self, said="no check differs")
+        views = [event["view"] for event in self.chapter["events"]]
+        here = views.index(self.view) + self.step
+        place = next((i for i in wrong if i > here), wrong[0])
+        return self.to_view(views[place]).at(place - views.index(views[place]))
+
     def label(self, node: str) -> str:
         """What a node is called."""
         return str(next(each["label"] for each in self.chapter["nodes"] if each["id"] == node))
@@ -122,7 +133,11 @@ class Stepper:
     def wrong(self) -> set[str]:
         """The nodes at which a difference has parted from a rule."""
         seen = self.events[: self.step + 1]
-        return {e["node"] for e in seen if e["check"] and e["check"]["agrees"] is False}
+        return {event["node"] for event in seen if _differs(event)}
+
+
+def _differs(event: Data) -> bool:
+    return event["check"] is not None and event["check"]["agrees"] is False
 
 
 def press(state: Stepper, key: str) -> Stepper:
@@ -154,6 +169,8 @@ def press(state: Stepper, key: str) -> Stepper:
             return replace(stopped, asking="run to")
         case "w":
             return replace(stopped, asking="watch")
+        case "e":
+            return stopped.to_difference()
         case "f":
             return stopped.to_view("forward")
         case "b":

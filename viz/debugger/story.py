@@ -129,6 +129,8 @@ class _Story:
         self.tape = record(root)
         self.ids = {node: f"n{i}" for i, node in enumerate(self.tape.nodes, 1)}
         self.names = _names(self.ids)
+        arrays = [arg for node in self.tape.nodes for arg in node.args if _is_array(arg)]
+        self.several = len(arrays) > 1 or "array" in self.names.values()
         self.labels: dict[Any, Text] = {}
         self.formulas: dict[Any, tuple[str, str]] = {}
         for node in self.tape.nodes:
@@ -144,7 +146,8 @@ class _Story:
             plain_number = not node.requires_grad and not np.ndim(node.data)
             return number(node.data) if plain_number else Text(self.ids[node])
         names = self.formulas[node][0]
-        if len(names) > LONGEST_LABEL or names in self.names.values():
+        others = {*self.names.values(), *(text.text for text in self.labels.values())}
+        if len(names) > LONGEST_LABEL or names in others:
             return Text(self.ids[node])
         return written(node.row, self.arguments(node), node.params)[0]
 
@@ -162,7 +165,9 @@ class _Story:
         arg = node.args[i]
         if isinstance(arg, Node):
             return self.labels[arg]
-        return Text("array") if np.ndim(arg) else number(arg)
+        if not np.ndim(arg):
+            return number(arg)
+        return Text(f"array_{self.argument_id(node, i)}" if self.several else "array")
 
     def argument_id(self, node: Any, i: int) -> str:
         arg = node.args[i]
@@ -179,6 +184,11 @@ class _Story:
         for node in self.tape.nodes:
             found += [self._constant(node, i) for i in self.constants(node)]
             found.append(self._node(node))
+        told: set[str] = set()
+        for each in found:  # several constants are 2.0, and each can be run to
+            if each["label"] in told:
+                each["label"] += f" ({each['id']})"
+            told.add(each["label"])
         return found
 
     def _constant(self, node: Any, i: int) -> Data:
@@ -254,8 +264,10 @@ class _Story:
         return f"{label} is {kind}" + (f": {value}" if value != label else "")
 
     def _leaf(self, node: Any) -> Data:
-        kind = "a leaf, and takes a gradient" if node.requires_grad else "a constant"
-        said = self._said(self.label(node), kind, node.data)
+        said = self._said(self.label(node), "a constant", node.data)
+        if node.requires_grad:
+            value = describe(node.data)
+            said = f"{self.label(node)} is a leaf with the value {value}; it takes a gradient"
         return _event("forward", "visit", self.ids[node], said)
 
     def _computed(self, node: Any) -> Data:
@@ -308,7 +320,9 @@ class _Story:
         node, i = event.node, event.i
         args = self.arguments(node)
         formula, numbers = formula_of_rule(node, i, event.upstream, args)
-        local = self._local(event)
+        local, remark = self._local(event), ""
+        if local is not None and not _multiplies(event, local):
+            local, remark = None, "; its rule is not upstream times something"
         flows = describe(event.contribution)
         if local is not None and not np.ndim(event.contribution):
             flows = f"{describe(event.upstream)} {TIMES} {describe(local)} = {flows}"
@@ -319,7 +333,7 @@ class _Story:
             "backward",
             "send",
             self.ids[node],
-            f"{self.label(node)} sends {flows} to {to}",
+            f"{self.label(node)} sends {flows} to {to}{remark}",
             to=self.ids[node.args[i]],
             position=i + 1,
             formula=formula and cut(formula, LONGEST_FORMULA),
@@ -331,13 +345,18 @@ class _Story:
         )
 
     def _local(self, event: Send) -> Any:
-        """The local derivative, where the contribution is it times what comes from upstream."""
-        if isinstance(event.node, Value):
-            return pull(event.node, event.i, 1.0)
-        if event.node.row.on_float is None:
+        """What the rule makes of an upstream gradient of 1, where it goes entry by entry."""
+        if event.node.row.on_float is None and not isinstance(event.node, Value):
             return None
-        with np.errstate(all="ignore"):
-            local = np.asarray(pull(event.node, event.i, np.ones_like(event.upstream)))
+        one = np.ones_like(event.upstream) if np.ndim(event.upstream) else 1.0
+        try:
+            with np.errstate(all="ignore"):
+                local = pull(event.node, event.i, one)
+        except Exception:  # a wrong rule need not know 1
+            return None
+        if isinstance(event.node, Value):
+            return local
+        local = np.asarray(local)
         return local if local.shape == event.contribution.shape else None
 
     def _accumulated(self, event: Accumulate, check: Check | None) -> Data:
@@ -363,6 +382,23 @@ class _Story:
             contribution=event.contribution,
             after=event.after,
         )
+
+
+def _is_array(arg: Any) -> bool:
+    return not isinstance(arg, Node) and np.ndim(arg) > 0
+
+
+def _multiplies(event: Send, local: Any) -> bool:
+    """Whether the contribution is upstream times local, as far as anybody can see."""
+    found = np.asarray(event.contribution)
+    with np.errstate(all="ignore"):
+        product = np.asarray(event.upstream * local)
+        if product.shape != found.shape:  # broadcasting undone
+            return True
+        both = np.isfinite(product) & np.isfinite(found)
+        info = np.finfo(found.dtype)
+        near = np.isclose(product, found, rtol=max(1e-6, 64 * info.eps), atol=info.tiny)
+    return bool(np.all(near | ~both))
 
 
 def _names(ids: dict[Any, str]) -> dict[Any, str]:

@@ -32,6 +32,7 @@ Data = dict[str, Any]
 PAUSE = 0.8  # seconds between two steps while it plays
 WIDE = 120  # columns, from where on the numbers stand beside the nodes
 DEEPEST = 10  # columns of indentation
+MEANINGS = "g is the upstream gradient, out this node's value"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 SEQUENCE = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|\x1b|.", re.DOTALL)
@@ -169,9 +170,13 @@ def _page(state: Stepper) -> RenderableType:
         return Group("", Text(state.chapter["text"]))
     table = Table(box=None, pad_edge=False, show_header=False)
     for key, does in KEYS.items():
-        table.add_row(Text(key, "bold"), does)
-    about = "A gradient in parentheses is not complete yet: more contributions may come."
-    return Group("", table, "", about)
+        if key != "t" or state.chapter["text"]:
+            table.add_row(Text(key, "bold"), does)
+    about = (
+        "A gradient in parentheses is not complete yet: more contributions may come.",
+        f"In a rule, {MEANINGS}.",
+    )
+    return Group("", table, "", *about)
 
 
 def _nodes(state: Stepper, height: int) -> Table:
@@ -241,9 +246,12 @@ def _details(state: Stepper) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
+    differs = event["check"] and event["check"]["agrees"] is False
+    if differs:  # first: of a small window the rest is cut off
+        table.add_row("check", _check(event["check"]))
     for title, text in _facts(event):
         table.add_row(title, Text(text))
-    if event["check"]:
+    if event["check"] and not differs:
         table.add_row("check", _check(event["check"]))
     if state.watch is not None:
         table.add_row("watching", Text(_watched(state, state.watch)))
@@ -315,7 +323,7 @@ def plain_text(chapter: Data) -> str:
         events = [event for event in chapter["events"] if event["view"] == view]
         if not events:
             continue
-        lines.append(f"{view}, {len(events)} steps")
+        lines.append(f"{view}, {len(events)} step{'s' * (len(events) != 1)}")
         for i, event in enumerate(events, 1):
             lines.append(f"{i:4}  {event['text']}")
             if event["kind"] == "send" and event["formula"]:

@@ -92,7 +92,7 @@ class Diagram:
         where Graphviz is missing, OSError where the file cannot be written.
         """
         path = Path(path)
-        write(path, self._as(path.suffix, path))
+        write(path, self._as(path.suffix.lower(), path))
 
     def _as(self, suffix: str, path: Path) -> bytes:
         if suffix == ".dot":

@@ -22,12 +22,15 @@ OUT = "report.html"
 def report_command(run_dirs: Sequence[str], out: str | None = None) -> int:
     """Write the page about the trainings in these folders as `out`; gives the exit code.
 
-    Raises InputError where plotly is missing, a folder holds no run, or `out` cannot be written.
+    Raises InputError where plotly is missing, a folder holds no run, or `out` cannot be written
+    or does not end in .html.
     """
+    path = OUT if out is None else out
+    if not path.lower().endswith(".html"):
+        raise InputError(f"-o: expected a name that ends in .html, found {path!r}")
     script = plotly_script()
     runs = read_runs(run_dirs)
     page = render(runs, Digits("test")["test"], script).encode()
-    path = OUT if out is None else out
     try:
         write(path, page)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path

@@ -98,7 +98,8 @@ def _curves(
 ) -> list[Chart]:
     traces: list[Chart] = []
     for i, run in enumerate(runs):
-        for part, dash in (("validation", "solid"), ("train", "dot")):
+        # Of a single epoch there is no line: the markers tell the two apart.
+        for part, dash, form in (("validation", "solid", ""), ("train", "dot", "-open")):
             known = [line.figures.get(f"{part}_{figure}") for line in run.lines]
             if all(number is None for number in known):
                 continue
@@ -112,7 +113,7 @@ def _curves(
                     "x": [line.epochs for line in run.lines],
                     "y": [None if number is None else value(number) for number in known],
                     "line": {"color": color(i), "dash": dash, "width": 2},
-                    "marker": {"symbol": MARKERS[i % len(MARKERS)], "size": 6},
+                    "marker": {"symbol": MARKERS[i % len(MARKERS)] + form, "size": 6},
                     "hovertemplate": f"epoch %{{x:.4~g}}: {shown} %{{y:.4~g}}"
                     f"<extra>{label(run.name)}, {part}</extra>",
                 }

@@ -1,5 +1,7 @@
 """Checks by central differences: no right rule is called wrong, and no wrong one right."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -236,6 +238,31 @@ def test_what_rounding_hides_is_not_compared():
     assert whole.agrees is None
     flat = Value(30.0).tanh()  # 0 beside a 0 that may be off by 1e-9 is right
     assert check_rule(flat, 0, 1.0, pull(flat, 0, 1.0)).agrees
+
+
+def test_what_takes_too_long_is_not_computed_again():
+    """Else the debugger hangs where a product is large. These strides hold no numbers: whoever
+    computes with them is killed."""
+    x = Tensor(np.broadcast_to(1.0, (2, 2)), requires_grad=True)
+    large = np.broadcast_to(1.0, (100_000, 100_000))
+    node = SimpleNamespace(row=(x @ x).row, args=(large, large), data=large)
+    check = check_rule(node, 0, large, large)
+    assert check.agrees is None and check.note == "not compared: too large to compute again"
+
+
+@pytest.mark.parametrize(
+    ("function", "at"),
+    [
+        (lambda x: (1e9 * x).sin(), 1e8),
+        (lambda x: 1e-200 * x * 1e-200, 1.0),
+        (lambda x: x.sin() / x, 1e-8),
+    ],
+)
+def test_a_graph_that_rounds_to_nothing_turns_nothing_red(function, at):
+    """Else numbers at the ends of what floats hold are called a mistake of the rules."""
+    tape = record(function(Value(at)))
+    found = check_gradients(tape.nodes, tape.gradients)
+    assert all(check.agrees is not False for _, check in found)
 
 
 def test_infinity_is_infinity():

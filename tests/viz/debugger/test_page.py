@@ -94,6 +94,9 @@ def assert_shows(look: dict[str, Any], data: dict[str, Any], view: str, step: in
     assert look["sentence"] == now["text"]
     assert look["current"] == now["node"]
     assert (now["formula"] or "") in look["rule"] and (now["numbers"] or "") in look["rule"]
+    # Else a rule is written in two letters that nothing explains.
+    meant = "g is the upstream gradient, out this node's value" in look["rule"]
+    assert meant == (now["kind"] == "send" and now["formula"] is not None)
     for key in NUMBERS:
         if now[key] is not None:
             assert same(look["figures"][key], now[key], now["exact"][key]), (view, step, key)

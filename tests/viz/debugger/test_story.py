@@ -13,7 +13,7 @@ from autograd import Tensor, Value, cross_entropy, gradients, logsumexp, no_grad
 from autograd.rows import TABLE
 from models import mlp, neuron
 from tests.programs import programs
-from viz.debugger.story import MOST_CHECKED, MOST_NODES, chapter, describe, exact
+from viz.debugger.story import MOST_CHECKED, MOST_NODES, TIMES, chapter, describe, exact
 from viz.text import short
 
 NODE = {"id", "label", "name", "operation", "doc", "args", "leaf", "constant", "formula", "numbers",
@@ -114,9 +114,9 @@ def test_how_a_pass_reads():
     e = (a * b + c) / a
     e.name = "e"
     assert [event["text"] for event in chapter(e)["events"]] == [
-        "a is a leaf, and takes a gradient: 2.0",
-        "b is a leaf, and takes a gradient: -3.0",
-        "c is a leaf, and takes a gradient: 10.0",
+        "a is a leaf with the value 2.0; it takes a gradient",
+        "b is a leaf with the value -3.0; it takes a gradient",
+        "c is a leaf with the value 10.0; it takes a gradient",
         "a * b = 2.0 * -3.0 = -6.0",
         "a * b + c = -6.0 + 10.0 = 4.0",
         "e = (a * b + c) / a = 4.0 / 2.0 = 2.0",
@@ -196,6 +196,19 @@ def test_no_two_nodes_have_one_label(names):
     assert len(set(labels)) == len(labels)
     ids = {node["label"]: node["id"] for node in story["nodes"]}
     assert all(ids.get(id, id) == id for id in ids.values())
+
+
+def test_nodes_that_are_computed_alike_are_told_apart():
+    """Else one cannot run to the second, and a sum of two nodes reads as twice the first."""
+    x, ones = Value(3.0, "x"), np.ones(2)
+    story = chapter(x * x + x * x)
+    assert [node["label"] for node in story["nodes"]] == ["x", "x * x", "n3", "x * x + n3"]
+    labels = [node["label"] for node in chapter((x + 2.0) * 2.0)["nodes"]]
+    assert labels == ["x", "2.0", "x + 2.0", "2.0 (n4)", "(x + 2.0) * 2.0"]
+    y = Tensor([1.0, 2.0], requires_grad=True, name="y")
+    nodes = chapter(y * ones + ones)["nodes"]
+    assert nodes[-1]["formula"] == "y * array_n2_2 + array_n3_2"
+    assert [node["label"] for node in nodes if node["constant"]] == ["array_n2_2", "array_n3_2"]
 
 
 def test_a_name_that_is_no_identifier_is_one_thing_in_a_formula():
@@ -346,6 +359,51 @@ def test_a_wrong_rule_of_tensors_turns_red_at_its_sends_alone(wrong_tanh):
     story = chapter(((x * 2.0).tanh() * x).sum())
     (event,) = red(story)
     assert event["text"].startswith("tanh(x * 2.0) sends")
+
+
+@pytest.fixture
+def tanh_rule():
+    """Gives tanh another rule, and the right one back afterwards."""
+    right = ops.tanh.rule
+    yield lambda rule: object.__setattr__(ops.tanh, "rule", lambda i: rule)
+    object.__setattr__(ops.tanh, "rule", right)
+
+
+@pytest.mark.parametrize("kind", [Value, Tensor])
+def test_a_rule_that_forgets_what_comes_from_upstream_is_no_product(tanh_rule, kind):
+    """Else the sentence that should show it says that -0.9 * 0.8 is 0.8."""
+    tanh_rule(lambda g, out, x: 1.0 - out * out)
+    x = Value(0.5, "x") if kind is Value else Tensor([0.5], requires_grad=True, name="x")
+    y = x.tanh() * -3.0
+    sent = red(chapter(y if kind is Value else y.sum()))[0]
+    assert sent["local"] is None and sent["exact"]["local"] is None
+    assert TIMES not in sent["text"]
+    assert sent["text"].endswith("to x; its rule is not upstream times something")
+
+
+def test_as_many_digits_are_shown_as_it_takes_to_part(tanh_rule):
+    """Else it says that -0.7269 was expected and -0.7269 found, and that they differ."""
+    tanh_rule(lambda g, out, x: g * (1.0 - out * out) * 1.0000001)
+    check = red(chapter(Value(0.5, "x").tanh()))[0]["check"]
+    assert (check["expected"], check["found"]) == ("0.7864477", "0.7864478")
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (lambda g, out, x: 1 / 0, "raised ZeroDivisionError: division by zero"),
+        (lambda g, out, x: g.size, "raised AttributeError: 'float' object has no"),
+        (lambda g, out, x: None, "gave None, which is no gradient"),
+        (lambda g, out, x: "a", "gave 'a', which is no gradient"),
+        (lambda g, out, x: np.ones(2), "gave an array of shape (2,), which does not fit"),
+    ],
+)
+def test_a_rule_that_fails_is_named(tanh_rule, rule, said):
+    """Else "division by zero" may be anywhere."""
+    tanh_rule(rule)
+    with pytest.raises(RuntimeError) as failed:
+        chapter(Value(0.5, "x").tanh())
+    assert str(failed.value).startswith(f"tanh: its rule for argument 1 {said}")
 
 
 def test_at_a_kink_nothing_is_red():

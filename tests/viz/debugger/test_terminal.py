@@ -240,11 +240,25 @@ def test_where_they_part_it_is_red_and_says_so():
     assert "\x1b[1;31mDIFFERS" in escapes and "\x1b[31m" not in shown(state, no_color=True)[1]
     assert "differs" in "\n".join(shown(state.at(99))[0])
     assert plain_text(wrong).endswith("2 checks: 0 agree, 2 differ")
+    assert "forward, 2 steps" in plain_text(wrong)
+    assert "DIFFERS" in "\n".join(shown(state, 40, 15)[0])
+    start = Stepper(wrong)
+    first = press(start, "e")
+    assert (first.view, first.step) == ("backward", 2)
+    assert press(first, "e").step > 2 and press(press(first, "e"), "e") == first
+    assert press(anywhere(), "e").said == "no check differs"
 
 
 def test_help_names_every_key():
-    text = "\n".join(shown(press(Stepper(story()), "?"))[0])
+    text = "\n".join(shown(press(Stepper(story("A text.")), "?"))[0])
     assert all(does in text for does in KEYS.values())
+    assert "g is the upstream gradient, out this node's value" in text
+    assert KEYS["t"] not in "\n".join(shown(press(Stepper(story()), "?"))[0])
+
+
+def test_one_step_is_one():
+    """Else it says "1 steps"."""
+    assert "forward, 1 step\n" in plain_text(chapter(Value(1.0, "x")))
 
 
 def test_a_name_cannot_write_on_the_terminal():

@@ -19,6 +19,7 @@ const TITLES = {
   forward: { visit: "A leaf", compute: "Computed", send: "", accumulate: "" },
   backward: { visit: "Gradient complete", compute: "", send: "Sent", accumulate: "Added" },
 };
+const MEANINGS = "g is the upstream gradient, out this node's value";
 const NOTHING = "\u2013";
 
 // --- the current event ---
@@ -35,6 +36,7 @@ export function showEvent(state, event, nodes, known) {
   byId("rule").replaceChildren(
     ...(event?.formula ? [term(rule, event.formula)] : []),
     ...(event?.numbers ? [term("In numbers", event.numbers)] : []),
+    ...(event?.kind === "send" && event.formula ? [term("Where", MEANINGS)] : []),
   );
   byId("sums").replaceChildren(...(event ? sums(event, nodes, known) : []));
   showCheck(event?.check ?? null);
