@@ -53,7 +53,7 @@ def chainrule(images: Array, labels: Array) -> Step:
     return step
 
 
-def pytorch(images: Array, labels: Array) -> Step:
+def pytorch(images: Array, labels: Array, compiled: bool = False) -> Step:
     import torch
     from torch import nn
 
@@ -63,9 +63,15 @@ def pytorch(images: Array, labels: Array) -> Step:
     model.load_state_dict({name: torch.from_numpy(array) for name, array in weights().items()})
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=MOMENTUM)
 
+    def loss_of(x: Any, y: Any) -> Any:
+        return nn.functional.cross_entropy(model(x), y)
+
+    if compiled:
+        loss_of = torch.compile(loss_of)
+
     def step(batch: Array) -> float:
         index = torch.from_numpy(batch)
-        loss = nn.functional.cross_entropy(model(x[index]), y[index])
+        loss = loss_of(x[index], y[index])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

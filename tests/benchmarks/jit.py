@@ -2,11 +2,13 @@
 
 784-128-10, relu, batches of 128 gathered from float32 images in memory, SGD with momentum 0.9, two
 threads. Twice: a step at a time from Python, and the whole epoch in one call (our `loop`, JAX's
-`lax.scan`). PyTorch, eagerly, and the machine's own matrix product stand beside them.
+`lax.scan`). PyTorch, eagerly and compiled, scikit-learn and the machine's own matrix product stand
+beside them.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -120,6 +122,27 @@ def pytorch(images: Array, labels: Array) -> Epoch:
     return lambda order: [step(rows) for rows in order]
 
 
+def pytorch_compiled(images: Array, labels: Array) -> Epoch:
+    step = eager.pytorch(images, labels, compiled=True)
+    return lambda order: [step(rows) for rows in order]
+
+
+def scikit_learn(images: Array, labels: Array) -> Epoch:
+    """By batches of its own choice, so that its losses are not comparable."""
+    from sklearn.neural_network import MLPClassifier
+
+    model = MLPClassifier(
+        SIZES[1], solver="sgd", alpha=0.0, batch_size=BATCH, learning_rate_init=RATE,
+        momentum=MOMENTUM, nesterovs_momentum=False,
+    )  # fmt: skip
+
+    def epoch(order: Array) -> list[float]:
+        model.partial_fit(images[: order.size], labels[: order.size], classes=range(10))
+        return []
+
+    return epoch
+
+
 def product(images: Array, labels: Array) -> Epoch:
     """As many flops as an epoch has, in products of 2048 x 2048 matrices."""
     x, y, out = (np.ones((2048, 2048), np.float32) for _ in range(3))
@@ -140,6 +163,8 @@ CONTESTANTS = {
     "Chainrule, steps": our_steps,
     "JAX, steps": jax_steps,
     "PyTorch": pytorch,
+    "PyTorch, compile": pytorch_compiled,
+    "scikit-learn": scikit_learn,
     "sgemm": product,
 }
 # A contestant of ours, whom it runs against, and what its time is to be of theirs.
@@ -147,9 +172,15 @@ RACES = [
     ("Chainrule, loop", "JAX, scan", 0.65),
     ("Chainrule, steps", "JAX, steps", 0.60),
     ("Chainrule, loop", "PyTorch", 0.27),
+    ("Chainrule, loop", "PyTorch, compile", 0.27),
+    ("Chainrule, loop", "scikit-learn", 0.27),
     ("Chainrule, loop", "sgemm", 1.25),
 ]
-NEEDS = {"JAX, scan": "jax", "JAX, steps": "jax", "PyTorch": "torch"}
+NEEDS = {
+    "JAX, scan": "jax", "JAX, steps": "jax", "PyTorch": "torch", "PyTorch, compile": "torch",
+    "scikit-learn": "sklearn",
+}  # fmt: skip
+DISTRIBUTIONS = {"jax": "jax", "torch": "torch", "sklearn": "scikit-learn"}
 
 
 def serve(contestant: str, steps: int | None) -> None:
@@ -173,6 +204,8 @@ def main() -> None:
         return
     peers = harness.installed(NEEDS)
     names = [name for name in CONTESTANTS if name in peers or name not in NEEDS]
+    if "PyTorch, compile" in names and not shutil.which("c++"):  # which it compiles with
+        names.remove("PyTorch, compile")
     with ExitStack() as stack:
         turns = {
             name: stack.enter_context(harness.worker("tests.benchmarks.jit", name, options))
@@ -191,7 +224,7 @@ def main() -> None:
     harness.report(
         "jit: one epoch of MNIST, 468 steps of 128, 784-128-10, SGD with momentum, float32",
         rows,
-        harness.machine(*sorted({NEEDS[peer] for peer in peers})),
+        harness.machine(*sorted({DISTRIBUTIONS[NEEDS[peer]] for peer in peers})),
         options,
         "sgemm: as many flops in products of 2048 x 2048 matrices by NumPy.",
     )

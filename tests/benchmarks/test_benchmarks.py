@@ -19,7 +19,7 @@ PEERS = {
     "cold": ["torch", "jax", "sklearn"],
     "importing": [],
     "cost": [],
-    "jit": ["torch", "jax"],
+    "jit": ["torch", "jax", "sklearn"],
     "widths": ["jax"],
 }
 
