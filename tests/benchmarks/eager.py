@@ -21,6 +21,7 @@ SIZES, BATCH, RATE, MOMENTUM = [784, 128, 10], 128, 0.1, 0.9
 AIM = 0.70
 Array = np.ndarray[Any, Any]
 Step = Callable[[Any], float]
+Epoch = Callable[[Any], Any]  # of an order (steps, batch), to the losses
 
 
 def weights() -> dict[str, Array]:
@@ -123,16 +124,21 @@ def by_hand(images: Array, labels: Array) -> Step:
 CONTESTANTS = {"Chainrule": chainrule, "PyTorch": pytorch, "NumPy by hand": by_hand}
 
 
-def serve(contestant: str, steps: int | None) -> None:
+def by_steps(step: Step) -> Epoch:
+    """An epoch of such steps."""
+    return lambda order: [step(batch) for batch in order]
+
+
+def serve(contestant: Callable[[Array, Array], Epoch], steps: int | None) -> None:
     """Answer each turn with an epoch's seconds and losses; `steps` cuts the epoch short."""
     train = data.load("mnist").train
     images = train.images.reshape(-1, 784) * np.float32(1 / 255)
-    step = CONTESTANTS[contestant](images, train.labels)
+    epoch = contestant(images, train.labels)
     generator = np.random.default_rng(0)
 
     def turn() -> tuple[float, list[float]]:
         order, _ = data.order(len(train), BATCH, generator)
-        return harness.timed(lambda: [step(batch) for batch in order[:steps]])
+        return harness.timed(lambda: epoch(order[:steps]))
 
     harness.serve(turn)
 
@@ -140,7 +146,8 @@ def serve(contestant: str, steps: int | None) -> None:
 def main() -> None:
     options = harness.arguments(str(__doc__))
     if options.serve:
-        serve(options.serve, 20 if options.quick else None)
+        make = CONTESTANTS[options.serve]
+        serve(lambda x, y: by_steps(make(x, y)), 20 if options.quick else None)
         return
     peers = harness.installed({"PyTorch": "torch"})
     names = ["Chainrule", *peers, "NumPy by hand"]

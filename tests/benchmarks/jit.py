@@ -9,29 +9,31 @@ beside them.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
-import data
 from tests.benchmarks import eager, harness
 
 SIZES, BATCH, RATE, MOMENTUM = eager.SIZES, eager.BATCH, eager.RATE, eager.MOMENTUM
 Array = np.ndarray[Any, Any]
-Epoch = Callable[[Array], Any]  # of an order (steps, batch), to the losses
+Epoch = eager.Epoch
 
 
 def our_step() -> Any:
-    from autograd import jit
-    from autograd.nn import cross_entropy
     from autograd.optim import SGD
     from models.mlp import MLP
 
     model = MLP(SIZES, activation="relu")
     model.load_state_dict(eager.weights())
-    optimizer = SGD(model.parameters(), RATE, MOMENTUM)
+    return compiled_step(model, SGD(model.parameters(), RATE, MOMENTUM))
+
+
+def compiled_step(model: Any, optimizer: Any) -> Any:
+    """A step of ours on a batch of images and labels; gives the loss."""
+    from autograd import jit
+    from autograd.nn import cross_entropy
 
     @jit
     def step(x: Any, y: Any) -> Any:
@@ -118,13 +120,11 @@ def jax_scan(images: Array, labels: Array) -> Epoch:
 
 
 def pytorch(images: Array, labels: Array) -> Epoch:
-    step = eager.pytorch(images, labels)
-    return lambda order: [step(rows) for rows in order]
+    return eager.by_steps(eager.pytorch(images, labels))
 
 
 def pytorch_compiled(images: Array, labels: Array) -> Epoch:
-    step = eager.pytorch(images, labels, compiled=True)
-    return lambda order: [step(rows) for rows in order]
+    return eager.by_steps(eager.pytorch(images, labels, compiled=True))
 
 
 def scikit_learn(images: Array, labels: Array) -> Epoch:
@@ -183,24 +183,10 @@ NEEDS = {
 DISTRIBUTIONS = {"jax": "jax", "torch": "torch", "sklearn": "scikit-learn"}
 
 
-def serve(contestant: str, steps: int | None) -> None:
-    """Answer each turn with an epoch's seconds and losses; `steps` cuts the epoch short."""
-    train = data.load("mnist").train
-    images = train.images.reshape(-1, 784) * np.float32(1 / 255)
-    epoch = CONTESTANTS[contestant](images, train.labels)
-    generator = np.random.default_rng(0)
-
-    def turn() -> tuple[float, list[float]]:
-        order, _ = data.order(len(train), BATCH, generator)
-        return harness.timed(lambda: epoch(order[:steps]))
-
-    harness.serve(turn)
-
-
 def main() -> None:
     options = harness.arguments(str(__doc__))
     if options.serve:
-        serve(options.serve, 20 if options.quick else None)
+        eager.serve(CONTESTANTS[options.serve], 20 if options.quick else None)
         return
     peers = harness.installed(NEEDS)
     names = [name for name in CONTESTANTS if name in peers or name not in NEEDS]

@@ -15,6 +15,7 @@ import numpy as np
 
 import data
 from tests.benchmarks import harness
+from tests.benchmarks.jit import compiled_step
 
 Array = np.ndarray[Any, Any]
 RATE, MOMENTUM, BETAS, EPS = 0.01, 0.9, (0.9, 0.999), 1e-8
@@ -41,8 +42,6 @@ def weights(sizes: list[int]) -> list[tuple[Array, Array]]:
 
 
 def chainrule(sizes: list[int], optimizer: str, images: Array, labels: Array) -> Any:
-    from autograd import jit
-    from autograd.nn import cross_entropy
     from autograd.optim import SGD, Adam
     from models.mlp import MLP
 
@@ -53,15 +52,7 @@ def chainrule(sizes: list[int], optimizer: str, images: Array, labels: Array) ->
         parameter.assign(array)
     sgd = optimizer == "sgd"
     chosen = SGD(parameters, RATE, MOMENTUM) if sgd else Adam(parameters, RATE, BETAS, EPS)
-
-    @jit
-    def step(x: Any, y: Any) -> Any:
-        loss = cross_entropy(model(x), y)
-        chosen.zero_grad()
-        loss.backward()
-        chosen.step()
-        return loss
-
+    step = compiled_step(model, chosen)
     return lambda order: step.loop((images, labels), order).data.tolist()
 
 

@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,19 +27,12 @@ from models.mnist import progress
 from models.mnist.checkpoint import FILES
 from models.mnist.cli import main
 from models.mnist.settings import InputError, Settings
+from tests.few import few
 
 QUICK = ["--hidden", "32", "--epochs", "1", "--validation", "500"]
 COMMAND = [sys.executable, "-m", "models.mnist"]
 # Where the package lies, for a process that starts in another folder.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-
-
-@cache
-def few():
-    mnist = load("mnist")
-    return SimpleNamespace(
-        train=mnist.train.take(np.arange(2000)), test=mnist.test.take(np.arange(500))
-    )
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,9 @@ import io
 import json
 import shutil
 import sys
-from functools import cache
 from html import unescape
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,11 +19,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import data
-from data.datasets import load
 from models.mnist import checkpoint
 from models.mnist.cli import main
 from models.mnist.scoring import percent, probabilities, score
 from models.mnist.settings import InputError
+from tests.few import few
 from viz import cli
 from viz.report import report_command
 from viz.report.charts import curves, spread
@@ -39,14 +37,6 @@ TRAININGS = {
     "direct": ["--hidden", "--epochs", "2", "--validation", "0"],
     "stopped": ["--hidden", "8", "--epochs", "9", "--stop-at", "0.3", "--validation", "500"],
 }  # fmt: skip
-
-
-@cache
-def few():
-    mnist = load("mnist")
-    return SimpleNamespace(
-        train=mnist.train.take(np.arange(2000)), test=mnist.test.take(np.arange(500))
-    )
 
 
 @pytest.fixture(autouse=True)

@@ -34,6 +34,7 @@ from autograd.rows import TABLE
 from autograd.tree import flatten
 from models.mlp import MLP
 from tests import programs
+from tests.autograd.compiler.steps import training
 
 pytestmark = pytest.mark.skipif(build._found(None) is None, reason="there is no C compiler")
 
@@ -375,19 +376,6 @@ def test_random_numbers_are_the_same_bits():
 
 
 # --- steps --------------------------------------------------------------------------------------
-
-
-def training(model, optimizer, between=None):
-    def step(x, y):
-        loss = cross_entropy(model(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        if between:
-            between(model)
-        optimizer.step()
-        return loss
-
-    return step
 
 
 class Normed(MLP):
