@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .functional import push
-from .graph import Node, changes, mode, set_mode, sweep
+from .graph import Node, mode, set_mode, sweep
 from .rows import Row
 
 __all__ = ["AnomalyError", "Watch", "detect_anomaly"]
@@ -76,7 +76,6 @@ def detect_anomaly() -> Iterator[None]:
     """
     if mode.trace:
         raise RuntimeError(REFUSED)
-    changes.count += 1  # a step traced before would be replayed, and nothing of it seen
     with set_mode(watch=mode.watch or Watch()), np.errstate(all="ignore"):
         yield
 

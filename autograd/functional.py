@@ -158,7 +158,7 @@ class _Call:
         if self.levels:
             return _covered(core, self.levels)
         if self.create_graph or mode.trace or isinstance(core, Batched):
-            return core
+            return wrap(core) if isinstance(core, np.ndarray) else core
         plain = core._data if isinstance(core, Node) else core
         if kind is not Tensor and kind is not np.ndarray:
             return float(plain)
@@ -316,7 +316,7 @@ def push(roots: Sequence[Any], tangents: dict[Node, Any], create_graph: bool) ->
     alive = [r for r in roots if isinstance(r, Node) and r.requires_grad]
     nodes = sorted({node for root in alive for node in ancestors(root)}, key=by_index)
     tangents = dict(tangents)
-    with set_mode(gradients=create_graph), np.errstate(all="ignore"):
+    with set_mode(gradients=create_graph, rules=True), np.errstate(all="ignore"):
         for node in nodes:
             row = node.row
             moving = [i for i, arg in enumerate(node.args) if _hashed(arg) in tangents]

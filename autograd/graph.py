@@ -38,16 +38,10 @@ class Mode(threading.local):
     batches: tuple[int, ...] = ()  # the sizes of the vmaps we are in
     transforms: int = 0  # how many of grad, jvp, ... we are in
     watch: Watch | None = None  # looks for NaN and infinities (anomaly.py)
-
-
-class Changes:
-    """How many attributes of modules were set: a trace that took one as it was is then too old."""
-
-    count = 0
+    rules: bool = False  # whether derivative rules are what computes
 
 
 mode = Mode()
-changes = Changes()
 # Not empty while any thread is in a special mode. `Value` looks here once an operation, because
 # a thread-local costs it a tenth of its speed.
 special: list[None] = []
@@ -317,7 +311,8 @@ def sweep(
     watch = mode.watch if special else None
     cotangents = {nodes[0]: seed}
     found = {}
-    recording = set_mode(gradients=create_graph, scope=()) if on_nodes else nullcontext()
+    own = {"gradients": create_graph, "scope": (), "rules": True}
+    recording = set_mode(**own) if on_nodes else nullcontext()
     with recording, np.errstate(all="ignore"):
         for node in nodes:
             g = cotangents.pop(node, None)

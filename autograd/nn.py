@@ -13,7 +13,7 @@ import numpy as np
 
 from . import functions, ops
 from .functions import cross_entropy
-from .graph import changes, mode
+from .graph import mode
 from .random import uniform
 from .tensor import Tensor
 
@@ -36,17 +36,7 @@ __all__ = [
 
 
 class State:
-    """Something with Tensors that live from step to step: a Module, an optimizer.
-
-    A traced step takes other attributes as they are, so setting one is counted (graph.changes)
-    and the step is traced again.
-    """
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        is_property = isinstance(getattr(type(self), name, None), property)
-        if not is_property and self.__dict__.get(name, State) is not value:
-            changes.count += 1
-        object.__setattr__(self, name, value)
+    """Something with Tensors that live from step to step: a Module, an optimizer."""
 
     def named_state(self) -> Iterator[tuple[str, Tensor]]:
         """Every Tensor held, parameter or not, by its path; names that begin with _ are private."""
@@ -108,6 +98,7 @@ class Module(State):
     """
 
     _training = True
+    _name: str | None = None  # where it is held, for pictures
 
     def forward(self, *args: Any, **keywords: Any) -> Any:
         """What the module computes."""
@@ -115,7 +106,7 @@ class Module(State):
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         outer = mode.scope
-        mode.scope = (*outer, self.__dict__.get("_name") or type(self).__name__)
+        mode.scope = (*outer, self._name or type(self).__name__)
         try:
             return self.forward(*args, **keywords)
         finally:
@@ -131,8 +122,6 @@ class Module(State):
     @property
     def training(self) -> bool:
         """Whether this is training (dropout drops, batch norm learns) or evaluation."""
-        if mode.trace:
-            mode.trace.depends_on(self)
         return self._training
 
     def modules(self) -> Iterator[Module]:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import functools
+import sys
 import types
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graph import changes, mode
-from ..nn import State
+from ..graph import hooks, mode
 from ..tensor import Tensor
 from ..tree import flatten
 from .program import Program
-from .trace import Trace, Traced, TraceError, is_input, trace
+from .trace import INPUTS, Trace, Traced, TraceError, is_input, trace
 
 if TYPE_CHECKING:
     from .native import Lowered, Replayed
 
-SCALARS = (int, float, bool, complex, str, bytes, type(None))
-MOST = 64  # programs a step keeps: a static argument that always changes would pile them up
+MOST = 64  # keys for which a step keeps programs, and
+EACH = 8  # programs of each
+PATIENCE = 4  # traces in a row, each good for one call, until it is said
 
 
 class jit:
@@ -28,11 +29,14 @@ class jit:
     without the Python. (Where there is no C compiler NumPy runs the trace: the same bits.)
 
     Arguments that are arrays or Tensors (also in lists, tuples and dicts) are inputs; everything
-    else is static. A new trace is made for every new shape, dtype, static argument and training
-    flag, and when what the step's own names stand for outside it has changed: a number, an array's
-    entries, a number or Tensor in a list, dict or object that they name, an attribute of a Module.
-    What lies deeper is taken as it was. Arrays that the step uses from outside are compared at
-    every call, so pass data as arguments, or hold it in a Tensor.
+    else is static. A new trace is made for every new shape, dtype and static argument, and:
+
+    **Whatever the step reads from outside is looked at before every call, and what has changed is
+    traced again; what cannot be looked at (random numbers, clocks, files) is an error.**
+
+    So arrays that the step uses from outside are compared at every call: pass data as arguments,
+    or hold it in a Tensor. What is put into a list, or onto an object, by the step is put there
+    when it is traced.
 
     Gradients live inside the step: `.grad` is None after it. A result does not differentiate
     further. Raises TraceError where the trace could not repeat what Python did:
@@ -53,8 +57,10 @@ class jit:
         functools.update_wrapper(self, function)
         self.function = function
         self.name = getattr(function, "__name__", repr(function))
-        self._version = -1
-        self._traced: dict[Any, list[tuple[Traced, dict[str, Any]]]] = {}
+        self._traced: dict[Any, list[Traced]] = {}
+        self._last: Any = None  # the key of the call before
+        self._traces = 0  # in a row
+        self._warned = False
 
     def __get__(self, instance: Any, owner: Any) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -120,43 +126,83 @@ class jit:
     @property
     def programs(self) -> list[Program]:
         """The programs it holds now; print one to read it."""
-        return [traced.program for known in self._traced.values() for traced, _ in known]
+        return [traced.program for known in self._traced.values() for traced in known]
+
+    def _find(self, leaves: list[Any], structure: Any) -> Traced:
+        # Which arguments are one and the same Tensor is part of the key.
+        same = [id(leaf) if is_input(leaf) else None for leaf in leaves]
+        pattern = tuple(same.index(one) for one in same)
+        key = (structure, mode.gradients, mode.watch, pattern, *map(_key, leaves))
+        known = self._traced.setdefault(key, [])
+        cause = ""
+        for i, traced in enumerate(known):
+            other = _another(traced, leaves) or traced.guards.changed()
+            if not other:
+                if i:
+                    known.insert(0, known.pop(i))  # the last used is looked at first
+                if traced.once:
+                    traced.once, traced.run = False, None
+                self._last, self._traces = key, 0
+                return traced
+            cause = cause or other
+        cause = cause or _difference(self._last, key)
+        self._last = key
+        return self._trace(leaves, structure, known, cause)
+
+    def _trace(self, leaves: list[Any], structure: Any, known: list[Traced], cause: str) -> Traced:
+        """Trace the step anew, for a cause, or at the first call for none."""
+        if cause:
+            self._log(cause)
+        traced = trace(self.function, leaves, structure)
+        itself = traced.guards.changed()
+        if not itself:  # else it has seen what will not be there again
+            known.insert(0, traced)
+            del known[EACH:]
+        while len(self._traced) > MOST:
+            del self._traced[next(iter(self._traced))]
+        self._traces = self._traces + 1 if cause or itself else 0
+        if self._traces > PATIENCE or itself:
+            from .native import Replayed
+
+            traced.once, traced.run = True, Replayed(traced.program)
+        if self._traces > PATIENCE:
+            self._warn(itself or cause)
+        return traced
 
     def _log(self, cause: str) -> None:
         import logging  # here: `import autograd` is to cost little beside NumPy
 
         logging.getLogger("autograd.jit").info("%s: traced again: %s", self.name, cause)
 
-    def _find(self, leaves: list[Any], structure: Any) -> Traced:
-        if self._version != changes.count:
-            if self._traced:
-                self._log("an attribute of a module was set")
-            self._traced.clear()
-            self._version = changes.count
-        # Which arguments are one and the same Tensor is part of the key.
-        same = [id(leaf) if is_input(leaf) else None for leaf in leaves]
-        pattern = tuple(same.index(one) for one in same)
-        key = (structure, mode.gradients, pattern, *map(_key, leaves))
-        captured = _captured(self.function)
-        for i, leaf in enumerate(leaves):
-            if not is_input(leaf):
-                _add_inside(f"argument {i}", leaf, captured)
-        known = self._traced.setdefault(key, [])
-        causes = []
-        for traced, then in known:
-            cause = _changed(traced, then, captured)
-            if not cause:
-                return traced
-            causes.append(cause)
-        if causes:
-            self._log(causes[-1])
-            # What is different at every call must not pile up programs.
-            known[:] = [k for k, c in zip(known, causes, strict=True) if ".training" in c]
-        traced = trace(self.function, leaves, structure)
-        known.append((traced, captured))
-        while len(self._traced) > MOST:
-            del self._traced[next(iter(self._traced))]
-        return traced
+    def _warn(self, cause: str) -> None:
+        import logging
+
+        if not self._warned:
+            self._warned = True
+            logging.getLogger("autograd.jit").warning(
+                "%s is traced anew, and run by NumPy, at every call, because something differs at "
+                "each: %s; pass it as an array, or hold it in a Tensor",
+                self.name,
+                cause,
+            )
+
+
+def _another(traced: Traced, leaves: list[Any]) -> str:
+    """An argument that equals the traced one, but is another thing and may hold other numbers."""
+    for i, then in traced.statics:
+        if leaves[i] is not then and type(then).__module__ not in sys.stdlib_module_names:
+            return f"argument {i} is another {type(then).__name__}"
+    return ""
+
+
+def _difference(then: Any, now: Any) -> str:
+    """The static argument in which two keys differ; nothing if it is something else."""
+    if then is None or len(then) != len(now) or then[0] != now[0]:
+        return ""
+    for i, (one, other) in enumerate(zip(then[4:], now[4:], strict=True)):
+        if one != other and one[0] is other[0] not in INPUTS:
+            return f"argument {i} was {one[1]!r}, is {other[1]!r}"
+    return ""
 
 
 def _check_cleared(traced: Traced) -> None:
@@ -188,7 +234,8 @@ def _checked_order(order: Any, arrays: list[Any]) -> Any:
 
 def _key(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
-        return Tensor, leaf.shape, leaf.dtype, leaf.requires_grad
+        hooked = tuple(hooks.get(leaf, ())) if hooks else ()
+        return Tensor, leaf.shape, leaf.dtype, leaf.requires_grad, leaf.name, hooked
     if isinstance(leaf, np.ndarray):
         return np.ndarray, leaf.shape, leaf.dtype
     try:
@@ -198,81 +245,3 @@ def _key(leaf: Any) -> Any:
             f"jit: an argument is an array, a Tensor or something hashable, not {leaf!r}"
         ) from None
     return type(leaf), repr(leaf) if isinstance(leaf, float) else leaf  # -0.0 is not 0.0
-
-
-def _captured(function: Callable[..., Any]) -> dict[str, Any]:
-    """What the step's own names outside it stand for now, and one level into what they name."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return {}
-    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
-    names = function.__globals__
-    found = {name: names[name] for name in _names(code) if name in names}
-    found |= {name: cell.cell_contents for name, cell in cells if _filled(cell)}
-    for name, thing in list(found.items()):
-        _add_inside(name, thing, found)
-    return found
-
-
-@functools.cache
-def _names(code: types.CodeType) -> tuple[str, ...]:
-    """The global names of a function and of those written in it."""
-    inner = (_names(part) for part in code.co_consts if isinstance(part, types.CodeType))
-    return sum(inner, code.co_names)
-
-
-# What has no numbers of its own that a step could capture, or says itself when they change.
-OPAQUE = (State, type, types.ModuleType, types.FunctionType, jit)
-
-
-def _add_inside(name: str, thing: Any, found: dict[str, Any]) -> None:
-    """Add the numbers and Tensors that a list, dict or plain object holds. (A Module counts its
-    own changes, graph.changes.)"""
-    if type(thing) in (list, tuple):
-        parts: Any = ((f"{name}[{i}]", part) for i, part in enumerate(thing[:MOST]))
-    elif type(thing) is dict:
-        parts = ((f"{name}[{key!r}]", thing[key]) for key in list(thing)[:MOST])
-    elif isinstance(thing, OPAQUE):
-        return
-    else:
-        parts = ((f"{name}.{key}", part) for key, part in getattr(thing, "__dict__", {}).items())
-    found.update((key, p) for key, p in parts if type(p) in SCALARS or isinstance(p, Tensor))
-
-
-def _filled(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not cell
-    except ValueError:  # the name has no value yet
-        return False
-
-
-def _changed(traced: Traced, then: dict[str, Any], now: dict[str, Any]) -> str:
-    """What changed since the trace so that it no longer holds; nothing if nothing did."""
-    for name in now.keys() | then.keys():
-        if not _same(now.get(name), then.get(name)):
-            return f"{name} was {then.get(name)!r}, is {now.get(name)!r}"
-    for tensor, requires_grad in traced.frozen:
-        if tensor.requires_grad is not requires_grad:
-            return f"{tensor.name or 'a state'}.requires_grad is {tensor.requires_grad}"
-    for reference, copy in traced.arrays:
-        array = reference()
-        if array is None or not _equal_bytes(array, copy):
-            return f"an array of shape {copy.shape} that it uses was changed"
-    for module, training in traced.training.items():
-        if module._training is not training:
-            return f"{type(module).__name__}.training is {module._training}"
-    return ""
-
-
-def _equal_bytes(array: Any, copy: Any) -> bool:
-    if array.shape != copy.shape:
-        return False
-    if array.flags.c_contiguous and copy.flags.c_contiguous:
-        return np.array_equal(array.reshape(-1).view(np.uint8), copy.reshape(-1).view(np.uint8))
-    return bool(array.tobytes() == copy.tobytes())
-
-
-def _same(now: Any, then: Any) -> bool:
-    if now is then or type(now) is not type(then) or type(now) not in SCALARS:
-        return now is then
-    return repr(now) == repr(then)  # nan is nan, and -0.0 is not 0.0

@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graph import set_mode
+from ..graph import hooks, mode, set_mode
 from ..rows import Row
 from ..tensor import Tensor, memory, wrap
 from ..tree import flatten, unflatten
+from .guards import Guards
 from .program import Apply, Assign, Program
+from .watch import Watcher
 
 if TYPE_CHECKING:
-    from ..nn import Module
     from .native import Replayed
 
 INPUTS = (Tensor, np.ndarray)
@@ -57,7 +58,6 @@ class Trace:
         self.owned: dict[int, Any] = {}  # arrays the engine itself made of lists
         self.born: set[Tensor] = set(inputs)  # leaves that did not exist before the step
         self.assigned: set[Tensor] = set()
-        self.training: dict[Module, bool] = {}
         self.grads: dict[Tensor, Any] = {}  # leaves whose .grad was touched: what it was before
         self.cleared: set[Tensor] = set()  # leaves whose .grad was set to None before it was read
 
@@ -130,10 +130,6 @@ class Trace:
             if grad is None:
                 self.cleared.add(leaf)
 
-    def depends_on(self, module: Module) -> None:
-        """Called when a module's training flag is read."""
-        self.training[module] = module._training
-
     @staticmethod
     def left_over(leaf: Tensor) -> str:
         """What to say of a gradient that a call would find from the one before."""
@@ -163,7 +159,9 @@ class Trace:
         return tensor.row is not None or tensor not in self.born or tensor in self.inputs
 
     def _capture(self, array: Any) -> None:
-        if id(array) not in self.arrays and id(array) not in self.owned:
+        if mode.rules:  # made by a rule of what are constants to it: itself one
+            self.own(array)
+        elif id(array) not in self.arrays and id(array) not in self.owned:
             self.arrays[id(array)] = (array, array.copy(), _line())
 
     def program(self, results: list[Tensor]) -> Program:
@@ -187,8 +185,8 @@ class Trace:
                 if state:
                     states.append((slots[key], value))
                 elif not isinstance(value, Tensor):
-                    copy = self.arrays.get(id(value), (None, value))[1]
-                    constants.append((slots[key], copy))
+                    _, kept, _ = self.arrays.get(id(value), (None, _copied(value), ""))
+                    constants.append((slots[key], kept))
             return slots[key]
 
         inputs = tuple(slot(tensor) for tensor in self.inputs)
@@ -207,6 +205,10 @@ class Trace:
             len(slots), inputs, tuple(states), tuple(constants),
             tuple(_freeing(steps, lasting)), answers,
         )  # fmt: skip
+
+
+def _copied(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _freeing(steps: list[Apply | Assign], lasting: set[int]) -> list[Apply | Assign]:
@@ -232,12 +234,12 @@ class Traced:
     program: Program
     inputs: list[int]  # which of the flattened arguments the program takes
     answer: Callable[[list[Any], list[Any]], Any]
-    training: dict[Any, bool]  # flags of modules that the step read
-    frozen: list[tuple[Tensor, bool]]  # the states, and whether they required a gradient
-    arrays: list[tuple[Any, Any]]  # how to find it again, and the copy that became a constant
+    statics: list[tuple[int, Any]]  # arguments that it takes as they are
+    guards: Guards  # what it read from outside
     grads: list[Tensor]  # leaves whose .grad is None after the step
     uncleared: list[Tensor]  # of these, the ones whose .grad must be None before it
     run: Replayed | None = None  # what does the program, once it was needed
+    once: bool = False  # it has run once only, by NumPy
 
 
 def is_input(leaf: Any) -> bool:
@@ -257,11 +259,18 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
                 known[id(leaf)] = wrap(getattr(leaf, "_data", leaf))
                 known[id(leaf)].requires_grad = isinstance(leaf, Tensor) and leaf.requires_grad
                 places[known[id(leaf)]] = i
+                if isinstance(leaf, Tensor):
+                    known[id(leaf)].name = leaf.name
+                    if leaf in hooks:
+                        hooks[known[id(leaf)]] = hooks[leaf]
             handed[i] = known[id(leaf)]
     record = Trace(list(places))
+    statics = [(i, leaf) for i, leaf in enumerate(leaves) if not is_input(leaf)]
+    roots = [(f"argument {i}", leaf) for i, leaf in statics]
+    watcher = Watcher([(getattr(function, "__name__", "the step"), function), *roots])
     try:
         # States keep their old values while the trace is on, so numbers in it mean nothing.
-        with set_mode(trace=record, scope=()), np.errstate(all="ignore"):
+        with set_mode(trace=record, scope=()), np.errstate(all="ignore"), watcher:
             args, keywords = unflatten(iter(handed), structure)
             answer = function(*args, **keywords)
         del args, keywords, handed
@@ -282,16 +291,18 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
                 "too; the trace would take it for two Tensors: do one of the two"
             )
     kept = [(weakref.ref(node), "an argument") for node in record.inputs]
-    frozen = [(tensor, tensor.requires_grad) for tensor in states]
     nodes = [
         (weakref.ref(node), str(node.row and node.row.name), line)
         for node, line in record.lines.items()
     ]
     arrays = [(_again(array), copy, line) for array, copy, line in record.arrays.values()]
-    training = record.training
     given_at = list(places.values())
     del record, places, results, flat, known
-    _check_left(nodes, kept, arrays)
+    guards, refusal = watcher.guards(), watcher.refusal
+    del watcher
+    _check_left(nodes, kept)
+    _check_read(refusal, arrays)
+    _guard(guards, states, arrays)
 
     def present(computed: list[Any], given: list[Any]) -> Any:
         sources = [x for x in (*given, *states) if isinstance(x, Tensor) and x.requires_grad]
@@ -299,8 +310,20 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
         made = iter([_result(array, sources if g else []) for array, g in pairs])
         return unflatten(iter([next(made) if g is None else g(given) for g in give]), shape)
 
-    constants = [(array, copy) for array, copy, _ in arrays]
-    return Traced(program, given_at, present, training, frozen, constants, grads, uncleared)
+    return Traced(program, given_at, present, statics, guards, grads, uncleared)
+
+
+def _guard(guards: Guards, states: list[Tensor], arrays: list[Any]) -> None:
+    """Guards for what the operations themselves took from outside."""
+    for tensor in states:
+        guards.requires_grad(tensor)
+        guards.hooks[tensor] = tuple(hooks.get(tensor, ()))
+    seen = {id(thing) for thing, _, _ in guards.contents}
+    for again, kept, _ in arrays:
+        array = again()  # None: it was made in the step, of what has guards of its own
+        if array is not None and id(memory(array)) not in seen:
+            guards.arrays.append((again, kept))
+    guards.freeze()
 
 
 def _again(array: Any) -> Callable[[], Any]:
@@ -335,8 +358,8 @@ def _giver(result: Any, trace: Trace, places: dict[Tensor, int]) -> Any:
     return lambda given: result
 
 
-def _check_left(nodes: list[Any], kept: list[Any], arrays: list[Any]) -> None:
-    """No node may outlive the trace, and no array that it used may have died with it."""
+def _check_left(nodes: list[Any], kept: list[Any]) -> None:
+    """No node may outlive the trace."""
     if any(node() is not None for node, *_ in (*nodes, *kept)):
         gc.collect()
     for node, name, line in reversed(nodes):  # the newest keeps the others alive
@@ -351,13 +374,19 @@ def _check_left(nodes: list[Any], kept: list[Any], arrays: list[Any]) -> None:
                 f"jit: {what} is kept beyond the step, where it would never change again; return "
                 "it, or .assign(...) it to a Tensor from outside"
             )
-    for array, copy, line in arrays:
-        if array() is None:
+
+
+def _check_read(refusal: str, arrays: list[Any]) -> None:
+    """Nothing may have been read that could change unseen."""
+    if not refusal:
+        return
+    for again, kept, line in arrays:
+        if again() is None:
             raise TraceError(
-                f"jit: a NumPy array of shape {copy.shape} used at {line} was made in the step and "
-                "would be the same at every call; make it outside, pass it as an argument, or use "
-                "the package's functions (autograd.random for random numbers)"
+                f"jit: a NumPy array of shape {kept.shape} used at {line} was made in the step and "
+                f"would be the same at every call: {refusal}"
             )
+    raise TraceError(f"jit: {refusal}; it would be the same at every call")
 
 
 def _raise(*args: Any, **params: Any) -> Any:

@@ -1,0 +1,573 @@
+"""What can be reached from a step, and what is found there.
+
+Everything reached is opened by its kind: the parts of containers, the entries of arrays, of
+objects, classes and modules the attributes that some function of the step reads by name. An
+attribute counts as read on whatever object it is found: too much is traced again for nothing, too
+little would be an old number. What was found first counts; later it may be what the step itself
+has put there.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import io
+import operator
+import sys
+import types
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from ..graph import Node, Wrapper, mode
+from ..nn import State
+from ..tensor import Tensor
+from ..value import Value
+from .guards import MISSING, SCALARS, Guards, copied, mapping
+from .reads import ANY, Reads, Uses, fills, measures, merged
+from .refusals import CHANCE, position
+
+PARTLESS = (
+    *SCALARS,
+    Wrapper,
+    Enum,
+    range,
+    slice,
+    np.ufunc,
+    np.dtype,
+    io.IOBase,
+    types.CodeType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType,
+    type(Ellipsis),
+    type(NotImplemented),
+)
+HEAP = 1 << 9  # a class that was not written in C (or is as mutable)
+
+
+class Thing:
+    """Something that was reached. (It is held here, so that its id stays its own.)"""
+
+    def __init__(self, it: Any, path: str) -> None:
+        self.it, self.path = it, path
+        self.edges: dict[tuple[str, Any], tuple[Any, str]] = {}  # (how, key): what, and its path
+        self.parts: list[Any] = []  # what it holds besides
+        self.notes: list[Callable[[Guards], Any]] = []  # other guards
+        self.attributes: Any = None  # the dict whose keys are its attributes
+        self.slots: frozenset[str] = frozenset()  # the names of others, which are in no dict
+        self.absent: set[str] = set()  # the names that were looked up there, and not found
+        self.fixed = False  # whether nothing is ever added to them
+        self.own = False  # whether the engine's functions read its attributes too
+        self.whole = False  # whether all its attributes are read
+        self.deep = False  # and those of all that it holds
+        self.source: Any = None  # where it stood, if random numbers come from it
+
+
+class Walk:
+    """Things reached so far, and the names that functions have read so far."""
+
+    def __init__(self) -> None:
+        self.things: dict[int, Thing] = {}
+        self.roots: list[Thing] = []
+        self.loose: list[Thing] = []
+        self.names: Uses = {}  # attributes that the user's functions read
+        self.own: Uses = {}  # and those that the engine's layers and optimizers read
+        self.entered: dict[types.CodeType, Reads] = {}
+        self.functions: dict[types.CodeType, list[Thing]] = {}
+        self.refusal = ""
+        self._new: list[Thing] = []
+
+    # --- where it starts ---
+
+    def root(self, it: Any, path: str) -> None:
+        """Something that is there at every call."""
+        thing = self._thing(it, path)
+        if thing:
+            self.roots.append(thing)
+        self._open_new()
+
+    def hand(self, it: Any, path: str) -> None:
+        """Something that went into a function or came from one: it counts if it outlives the
+        step."""
+        if id(it) not in self.things:
+            thing = self._thing(it, path)
+            if thing:
+                self.loose.append(thing)
+            self._open_new()
+
+    def enter(self, code: types.CodeType, found: Reads, users: bool) -> None:
+        """A function of the user's, or of the engine's layers, is entered for the first time."""
+        self.entered[code] = found
+        self._learn(found.attributes, users)
+        for function in self.functions.get(code, ()):
+            self._read_function(function, found)
+        self._open_new()
+
+    def _learn(self, attributes: Uses, users: bool = True) -> None:
+        known = self.names if users else self.own
+        new = {n: uses for n, uses in attributes.items() if not uses <= known.get(n, set())}
+        known.update(merged(known, new))
+        for thing in list(self.things.values()) if new else ():
+            if thing.attributes is not None and (users or thing.own):
+                self._read(thing, new)
+
+    def read_globals(self, names: dict[str, Any], builtins: dict[str, Any], uses: Uses) -> None:
+        """A function of a module with these globals reads some of them."""
+        here, beneath = self._table(names), self._table(builtins)
+        here.absent |= uses.keys() - names.keys()
+        for name, use in uses.items():
+            if name in names and name not in here.absent:
+                self._edge(here, ("item", name), names[name], use, name)
+            elif name in builtins:
+                self._edge(beneath, ("item", name), builtins[name], use, name)
+        self._open_new()
+
+    def method(self, first: Any, code: types.CodeType) -> None:
+        """A method is entered; if it is one that no code names, such as __call__, it is found by
+        the class of its first argument."""
+        for base in (first if isinstance(first, type) else type(first)).__mro__:
+            place = vars(base).get(code.co_name)
+            if place is not None and code in code_of(place):
+                thing = self._thing(base, base.__name__)
+                if thing:
+                    path = f"{base.__name__}.{code.co_name}"
+                    self._edge(thing, ("item", code.co_name), place, ANY, path)
+        self._open_new()
+
+    def take_whole(self, it: Any, deep: bool) -> None:
+        """Every attribute of something is read, by names that are computed; deep: and of all that
+        it holds."""
+        thing = self._thing(it, "")
+        if thing is not None:
+            self._take(thing, deep)
+        self._open_new()
+
+    def _take(self, thing: Thing, deep: bool) -> None:
+        if isinstance(thing.it, type | types.ModuleType):
+            return
+        if deep and not thing.deep:
+            thing.deep = True
+            for below in [*(found for found, _ in thing.edges.values()), *thing.parts]:
+                self._reached(thing, below, "")
+        if not thing.whole:
+            thing.whole = True
+            self._take_attributes(thing)
+
+    def _take_attributes(self, thing: Thing) -> None:
+        attributes, path = thing.attributes, thing.path
+        if attributes is None or isinstance(thing.it, types.FunctionType):
+            return  # not opened yet, or without any that count
+        names = tuple(attributes)
+        thing.notes.append(lambda to: to.parts.append((iter, attributes, names, path)))
+        self._read(thing, dict.fromkeys((*names, *thing.slots), ANY))
+
+    # --- what becomes of it ---
+
+    def guards(self) -> Guards:
+        """The guards of everything that outlives the step."""
+        self._find_functions()
+        alive = self._anchored()
+        outside = [
+            (weakref.ref(thing.it), thing.path)
+            for thing in self.loose
+            if id(thing.it) not in alive and type(thing.it).__weakrefoffset__
+        ]
+        self.things, self.loose = alive, []
+        if any(reference() is not None for reference, _ in outside):
+            gc.collect()
+        for reference, path in outside:
+            if reference() is not None:
+                self.root(reference(), path)
+        guards = Guards()
+        for thing in self._anchored().values():
+            self._note(thing, guards)
+        return guards
+
+    def _find_functions(self) -> None:
+        """Functions that nothing named: a derivative rule of the user's, a hook."""
+        written = {part for code in self.entered for part in within(code)}
+        missing = [
+            code
+            for code in self.entered.keys() - self.functions.keys() - written
+            if code.co_freevars or code.co_argcount or code.co_kwonlyargcount
+        ]
+        for function in gc.get_referrers(*missing) if missing else ():
+            if isinstance(function, types.FunctionType) and function.__code__ in missing:
+                self.root(function, function.__name__)
+
+    def _anchored(self) -> dict[int, Thing]:
+        found: dict[int, Thing] = {}
+        stack = list(self.roots)
+        while stack:
+            thing = stack.pop()
+            if id(thing.it) not in found:
+                found[id(thing.it)] = thing
+                below = [*(what for what, _ in thing.edges.values()), *thing.parts]
+                stack += [self.things[id(it)] for it in below if id(it) in self.things]
+        return found
+
+    def _note(self, thing: Thing, guards: Guards) -> None:
+        it = thing.it
+        for (how, key), (found, path) in thing.edges.items():
+            if how == "item":
+                guards.items.add(thing.attributes, key, found, path)
+            elif how == "cell":
+                guards.attributes.add(it.__closure__[key], "cell_contents", found, path)
+            else:
+                guards.attributes.add(it, key, found, path)
+        for note in thing.notes:
+            note(guards)
+        if isinstance(it, Tensor) and "name" in self.names:
+            guards.attributes.add(it, "_name", it.name, f"{thing.path}.name")
+        if isinstance(it, Tensor) and "requires_grad" in self.names:
+            guards.requires_grad(it)
+        if thing.source is not None and position(it) != thing.source:
+            self.refusal = self.refusal or f"{thing.path} draws random numbers; {CHANCE}"
+        if thing.absent:
+            prefix, absent = f"{thing.path}." if thing.path else "", frozenset(thing.absent)
+            guards.absent.append((thing.attributes.keys().isdisjoint, absent, prefix))
+
+    # --- things ---
+
+    def _thing(self, it: Any, path: str) -> Thing | None:
+        """What something is here; None for what has no parts."""
+        thing = self.things.get(id(it))
+        if thing is not None or isinstance(it, PARTLESS) or made_in_step(it):
+            return thing
+        thing = self.things[id(it)] = Thing(it, path)
+        self._new.append(thing)
+        return thing
+
+    def _table(self, names: dict[str, Any]) -> Thing:
+        """The globals of a module, of which only what is read counts."""
+        thing = self.things.get(id(names))
+        if thing is None:
+            thing = self.things[id(names)] = Thing(names, "")
+            self.roots.append(thing)
+        thing.attributes = names
+        return thing
+
+    def _edge(
+        self, thing: Thing, key: tuple[str, Any], found: Any, uses: frozenset[str], path: str
+    ) -> None:
+        """Something was read, and this was found."""
+        found, path = thing.edges.setdefault(key, (found, path))
+        if fills(found, uses):
+            return
+        if measures(found, uses):
+            size = found.shape, found.dtype
+            thing.notes.append(lambda to: to.answer(lambda: (found.shape, found.dtype), size, path))
+            return
+        self._reached(thing, found, path)
+
+    def _part(self, thing: Thing, it: Any, path: str) -> None:
+        thing.parts.append(it)
+        self._reached(thing, it, path)
+
+    def _reached(self, thing: Thing, it: Any, path: str) -> None:
+        """`it` is held by a thing."""
+        below = self._thing(it, path)
+        if below is not None and thing.deep:
+            self._take(below, deep=True)
+
+    def _read(self, thing: Thing, uses: Uses) -> None:
+        """Some attributes of it are read."""
+        if not thing.fixed:
+            thing.absent |= uses.keys() - thing.attributes.keys()
+        for name in (uses.keys() & thing.attributes.keys()) - thing.absent:
+            path = f"{thing.path}.{name}"
+            self._edge(thing, ("item", name), thing.attributes[name], uses[name], path)
+        for name in uses.keys() & thing.slots:
+            found = getattr(thing.it, name, MISSING)
+            self._edge(thing, ("attribute", name), found, uses[name], f"{thing.path}.{name}")
+
+    # --- opening ---
+
+    def _open_new(self) -> None:
+        while self._new:
+            thing = self._new.pop()
+            it = thing.it
+            opener = next((open_ for kinds, open_ in OPENERS if isinstance(it, kinds)), None)
+            if opener is not None:
+                opener(self, thing)
+            elif not self._open_source(thing):
+                self._open_rest(thing)
+            named = type(it).__flags__ & HEAP or (opener is None and dict_of(it) is not None)
+            if named and not isinstance(it, type | Node):
+                self._open_object(thing)
+
+    def _open_rest(self, thing: Thing) -> None:
+        """Something made in C: its bytes, if it shows them, or what it refers to."""
+        try:
+            self._contents(thing)
+        except (TypeError, BufferError, ValueError):
+            if hasattr(type(thing.it), "__next__"):
+                self._open_iterator(thing)
+            elif not type(thing.it).__flags__ & HEAP and dict_of(thing.it) is None:
+                self._held(thing, gc.get_referents)
+
+    def _held(self, thing: Thing, read: Callable[[Any], Iterable[Any]]) -> None:
+        """A container, which is to hold the very parts that it holds now."""
+        it, path, parts = thing.it, thing.path, tuple(read(thing.it))
+        thing.notes.append(lambda guards: guards.parts.append((read, it, parts, path)))
+        for i, part in enumerate(parts):
+            self._part(thing, part, f"{path}[{i}]")
+
+    def _contents(self, thing: Thing) -> None:
+        it, path, copy = thing.it, thing.path, copied(thing.it)
+        thing.notes.append(lambda guards: guards.contents.append((it, copy, path)))
+
+    def _open_array(self, thing: Thing) -> None:
+        if thing.it.dtype.hasobject:
+            self._held(thing, _entries)
+        else:
+            self._contents(thing)
+
+    def _open_mapping(self, thing: Thing) -> None:
+        it, path = thing.it, thing.path
+        keys, values = tuple(dict.keys(it)), tuple(dict.values(it))
+        thing.notes.append(lambda guards: guards.parts.append((mapping, it, keys + values, path)))
+        for key, value in zip(keys, values, strict=True):
+            self._part(thing, key, f"a key of {path}")
+            self._part(thing, value, f"{path}[{key!r}]" if isinstance(key, SCALARS) else path)
+
+    def _open_tuple(self, thing: Thing) -> None:
+        for i, part in enumerate(tuple.__iter__(thing.it)):
+            self._part(thing, part, f"{thing.path}[{i}]")
+
+    def _open_node(self, thing: Thing) -> None:
+        if isinstance(thing.it, Value):
+            thing.edges["attribute", "_data"] = thing.it._data, f"{thing.path}.data"
+
+    def _open_function(self, thing: Thing) -> None:
+        function = thing.it
+        self.functions.setdefault(function.__code__, []).append(thing)
+        if function.__code__ in self.entered:
+            self._read_function(thing, self.entered[function.__code__])
+        # Functions that it wraps, if they are entered it is from here that they are known.
+        inner = [content(cell) for cell in function.__closure__ or ()]
+        inner.append(function.__dict__.get("__wrapped__"))
+        for part in inner:
+            if callable(part):
+                self._part(thing, part, thing.path)
+        if function.__dict__:
+            self._attributed(thing, function.__dict__)
+
+    def _read_function(self, thing: Thing, found: Reads) -> None:
+        """It is entered."""
+        function = thing.it
+        theirs = str(function.__module__).partition(".")[0] != "autograd"
+        for name in ("__code__", "__defaults__", "__kwdefaults__") if theirs else ():
+            path = f"{thing.path}.{name}"
+            self._edge(thing, ("attribute", name), getattr(function, name), ANY, path)
+        for i, name in enumerate(function.__code__.co_freevars):
+            if name in found.cells:
+                inside = content(function.__closure__[i])
+                self._edge(thing, ("cell", i), inside, found.cells[name], name)
+
+    def _open_module(self, thing: Thing) -> None:
+        top = str(thing.it.__name__).partition(".")[0]
+        thing.fixed = top in sys.stdlib_module_names or top in ("autograd", "numpy")
+        self._attributed(thing, thing.it.__dict__)
+
+    def _open_class(self, thing: Thing) -> None:
+        cls = thing.it
+        if not cls.__flags__ & HEAP or engine(cls):
+            return
+        thing.own, thing.fixed = issubclass(cls, State), ours(cls)
+        if not ours(cls):
+            thing.edges["attribute", "__mro__"] = cls.__mro__, f"{thing.path}.__mro__"
+        for base in (type(cls), *cls.__mro__[1:]):
+            self._part(thing, base, base.__name__)
+        self._attributed(thing, vars(cls))
+
+    def _open_object(self, thing: Thing) -> None:
+        """An object of a class that has attributes by name."""
+        it, path, cls = thing.it, thing.path, type(thing.it)
+        self._part(thing, cls, cls.__name__)
+        if engine(cls):
+            if cls.__name__ == "jit":
+                self._part(thing, it.function, path)
+            return
+        thing.own = isinstance(it, State)
+        thing.slots = slots(cls)
+        thing.notes.append(lambda guards: guards.types.add(it, None, cls, f"type({path})"))
+        names = dict_of(it)
+        if names is not None:
+            thing.edges["attribute", "__dict__"] = names, f"{path}.__dict__"
+        self._attributed(thing, {} if names is None else names)
+
+    def _attributed(self, thing: Thing, attributes: Any) -> None:
+        thing.attributes = attributes
+        self._read(thing, self.names)
+        if thing.own:
+            self._read(thing, self.own)
+        if thing.whole:
+            self._take_attributes(thing)
+
+    def _open_wrapper(self, thing: Thing) -> None:
+        """A method, a property, a partial: made of functions, which it keeps."""
+        bound = "self" if isinstance(thing.it, types.MethodType) else thing.path
+        for part in wrapped(thing.it):
+            self._part(thing, part, bound)
+
+    def _open_getter(self, thing: Thing) -> None:
+        """operator.attrgetter and methodcaller, that read attributes of the names they hold."""
+        _, names = thing.it.__reduce__()[:2]
+        parts = [part for name in names if isinstance(name, str) for part in name.split(".")]
+        self._learn(dict.fromkeys(parts, ANY))
+
+    def _open_cache(self, thing: Thing) -> None:
+        """What functools.cache remembers is as good as the function, until it is cleared."""
+        it, path = thing.it, thing.path
+        self._part(thing, it.__wrapped__, path)
+        for table in gc.get_referents(it):
+            for value in list(table.values()) if isinstance(table, dict) else ():
+                self._part(thing, value, path)
+        filled = it.cache_info().currsize
+        thing.notes.append(lambda to: to.answer(lambda: it.cache_info().currsize, filled, path))
+
+    def _open_reference(self, thing: Thing) -> None:
+        it, path = thing.it, thing.path
+        found = it()
+        self._part(thing, found, path)
+        thing.notes.append(lambda to: to.answer(it, found, path))
+
+    def _open_context(self, thing: Thing) -> None:
+        it, path, found = thing.it, thing.path, thing.it.get(MISSING)
+        self._part(thing, found, path)
+        thing.notes.append(lambda to: to.answer(lambda: it.get(MISSING), found, path))
+
+    def _open_source(self, thing: Thing) -> bool:
+        thing.source = position(thing.it)
+        return thing.source is not None
+
+    def _open_iterator(self, thing: Thing) -> None:
+        path = thing.path
+        thing.notes.append(lambda guards: self._refuse_iterator(path))
+
+    def _refuse_iterator(self, path: str) -> None:
+        self.refusal = self.refusal or (
+            f"{path} is an iterator, of which the step would take only once; pass what it gives "
+            "as an argument"
+        )
+
+
+OPENERS: tuple[tuple[Any, Callable[[Walk, Thing], None]], ...] = (
+    (Node, Walk._open_node),
+    (np.ndarray, Walk._open_array),
+    (types.FunctionType, Walk._open_function),
+    (
+        (
+            types.MethodType,
+            types.BuiltinFunctionType,
+            types.MethodWrapperType,
+            functools.partial,
+            functools.partialmethod,
+            property,
+            staticmethod,
+            classmethod,
+        ),
+        Walk._open_wrapper,
+    ),
+    ((operator.attrgetter, operator.methodcaller), Walk._open_getter),
+    (types.ModuleType, Walk._open_module),
+    (type, Walk._open_class),
+    (type(functools.lru_cache(len)), Walk._open_cache),
+    (dict, Walk._open_mapping),
+    (list, lambda walk, thing: walk._held(thing, list.__iter__)),
+    (deque, lambda walk, thing: walk._held(thing, deque.__iter__)),
+    (set, lambda walk, thing: walk._held(thing, set.__iter__)),
+    (frozenset, lambda walk, thing: walk._held(thing, frozenset.__iter__)),
+    (tuple, Walk._open_tuple),
+    (weakref.ReferenceType, Walk._open_reference),
+    (ContextVar, Walk._open_context),
+    (types.GeneratorType, Walk._open_iterator),
+)
+
+
+# --- what things are made of ----------------------------------------------------------------------
+
+
+def ours(cls: type) -> bool:
+    """Whether a class is the engine's."""
+    return str(cls.__module__).startswith("autograd.")
+
+
+def engine(cls: type) -> bool:
+    """Whether a class is the engine's, and no layer or optimizer."""
+    return ours(cls) and cls.__module__ not in ("autograd.nn", "autograd.optim")
+
+
+def made_in_step(it: Any) -> bool:
+    """Whether it is a node that a trace records, or a result."""
+    trace = mode.trace
+    return isinstance(it, Node) and bool(it.row is not None or (trace and it in trace.born))
+
+
+def content(cell: Any) -> Any:
+    """What a cell holds."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return MISSING
+
+
+def wrapped(it: Any) -> list[Any]:
+    """The functions and arguments of a method, a property, a partial and the like."""
+    if isinstance(it, types.BuiltinFunctionType | types.MethodWrapperType):
+        return [] if isinstance(it.__self__, types.ModuleType) else [it.__self__]
+    if isinstance(it, property):
+        return [part for part in (it.fget, it.fset) if part]
+    if isinstance(it, functools.partial | functools.partialmethod):
+        return [it.func, it.args, it.keywords]
+    if isinstance(it, types.MethodType):
+        return [it.__func__, it.__self__]
+    return [it.__func__] if isinstance(it, staticmethod | classmethod) else []
+
+
+def code_of(it: Any) -> list[types.CodeType]:
+    """The code of a function, or of those that it wraps."""
+    code = getattr(it, "__code__", None)
+    if isinstance(code, types.CodeType):
+        return [code]
+    return [code for part in wrapped(it) for code in code_of(part)]
+
+
+def within(code: types.CodeType) -> Iterator[types.CodeType]:
+    """The code of the functions written in a function, at any depth."""
+    for part in code.co_consts:
+        if isinstance(part, types.CodeType):
+            yield part
+            yield from within(part)
+
+
+def dict_of(it: Any) -> Any:
+    """An object's attributes; None where it has no dict."""
+    try:
+        names = object.__getattribute__(it, "__dict__")
+    except AttributeError:
+        return None
+    return names if isinstance(names, dict) else None
+
+
+def slots(cls: type) -> frozenset[str]:
+    """The names of an object's attributes that lie in slots."""
+    return frozenset(
+        name
+        for base in cls.__mro__
+        for name, place in vars(base).items()
+        if isinstance(place, types.MemberDescriptorType)
+    )
+
+
+def _entries(array: Any) -> list[Any]:
+    return list(array.flat)
