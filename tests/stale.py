@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 PRELUDE = """
-import collections, contextvars, dataclasses, functools, operator, types
+import collections, contextvars, ctypes, dataclasses, enum, functools, operator, threading, types
 import numpy as np
 import autograd as ag
 from autograd import Tensor, Value, jit
@@ -103,6 +103,48 @@ def decorated(x):
 def context(x):
     made = contextvars.ContextVar("made"); made.set(x)
     return made
+def local(x):
+    made = threading.local(); made.x = x
+    return made
+def member(x):
+    made = enum.Enum("Made", "A")["A"]; made.x = x
+    return made
+def of_meta(x): return type("Meta", (type,), {"x": x})("Of", (), {})
+LAZY = '''
+def __getattr__(name):
+    if name == "x": return kept["x"]
+    raise AttributeError(name)
+'''
+def lazy_module(x):
+    made = types.ModuleType("held"); made.kept = {"x": x}
+    exec(LAZY, vars(made))
+    return made
+class Missing(dict):
+    def __missing__(self, key): return self.default
+def missing(x):
+    made = Missing(); made.default = x
+    return made
+class Strict:
+    def __init__(self, x): object.__getattribute__(self, "__dict__")["_x"] = x
+    def __getattribute__(self, name):
+        return object.__getattribute__(self, "_" + name if name == "x" else name)
+class Entered:
+    def __init__(self, x): self.x = x
+    def __enter__(self): return self.x
+    def __exit__(self, *error): pass
+def entered(it):
+    with it as x: return x
+class Number(float): pass
+def number(x):
+    made = Number(1.0); made.x = x
+    return made
+def jitted(x):
+    made = jit(identity); made.x = x
+    return made
+def matched(it):
+    match it:
+        case Data(x=found): return found
+    return 1.0
 def identity(x): return x
 def first(pair): return pair[0]
 def pair(x, y): return x
@@ -176,6 +218,18 @@ PLACES = {
     ),
     "bound": Place("Method({}).get", "{}()", ("{0}.__self__._x = {1}",)),
     "context variable": Place("context({})", "{}.get()", ("{0}.set({1})",)),
+    "thread's": Place("local({})", "{}.x", ATTRIBUTE),
+    "enumerated": Place("member({})", "{}.x", ("{0}.x = {1}",)),
+    "metaclass": Place("of_meta({})", "{}.x", ("type({0}).x = {1}", "{0}.x = {1}")),
+    "lazy module": Place("lazy_module({})", "{}.x", ("{0}.kept['x'] = {1}", "{0}.x = {1}")),
+    "missing": Place("missing({})", "{}['k']", ("{0}.default = {1}", "{0}['k'] = {1}")),
+    "strict": Place("Strict({})", "{}.x", ("{0}._x = {1}", "object.__setattr__({0}, '_x', {1})")),
+    "entered": Place("Entered({})", "entered({})", ATTRIBUTE),
+    "number's attribute": Place("number({})", "{}.x", ATTRIBUTE),
+    "jitted function's": Place("jitted({})", "{}.x", ATTRIBUTE),
+    "matched": Place("Data({})", "matched({})", ATTRIBUTE),
+    "view": Place("{{'k': {}}}.values()", "next(iter({}))", ()),
+    "globals": Place("{}", "first((globals()['root'], {}))", ()),
     "passed on": Place("Box({})", "first(({}.x, 1))", ATTRIBUTE),
 }
 

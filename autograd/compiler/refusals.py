@@ -22,12 +22,14 @@ CLOCKS = frozenset(("now", "utcnow", "today"))
 def refused(function: Any) -> str:
     """Why a step may not call this function, made in C; nothing if it may."""
     name, owner = getattr(function, "__name__", ""), getattr(function, "__self__", None)
-    module = getattr(function, "__module__", None) or getattr(owner, "__name__", "")
-    if isinstance(owner, random.Random) and name in ("random", "getrandbits"):
+    module = getattr(function, "__module__", None)
+    if isinstance(owner, types.ModuleType):
+        module = module or owner.__name__
+    if issubclass(type(owner), random.Random) and name in ("random", "getrandbits"):
         return f"random.{name}() draws a random number; {CHANCE}"
     if name in HARMLESS or name.startswith("_"):
         return ""
-    if module == "time" or (isinstance(owner, type) and name in CLOCKS):
+    if module == "time" or (issubclass(type(owner), type) and name in CLOCKS):
         return f"{name}() reads the clock; {OUTSIDE}"
     if module in ("posix", "nt"):
         if name in ("urandom", "getrandom"):
@@ -57,16 +59,17 @@ def refused_code() -> dict[types.CodeType, str]:
 def position(source: Any) -> Any:
     """Where a source of random numbers stands, which tells whether it was used; None for anything
     that is none."""
-    if isinstance(source, random.Random) and not isinstance(source, random.SystemRandom):
-        return source.getstate()
+    kind = type(source)
+    if issubclass(kind, random.Random):
+        return None if issubclass(kind, random.SystemRandom) else source.getstate()
     if "numpy.random" not in sys.modules:
         return None
     numpy = sys.modules["numpy.random"]
-    if isinstance(source, numpy.Generator):
+    if issubclass(kind, numpy.Generator):
         source = source.bit_generator
-    elif isinstance(source, numpy.RandomState):
+    elif issubclass(kind, numpy.RandomState):
         source = source._bit_generator
-    return pickle.dumps(source.state) if isinstance(source, numpy.BitGenerator) else None
+    return pickle.dumps(source.state) if issubclass(type(source), numpy.BitGenerator) else None
 
 
 def common_sources() -> Iterator[tuple[str, Any]]:

@@ -56,7 +56,7 @@ class jit:
     def __init__(self, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function)
         self.function = function
-        self.name = getattr(function, "__name__", repr(function))
+        self.name = getattr(function, "__name__", type(function).__name__)
         self._traced: dict[Any, list[Traced]] = {}
         self._last: Any = None  # the key of the call before
         self._traces = 0  # in a row
@@ -242,6 +242,7 @@ def _key(leaf: Any) -> Any:
         hash(leaf)
     except TypeError:
         raise TypeError(
-            f"jit: an argument is an array, a Tensor or something hashable, not {leaf!r}"
+            "jit: an argument is an array, a Tensor or something hashable, not "
+            f"a {type(leaf).__name__}"
         ) from None
     return type(leaf), repr(leaf) if isinstance(leaf, float) else leaf  # -0.0 is not 0.0

@@ -19,7 +19,6 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
-from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -28,14 +27,12 @@ from ..graph import Node, Wrapper, mode
 from ..nn import State
 from ..tensor import Tensor
 from ..value import Value
-from .guards import MISSING, SCALARS, Guards, copied, mapping
+from .guards import MISSING, SCALARS, Guards, copied, is_a, mapping
 from .reads import ANY, Reads, Uses, fills, measures, merged
 from .refusals import CHANCE, position
 
 PARTLESS = (
-    *SCALARS,
     Wrapper,
-    Enum,
     range,
     slice,
     np.ufunc,
@@ -50,6 +47,7 @@ PARTLESS = (
     type(Ellipsis),
     type(NotImplemented),
 )
+NAMED_OTHERWISE = (type, Node, types.ModuleType, types.FunctionType)
 HEAP = 1 << 9  # a class that was not written in C (or is as mutable)
 
 
@@ -133,7 +131,7 @@ class Walk:
     def method(self, first: Any, code: types.CodeType) -> None:
         """A method is entered; if it is one that no code names, such as __call__, it is found by
         the class of its first argument."""
-        for base in (first if isinstance(first, type) else type(first)).__mro__:
+        for base in (first if is_a(first, type) else type(first)).__mro__:
             place = vars(base).get(code.co_name)
             if place is not None and code in code_of(place):
                 thing = self._thing(base, base.__name__)
@@ -151,7 +149,7 @@ class Walk:
         self._open_new()
 
     def _take(self, thing: Thing, deep: bool) -> None:
-        if isinstance(thing.it, type | types.ModuleType):
+        if is_a(thing.it, type | types.ModuleType):
             return
         if deep and not thing.deep:
             thing.deep = True
@@ -163,7 +161,7 @@ class Walk:
 
     def _take_attributes(self, thing: Thing) -> None:
         attributes, path = thing.attributes, thing.path
-        if attributes is None or isinstance(thing.it, types.FunctionType):
+        if attributes is None or is_a(thing.it, types.FunctionType):
             return  # not opened yet, or without any that count
         names = tuple(attributes)
         thing.notes.append(lambda to: to.parts.append((iter, attributes, names, path)))
@@ -200,7 +198,7 @@ class Walk:
             if code.co_freevars or code.co_argcount or code.co_kwonlyargcount
         ]
         for function in gc.get_referrers(*missing) if missing else ():
-            if isinstance(function, types.FunctionType) and function.__code__ in missing:
+            if is_a(function, types.FunctionType) and function.__code__ in missing:
                 self.root(function, function.__name__)
 
     def _anchored(self) -> dict[int, Thing]:
@@ -225,9 +223,9 @@ class Walk:
                 guards.attributes.add(it, key, found, path)
         for note in thing.notes:
             note(guards)
-        if isinstance(it, Tensor) and "name" in self.names:
+        if is_a(it, Tensor) and "name" in self.names:
             guards.attributes.add(it, "_name", it.name, f"{thing.path}.name")
-        if isinstance(it, Tensor) and "requires_grad" in self.names:
+        if is_a(it, Tensor) and "requires_grad" in self.names:
             guards.requires_grad(it)
         if thing.source is not None and position(it) != thing.source:
             self.refusal = self.refusal or f"{thing.path} draws random numbers; {CHANCE}"
@@ -240,7 +238,7 @@ class Walk:
     def _thing(self, it: Any, path: str) -> Thing | None:
         """What something is here; None for what has no parts."""
         thing = self.things.get(id(it))
-        if thing is not None or isinstance(it, PARTLESS) or made_in_step(it):
+        if thing is not None or type(it) in SCALARS or is_a(it, PARTLESS) or made_in_step(it):
             return thing
         thing = self.things[id(it)] = Thing(it, path)
         self._new.append(thing)
@@ -295,13 +293,13 @@ class Walk:
         while self._new:
             thing = self._new.pop()
             it = thing.it
-            opener = next((open_ for kinds, open_ in OPENERS if isinstance(it, kinds)), None)
+            opener = next((open_ for kinds, open_ in OPENERS if is_a(it, kinds)), None)
             if opener is not None:
                 opener(self, thing)
             elif not self._open_source(thing):
                 self._open_rest(thing)
-            named = type(it).__flags__ & HEAP or (opener is None and dict_of(it) is not None)
-            if named and not isinstance(it, type | Node):
+            named = type(it).__flags__ & HEAP or dict_of(it) is not None
+            if named and not is_a(it, NAMED_OTHERWISE):
                 self._open_object(thing)
 
     def _open_rest(self, thing: Thing) -> None:
@@ -331,20 +329,25 @@ class Walk:
         else:
             self._contents(thing)
 
+    def _open_void(self, thing: Thing) -> None:
+        """A record, which shows the memory of an array."""
+        bits, path, found = thing.it.tobytes, thing.path, thing.it.tobytes()
+        thing.notes.append(lambda to: to.answer(bits, found, path))
+
     def _open_mapping(self, thing: Thing) -> None:
         it, path = thing.it, thing.path
         keys, values = tuple(dict.keys(it)), tuple(dict.values(it))
         thing.notes.append(lambda guards: guards.parts.append((mapping, it, keys + values, path)))
         for key, value in zip(keys, values, strict=True):
             self._part(thing, key, f"a key of {path}")
-            self._part(thing, value, f"{path}[{key!r}]" if isinstance(key, SCALARS) else path)
+            self._part(thing, value, f"{path}[{key!r}]" if type(key) in SCALARS else path)
 
     def _open_tuple(self, thing: Thing) -> None:
         for i, part in enumerate(tuple.__iter__(thing.it)):
             self._part(thing, part, f"{thing.path}[{i}]")
 
     def _open_node(self, thing: Thing) -> None:
-        if isinstance(thing.it, Value):
+        if is_a(thing.it, Value):
             thing.edges["attribute", "_data"] = thing.it._data, f"{thing.path}.data"
 
     def _open_function(self, thing: Thing) -> None:
@@ -358,14 +361,13 @@ class Walk:
         for part in inner:
             if callable(part):
                 self._part(thing, part, thing.path)
-        if function.__dict__:
+        if not ours(function):
             self._attributed(thing, function.__dict__)
 
     def _read_function(self, thing: Thing, found: Reads) -> None:
         """It is entered."""
         function = thing.it
-        theirs = str(function.__module__).partition(".")[0] != "autograd"
-        for name in ("__code__", "__defaults__", "__kwdefaults__") if theirs else ():
+        for name in () if ours(function) else ("__code__", "__defaults__", "__kwdefaults__"):
             path = f"{thing.path}.{name}"
             self._edge(thing, ("attribute", name), getattr(function, name), ANY, path)
         for i, name in enumerate(function.__code__.co_freevars):
@@ -393,15 +395,15 @@ class Walk:
         """An object of a class that has attributes by name."""
         it, path, cls = thing.it, thing.path, type(thing.it)
         self._part(thing, cls, cls.__name__)
-        if engine(cls):
-            if cls.__name__ == "jit":
-                self._part(thing, it.function, path)
+        if engine(cls) and cls.__name__ != "jit":
             return
-        thing.own = isinstance(it, State)
-        thing.slots = slots(cls)
+        thing.own = is_a(it, State)
+        thing.slots = slots(cls) if plain(cls) else frozenset()
         thing.notes.append(lambda guards: guards.types.add(it, None, cls, f"type({path})"))
+        if cls.__name__ == "jit" and engine(cls):
+            self._part(thing, it.function, path)
         names = dict_of(it)
-        if names is not None:
+        if names is not None and plain(cls):
             thing.edges["attribute", "__dict__"] = names, f"{path}.__dict__"
         self._attributed(thing, {} if names is None else names)
 
@@ -415,14 +417,14 @@ class Walk:
 
     def _open_wrapper(self, thing: Thing) -> None:
         """A method, a property, a partial: made of functions, which it keeps."""
-        bound = "self" if isinstance(thing.it, types.MethodType) else thing.path
+        bound = "self" if is_a(thing.it, types.MethodType) else thing.path
         for part in wrapped(thing.it):
             self._part(thing, part, bound)
 
     def _open_getter(self, thing: Thing) -> None:
         """operator.attrgetter and methodcaller, that read attributes of the names they hold."""
         _, names = thing.it.__reduce__()[:2]
-        parts = [part for name in names if isinstance(name, str) for part in name.split(".")]
+        parts = [part for name in names if is_a(name, str) for part in name.split(".")]
         self._learn(dict.fromkeys(parts, ANY))
 
     def _open_cache(self, thing: Thing) -> None:
@@ -430,7 +432,7 @@ class Walk:
         it, path = thing.it, thing.path
         self._part(thing, it.__wrapped__, path)
         for table in gc.get_referents(it):
-            for value in list(table.values()) if isinstance(table, dict) else ():
+            for value in list(table.values()) if is_a(table, dict) else ():
                 self._part(thing, value, path)
         filled = it.cache_info().currsize
         thing.notes.append(lambda to: to.answer(lambda: it.cache_info().currsize, filled, path))
@@ -464,6 +466,8 @@ class Walk:
 OPENERS: tuple[tuple[Any, Callable[[Walk, Thing], None]], ...] = (
     (Node, Walk._open_node),
     (np.ndarray, Walk._open_array),
+    (np.void, Walk._open_void),
+    (np.generic, lambda walk, thing: None),
     (types.FunctionType, Walk._open_function),
     (
         (
@@ -497,9 +501,9 @@ OPENERS: tuple[tuple[Any, Callable[[Walk, Thing], None]], ...] = (
 # --- what things are made of ----------------------------------------------------------------------
 
 
-def ours(cls: type) -> bool:
-    """Whether a class is the engine's."""
-    return str(cls.__module__).startswith("autograd.")
+def ours(it: Any) -> bool:
+    """Whether a class or a function is the engine's."""
+    return str(it.__module__).startswith("autograd.")
 
 
 def engine(cls: type) -> bool:
@@ -507,10 +511,15 @@ def engine(cls: type) -> bool:
     return ours(cls) and cls.__module__ not in ("autograd.nn", "autograd.optim")
 
 
+def plain(cls: type) -> bool:
+    """Whether attributes are read without code of the user's."""
+    return not is_a(cls.__getattribute__, types.FunctionType)
+
+
 def made_in_step(it: Any) -> bool:
     """Whether it is a node that a trace records, or a result."""
     trace = mode.trace
-    return isinstance(it, Node) and bool(it.row is not None or (trace and it in trace.born))
+    return is_a(it, Node) and bool(it.row is not None or (trace and it in trace.born))
 
 
 def content(cell: Any) -> Any:
@@ -523,29 +532,28 @@ def content(cell: Any) -> Any:
 
 def wrapped(it: Any) -> list[Any]:
     """The functions and arguments of a method, a property, a partial and the like."""
-    if isinstance(it, types.BuiltinFunctionType | types.MethodWrapperType):
-        return [] if isinstance(it.__self__, types.ModuleType) else [it.__self__]
-    if isinstance(it, property):
+    if is_a(it, types.BuiltinFunctionType | types.MethodWrapperType):
+        return [] if is_a(it.__self__, types.ModuleType) else [it.__self__]
+    if is_a(it, property):
         return [part for part in (it.fget, it.fset) if part]
-    if isinstance(it, functools.partial | functools.partialmethod):
+    if is_a(it, functools.partial | functools.partialmethod):
         return [it.func, it.args, it.keywords]
-    if isinstance(it, types.MethodType):
+    if is_a(it, types.MethodType):
         return [it.__func__, it.__self__]
-    return [it.__func__] if isinstance(it, staticmethod | classmethod) else []
+    return [it.__func__] if is_a(it, staticmethod | classmethod) else []
 
 
 def code_of(it: Any) -> list[types.CodeType]:
     """The code of a function, or of those that it wraps."""
-    code = getattr(it, "__code__", None)
-    if isinstance(code, types.CodeType):
-        return [code]
+    if is_a(it, types.FunctionType):
+        return [it.__code__]
     return [code for part in wrapped(it) for code in code_of(part)]
 
 
 def within(code: types.CodeType) -> Iterator[types.CodeType]:
     """The code of the functions written in a function, at any depth."""
     for part in code.co_consts:
-        if isinstance(part, types.CodeType):
+        if is_a(part, types.CodeType):
             yield part
             yield from within(part)
 
@@ -553,10 +561,10 @@ def within(code: types.CodeType) -> Iterator[types.CodeType]:
 def dict_of(it: Any) -> Any:
     """An object's attributes; None where it has no dict."""
     try:
-        names = object.__getattribute__(it, "__dict__")
+        names = it.__dict__ if plain(type(it)) else object.__getattribute__(it, "__dict__")
     except AttributeError:
         return None
-    return names if isinstance(names, dict) else None
+    return names if type(names) is dict else None
 
 
 def slots(cls: type) -> frozenset[str]:
@@ -565,7 +573,7 @@ def slots(cls: type) -> frozenset[str]:
         name
         for base in cls.__mro__
         for name, place in vars(base).items()
-        if isinstance(place, types.MemberDescriptorType)
+        if is_a(place, types.MemberDescriptorType)
     )
 
 

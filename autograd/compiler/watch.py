@@ -23,7 +23,7 @@ import numpy as np
 from .guards import Guards
 from .reads import BY_NAME, OF_ALL, Chain, Reads, reads
 from .refusals import CHANCE, common_sources, position, refused, refused_code
-from .walk import Walk
+from .walk import Walk, dict_of
 
 PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 NUMPY = os.path.dirname(np.__file__) + os.sep
@@ -78,6 +78,7 @@ class Watcher:
         if self.muted is not None:
             if event == "return" and frame is self.muted:
                 self.muted = None
+                self.walk.hand(arg, frame.f_code.co_name)
             return
         code = frame.f_code
         kind = self.kinds.get(code)
@@ -218,6 +219,5 @@ def _followed(chain: tuple[str, ...], frame: types.FrameType) -> Any:
     name, *attributes = chain
     it = frame.f_locals.get(name, frame.f_globals.get(name))
     for attribute in attributes:
-        names = getattr(it, "__dict__", None) if not isinstance(it, property) else None
-        it = names.get(attribute) if isinstance(names, dict) else None
+        it = (dict_of(it) or {}).get(attribute)
     return it
