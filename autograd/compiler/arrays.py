@@ -47,3 +47,13 @@ def span(array: Any) -> tuple[int, int]:
     """From where to where an array's entries lie."""
     first, last = np.lib.array_utils.byte_bounds(array) if array.size else (0, 0)
     return int(first), int(last)
+
+
+def folded(array: Any) -> bool:
+    """Whether two entries may share bytes, as in a broadcast view or a sliding window."""
+    reach = array.itemsize
+    for stride, n in sorted(zip(map(abs, array.strides), array.shape, strict=True)):
+        if n > 1 and stride < reach:
+            return bool(array.size)
+        reach += stride * (n - 1)
+    return False

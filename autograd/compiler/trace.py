@@ -288,6 +288,7 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
         for node, line in record.lines.items()
     ]
     arrays = [(_again(array), copy, line) for array, copy, line in record.arrays.values()]
+    program = replace(program, captured=tuple(array for array, *_ in arrays))
     training = record.training
     given_at = list(places.values())
     del record, places, results, flat, known
