@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,7 +35,10 @@ def dense(array: Any) -> Any:
 
 
 def address(array: Any) -> int:
-    return int(array.__array_interface__["data"][0])
+    try:  # a quarter of the time of what is general; only for what is dense and can be written
+        return ctypes.addressof(ctypes.c_byte.from_buffer(array))
+    except (TypeError, ValueError):
+        return int(array.__array_interface__["data"][0])
 
 
 def aligned(size: int) -> Any:

@@ -109,16 +109,18 @@ def _library(path: str, source: str, names: Sequence[str]) -> ctypes.CDLL:
     parts += tuple((HERE / name).read_text("utf-8") for name in ("prelude.h", "team.h"))
     text = "\0".join((*parts, sys.platform, platform.machine()))
     key = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    folder = _own_folder()
+    folder, why = _own_folder()
     file = folder and folder / f"{key}.so"
     if file and _whole(file):
         with contextlib.suppress(OSError, BuildError):  # it cannot be loaded: it is made anew
             return _opened(file, names)
-    with _workshop(folder) as workshop:
+    with _workshop(folder) as (workshop, refused):
         made = _compiled(path, source, workshop)
         opened = _opened(made, names)  # what cannot be loaded is not kept
-        if file and workshop.parent == folder:
-            _keep(made, file)
+        kept = file and not refused and _keep(made, file)
+    if not kept:
+        cause = why or refused or f"a folder has a library's name in {folder}"
+        say(f"compiled steps are not kept for the next process: {cause}")
     return opened
 
 
@@ -169,6 +171,7 @@ def _run(command: Sequence[str], source: str, workshop: Path) -> tuple[int, str]
         except BaseException as error:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
             if isinstance(error, subprocess.TimeoutExpired):
                 HUNG.add(path)
                 raise BuildError(late) from None
@@ -179,9 +182,8 @@ def _run(command: Sequence[str], source: str, workshop: Path) -> tuple[int, str]
 # --- the cache ------------------------------------------------------------------------------------
 
 
-def _own_folder() -> Path | None:
-    """The cache folder, made if need be; None, said once, if it is not this user's alone, for
-    then it is none."""
+def _own_folder() -> tuple[Path | None, Exception | None]:
+    """The cache folder, made if need be; or why there is none: it has to be this user's alone."""
     try:
         folder = cache_folder()
         for part in (*reversed(folder.parents), folder):
@@ -194,13 +196,8 @@ def _own_folder() -> Path | None:
         if os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0):
             raise OSError(f"{folder} is mounted noexec")
     except (OSError, RuntimeError) as error:
-        _unkept(error)
-        return None
-    return folder
-
-
-def _unkept(error: Exception) -> None:
-    say(f"compiled steps are not kept for the next process: {error}")
+        return None, error
+    return folder, None
 
 
 def _whole(file: Path) -> bool:
@@ -216,23 +213,23 @@ def _whole(file: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _workshop(folder: Path | None) -> Iterator[Path]:
-    """A folder to compile in: in the cache, or else where the system has its temporary files. It
-    is locked while its owner lives, so that what a killed one leaves can be told."""
+def _workshop(folder: Path | None) -> Iterator[tuple[Path, OSError | None]]:
+    """A folder to compile in: in the cache, or else, and why, where the system has its temporary
+    files. It is locked while its owner lives, so that what a killed one leaves can be told."""
     import tempfile
 
-    workshop = None
+    refused = None
     with contextlib.ExitStack() as stack:
         try:
-            workshop = folder and tempfile.mkdtemp(prefix=WORKSHOP, dir=folder)
+            workshop = tempfile.mkdtemp(prefix=WORKSHOP, dir=folder)
         except OSError as error:
-            _unkept(error)
-        workshop = workshop or tempfile.mkdtemp(prefix=WORKSHOP)
+            refused = error
+            workshop = tempfile.mkdtemp(prefix=WORKSHOP)
         stack.callback(shutil.rmtree, workshop, ignore_errors=True)
         handle = os.open(workshop, os.O_RDONLY)
         stack.callback(os.close, handle)
         _lock(handle)
-        yield Path(workshop)
+        yield Path(workshop), refused
 
 
 def _lock(handle: int) -> bool:
@@ -245,18 +242,17 @@ def _lock(handle: int) -> bool:
     return False
 
 
-def _keep(made: Path, file: Path) -> None:
-    """Move a library into the cache, and make room there."""
+def _keep(made: Path, file: Path) -> bool:
+    """Move a library into the cache, and make room there; whether there was a place for it."""
     now = made.stat().st_mtime_ns
-    try:
+    with contextlib.suppress(OSError):  # a folder has its name
         os.replace(made, file)
-    except OSError as error:  # a folder has its name
-        _unkept(error)
     for left in file.parent.glob("tmp*"):
         with contextlib.suppress(OSError):
             if _abandoned(left, now):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
     _bound(file)
+    return file.is_file()
 
 
 def _abandoned(left: Path, now: int) -> bool:

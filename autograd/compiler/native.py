@@ -22,10 +22,9 @@ from .epochs import Loop
 from .kernels import Kernel, Plan, plan
 from .lower import Code, Cost, lower
 from .memory import Memory, arrange
-from .program import Apply, Assign, Program
-from .replay import replay
+from .program import Program
+from .replay import Replayed
 from .simplify import CONSTANT, Graph, RefusedError, Spec, simplify
-from .trace import TraceError
 
 
 @dataclass(frozen=True)
@@ -81,62 +80,6 @@ def by_numpy(lowered: Lowered, kernel: Kernel, slots: Sequence[Any]) -> None:
     with np.errstate(all="ignore"):
         out = op.row.on_array(*args, **op.params)
     np.copyto(view(memory.ops[kernel.anchor], slots), out)
-
-
-class Replayed:
-    """A step that NumPy does, where it cannot be compiled."""
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        slots = dict(program.states)
-        assigned = {step.state for step in program.steps if isinstance(step, Assign)}
-        self.written = [slots[slot] for slot in assigned]
-
-    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
-        self.check_writable()
-        self.check_apart()
-        return replay(self.program, inputs)
-
-    def loop(self, inputs: Sequence[Any], order: Any) -> list[Any]:
-        """The results of a step on each row of `order`, which says what entries of the inputs."""
-        steps = [self([whole.take(rows, axis=0) for whole in inputs]) for rows in order]
-        if not steps:
-            return self._nothing()
-        return [np.stack(results) for results in zip(*steps, strict=True)]
-
-    def _nothing(self) -> list[Any]:
-        """The results of no steps at all, stacked."""
-        made = {
-            step.out: (step.shape, step.dtype)
-            for step in self.program.steps
-            if isinstance(step, Apply)
-        }
-        made |= {
-            slot: (np.shape(value), np.asarray(value).dtype)
-            for slot, value in self.program.constants
-        }
-        return [np.empty((0, *made[slot][0]), made[slot][1]) for slot in self.program.results]
-
-    def check_writable(self) -> None:
-        """Raise ValueError, as NumPy does, but before anything is written."""
-        for tensor in self.written:
-            if not tensor._data.flags.writeable:
-                raise ValueError(
-                    f"assign: destination is read-only: the array of {tensor.name or 'a Tensor'}, "
-                    f"of shape {tensor.shape}, that the step writes; hold a copy of it"
-                )
-
-    def check_apart(self) -> None:
-        """Raise TraceError where a constant of the step lies in memory that the step writes."""
-        for reference in self.program.captured:
-            array = reference()
-            for tensor in self.written if array is not None else ():
-                if np.may_share_memory(array, tensor._data, WORK):  # type: ignore[arg-type]
-                    raise TraceError(
-                        f"jit: an array of shape {array.shape} that the step uses is memory of "
-                        f"{tensor.name or 'a Tensor'} that the step writes; use the Tensor, or "
-                        "a copy of the array"
-                    )
 
 
 def runner(program: Program, inputs: Sequence[Any]) -> Replayed:
@@ -324,7 +267,6 @@ def _forked() -> None:
             native.caller = 0
 
 
-WORK = 10**5  # how long NumPy is to look for a byte that two arrays share before it says yes
 NATIVES = weakref.WeakSet[Native]()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import types
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,11 @@ from ..nn import State
 from ..tensor import Tensor
 from ..tree import flatten
 from .program import Program
+from .replay import Replayed
 from .trace import Trace, Traced, TraceError, is_input, trace
 
 if TYPE_CHECKING:
-    from .native import Lowered, Replayed
+    from .native import Lowered
 
 SCALARS = (int, float, bool, complex, str, bytes, type(None))
 MOST = 64  # programs a step keeps: a static argument that always changes would pile them up
@@ -167,10 +169,20 @@ def _check_cleared(traced: Traced) -> None:
 
 def _runner(traced: Traced, arrays: list[Any]) -> Replayed:
     if traced.run is None:
-        from .native import runner  # here: `import autograd` is to cost little beside NumPy
-
-        traced.run = runner(traced.program, arrays)
+        try:
+            from .native import runner  # here: `import autograd` is to cost little beside NumPy
+        except OSError as error:
+            _say(f"a step is replayed by NumPy, not compiled: {error}")
+            traced.run = Replayed(traced.program)
+        else:
+            traced.run = runner(traced.program, arrays)
     return traced.run
+
+
+@functools.cache
+def _say(message: str) -> None:
+    """Say it once, where too many files are open for `logging` to be imported."""
+    print(message, file=sys.stderr)
 
 
 def _checked_order(order: Any, arrays: list[Any]) -> Any:

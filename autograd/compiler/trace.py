@@ -28,7 +28,7 @@ from .program import Apply, Assign, Program
 
 if TYPE_CHECKING:
     from ..nn import Module
-    from .native import Replayed
+    from .replay import Replayed
 
 INPUTS = (Tensor, np.ndarray)
 PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
