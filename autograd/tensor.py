@@ -394,5 +394,8 @@ def _explained(error: Exception, row: Row, arrays: list[Any]) -> Exception:
 
 
 def memory(array: Any) -> Any:
-    """The array that owns the memory of this one."""
-    return array if getattr(array, "base", None) is None else array.base
+    """The array whose memory this one shows: itself, or what it is a view of, however often. (An
+    array on memory that is no array's, of a file or of bytes, is a view of nothing.)"""
+    while isinstance(base := getattr(array, "base", None), Array):
+        array = base
+    return array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,7 +35,10 @@ def dense(array: Any) -> Any:
 
 
 def address(array: Any) -> int:
-    return int(array.__array_interface__["data"][0])
+    try:  # a quarter of the time of what is general; only for what is dense and can be written
+        return ctypes.addressof(ctypes.c_byte.from_buffer(array))
+    except (TypeError, ValueError):
+        return int(array.__array_interface__["data"][0])
 
 
 def aligned(size: int) -> Any:
@@ -47,3 +51,13 @@ def span(array: Any) -> tuple[int, int]:
     """From where to where an array's entries lie."""
     first, last = np.lib.array_utils.byte_bounds(array) if array.size else (0, 0)
     return int(first), int(last)
+
+
+def folded(array: Any) -> bool:
+    """Whether two entries may share bytes, as in a broadcast view or a sliding window."""
+    reach = array.itemsize
+    for stride, n in sorted(zip(map(abs, array.strides), array.shape, strict=True)):
+        if n > 1 and stride < reach:
+            return bool(array.size)
+        reach += stride * (n - 1)
+    return False

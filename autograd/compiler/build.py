@@ -1,16 +1,24 @@
-"""From C to a library in memory: compiled by the system's compiler, kept in the user's cache."""
+"""From C to a library in memory: compiled by the system's compiler, kept in the user's cache.
+
+Much of this belongs to somebody else: a compiler, folders, limits. Whatever of it fails is a
+BuildError in words, on which NumPy takes over.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
 import logging
 import os
 import platform
+import re
 import shutil
+import signal
 import stat
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .product import Machine
@@ -19,10 +27,25 @@ HERE = Path(__file__).parent
 FLAGS = ["-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 FLAGS += ["-fwrapv", "-fopenmp-simd", "-fPIC", "-shared", "-std=gnu11", "-w", "-pthread"]
 DIGEST = hashlib.sha256().digest_size
+PATIENCE = 60.0  # seconds that a compiler is given; the longest of the tests' steps takes 3
+CACHE_MB = 256
+WORKSHOP = "tmp-step-"  # what the folders that steps are compiled in are called
+SAID = set[str]()  # what the user was told
+HUNG = set[str]()  # compilers that are not waited for a second time
 
 
 class BuildError(RuntimeError):
-    """The compiler did not take what was made for it; the message has its words."""
+    """No library was made; the message says why."""
+
+
+def say(message: str) -> None:
+    """Tell the user, once for each cause: the same words on other lines and of other temporary
+    files are one."""
+    cause = re.sub(rf":\d+|/{WORKSHOP}\S*", "", message)
+    if cause not in SAID:
+        SAID.add(cause)
+        plain = message.encode("utf-8", "backslashreplace").decode()  # a path may be no text
+        logging.getLogger("autograd.jit").warning("%s", plain)
 
 
 def compiler() -> str | None:
@@ -37,10 +60,8 @@ def _found(chosen: str | None) -> str | None:
     names = [] if sys.platform == "win32" else names  # whose threads are not POSIX's
     found = next((path for name in names if name and (path := shutil.which(name))), None)
     if found is None and chosen != "":
-        logging.getLogger("autograd.jit").warning(
-            "no C compiler (%s): steps are replayed by NumPy, which is slower", ", ".join(names)
-        )
-    return found
+        say(f"no C compiler ({', '.join(names)}): steps are replayed by NumPy, which is slower")
+    return found and os.path.abspath(found)  # it is called from another folder
 
 
 @functools.cache
@@ -65,45 +86,118 @@ def machine() -> Machine:
 
 
 def cache_folder() -> Path:
-    """Where compiled steps are kept."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root, "chainrule", "jit")
+    """Where compiled steps are kept. Raises RuntimeError where the user has no home."""
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(root if os.path.isabs(root) else Path.home() / ".cache", "chainrule", "jit")
 
 
-def library(source: str) -> ctypes.CDLL:
-    """Compile C, or find it compiled. Raises BuildError."""
+def library(source: str, names: Sequence[str]) -> ctypes.CDLL:
+    """Compile C, or find it compiled: a library with functions of these names. Raises
+    BuildError."""
     path = compiler()
     if path is None:
         raise BuildError("there is no C compiler")
+    try:
+        return _library(path, source, names)
+    except OSError as error:
+        raise BuildError(f"{path}, or what it makes, cannot be used: {error}") from error
+
+
+def _library(path: str, source: str, names: Sequence[str]) -> ctypes.CDLL:
     status = os.stat(path)
     parts = (source, path, str(status.st_mtime_ns), str(status.st_size), features(), *FLAGS)
-    parts += tuple((HERE / name).read_text() for name in ("prelude.h", "team.h"))
-    key = hashlib.sha256("\0".join((*parts, sys.platform, platform.machine())).encode())
-    return _load(path, source, key.hexdigest()[:32])
+    parts += tuple((HERE / name).read_text("utf-8") for name in ("prelude.h", "team.h"))
+    text = "\0".join((*parts, sys.platform, platform.machine()))
+    key = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    folder, why = _own_folder()
+    file = folder and folder / f"{key}.so"
+    if file and _whole(file):
+        with contextlib.suppress(OSError, BuildError):  # it cannot be loaded: it is made anew
+            return _opened(file, names)
+    with _workshop(folder) as (workshop, refused):
+        made = _compiled(path, source, workshop)
+        opened = _opened(made, names)  # what cannot be loaded is not kept
+        kept = file and not refused and _keep(made, file)
+    if not kept:
+        cause = why or refused or f"a folder has a library's name in {folder}"
+        say(f"compiled steps are not kept for the next process: {cause}")
+    return opened
 
 
-def _load(path: str, source: str, key: str) -> ctypes.CDLL:
-    folder = _private(cache_folder())
-    if folder is None:  # a cache that others could write to is none
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as temporary:
-            return ctypes.CDLL(str(_compiled(path, source, Path(temporary), key)))
-    file = folder / f"{key}.so"
-    if not _whole(file):
-        file = _compiled(path, source, folder, key)
-    return ctypes.CDLL(str(file))
+def _opened(file: Path, names: Sequence[str]) -> ctypes.CDLL:
+    opened = ctypes.CDLL(str(file))
+    missing = [name for name in names if not hasattr(opened, name)]
+    if missing:
+        raise BuildError(f"{file} has no function {', '.join(missing)}")
+    with contextlib.suppress(OSError):
+        os.utime(file)  # those used the longest ago are removed first
+    return opened
 
 
-def _private(folder: Path) -> Path | None:
-    """The folder, made if need be, if it is this user's alone."""
+def _compiled(path: str, source: str, workshop: Path) -> Path:
+    """Compile into a file of the workshop, which ends with the digest of what stands before."""
+    made = workshop / "step.so"
+    flags = [*FLAGS, "-mprefer-vector-width=512"] if machine().vector == 64 else FLAGS
+    command = [path, *flags, f"-I{HERE}", "-x", "c", "-", "-o", str(made), "-lm"]
+    status, words = _run(command, source, workshop)
+    if status:
+        how = f"is ended by signal {-status}" if status < 0 else "fails"
+        raise BuildError(f"{path} {how}: {words or 'it says nothing'}")
+    if not made.is_file():
+        raise BuildError(f"{path} makes no library: {words or 'it says nothing'}")
+    digest = hashlib.sha256(made.read_bytes()).digest()
+    with open(made, "ab") as file:
+        file.write(digest)
+    made.chmod(0o600)
+    return made
+
+
+def _run(command: Sequence[str], source: str, workshop: Path) -> tuple[int, str]:
+    """What a compiler returns and says. What it started is ended with it, if it takes too long or
+    if we are told to stop."""
+    import subprocess  # here: what is found in the cache does not need it
+
+    path, (pipe, nothing) = command[0], (subprocess.PIPE, subprocess.DEVNULL)
+    late = f"{path} does not come to an end in {PATIENCE:g} s"
+    if path in HUNG:
+        raise BuildError(late)
+    environment = os.environ | {"TMPDIR": str(workshop)}
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=nothing, stderr=pipe, cwd=workshop, env=environment,
+        process_group=0,
+    ) as process:  # fmt: skip
+        try:
+            _, words = process.communicate(source.encode(), PATIENCE)
+        except BaseException as error:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if isinstance(error, subprocess.TimeoutExpired):
+                HUNG.add(path)
+                raise BuildError(late) from None
+            raise
+    return process.returncode, words.decode(errors="replace").strip()
+
+
+# --- the cache ------------------------------------------------------------------------------------
+
+
+def _own_folder() -> tuple[Path | None, Exception | None]:
+    """The cache folder, made if need be; or why there is none: it has to be this user's alone."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = cache_folder()
+        for part in (*reversed(folder.parents), folder):
+            part.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
-    except OSError:
-        return None
-    mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
-    return folder if mine and not status.st_mode & 0o022 else None
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            raise OSError(f"{folder} is no folder of this user")
+        if status.st_mode & 0o022:
+            raise OSError(f"others may write to {folder}")
+        if os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0):
+            raise OSError(f"{folder} is mounted noexec")
+    except (OSError, RuntimeError) as error:
+        return None, error
+    return folder, None
 
 
 def _whole(file: Path) -> bool:
@@ -118,28 +212,78 @@ def _whole(file: Path) -> bool:
     return hashlib.sha256(data[:-DIGEST]).digest() == data[-DIGEST:]
 
 
-def _compiled(path: str, source: str, folder: Path, key: str) -> Path:
-    """Compile into a file of the folder, which appears there whole or not at all."""
-    import subprocess  # here: what is found in the cache needs neither
+@contextlib.contextmanager
+def _workshop(folder: Path | None) -> Iterator[tuple[Path, OSError | None]]:
+    """A folder to compile in: in the cache, or else, and why, where the system has its temporary
+    files. It is locked while its owner lives, so that what a killed one leaves can be told."""
     import tempfile
 
-    handle, name = tempfile.mkstemp(suffix=".so", dir=folder)  # readable by its owner alone
-    os.close(handle)
-    flags = [*FLAGS, "-mprefer-vector-width=512"] if machine().vector == 64 else FLAGS
-    command = [path, *flags, f"-I{HERE}", "-x", "c", "-", "-o", name, "-lm"]
+    refused = None
+    with contextlib.ExitStack() as stack:
+        try:
+            workshop = tempfile.mkdtemp(prefix=WORKSHOP, dir=folder)
+        except OSError as error:
+            refused = error
+            workshop = tempfile.mkdtemp(prefix=WORKSHOP)
+        stack.callback(shutil.rmtree, workshop, ignore_errors=True)
+        handle = os.open(workshop, os.O_RDONLY)
+        stack.callback(os.close, handle)
+        _lock(handle)
+        yield Path(workshop), refused
+
+
+def _lock(handle: int) -> bool:
+    """Whether a file could be locked; until it is closed, or its process ends in whatever way."""
+    import fcntl  # here: Windows has none
+
+    with contextlib.suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+def _keep(made: Path, file: Path) -> bool:
+    """Move a library into the cache, and make room there; whether there was a place for it."""
+    now = made.stat().st_mtime_ns
+    with contextlib.suppress(OSError):  # a folder has its name
+        os.replace(made, file)
+    for left in file.parent.glob("tmp*"):
+        with contextlib.suppress(OSError):
+            if _abandoned(left, now):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+    _bound(file)
+    return file.is_file()
+
+
+def _abandoned(left: Path, now: int) -> bool:
+    """Whether its owner is gone: nobody holds its lock, and it was there long enough to take it."""
+    handle = os.open(left, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
-        result = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
-        if result.returncode:
-            raise BuildError(f"{path} fails: {result.stderr.strip() or 'it says nothing'}")
-        data = Path(name).read_bytes()
-        with open(name, "ab") as file:
-            file.write(hashlib.sha256(data).digest())
-        os.chmod(name, 0o600)
-        target = folder / f"{key}.so"
-        os.replace(name, target)
-        return target
+        return os.fstat(handle).st_mtime_ns < now - 10**8 and _lock(handle)
     finally:
-        Path(name).unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _bound(newest: Path) -> None:
+    """Of the libraries, keep those used last, so many megabytes (CHAINRULE_CACHE_MB) of them."""
+    given = os.environ.get("CHAINRULE_CACHE_MB", "")
+    number = given.isascii() and given.isdigit()
+    if given and not number:
+        say(f"CHAINRULE_CACHE_MB is a whole number of megabytes, not {given!r}: it is {CACHE_MB}")
+    free = (int(given) if number else CACHE_MB) * 10**6
+    kept = list[tuple[int, int, Path]]()
+    for file in newest.parent.glob("*.so"):
+        with contextlib.suppress(OSError):
+            status = file.lstat()
+            kept.append((status.st_mtime_ns, status.st_size, file))
+    for _, size, file in sorted(kept, reverse=True):
+        free -= size
+        if free < 0 and file != newest:
+            with contextlib.suppress(OSError):  # it is a folder, or another process was quicker
+                file.unlink()
+
+
+# --- threads --------------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -157,4 +301,4 @@ def threads() -> int:
 @functools.cache
 def pool() -> ctypes.CDLL:
     """The library that runs steps on threads."""
-    return library((HERE / "threads.c").read_text())
+    return library((HERE / "threads.c").read_text("utf-8"), ("run", "run_loop"))

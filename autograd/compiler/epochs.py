@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graph import counter
-from .arrays import address, aligned
+from .arrays import address, aligned, dense, span
 from .replay import replay
 
 if TYPE_CHECKING:
@@ -24,13 +24,12 @@ class Loop:
     Ctrl-C is heard between them."""
 
     def __init__(self, native: Native, inputs: Sequence[Any], order: Any) -> None:
-        self.native, self.whole = native, inputs
+        self.native, self.inputs, self.rows = native, inputs, order
+        self.whole = [dense(array) for array in inputs]
         self.order = np.ascontiguousarray(order, np.int64)
         steps, batch = self.order.shape
         self.results = [np.empty((steps, *shape), dtype) for shape, dtype in native.results]
         self.batches = [aligned(batch * _row(array)) for array in inputs]
-        for i, array in enumerate(self.batches):
-            native.block[i] = address(array)
 
     def run(self) -> list[Any]:
         """Do all the steps; the results of each, stacked."""
@@ -38,7 +37,7 @@ class Loop:
         while done < steps:
             start = time.perf_counter()
             count = min(slice_, steps - done)
-            ran = self._slice(done, count)
+            ran = self._slice(done, count) if self._may() else 0
             for tensor in self.native.written if ran else ():
                 tensor.index = next(counter)
             done += ran
@@ -49,8 +48,14 @@ class Loop:
             slice_ = max(1, min(2 * slice_, int(SLICE / seconds)))
         return self.results
 
+    def _may(self) -> bool:
+        """Whether the step can run on what the states are now: between two slices Python's other
+        threads and signals may have changed that."""
+        read = map(span, (*self.inputs, self.rows))
+        return self.native.ready() and not self.native.touched(read)
+
     def _replay(self, step: int) -> None:
-        arrays = [array.take(self.order[step], axis=0) for array in self.whole]
+        arrays = [array.take(self.rows[step], axis=0) for array in self.inputs]
         for stack, result in zip(self.results, replay(self.native.program, arrays), strict=True):
             stack[step] = result
 
@@ -59,6 +64,7 @@ class Loop:
         gathered = (_Gathered * len(self.whole))()
         for i, (array, batch) in enumerate(zip(self.whole, self.batches, strict=True)):
             gathered[i] = _Gathered(address(array), address(batch), _row(array))
+            native.block[i] = address(batch)
         stacked = (_Stacked * len(self.results))()
         for i, array in enumerate(self.results):
             place = address(array[first:])

@@ -56,6 +56,12 @@ class Code:
     costs: tuple[Cost, ...]
     timed: str  # the source of segments that say how long each function takes (measure.py)
 
+    @property
+    def names(self) -> list[str]:
+        """The functions that are called from outside."""
+        segments = [segment for segment in self.segments if isinstance(segment, str)]
+        return [*segments, "check"] if self.checks else segments
+
     def __str__(self) -> str:
         costs = [
             f"{cost.name}: {cost.flops:,} operations, {cost.bytes:,} bytes"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import logging
+import os
 import threading
+import weakref
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -14,17 +15,16 @@ from typing import Any
 import numpy as np
 
 from ..graph import counter
+from ..tensor import memory as owner
 from . import build
-from .arrays import address, aligned, dense, span, strides, view
+from .arrays import address, aligned, dense, folded, span, strides, view
 from .epochs import Loop
 from .kernels import Kernel, Plan, plan
 from .lower import Code, Cost, lower
 from .memory import Memory, arrange
-from .program import Assign, Program
-from .replay import replay
+from .program import Program
+from .replay import Replayed
 from .simplify import CONSTANT, Graph, RefusedError, Spec, simplify
-
-LOG = logging.getLogger("autograd.jit")
 
 
 @dataclass(frozen=True)
@@ -82,42 +82,41 @@ def by_numpy(lowered: Lowered, kernel: Kernel, slots: Sequence[Any]) -> None:
     np.copyto(view(memory.ops[kernel.anchor], slots), out)
 
 
-class Replayed:
-    """A step that NumPy does, where it cannot be compiled."""
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-
-    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
-        return replay(self.program, inputs)
-
-    def loop(self, inputs: Sequence[Any], order: Any) -> list[Any]:
-        """The results of a step on each row of `order`, which says what entries of the inputs."""
-        steps = [self([whole.take(rows, axis=0) for whole in inputs]) for rows in order]
-        return [np.stack(results) for results in zip(*steps, strict=True)]
-
-
 def runner(program: Program, inputs: Sequence[Any]) -> Replayed:
-    """What does a step on input arrays such as these: compiled, if that is possible."""
-    if build.compiler() is None:
-        return Replayed(program)
+    """What does a step on input arrays such as these: compiled, if that is possible. Raises
+    TraceError where a constant lies in memory that the step writes."""
+    replayed = Replayed(program)
+    replayed.check_apart()
     try:
-        return Native(program, [(array.shape, array.dtype) for array in inputs])
-    except (RefusedError, build.BuildError) as refusal:
-        LOG.warning("a step is replayed by NumPy, not compiled: %s", refusal)
-        return Replayed(program)
+        if build.compiler() is not None:
+            return Native(program, [(array.shape, array.dtype) for array in inputs])
+    except Exception as error:  # whatever it is, NumPy can do the step
+        say_replayed(error)
+    return replayed
+
+
+def say_replayed(error: Exception) -> None:
+    """Say why a step is not compiled."""
+    plain = isinstance(error, RefusedError | build.BuildError)
+    cause = str(error) if plain else f"{type(error).__name__}: {error}"
+    build.say(f"a step is replayed by NumPy, not compiled: {cause}")
 
 
 class Native(Replayed):
-    """A compiled step; calling it with input arrays gives the results."""
+    """A compiled step; calling it with input arrays gives the results.
+
+    Its memory is for one call at a time: other threads wait. A call within a call of the same
+    thread (a signal's handler, a user's row) is replayed.
+    """
 
     def __init__(self, program: Program, inputs: Sequence[Spec]) -> None:
         super().__init__(program)
         self.inputs = inputs
-        self.lock = threading.Lock()
-        self.layout: Any = None
-        self.bound: list[Any] = []
-        self._bind()
+        self.lock, self.caller = threading.RLock(), 0  # the thread that is in a call
+        self.bound: list[Any] | None = None
+        self.layout = self.refused = None
+        self._bind(self._layout())
+        NATIVES.add(self)
 
     @property
     def left_to_numpy(self) -> list[str]:
@@ -128,80 +127,116 @@ class Native(Replayed):
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         with self.lock:
-            return self._run(inputs)
+            results = self._alone(self._run, inputs)
+            return super().__call__(inputs) if results is None else results
 
-    def _run(self, inputs: Sequence[Any]) -> list[Any]:
-        self._look_up()
+    def loop(self, inputs: Sequence[Any], order: Any) -> list[Any]:
+        """The results of a step on each row of `order`, which says what entries of the inputs."""
+        with self.lock:
+            results = self._alone(self._loop, inputs, order)
+        return super().loop(inputs, order) if results is None else results
+
+    def _alone(self, run: Callable[..., Any], *args: Any) -> list[Any] | None:
+        """What `run` gives; None where NumPy has to do it, for there is no compiled step for the
+        states as they lie now, or it is at work."""
+        if self.caller:
+            return None
+        self.caller = threading.get_ident()
+        try:
+            return run(*args) if self.ready() else None
+        finally:
+            self.caller = 0
+
+    def _run(self, inputs: Sequence[Any]) -> list[Any] | None:
         block = self.block
-        arrays = [dense(array) for array in inputs]
+        try:
+            arrays = [dense(array) for array in inputs]
+        except MemoryError:  # a broadcast view may be larger than memory
+            return None
         results = [np.empty(shape, dtype) for shape, dtype in self.results]
-        starts = [address(array) for array in arrays]
-        for i, start in enumerate(starts):
-            block[i] = start
+        spans = list[tuple[int, int]]()
+        for i, (given, array) in enumerate(zip(inputs, arrays, strict=True)):
+            block[i] = start = address(array)
+            spans.append((start, start + array.nbytes) if array is given else span(given))
         for i, array in enumerate(results, self.first_result):
             block[i] = address(array)
-        if self._touched(starts, arrays) or (self.check and not self.check(block)):
-            return super().__call__(inputs)
+        if self.touched(spans) or (self.check and not self.check(block)):
+            return None
         for segment in self.segments:
             if isinstance(segment, Kernel):
-                by_numpy(
-                    self.lowered,
-                    segment,
-                    [*arrays, *self.bound, *self.constants, *results, self.room],
-                )
+                slots = [*arrays, *(self.bound or ()), *self.constants, *results, self.room]
+                by_numpy(self.lowered, segment, slots)
             else:
                 self.pool.run(segment, block, self.parts)
         for tensor in self.written:
             tensor.index = next(counter)
         return results
 
-    def loop(self, inputs: Sequence[Any], order: Any) -> list[Any]:
-        """The results of a step on each row of `order`, which says what entries of the inputs."""
-        with self.lock:
-            self._look_up()
-            arrays = [dense(array) for array in inputs]
-            whole = len(self.segments) == 1 and not isinstance(self.segments[0], Kernel)
-            if whole and not self._touched([address(array) for array in arrays], arrays):
-                return Loop(self, arrays, order).run()
-        return super().loop(inputs, order)
+    def _loop(self, inputs: Sequence[Any], order: Any) -> list[Any] | None:
+        if len(self.segments) != 1 or isinstance(self.segments[0], Kernel):
+            return None
+        try:
+            loop = Loop(self, inputs, order)
+        except MemoryError:
+            return None
+        return loop.run()
 
     # --- what it is bound to ---
 
-    def _look_up(self) -> None:
-        """Bind anew where a state has another array than at the last call."""
-        for (_, tensor), array in zip(self.program.states, self.bound, strict=True):
-            if tensor._data is not array:
-                self._bind()
-                return
+    def ready(self) -> bool:
+        """Whether it can be run on the arrays that the states have now; if they have others than at
+        the last call, it is bound anew. Raises ValueError where one is read-only."""
+        self.check_writable()
+        if self.bound is not None:
+            for (_, tensor), array in zip(self.program.states, self.bound, strict=True):
+                if tensor._data is not array:
+                    break
+            else:
+                return True
+        self.check_apart()
+        layout = self._layout()
+        if layout == self.refused:
+            return False
+        try:
+            self._bind(layout)
+        except Exception as error:  # as in `runner`
+            say_replayed(error)
+            self.refused = layout
+        return self.bound is not None
 
-    def _bind(self) -> None:
-        """Compile for the states' arrays as they lie now, and point at them."""
-        states = self.program.states
-        self.bound = [tensor._data for _, tensor in states]
-        layout = [(array.strides, array.flags.aligned) for array in self.bound]
+    def _layout(self) -> Any:
+        """What of the states' arrays a compiled step is made for."""
+        arrays = [tensor._data for _, tensor in self.program.states]
+        return [(array.strides, array.flags.aligned) for array in arrays]
+
+    def _bind(self, layout: Any) -> None:
+        """Compile for the states' arrays as they lie now, if need be, and point at them."""
+        self.bound = None  # whatever interrupts this, the next call begins it again
+        bound = [tensor._data for _, tensor in self.program.states]
         if layout != self.layout:
-            self._compile()
+            self.layout = None
+            self._compile(bound)
             self.layout = layout
-        for i, array in enumerate(self.bound, len(self.inputs)):
+        for i, array in enumerate(bound, len(self.inputs)):
             self.block[i] = address(array)
-        spans = sorted(map(span, self.bound))
+        # NumPy does not resize in place, and so move, what is referred to weakly.
+        self.kept = [weakref.ref(owner(array)) for array in bound]
+        spans = sorted(map(span, bound))
         self.shared = any(one[1] > other[0] for one, other in pairwise(spans))
-        held = zip(self.bound, states, strict=True)
-        self.spans = sorted(span(array) for array, (_, t) in held if t in self.written)
+        self.shared |= any(folded(tensor._data) for tensor in self.written)
+        self.spans = sorted(span(tensor._data) for tensor in self.written)
+        self.bound = bound
 
-    def _compile(self) -> None:
-        self.lowered = lowered(self.program, self.inputs, self.bound)
+    def _compile(self, states: Sequence[Any]) -> None:
+        self.lowered = lowered(self.program, self.inputs, states)
         code, memory, graph = self.lowered.code, self.lowered.memory, self.lowered.plan.graph
-        library = build.library(code.source)
+        library = build.library(code.source, code.names)
         self.check = library.check if code.checks else None
         self.segments = [
             s if isinstance(s, Kernel) else ctypes.cast(getattr(library, s), ctypes.c_void_p)
             for s in code.segments
         ]
         self.pool, self.parts = build.pool(), ctypes.c_long(build.threads())
-        slots = dict(self.program.states)
-        assigned = {step.state for step in self.program.steps if isinstance(step, Assign)}
-        self.written = [slots[slot] for slot in assigned]
         self.results = [(graph.ops[n].shape, graph.ops[n].dtype) for n in graph.results]
         self.first_result = memory.slots - 1 - len(self.results)
         self.constants = memory.constants
@@ -212,12 +247,26 @@ class Native(Replayed):
             if isinstance(array, np.ndarray):
                 self.block[i] = address(array)
 
-    def _touched(self, starts: Sequence[int], inputs: Sequence[Any]) -> bool:
-        """Whether an input shares memory with a state that is written, or two states do."""
+    def touched(self, spans: Iterable[tuple[int, int]]) -> bool:
+        """Whether one of these stretches of memory has bytes of a state that is written, or two
+        states share some. Then the order of reading and writing matters, which the replay keeps."""
         if self.shared:
             return True
-        for start, array in zip(starts, inputs, strict=True):
-            before = bisect(self.spans, (start + array.nbytes, 0)) - 1
-            if before >= 0 and self.spans[before][1] > start:
+        for first, last in spans:
+            before = bisect(self.spans, (last, 0)) - 1
+            if before >= 0 and self.spans[before][1] > first:
                 return True
         return False
+
+
+def _forked() -> None:
+    """A child process has none of its parent's other threads: what they held is free."""
+    for native in NATIVES:
+        native.lock = threading.RLock()
+        if native.caller != threading.get_ident():
+            native.caller = 0
+
+
+NATIVES = weakref.WeakSet[Native]()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

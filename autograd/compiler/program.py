@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,8 @@ class Assign:
 
 @dataclass(frozen=True)
 class Program:
-    """A traced step. `results` are slots, in the order in which the step's answer is flattened."""
+    """A traced step. `results` are slots, in the order in which the step's answer is flattened;
+    `captured` find the arrays that constants are copies of (None once they are gone)."""
 
     slots: int
     inputs: tuple[int, ...]
@@ -42,6 +43,7 @@ class Program:
     constants: tuple[tuple[int, Any], ...]
     steps: tuple[Apply | Assign, ...]
     results: tuple[int, ...]
+    captured: tuple[Callable[[], Any], ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(self._lines())

@@ -12,7 +12,10 @@ import numpy as np
 
 from ..graph import counter
 from ..tensor import memory
-from .program import Assign, Program
+from .program import Apply, Assign, Program
+from .trace import TraceError
+
+WORK = 10**5  # how long NumPy looks for a byte that two arrays share before it says yes
 
 
 def replay(program: Program, inputs: Sequence[Any]) -> list[Any]:
@@ -46,3 +49,59 @@ def _alone(array: Any, taken: set[int]) -> Any:
     array = array.copy() if id(memory(array)) in taken else array
     taken.add(id(memory(array)))
     return array
+
+
+class Replayed:
+    """A step that NumPy does, where it cannot be compiled."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        slots = dict(program.states)
+        assigned = {step.state for step in program.steps if isinstance(step, Assign)}
+        self.written = [slots[slot] for slot in assigned]
+
+    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
+        self.check_writable()
+        self.check_apart()
+        return replay(self.program, inputs)
+
+    def loop(self, inputs: Sequence[Any], order: Any) -> list[Any]:
+        """The results of a step on each row of `order`, which says what entries of the inputs."""
+        steps = [self([whole.take(rows, axis=0) for whole in inputs]) for rows in order]
+        if not steps:
+            return self._nothing()
+        return [np.stack(results) for results in zip(*steps, strict=True)]
+
+    def _nothing(self) -> list[Any]:
+        """The results of no steps at all, stacked."""
+        made = {
+            step.out: (step.shape, step.dtype)
+            for step in self.program.steps
+            if isinstance(step, Apply)
+        }
+        made |= {
+            slot: (np.shape(value), np.asarray(value).dtype)
+            for slot, value in self.program.constants
+        }
+        return [np.empty((0, *made[slot][0]), made[slot][1]) for slot in self.program.results]
+
+    def check_writable(self) -> None:
+        """Raise ValueError, as NumPy does, but before anything is written."""
+        for tensor in self.written:
+            if not tensor._data.flags.writeable:
+                raise ValueError(
+                    f"assign: destination is read-only: the array of {tensor.name or 'a Tensor'}, "
+                    f"of shape {tensor.shape}, that the step writes; hold a copy of it"
+                )
+
+    def check_apart(self) -> None:
+        """Raise TraceError where a constant of the step lies in memory that the step writes."""
+        for reference in self.program.captured:
+            array = reference()
+            for tensor in self.written if array is not None else ():
+                if np.may_share_memory(array, tensor._data, WORK):  # type: ignore[arg-type]
+                    raise TraceError(
+                        f"jit: an array of shape {array.shape} that the step uses is memory of "
+                        f"{tensor.name or 'a Tensor'} that the step writes; use the Tensor, or "
+                        "a copy of the array"
+                    )

@@ -14,10 +14,11 @@ from ..graph import hooks, mode
 from ..tensor import Tensor
 from ..tree import flatten
 from .program import Program
+from .replay import Replayed
 from .trace import INPUTS, Trace, Traced, TraceError, is_input, trace
 
 if TYPE_CHECKING:
-    from .native import Lowered, Replayed
+    from .native import Lowered
 
 MOST = 64  # keys for which a step keeps programs, and
 EACH = 8  # programs of each
@@ -162,8 +163,6 @@ class jit:
             del self._traced[next(iter(self._traced))]
         self._traces = self._traces + 1 if cause or itself else 0
         if self._traces > PATIENCE or itself:
-            from .native import Replayed
-
             traced.once, traced.run = True, Replayed(traced.program)
         if self._traces > PATIENCE:
             self._warn(itself or cause)
@@ -213,10 +212,20 @@ def _check_cleared(traced: Traced) -> None:
 
 def _runner(traced: Traced, arrays: list[Any]) -> Replayed:
     if traced.run is None:
-        from .native import runner  # here: `import autograd` is to cost little beside NumPy
-
-        traced.run = runner(traced.program, arrays)
+        try:
+            from .native import runner  # here: `import autograd` is to cost little beside NumPy
+        except OSError as error:
+            _say(f"a step is replayed by NumPy, not compiled: {error}")
+            traced.run = Replayed(traced.program)
+        else:
+            traced.run = runner(traced.program, arrays)
     return traced.run
+
+
+@functools.cache
+def _say(message: str) -> None:
+    """Say it once, where too many files are open for `logging` to be imported."""
+    print(message, file=sys.stderr)
 
 
 def _checked_order(order: Any, arrays: list[Any]) -> Any:

@@ -29,7 +29,7 @@ from .program import Apply, Assign, Program
 from .watch import Watcher
 
 if TYPE_CHECKING:
-    from .native import Replayed
+    from .replay import Replayed
 
 INPUTS = (Tensor, np.ndarray)
 PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
@@ -296,6 +296,7 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
         for node, line in record.lines.items()
     ]
     arrays = [(_again(array), copy, line) for array, copy, line in record.arrays.values()]
+    program = replace(program, captured=tuple(array for array, *_ in arrays))
     given_at = list(places.values())
     del record, places, results, flat, known
     guards, refusal = watcher.guards(), watcher.refusal
