@@ -34,6 +34,14 @@
 #define BRIEF 5e-6
 #endif
 
+#if defined(__x86_64__) || defined(__i386__) /* leave the core to another thread of it meanwhile */
+#define RELAX() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define RELAX() __asm__ volatile("yield")
+#else
+#define RELAX()
+#endif
+
 #define LOAD(from) __atomic_load_n(from, __ATOMIC_ACQUIRE)
 #define STORE(into, x) __atomic_store_n(into, x, __ATOMIC_RELEASE)
 #define ADD(to, x) __atomic_fetch_add(to, x, __ATOMIC_SEQ_CST) /* gives what was there before */
@@ -126,8 +134,10 @@ static void wake_all(struct team *team) {
 static void await(struct thread *me, int seen) {
     struct team *team = me->team;
     double start = seconds();
-    for (long spins = 1; LOAD(&team->opened) == seen; spins++)
+    for (long spins = 1; LOAD(&team->opened) == seen; spins++) {
+        RELAX();
         if (spins % 64 == 0 && seconds() - start > me->awake) sleep_on(team, seen);
+    }
     me->awake = seconds() - start < AWAKE ? AWAKE : BRIEF;
 }
 
