@@ -11,6 +11,7 @@ import ctypes
 import functools
 import hashlib
 import logging
+import math
 import os
 import platform
 import re
@@ -22,10 +23,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .product import Machine
+from .quota import quota
 
 HERE = Path(__file__).parent
 FLAGS = ["-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 FLAGS += ["-fwrapv", "-fopenmp-simd", "-fPIC", "-shared", "-std=gnu11", "-w", "-pthread"]
+MOST_THREADS = 64  # as threads.c has it
 DIGEST = hashlib.sha256().digest_size
 PATIENCE = 60.0  # seconds that a compiler is given; the longest of the tests' steps takes 3
 CACHE_MB = 256
@@ -288,14 +291,18 @@ def _bound(newest: Path) -> None:
 
 @functools.cache
 def threads() -> int:
-    """How many threads a step runs on: CHAINRULE_THREADS, or as many as there are cores."""
+    """How many threads a step runs on: CHAINRULE_THREADS, or as many as there are cores that this
+    process may use, and time on them. Raises ValueError where the setting is no such number."""
     given = os.environ.get("CHAINRULE_THREADS", "")
     if given:
-        if not given.isdigit() or int(given) < 1:
-            raise ValueError(f"CHAINRULE_THREADS is a positive integer, not {given!r}")
-        return int(given)
+        if re.fullmatch("[0-9]{1,9}", given) and 1 <= int(given) <= MOST_THREADS:
+            return int(given)
+        wanted = f"a whole number from 1 to {MOST_THREADS}"
+        raise ValueError(f"CHAINRULE_THREADS is {wanted}, not {given[:20]!r}")
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    # With less than half of a core's time the last thread would keep the others waiting for it.
+    return max(1, math.floor(min(cores, quota() + 0.5, MOST_THREADS)))
 
 
 @functools.cache

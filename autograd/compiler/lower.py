@@ -1,8 +1,8 @@
-"""Stage 4, from kernels and memory to C: a function for each kernel, and one that calls them.
+"""Stage 4, from kernels and memory to C: a function for each kernel, and the list of them.
 
-Every thread of a step runs the same functions on its own part of the rows, and waits for the
-others between kernels. Small kernels are left to one. Which thread computes an entry changes
-nothing about how it is computed, so the bits do not depend on how many there are.
+The threads of a step share a kernel's rows or columns, and begin the next when all of the one
+before is done (threads.c). Small kernels are left to one thread. Which thread computes an entry
+changes nothing about how it is computed, so the bits do not depend on how many there are.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ static void lap(char *const *p, long number) {
     if (number) laps[number] += now - laps[0];
     laps[0] = now;
 }"""
-
-SMALL = 1 << 14  # lines of C, run this often, are done by one thread before the others are there
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,12 @@ def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
     head = f"#define VECTOR {machine.vector}\n#define ROWS {machine.rows}\n"
     head += '#include "prelude.h"'
     source = "\n\n".join([head, *functions, *(_segment(*segment) for segment in compiled)])
-    clock = [LAP % memory.slots, *functions, *(_timed(*segment, laps) for segment in compiled)]
+    numbers = range(1 + len(laps))
+    clock = [
+        LAP % memory.slots,
+        *(f"static void lap{i}({PARAMETERS}) {{ lap(p, {i}); }}" for i in numbers),
+    ]
+    clock += [*functions, *(_timed(*segment, laps) for segment in compiled)]
     timed = "\n\n".join([head, *clock])
     return Code(f"{source}\n", tuple(names), bool(checks), tuple(costs), f"{timed}\n")
 
@@ -110,7 +113,7 @@ def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
 def _cost(writer: Writer) -> Cost:
     size = sum(array.size for array in {array for array, _ in writer.touched})
     ops = tuple(sorted(writer.computed))
-    return Cost(writer.name, writer.number, ops, writer.flops, size, writer.work >= SMALL)
+    return Cost(writer.name, writer.number, ops, writer.flops, size, writer.shares > 0)
 
 
 def _numpy_cost(plan: Plan, memory: Memory, number: int) -> Cost:
@@ -122,36 +125,41 @@ def _numpy_cost(plan: Plan, memory: Memory, number: int) -> Cost:
 
 
 def _segment(name: str, calls: Sequence[Writer]) -> str:
-    """A function that calls the kernels; threads meet before what reads another's work."""
-    lines: list[str] = []
-    since: list[Writer] = []  # the last meeting
+    """The list of its stages: the kernels; what reads another's work waits for it."""
+    groups: list[list[Writer]] = [[]]  # of kernels that wait for none of their own
     for call in calls:
-        if any(_waits(call, other) for other in since):
-            lines.append("meet(team, parts);")
-            since.clear()
-        since.append(call)
-        lines.append(_call(call))
-    return _function(f"void {name}({PARAMETERS})", lines)
+        if any(_waits(call, other) for other in groups[-1]):
+            groups.append([])
+        groups[-1].append(call)
+    functions, stages = list[str](), list[str]()
+    for group in groups:
+        small = [call.name for call in group if not call.shares]
+        rows = [(call.name, call.shares) for call in group if call.shares]
+        if len(small) > 1:  # one thread does them, in order
+            together = f"{name}_{len(functions)}"
+            lines = [f"{call}(p, ahead, 0, 1);" for call in small]
+            functions.append(_function(f"static void {together}({PARAMETERS})", lines))
+            small = [together]
+        rows = [*rows, *((call, 0) for call in small)]
+        stages += [f"{{{one}, {shares}, {int(i == 0)}}}," for i, (one, shares) in enumerate(rows)]
+    return "\n\n".join([*functions, _stages(name, stages)])
 
 
 def _timed(name: str, calls: Sequence[Writer], laps: Mapping[str, int]) -> str:
-    """The same, but threads meet after each function, and one of them looks at the clock."""
-    lines = ["meet(team, parts);", "if (part == 0) lap(p, 0);"]
+    """The same, but each waits for all before it, and after each one thread looks at the clock."""
+    stages = ["{lap0, 0, 1},"]
     for call in calls:
-        lines += [_call(call), "meet(team, parts);"]
-        lines.append(f"if (part == 0) lap(p, {laps[call.name]});")
-    return _function(f"void {name}({PARAMETERS})", lines)
+        stages += [f"{{{call.name}, {call.shares}, 1}},", f"{{lap{laps[call.name]}, 0, 1}},"]
+    return _stages(name, stages)
 
 
-def _call(call: Writer) -> str:
-    if call.work >= SMALL:
-        return f"{call.name}(p, team, part, parts);"
-    return f"if (part == 0) {call.name}(p, team, 0, 1);"
+def _stages(name: str, stages: Sequence[str]) -> str:
+    return "\n".join([f"const struct stage {name}[] = {{", *_indented([*stages, "{0},"]), "};"])
 
 
 def _waits(call: Writer, other: Writer) -> bool:
     """Whether all of an earlier call must be done before this one begins."""
-    if call.work < SMALL and other.work < SMALL:
+    if not call.shares and not other.shares:
         return False  # one thread does both
     return any(
         (writes or writes2) and one.overlaps(two)

@@ -1,5 +1,5 @@
-/* What every compiled step begins with: functions of one number, the tile of a matrix product, and
-   how threads meet. The functions are free of branches and calls, so that loops over them become
+/* What every compiled step begins with: functions of one number, and the tile of a matrix
+   product. The functions are free of branches and calls, so that loops over them become
    vector code; what they compute does not depend on the vector's width. */
 
 #include <math.h>

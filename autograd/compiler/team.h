@@ -1,11 +1,9 @@
-/* How the threads of a step wait for each other, and what they do beside their work. */
-
-#include <sched.h>
+/* What compiled steps and the threads that run them agree on. */
 
 #define INLINE static inline __attribute__((always_inline))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
 
-#define MOST 64 /* threads */
 #define LINE 64 /* bytes of a cache line */
 
 /* The rows of the next batch that a thread will need, from the first byte that is not yet in its
@@ -16,28 +14,19 @@ struct ahead {
     long width, row, last, byte, chunk, calls;
 };
 
-struct team {
-    long arrived, round;
-    struct ahead ahead[MOST] __attribute__((aligned(LINE)));
+/* Does share number `part` of `parts`: of entries computed whole, so that it changes nothing how
+   many shares there are, who does which, and when. */
+typedef void work(char *const *p, struct ahead *ahead, long part, long parts);
+
+/* A function of a step. shares: in how many it may be done, each worth a thread's while, or 0, by
+   one thread. waits: whether all before it must have been done. The last of a list has none. */
+struct stage {
+    work *function;
+    long shares, waits;
 };
 
-/* Wait until all threads of a step are here. They are, within microseconds, unless the machine has
-   given a core to someone else: then it is given ours too. */
-INLINE void meet(struct team *team, long parts) {
-    if (parts == 1) return;
-    long round = __atomic_load_n(&team->round, __ATOMIC_ACQUIRE);
-    if (__atomic_add_fetch(&team->arrived, 1, __ATOMIC_ACQ_REL) == parts) {
-        __atomic_store_n(&team->arrived, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&team->round, round + 1, __ATOMIC_RELEASE);
-        return;
-    }
-    for (long spins = 0; __atomic_load_n(&team->round, __ATOMIC_ACQUIRE) == round; spins++)
-        if (spins > 1000) sched_yield();
-}
-
 /* Called between the tiles of products, when memory has little to do. */
-INLINE void aside(struct team *team, long part) {
-    struct ahead *a = team->ahead + part;
+INLINE void aside(struct ahead *a) {
     a->calls++;
     if (a->row >= a->last) return;
     const char *row = a->from + a->rows[a->row] * a->width;

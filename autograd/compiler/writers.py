@@ -13,12 +13,14 @@ from .expressions import STEPS, TYPES, Pull, neutral, source
 from .kernels import Kernel, Plan
 from .memory import Array, Memory
 from .places import ZERO, Index, Place, Shape, at, contiguous, gathered
-from .product import Machine, Operand, Product, operand, product
+from .product import CACHE, Machine, Operand, Product, operand, product
 from .simplify import LEAVES
 
-PARAMETERS = "char *const *p, struct team *team, long part, long parts"
+PARAMETERS = "char *const *p, struct ahead *ahead, long part, long parts"
 FAR, MANY = 1024, 512  # bytes from one entry to the next, and entries
 STRIP = 64  # columns that are summed at a time
+PANELS = 8  # of a product that one thread does, if it can
+SMALL = 1 << 14  # lines of C, run this often, are done by one thread before the others are there
 
 Touched = set[tuple[Array, bool]]  # arrays, and whether they are written
 
@@ -35,7 +37,7 @@ def vector(lines: list[str], when: bool) -> list[str]:
 
 
 def part(n: int, step: str = "1") -> tuple[str, str]:
-    """Where this thread's part of a range begins and ends, in whole steps."""
+    """Where a share of a range begins and ends, in whole steps."""
     if step == "1":
         return f"{n} * part / parts", f"{n} * (part + 1) / parts"
     return f"PART({n}, {step}, part, parts)", f"MIN({n}, PART({n}, {step}, part + 1, parts))"
@@ -77,6 +79,16 @@ class Writer:
     def computed(self) -> set[int]:
         """The ops that it computes, those fused into others too, once `body` has been called."""
         return {number for pull in self.pulls for number in pull.computed} | self.anchors()
+
+    @property
+    def shares(self) -> int:
+        """In how many it may be done, each worth a thread's while (1: in one for each thread); 0:
+        by one thread alone. Known once `body` has been called."""
+        return max(1, min(2 * self.work // SMALL, self.cuts())) if self.work >= SMALL else 0
+
+    def cuts(self) -> int:
+        """In how many shares it may be done at next to no cost."""
+        return self.work
 
     def anchors(self) -> set[int]:
         """Those of them that are no lines of C."""
@@ -187,6 +199,11 @@ class ColumnsWriter(Writer):
             lines = loop(f"d{axis}", first, end, [*both, *lines])
         return [*adding.scopes[0].lines, *after.scopes[0].lines, *lines]
 
+    def cuts(self) -> int:
+        """Whole strips, where they are what is shared."""
+        long = [n for n in self.kernel.domain if n != 1]
+        return long[0] if len(long) > 1 else long[0] // STRIP
+
     def _gather(self, outer: list[int], last: int) -> tuple[Pull, list[str]]:
         """The lines that add the rows up; the pull is left in the outer loops."""
         assert self.kernel.anchor is not None
@@ -260,6 +277,10 @@ class ScatterWriter(Writer):
             lines = vector(inside, flat and axis == order[-1])
         return [*pull.scopes[0].lines, *self._zero(array, inner, shared), *lines]
 
+    def cuts(self) -> int:
+        """Each share goes over all of the arrays of integers."""
+        return 1
+
     @staticmethod
     def _shared(
         inner: Sequence[Place | None], shape: Shape, lengths: Mapping[Place, int]
@@ -316,7 +337,7 @@ class ProductWriter(Writer):
         *outer, row, column = names
         pull = self.pull(*outer, [*row, "r"], [*column, "c"])
         tile = self._tile(how, pull, row, column)
-        by_rows = -(-how.rows // self.machine.rows) >= how.panels
+        by_rows = self._by_rows(how)
         rows = part(how.rows, "ROWS") if by_rows else ("0", str(how.rows))
         columns = ("0", str(how.columns)) if by_rows else part(how.columns, str(how.width))
         block = how.block(self.machine)
@@ -332,6 +353,19 @@ class ProductWriter(Writer):
             inside = [*known, *pull.close().lines, *lines]
             lines = loop(f"b{axis}", "0", str(how.batch[axis]), inside)
         return [*pull.scopes[0].lines, *lines]
+
+    def _by_rows(self, how: Product) -> bool:
+        """Whether threads share rows, not columns."""
+        return -(-how.rows // self.machine.rows) >= how.panels
+
+    def cuts(self) -> int:
+        """Tiles; but blocks, where the right operand comes from far for each share, and so many
+        panels as are worth what each does to the left one."""
+        how = self.product()
+        if not self._by_rows(how):
+            return how.panels // PANELS
+        size = self.ops[self.kernel.anchor or 0].dtype.itemsize * how.inner * how.columns
+        return how.rows // (how.block(self.machine) if size > 2 * CACHE else self.machine.rows)
 
     def _tile(self, how: Product, pull: Pull, row: list[str], column: list[str]) -> list[str]:
         """The lines that compute a tile and use its entries."""
@@ -352,7 +386,7 @@ class ProductWriter(Writer):
             return loop("r", "0", rows, [*outside, *vector(loop("c", "0", columns, inside), flat)])
 
         return [
-            "aside(team, part);",
+            "aside(ahead);",
             f"{kind} tile[ROWS * {how.width}] __attribute__((aligned(64)));",
             *self._multiply(how),
             *self._ragged(how, entries),
@@ -449,6 +483,10 @@ class PackWriter(ProductWriter):
     def anchors(self) -> set[int]:
         """None: they are the product's."""
         return set()
+
+    def cuts(self) -> int:
+        """Panels."""
+        return self.product().panels
 
     def body(self) -> list[str]:
         """The panels of each matrix of a stack."""

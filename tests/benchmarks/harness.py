@@ -121,14 +121,17 @@ def serve(turn: Callable[[], Any]) -> None:
 
 
 def alternate(
-    turns: Mapping[str, Callable[[], T]], options: argparse.Namespace, rest: float = 0.2
+    turns: Mapping[str, Callable[[], T]],
+    options: argparse.Namespace,
+    rest: float = 0.2,
+    rounds: int = ROUNDS,
 ) -> dict[str, list[T]]:
     """Each contestant's answers, round by round; every other round runs in reverse order.
 
     rest: seconds between turns, in which the last one's threads fall asleep.
     """
     answers: dict[str, list[T]] = {name: [] for name in turns}
-    for number in range(1 if options.quick else ROUNDS):
+    for number in range(1 if options.quick else rounds):
         for name in list(turns)[:: -1 if number % 2 else 1]:
             time.sleep(rest)
             answers[name].append(turns[name]())

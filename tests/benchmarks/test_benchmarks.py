@@ -21,6 +21,7 @@ PEERS = {
     "cost": [],
     "jit": ["torch", "jax", "sklearn"],
     "widths": ["jax"],
+    "load": ["jax"],
 }
 
 
