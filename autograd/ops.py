@@ -21,7 +21,16 @@ from typing import Any
 import numpy as np
 
 from .rows import TABLE, Row, primitive
-from .shapes import astype, axis_of, broadcast_to, lined_up, reshape, reshape_row, transpose_row
+from .shapes import (
+    astype,
+    axis_of,
+    broadcast_to,
+    lined_up,
+    reshape,
+    reshape_row,
+    total,
+    transpose_row,
+)
 
 ANY = (-2.0, 2.0)
 POSITIVE = (0.2, 3.0)
@@ -178,7 +187,7 @@ relu: Row = primitive(
     lambda g, out, x: where(greater(x, 0.0), g, 0.0),
     on_float=lambda x: 0.0 if x <= 0.0 else x,  # NaN passes through, as in NumPy
     domain=(ANY,), kink=lambda x: x, convention="relu'(0) = 0",
-    code="x < 0 ? 0 : x",
+    code="x <= 0 ? 0 : x",
 )  # fmt: skip
 abs: Row = primitive(
     "abs", "the absolute value of x", np.abs,
@@ -186,21 +195,40 @@ abs: Row = primitive(
     on_float=operator.abs, domain=(ANY,), kink=lambda x: x, convention="abs'(0) = 0",
     code="ABS(x)",
 )  # fmt: skip
+
+
+def _at_zeros(function: Any, of_zeros: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """NumPy's maximum or minimum; of two zeros it gives one or the other, as the CPU has it."""
+
+    def on_array(x: Any, y: Any) -> Any:
+        out = function(x, y)
+        if out.dtype.kind != "f" or (type(y) is float and y != 0.0) or np.all(out):
+            return out
+        x, y = np.asarray(x, out.dtype), np.asarray(y, out.dtype)
+        return np.where((x == 0) & (y == 0), of_zeros(x, y), out)
+
+    return on_array
+
+
 maximum: Row = primitive(
-    "maximum", "the larger of x and y", np.maximum,
+    "maximum", "the larger of x and y; 0 counts as larger than -0",
+    _at_zeros(np.maximum, lambda x, y: x + y),
     lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(x, y), g, 0.0)),
     lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(y, x), g, 0.0)),
-    on_float=lambda x, y: x if x >= y or x != x else y, domain=(ANY, ANY),
+    on_float=lambda x, y: x if x > y or x != x else x + y if x == y == 0.0 else y,
+    domain=(ANY, ANY),
     kink=lambda x, y: x - y, convention="at x = y each argument gets half",
-    code="x >= y || x != x ? x : y",
+    code="x > y || x != x ? x : x == 0 && y == 0 ? x + y : y",
 )  # fmt: skip
 minimum: Row = primitive(
-    "minimum", "the smaller of x and y", np.minimum,
+    "minimum", "the smaller of x and y; -0 counts as smaller than 0",
+    _at_zeros(np.minimum, lambda x, y: -(-x - y)),
     lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(y, x), g, 0.0)),
     lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(x, y), g, 0.0)),
-    on_float=lambda x, y: x if x <= y or x != x else y, domain=(ANY, ANY),
+    on_float=lambda x, y: x if x < y or x != x else -(-x - y) if x == y == 0.0 else y,
+    domain=(ANY, ANY),
     kink=lambda x, y: x - y, convention="at x = y each argument gets half",
-    code="x <= y || x != x ? x : y",
+    code="x < y || x != x ? x : x == 0 && y == 0 ? -(-x - y) : y",
 )  # fmt: skip
 
 
@@ -268,8 +296,8 @@ def _logsumexp(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     if not np.isfinite(largest).all():  # inf - inf is nan
         largest = np.where(np.isfinite(largest), largest, 0).astype(x.dtype)
     with np.errstate(divide="ignore"):  # log(0) = -inf is the answer where all x are -inf
-        total = np.log(np.exp(x - largest).sum(axis=axis, keepdims=True)) + largest
-    return total if keepdims else total.squeeze(axis)
+        out = np.log(total(np.exp(x - largest), axis, keepdims=True)) + largest
+    return out if keepdims else out.squeeze(axis)
 
 
 def _over_examples(name: str) -> Callable[..., Any]:
@@ -287,14 +315,23 @@ REDUCTIONS: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = (
     (((2, 3, 4),), {"axis": (0, 2), "keepdims": True}),
 )
 
+
+def _max(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    out = x.max(axis=axis, keepdims=keepdims)
+    if x.dtype.kind != "f" or np.all(out):
+        return out
+    # Which zero NumPy ends with depends on its lanes. (Nothing is positive where 0 is the largest.)
+    zero = np.where(np.signbit(x).all(axis=axis, keepdims=keepdims), -0.0, 0.0)
+    return np.where(out == 0, zero.astype(x.dtype), out)
+
+
 sum_row: Row = primitive(
-    "sum", "the sum over axes", lambda x, axis, keepdims: x.sum(axis=axis, keepdims=keepdims),
+    "sum", "the sum over axes", lambda x, axis, keepdims: total(x, axis, keepdims),
     lambda g, out, x, axis, keepdims: broadcast_to(_kept(g, x, axis), x.shape),
     cases=REDUCTIONS, linear=True, batch=_over_examples("sum"),
 )  # fmt: skip
 max_row: Row = primitive(
-    "max", "the largest entry over axes",
-    lambda x, axis, keepdims: x.max(axis=axis, keepdims=keepdims),
+    "max", "the largest entry over axes; 0 counts as larger than -0", _max,
     _share,
     cases=REDUCTIONS, convention="ties of max split evenly", batch=_over_examples("max"),
 )  # fmt: skip
@@ -318,7 +355,7 @@ logsumexp_row: Row = primitive(  # a row: exp of a logit of 1e4 overflows, its l
 
 def _log_softmax(x: Any, axis: int) -> Any:
     away = x - x.max(axis=axis, keepdims=True)
-    return away - np.log(np.exp(away).sum(axis=axis, keepdims=True))
+    return away - np.log(total(np.exp(away), (axis,), keepdims=True))
 
 
 def _log_softmax_of_rows(x: Any, axis: int) -> Any:

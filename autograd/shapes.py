@@ -6,6 +6,7 @@ Indexing is in indexing.py.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,16 +17,48 @@ from .rows import Row, primitive
 
 Shape = tuple[int, ...]
 
+ROWS = 32  # entries in a running total; up to 4 * ROWS are left to NumPy, which is quicker at it
+add_up: Any = np.add.reduce  # `array.sum` without half a microsecond
+
+
+def total(x: Any, axes: Shape, keepdims: bool = False) -> Any:
+    """The sum of an array over axes, with an error that does not grow as the count does.
+
+    NumPy sums pairwise along the axis on which entries lie closest; along others one running total
+    adds up row after row, and a million times 0.1 in float32 make 100958.
+    """
+    if math.prod([x.shape[axis] for axis in axes]) <= 4 * ROWS or x.dtype.kind != "f":
+        return add_up(x, axes, keepdims=keepdims)
+    flags, lead = x.flags, x.ndim - len(axes)
+    if (flags.c_contiguous and axes[0] == lead) or (flags.f_contiguous and not lead):
+        return add_up(x, axes, keepdims=keepdims)
+    out = x
+    for axis in sorted(axes, key=x.shape.__getitem__, reverse=True):
+        out = _along(out, axis)
+    return out if keepdims else out.squeeze(axes)
+
+
+def _along(x: Any, axis: int) -> Any:
+    """The sum along an axis, which is kept, of sums of ROWS entries."""
+    n, rows = x.shape[axis], x.swapaxes(0, axis)
+    if n <= 4 * ROWS or x.strides[axis] == x.itemsize:
+        return add_up(x, axis, keepdims=True)
+    whole = n - n % ROWS
+    sums = add_up(rows[:whole].reshape(-1, ROWS, *rows.shape[1:]), 1)
+    if whole < n:
+        sums = np.concatenate([sums, add_up(rows[whole:], 0, keepdims=True)])
+    return _along(sums.swapaxes(0, axis), axis)
+
 
 def _sum_to(x: Any, shape: Shape) -> Any:
     lead = x.ndim - len(shape)
     tail = x.shape[lead:]
     if tail == shape and lead > 0:
-        return np.add.reduce(x, tuple(range(lead)))
+        return total(x, tuple(range(lead)))
     if lead < 0 or any(n not in (1, m) for n, m in zip(shape, tail, strict=True)):
         raise ValueError(f"sum_to: shape {x.shape} is no broadcast of {shape}")
     axes = (*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1 and tail[i] != 1))
-    return np.add.reduce(x, axes, keepdims=True).reshape(shape) if axes else x
+    return total(x, axes, keepdims=True).reshape(shape) if axes else x
 
 
 broadcast_row: Row = primitive(

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ..ops import add, maximum
+from ..rows import Row
 from .places import (
     ZERO,
     Index,
@@ -32,7 +34,7 @@ from .places import (
 )
 from .simplify import CONSTANT, LEAVES, Graph, Op
 
-CHUNK = 1024  # a longer sum is made of sums of so many, which rounds less
+CHUNK = 64  # entries in a running total; a sum of more than two gathers them (GATHER, prelude.h)
 
 TYPES = {
     np.dtype(kind): name
@@ -112,16 +114,30 @@ def mixes(graph: Graph, op: Op) -> bool:
 
 def _has_type(graph: Graph, op: Op) -> bool:
     """Whether an elementwise op computes in one type of C's as NumPy does."""
-    if op.row.name in ("where", "cast"):
+    args = [graph.ops[arg] for arg in op.args]
+    kinds = {arg.dtype.kind for arg in args}
+    if op.row.name == "cast":  # of what no integer holds C says nothing
+        return op.dtype.kind not in "iu" or kinds != {"f"}
+    if op.row.name in ("where", "same", "detach"):
         return True
     if op.row.name in COMPARES:
-        try:
-            common = compute_type(graph, op)
-        except OverflowError:  # a Python integer that the other's dtype does not hold
-            return False
-        kinds = {graph.ops[arg].dtype.kind for arg in op.args}
-        return common in TYPES and not (common.kind == "f" and "f" not in kinds)
-    return op.dtype != BOOL and (op.dtype.kind == "f" or "(" not in str(op.row.code))
+        common = compute_type(graph, op)
+        exact = common.kind != "f" or "f" in kinds  # NumPy compares int64 with uint64 exactly
+        return common in TYPES and exact and all(_holds(common, arg) for arg in args)
+    return op.dtype != BOOL and (op.dtype.kind == "f" or not calls(op.row))
+
+
+def _holds(dtype: Any, op: Op) -> bool:
+    """Whether a dtype holds a number of Python's; NumPy compares with any."""
+    value = _weak(op)
+    if dtype.kind not in "iu" or type(value) is not int:
+        return True
+    return bool(np.iinfo(dtype).min <= value <= np.iinfo(dtype).max)
+
+
+def calls(row: Row) -> bool:
+    """Whether a row's code calls a function."""
+    return re.search(r"\w\(", str(row.code)) is not None
 
 
 def compute_type(graph: Graph, op: Op) -> Any:
@@ -142,7 +158,7 @@ def literal(value: Any, dtype: Any) -> str:
     if dtype == BOOL:
         return str(int(bool(value)))
     if dtype.kind in "iu":
-        return f"({TYPES[dtype]}){int(value)}{'ull' if dtype.kind == 'u' else 'll'}"
+        return f"(({TYPES[dtype]}){int(value) % 2**64}ull)"  # C cannot write the least integer
     number = float(dtype.type(value))
     if math.isnan(number):
         return "NAN"
@@ -250,7 +266,9 @@ class Pull:
         name = self.entry(number, index)
         if op.dtype == dtype:
             return name
-        return f"({name} != 0)" if dtype == BOOL else f"(({TYPES[dtype]}){name})"
+        # On a line of its own: in one expression GCC takes -(-x - y), x an integer, for x + y.
+        text = f"{name} != 0" if dtype == BOOL else name
+        return self.let(_register(dtype), text, _words([name]))
 
     def _computed(self, number: int, index: Index) -> str:
         self.computed.add(number)
@@ -265,8 +283,7 @@ class Pull:
             place = aligned(index, self.graph.ops[arg].shape)
             chooses = op.row.name == "where" and i == 0
             names[letter] = self.entry(arg, place) if chooses else self.typed(arg, place, dtype)
-        text = re.sub(r"\b[xyz]\b", lambda match: names[match.group()], str(op.row.code))
-        return self.let(_register(op.dtype), text, _words(names.values()))
+        return self.let(_register(op.dtype), put_in(op.row, names), _words(names.values()))
 
     def _transpose(self, op: Op, index: Index) -> str:
         return self.entry(op.args[0], transposed(index, op.params["axes"]))
@@ -388,7 +405,9 @@ class Pull:
         rest = iter(index)
         inner = tuple(places[i] if i in places else next(rest) for i in range(len(shape)))
         if not variables:
-            return self.typed(arg, inner, op.dtype)
+            name = self.typed(arg, inner, op.dtype)
+            text = f"0 + {name}" if op.row.name == "sum" else name  # 0 + -0 is 0
+            return self.let(TYPES[op.dtype], text, _words([name]))
         depth = self.deepest(index)
         with self.outside(depth):
             for name in variables.values():
@@ -396,62 +415,80 @@ class Pull:
             entry = self.typed(arg, inner, op.dtype)
             out = self.name("t")
             loops = [(name, shape[axis]) for axis, name in variables.items()]
-            lines = self._loops(loops, op.row.name, out, entry, op.dtype)
+            lines = self._gathered(loops, op, out, entry)
             self.depth[out] = depth
             self.scopes[depth].lines += lines
             self.scopes[depth].loops = True
         return out
 
-    def _loops(
-        self, loops: list[tuple[str, int]], reducer: str, out: str, entry: str, dtype: Any
-    ) -> list[str]:
-        """The lines of nested loops that gather the entry into `out`, from the inside out."""
-        kind = TYPES[dtype]
-        start, step = neutral(reducer, dtype), STEPS[reducer]
-        name = entry
-        for i, (variable, n) in enumerate(reversed(loops)):
-            scope = self.close()
-            into = out if i + 1 == len(loops) else self.name("s")
-            vector = not (i or scope.loops)
-            body = [*scope.lines, step.format(into=into, entry=name)]
-            loop = [f"{kind} {into} = {start};"]
-            if vector and reducer == "sum":
-                loop += _vector_sum(variable, n, body, kind, into)
-            else:
-                head = f"for (long {variable} = 0; {variable} < {n}; {variable}++) {{"
-                loop += [head, *body, "}"]
-            if i + 1 < len(loops):
-                outer = self.scopes[-1]
-                outer.lines += loop
-                outer.loops = True
-            name = into
-        return loop
+    def _gathered(self, loops: Loops, op: Op, out: str, entry: str) -> list[str]:
+        """The lines of nested loops that gather the entry into `out`."""
+        start = f"{TYPES[op.dtype]} {{}} = {neutral(op.row.name, op.dtype)};".format
+        in_blocks = rounds(op, loops)
+        into = self.name("s") if in_blocks else out
+        simple = op.row.name == "sum" and not self.scopes[-1].loops
+        pragma = [f'_Pragma("omp simd reduction(+:{into})")'] if simple else []
+        lines = [step(op.row.name, into, entry)]
+        if not in_blocks:
+            return [start(out), *nested(loops, lines, self.close, pragma)]
+        lost = self.name("s")
+        around = [start(into)], [f"GATHER({out}, {lost}, {into});"]
+        lines = nested(loops, lines, self.close, pragma, around)
+        return [start(out), start(lost), *lines, f"{out} = GATHERED({out}, {lost});"]
 
 
-def _vector_sum(variable: str, n: int, body: list[str], kind: str, into: str) -> list[str]:
-    """The innermost loop of a sum; a long one in chunks."""
-    if n <= 2 * CHUNK:
-        head = f"for (long {variable} = 0; {variable} < {n}; {variable}++) {{"
-        return [f'_Pragma("omp simd reduction(+:{into})")', head, *body, "}"]
-    part, first, end = f"{into}_part", f"{variable}_first", f"{variable}_end"
-    return [
-        f"for (long {first} = 0; {first} < {n}; {first} += {CHUNK}) {{",
-        f"long {end} = {first} + {CHUNK} < {n} ? {first} + {CHUNK} : {n};",
-        f"{kind} {part} = 0;",
-        f'_Pragma("omp simd reduction(+:{part})")',
-        f"for (long {variable} = {first}; {variable} < {end}; {variable}++) {{",
-        *body[:-1],
-        body[-1].replace(into, part),
-        "}",
-        f"{into} = {into} + {part};",
-        "}",
-    ]
+# --- loops ---
+
+Loops = Sequence[tuple[str, int]]  # variables and how far they go, the outermost loop first
 
 
-STEPS = {
-    "sum": "{into} = {into} + {entry};",
-    "max": "{into} = {entry} > {into} || {entry} != {entry} ? {entry} : {into};",
-}
+def loop(variable: str, first: str, last: str, body: Sequence[str], step: str = "1") -> list[str]:
+    """The lines of a loop."""
+    up = f"{variable}++" if step == "1" else f"{variable} += {step}"
+    return [f"for (long {variable} = {first}; {variable} < {last}; {up}) {{", *body, "}"]
+
+
+def nested(
+    loops: Loops,
+    lines: Sequence[str],
+    close: Callable[[], Scope],
+    pragma: Sequence[str] = (),
+    around: tuple[Sequence[str], Sequence[str]] | None = None,
+) -> list[str]:
+    """Loops around lines, written from the inside out: what `close` gives stands in each, a pragma
+    before the innermost. `around` are lines before and after every CHUNK turns or fewer."""
+    turns = 1  # of the loops inside
+    for variable, n in reversed(loops):
+        inside = [*close().lines, *lines]
+        if around and turns <= CHUNK < turns * n:
+            first = f"{variable}_first"
+            end = f"MIN({n}, {first} + {CHUNK // turns})"
+            block = [*around[0], *pragma, *loop(variable, first, end, inside), *around[1]]
+            lines = loop(first, "0", str(n), block, str(CHUNK // turns))
+        else:
+            lines = [*pragma, *loop(variable, "0", str(n), inside)]
+        turns, pragma = turns * n, ()
+    return list(lines)
+
+
+# --- reductions ---
+
+
+def rounds(op: Op, loops: Loops) -> bool:
+    """Whether it is a sum so long that the rounding of a running total shows."""
+    count = math.prod(n for _, n in loops)
+    return op.row.name == "sum" and op.dtype.kind == "f" and count > 2 * CHUNK
+
+
+def step(reducer: str, into: str, entry: str) -> str:
+    """The line that takes one more entry into a reduction."""
+    row = {"sum": add, "max": maximum}[reducer]
+    return f"{into} = {put_in(row, {'x': into, 'y': entry})};"
+
+
+def put_in(row: Row, names: Mapping[str, str]) -> str:
+    """An elementwise row's code, with names for its arguments x, y and z."""
+    return re.sub(r"\b[xyz]\b", lambda match: names[match.group()], str(row.code))
 
 
 def neutral(reducer: str, dtype: Any) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ..ops import same
-from .expressions import MOVES, REDUCTIONS, Pull, adds, compiles, mixes, source
+from .expressions import MOVES, REDUCTIONS, Pull, adds, calls, compiles, mixes, source
 from .places import ZERO, Index, Place, Shape
 from .simplify import LEAVES, STATE, Graph, Op
 
@@ -163,8 +163,7 @@ class _Planner:
     def _cheap(self, op: Op, roots: set[int]) -> bool:
         if op.row.name in MOVES:
             return True
-        code = op.row.code
-        plain = isinstance(code, str) and "(" not in code
+        plain = isinstance(op.row.code, str) and not calls(op.row)
         return plain and all(self.ops[arg].row in LEAVES or arg in roots for arg in op.args)
 
     # --- which kernel computes it ---

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .expressions import NUMBERED, TYPES, Pull, compiles
+from .expressions import NUMBERED, TYPES, Pull, compiles, loop
 from .kernels import Kernel, Plan, variables
 from .memory import Memory, packs_early
 from .places import Index, at, named_lengths
 from .product import Machine
 from .simplify import CONSTANT, LEAVES, Op
-from .writers import PARAMETERS, WRITERS, PackWriter, Writer, loop
+from .writers import PARAMETERS, WRITERS, PackWriter, Writer
 
 # A slot behind the others points at the time of the last lap, and at the sum for each function.
 LAP = """#include <time.h>

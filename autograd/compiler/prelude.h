@@ -17,6 +17,17 @@
 #define FMAF(a, b, c) ((a) * (b) + (c))
 #endif
 
+/* A long sum: what rounding loses of the total when `part` joins it, exactly (Knuth, The Art of
+   Computer Programming 2, 4.2.2), is summed beside it. Of inf and nan it is nan, and left out. */
+#define GATHER(total, lost, part)                                                                  \
+    do {                                                                                           \
+        __typeof__(total) old = total, back;                                                       \
+        total = old + part;                                                                        \
+        back = total - old;                                                                        \
+        lost += (old - (total - back)) + (part - back);                                            \
+    } while (0)
+#define GATHERED(total, lost) ((lost) - (lost) == 0 ? (total) + (lost) : (total))
+
 /* --- float32: errors are below 2 units in the last place, over the whole range -------------- */
 
 INLINE int32_t bits_of(float x) { int32_t i; memcpy(&i, &x, 4); return i; }
@@ -76,7 +87,7 @@ INLINE float tanh_f32(float x) {
     p = FMAF(p, z, -3.33332819422e-1f);
     float small = FMAF(p * z, x, x);
     float large = copysignf(1.0f - 2.0f / (exp_f32(2.0f * a) + 1.0f), x);
-    return a > 0.625f ? large : x != x ? x : small;
+    return a > 0.625f ? large : x != x || x == 0.0f ? x : small; /* -0 is -0 */
 }
 
 /* By the exponential of -|x|, which neither overflows nor rounds a small answer to 0. */
@@ -153,25 +164,42 @@ typedef double v_f64 __attribute__((vector_size(VECTOR), aligned(8), may_alias))
 
 /* out (ROWS x vectors, in registers until the end) = left (rows x K) @ right (K x vectors).
    am, ak: the strides of left; bk: that of right's rows. Where fewer than ROWS rows are left, the
-   last one is computed again and again, and not used. */
+   last one is computed again and again, and not used. Of a deep product, every DEEP terms are
+   summed in registers, and gathered in `out`. */
+#define DEEP 256
+#define FAR (64 * DEEP)
 #define TILE(name, T, V)                                                                           \
     INLINE void name(const T *a, long am, long ak, const T *b, long bk, long K, long last,         \
                      const int vectors, T *out) {                                                  \
         const long lanes = sizeof(V) / sizeof(T);                                                  \
-        V sums[ROWS][2] = {0};                                                                     \
         const T *row[ROWS];                                                                        \
+        V lost[ROWS][2] = {0};                                                                     \
         for (int r = 0; r < ROWS; r++) row[r] = a + MIN(r, last) * am;                             \
-        for (long k = 0; k < K; k++, b += bk) {                                                    \
-            V b0 = *(const V *)b, b1 = vectors > 1 ? *(const V *)(b + lanes) : b0;                 \
-            for (int r = 0; r < ROWS; r++) {                                                       \
-                V x = row[r][k * ak] - (V){0};                                                     \
-                sums[r][0] = FMA_##V(x, b0, sums[r][0]);                                           \
-                if (vectors > 1) sums[r][1] = FMA_##V(x, b1, sums[r][1]);                          \
+        long k = 0;                                                                                \
+        do {                                                                                       \
+            V sums[ROWS][2] = {0};                                                                 \
+            long first = k, end = MIN(K, k + DEEP);                                                \
+            for (; k < end; k++, b += bk) {                                                        \
+                V b0 = *(const V *)b, b1 = vectors > 1 ? *(const V *)(b + lanes) : b0;             \
+                for (int r = 0; r < ROWS; r++) {                                                   \
+                    V x = row[r][k * ak] - (V){0};                                                 \
+                    sums[r][0] = FMA_##V(x, b0, sums[r][0]);                                       \
+                    if (vectors > 1) sums[r][1] = FMA_##V(x, b1, sums[r][1]);                      \
+                }                                                                                  \
             }                                                                                      \
-        }                                                                                          \
-        for (int r = 0; r < ROWS; r++)                                                             \
-            for (int c = 0; c < vectors; c++)                                                      \
-                *(V *)(out + (r * vectors + c) * lanes) = sums[r][c];                              \
+            for (int r = 0; r < ROWS; r++)                                                         \
+                for (int c = 0; c < vectors; c++) {                                                \
+                    V *total = (V *)(out + (r * vectors + c) * lanes);                             \
+                    if (first == 0) *total = sums[r][c];                                           \
+                    else if (K > FAR) GATHER(*total, lost[r][c], sums[r][c]);                      \
+                    else *total += sums[r][c];                                                     \
+                }                                                                                  \
+        } while (k < K);                                                                           \
+        if (K > FAR)                                                                               \
+            for (int r = 0; r < ROWS; r++)                                                         \
+                for (int c = 0; c < vectors * lanes; c++)                                          \
+                    out[r * vectors * lanes + c] =                                                 \
+                        GATHERED(out[r * vectors * lanes + c], ((const T *)lost[r])[c]);           \
     }
 TILE(tile_f32, float, v_f32)
 TILE(tile_f64, double, v_f64)

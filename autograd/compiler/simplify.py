@@ -16,7 +16,7 @@ import numpy as np
 
 from ..indexing import ARRAY
 from ..operators import Operators
-from ..ops import greater, mul, relu, sqrt, sum_row
+from ..ops import add, greater, mul, relu, sqrt, sum_row
 from ..rows import Row
 from ..shapes import cast_row, reshape_row, transpose_row
 from .program import Assign, Program
@@ -171,12 +171,14 @@ class _Builder:
             return number
         if callable(op.row.code):
             args = [_Ref(self, arg) for arg in op.args]
-            return int(op.row.code(*args, **op.params).number)
+            composed = op.row.code(*args, **op.params)
+            if (composed.shape, composed.dtype) == (op.shape, op.dtype):
+                return int(composed.number)
         if self._folds(op):
             values = [self.value(arg) for arg in op.args]
             with np.errstate(all="ignore"):
                 return self.constant(np.asarray(op.row.on_array(*values, **op.params)))
-        return self._shared((op.row, op.args, repr(op.params)), op)
+        return self._shared((op.row, op.args, _told_apart(op.params)), op)
 
     def _folds(self, op: Op) -> bool:
         """Whether it is a constant, and one that takes no more memory than what it is made of."""
@@ -203,6 +205,18 @@ class _Builder:
     def _append(self, op: Op) -> int:
         self.ops.append(op)
         return len(self.ops) - 1
+
+
+def _told_apart(params: Any) -> str:
+    """A text that two ops have in common only if their params are the same to the last bit."""
+    if isinstance(params, dict):
+        return str({name: _told_apart(value) for name, value in params.items()})
+    if isinstance(params, tuple | list):
+        return str([type(params).__name__, *map(_told_apart, params)])
+    if isinstance(params, np.ndarray):  # whose repr leaves out entries and digits
+        return f"{params.dtype}{params.shape}{params.tobytes()!r}"
+    plain = int | float | bool | str | None | slice | np.dtype | np.generic
+    return repr(params) if isinstance(params, plain) else f"{type(params).__name__} {id(params)}"
 
 
 class _Ref(Operators):
@@ -252,6 +266,8 @@ def _sum_to(build: _Builder, op: Op) -> int:
     lead = len(shape) - len(op.shape)
     ends = enumerate(zip(shape[lead:], op.shape, strict=True), lead)
     axes = (*range(lead), *(i for i, (n, m) in ends if n != m))
+    if not axes:
+        return build.add(replace(op, row=reshape_row, params={"shape": op.shape}))
     return _reduced(build, replace(op, row=sum_row, params={"axis": axes}))
 
 
@@ -260,10 +276,12 @@ def _reduced(build: _Builder, op: Op) -> int:
     (arg,), axes = op.args, op.params["axis"]
     shape = tuple(n for i, n in enumerate(build.ops[arg].shape) if i not in axes)
     if axes:
-        bare = replace(op, params={"axis": axes}, shape=shape)
+        bare = replace(op, params={"axis": axes, "keepdims": False}, shape=shape)
         arg = build._shared((op.row, op.args, axes), bare)
     else:
         arg = build.cast(arg, shape, op.dtype)
+        if op.row is sum_row and op.dtype.kind == "f":  # 0 + -0 is 0
+            arg = build.add(build.infer(add, (arg, build.constant(0.0)), {}))
     return build.add(replace(op, row=reshape_row, args=(arg,), params={"shape": op.shape}))
 
 

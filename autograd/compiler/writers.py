@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from .expressions import STEPS, TYPES, Pull, neutral, source
+from .expressions import TYPES, Pull, loop, nested, neutral, rounds, source, step
 from .kernels import Kernel, Plan
 from .memory import Array, Memory
 from .places import ZERO, Index, Place, Shape, at, contiguous, gathered
@@ -23,12 +23,6 @@ PANELS = 8  # of a product that one thread does, if it can
 SMALL = 1 << 14  # lines of C, run this often, are done by one thread before the others are there
 
 Touched = set[tuple[Array, bool]]  # arrays, and whether they are written
-
-
-def loop(variable: str, first: str, last: str, body: Sequence[str], step: str = "1") -> list[str]:
-    """The lines of a loop."""
-    up = f"{variable}++" if step == "1" else f"{variable} += {step}"
-    return [f"for (long {variable} = {first}; {variable} < {last}; {up}) {{", *body, "}"]
 
 
 def vector(lines: list[str], when: bool) -> list[str]:
@@ -179,15 +173,11 @@ class ColumnsWriter(Writer):
         *outer, last = [axis for axis, n in enumerate(self.kernel.domain) if n != 1]
         adding, gather = self._gather(outer, last)
         after, use = self._use(outer, last, adding.count)
-        assert self.kernel.anchor is not None
-        op = self.ops[self.kernel.anchor]
         n = self.kernel.domain[last]
         first, end = ("0", str(n)) if outer else part(n)
-        start = f"sums[c] = {neutral(op.row.name, op.dtype)};"
         strip = [
             f"long count = MIN({end} - first, {STRIP});",
-            f"{TYPES[op.dtype]} sums[{STRIP}];",
-            f"for (long c = 0; c < {STRIP}; c++) {start}",
+            *self._start("sums"),
             *gather,
             *use,
         ]
@@ -217,12 +207,25 @@ class ColumnsWriter(Writer):
         pull = self.pull(*([name] for name in names), [f"d{last}"])
         entry = pull.typed(arg, index, op.dtype)
         self.work = math.prod(shape) * pull.count
-        step = STEPS[op.row.name].format(into="sums[c]", entry=entry)
-        lines = self._strip(last, pull, [step])
-        for axis in reversed(reduced):
-            inside = [*pull.close().lines, *lines]
-            lines = loop(f"r{axis}", "0", str(shape[axis]), inside)
-        return pull, lines
+        loops = [(f"r{axis}", shape[axis]) for axis in reduced]
+        if not rounds(op, loops):
+            lines = self._strip(last, pull, [step(op.row.name, "sums[c]", entry)])
+            return pull, nested(loops, lines, pull.close)
+        lines = self._strip(last, pull, [step(op.row.name, "some[c]", entry)])
+        gather = self._columns("GATHER(sums[c], lost[c], some[c]);")
+        lines = nested(loops, lines, pull.close, (), (self._start("some"), gather))
+        after = self._columns("sums[c] = GATHERED(sums[c], lost[c]);")
+        return pull, [*self._start("lost"), *lines, *after]
+
+    def _start(self, name: str) -> list[str]:
+        """A strip of what nothing is reduced to."""
+        op = self.ops[self.kernel.anchor or 0]
+        start = f"{name}[c] = {neutral(op.row.name, op.dtype)};"
+        return [f"{TYPES[op.dtype]} {name}[{STRIP}];", *self._columns(start)]
+
+    @staticmethod
+    def _columns(line: str) -> list[str]:
+        return [f"for (long c = 0; c < {STRIP}; c++) {line}"]
 
     def _use(self, outer: list[int], last: int, count: int) -> tuple[Pull, list[str]]:
         """The lines that store the sums and what depends on them; likewise. Names are counted on

@@ -1,0 +1,16 @@
+"""The compiler, on, with a folder of its own for what the tests here compile."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """A folder for what is compiled."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def compiler(monkeypatch, cache):
+    """The system's compiler, whatever the environment says."""
+    monkeypatch.delenv("CHAINRULE_CC", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", cache)
