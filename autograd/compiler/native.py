@@ -187,7 +187,8 @@ class Native(Replayed):
         spans = sorted(map(span, self.bound))
         self.shared = any(one[1] > other[0] for one, other in pairwise(spans))
         held = zip(self.bound, states, strict=True)
-        self.spans = sorted(span(array) for array, (_, t) in held if t in self.written)
+        written = set(self.written)  # by identity; `in` the list would ask ==
+        self.spans = sorted(span(array) for array, (_, t) in held if t in written)
 
     def _compile(self) -> None:
         self.lowered = lowered(self.program, self.inputs, self.bound)

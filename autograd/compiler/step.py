@@ -190,7 +190,7 @@ def _key(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
         return Tensor, leaf.shape, leaf.dtype, leaf.requires_grad
     if isinstance(leaf, np.ndarray):
-        return np.ndarray, leaf.shape, leaf.dtype
+        return type(leaf), leaf.shape, leaf.dtype
     try:
         hash(leaf)
     except TypeError:

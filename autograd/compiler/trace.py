@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..foreign import COMPILED
 from ..graph import set_mode
-from ..rows import Row
+from ..rows import Row, native
 from ..tensor import Tensor, memory, wrap
 from ..tree import flatten, unflatten
 from .program import Apply, Assign, Program
@@ -51,6 +52,7 @@ class Trace:
 
     def __init__(self, inputs: list[Tensor]) -> None:
         self.inputs = inputs
+        self.given = frozenset(inputs)  # looked up by identity; `in` a list would ask ==
         self.events: list[Tensor | tuple[Tensor, Any]] = []
         self.lines: dict[Tensor, str] = {}
         self.arrays: dict[int, tuple[Any, Any, str]] = {}  # id: the array, its copy, the line
@@ -160,10 +162,11 @@ class Trace:
             leaf._grad = grad
 
     def _varies(self, tensor: Tensor) -> bool:
-        return tensor.row is not None or tensor not in self.born or tensor in self.inputs
+        return tensor.row is not None or tensor not in self.born or tensor in self.given
 
     def _capture(self, array: Any) -> None:
-        if id(array) not in self.arrays and id(array) not in self.owned:
+        made_here = id(array) in self.owned or id(memory(array)) in self.owned
+        if id(array) not in self.arrays and not made_here:
             self.arrays[id(array)] = (array, array.copy(), _line())
 
     def program(self, results: list[Tensor]) -> Program:
@@ -176,7 +179,7 @@ class Trace:
             known = isinstance(value, Tensor) and (value in self.lines or value in self.born)
             state = isinstance(value, Tensor) and not known
             if isinstance(value, Tensor) and value in self.born:
-                value = value if value in self.inputs else value._data
+                value = value if value in self.given else value._data
             key: Any = value
             if isinstance(value, np.ndarray):
                 key = id(value)
@@ -249,15 +252,16 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
     """Run the step once with a trace on; undo what it did to gradients, and check what it left."""
     places: dict[Tensor, int] = {}
     handed = list(leaves)
-    known: dict[int, Tensor] = {}
+    met: dict[int, Tensor] = {}
     for i, leaf in enumerate(leaves):
         if is_input(leaf):
             # One Tensor given twice is one node, so that its gradient is whole.
-            if id(leaf) not in known:
-                known[id(leaf)] = wrap(getattr(leaf, "_data", leaf))
-                known[id(leaf)].requires_grad = isinstance(leaf, Tensor) and leaf.requires_grad
-                places[known[id(leaf)]] = i
-            handed[i] = known[id(leaf)]
+            if id(leaf) not in met:
+                array = leaf._data if isinstance(leaf, Tensor) else native(leaf, "jit")
+                met[id(leaf)] = wrap(array)
+                met[id(leaf)].requires_grad = isinstance(leaf, Tensor) and leaf.requires_grad
+                places[met[id(leaf)]] = i
+            handed[i] = met[id(leaf)]
     record = Trace(list(places))
     try:
         # States keep their old values while the trace is on, so numbers in it mean nothing.
@@ -276,7 +280,7 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
     program = record.program(results)
     states = [tensor for _, tensor in program.states]
     for leaf in leaves:
-        if isinstance(leaf, Tensor) and leaf in states:
+        if isinstance(leaf, Tensor) and any(leaf is state for state in states):
             raise TraceError(
                 f"jit: {leaf.name or leaf!r} is an argument of the step and is used from outside "
                 "too; the trace would take it for two Tensors: do one of the two"
@@ -290,7 +294,7 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
     arrays = [(_again(array), copy, line) for array, copy, line in record.arrays.values()]
     training = record.training
     given_at = list(places.values())
-    del record, places, results, flat, known
+    del record, places, results, flat, met
     _check_left(nodes, kept, arrays)
 
     def present(computed: list[Any], given: list[Any]) -> Any:
@@ -358,15 +362,6 @@ def _check_left(nodes: list[Any], kept: list[Any], arrays: list[Any]) -> None:
                 "would be the same at every call; make it outside, pass it as an argument, or use "
                 "the package's functions (autograd.random for random numbers)"
             )
-
-
-def _raise(*args: Any, **params: Any) -> Any:
-    raise RuntimeError(
-        "backward: a compiled step's result does not differentiate; call backward() in the step"
-    )
-
-
-COMPILED = Row("jit", "a result of a compiled step", _raise, lambda i: _raise)
 
 
 def _result(data: Any, sources: list[Tensor]) -> Tensor:
