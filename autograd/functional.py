@@ -184,6 +184,9 @@ class _Call:
 
     def kind(self, core: Any) -> type:
         """The type that the caller, who gave these arguments, expects of a result."""
+        numbers = not any(hasattr(leaf, "shape") for leaf in self.given)
+        if numbers and not self.levels and np.shape(core) == ():
+            return float
         if isinstance(core, Tensor | np.ndarray | Batched):
             return Tensor if any(isinstance(leaf, Tensor) for leaf in self.given) else np.ndarray
         return float
