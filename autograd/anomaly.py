@@ -15,12 +15,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from .functional import push
-from .graph import Node, mode, set_mode, sweep
+from .graph import Node, mode, remember, set_mode, sweep
 from .rows import Row
 
 __all__ = ["AnomalyError", "Watch", "detect_anomaly"]
@@ -105,13 +104,13 @@ class Watch:
     """What `detect_anomaly` looks with, while it is on (graph.mode.watch)."""
 
     def __init__(self) -> None:
-        self.sites: WeakKeyDictionary[Node, _Site] = WeakKeyDictionary()
+        self.sites: dict[int, _Site] = {}  # by the node's id
 
     def made(self, node: Node, row: Row, args: Sequence[Any], params: dict[str, Any]) -> None:
         """Called with the node of every operation; raises AnomalyError."""
         if mode.trace:
             raise RuntimeError(REFUSED)
-        site = self.sites[node] = _site(row.name)
+        site: _Site = remember(self.sites, node, _site(row.name))
         # In a rule, what the rule answers is looked at. `same` stands for an argument of grad.
         if site.rule_of is not None or row.name == "same":
             return
@@ -152,14 +151,14 @@ class Watch:
         return _error(title, [*lines, where], (cause, instead), row, site)
 
     def _backward(self, node: Node, i: int, g: Any, share: Any, total: Any) -> AnomalyError:
-        row, site = node.row, self.sites.get(node)
+        row, site = node.row, self.sites.get(id(node))
         assert row
         names = _names(row, len(node.args))
         inputs, out = [np.asarray(_data(arg)) for arg in node.args], np.asarray(node._data)
         g, share, total = np.asarray(g), np.asarray(share), np.asarray(total)
         lines = [*_called(site), f"{_named(row, node)}: {row.doc}"]
         if site and site.rule_of is not None:
-            source = self.sites.get(site.rule_of)
+            source = self.sites.get(id(site.rule_of))
             of = f"{source.op} at {source}" if source else "an operation from before"
             lines.append(f"(itself made by a backward pass, that of {of})")
         listed = list(zip(names, inputs, node.args, strict=True))
@@ -200,7 +199,7 @@ class Watch:
         if not isinstance(arg, Node):
             return " (constant)"
         arg = _argument(arg)
-        site = self.sites.get(arg)
+        site = self.sites.get(id(arg))
         if site is not None:
             code = _code(site)
             return f" ({site.op} at {site}{': ' if code else ''}{code})"
@@ -216,7 +215,7 @@ class Watch:
         if not isinstance(arg, Node):
             return "a number or an array of yours is not finite", data
         arg = _argument(arg)
-        if arg in self.sites:
+        if id(arg) in self.sites:
             return "it is a gradient; what was not finite in it did no harm until here", ""
         if arg.row is not None:
             where = "begin detect_anomaly() earlier: it stops where the first one is made"

@@ -13,32 +13,32 @@ from typing import Any
 import numpy as np
 
 from . import ops, shapes
+from .foreign import Foreign
 from .graph import Wrapper, mode, set_mode
 from .indexing import index
-from .operators import ArrayMethods, NumberMethods, Operators
+from .operators import ArrayMethods, Comparisons, NumberMethods, Operators
 from .rows import Row
-from .shapes import Shape
-from .tensor import Tensor, wrap
+from .shapes import Shape, operand
+from .tensor import Tensor, plain, wrap
 from .tree import flatten, unflatten
 
 
-class Batched(Operators, NumberMethods, ArrayMethods, Wrapper):
+class Batched(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Wrapper):
     """A batch that looks like one example; only `vmap` makes them.
 
-    data: the batch, its axis first: an array, a Tensor, or the Batched of an outer vmap.
+    batch: all examples, their axis first: an array, a Tensor, or the Batched of an outer vmap.
     level: which vmap it belongs to, the innermost highest.
     """
 
-    __slots__ = ("data", "level")
-    __array_ufunc__ = None
+    __slots__ = ("batch", "level")
 
-    def __init__(self, data: Any, level: int) -> None:
-        self.data, self.level = data, level
+    def __init__(self, batch: Any, level: int) -> None:
+        self.batch, self.level = batch, level
 
     @property
     def shape(self) -> Shape:
         """The shape of one example."""
-        return tuple(self.data.shape[1:])
+        return tuple(self.batch.shape[1:])
 
     @property
     def ndim(self) -> int:
@@ -53,7 +53,7 @@ class Batched(Operators, NumberMethods, ArrayMethods, Wrapper):
     @property
     def dtype(self) -> Any:
         """The type of the entries."""
-        return self.data.dtype
+        return self.batch.dtype
 
     @property
     def T(self) -> Any:
@@ -77,22 +77,27 @@ class Batched(Operators, NumberMethods, ArrayMethods, Wrapper):
     def __rmatmul__(self, other: Any) -> Any:
         return ops.matmul(other, self)
 
-    def _no(self, *other: Any) -> Any:
+    def _no(self, *args: Any, **keywords: Any) -> Any:
         raise TypeError(
-            "vmap: a batch has no one value to branch on or to read; use where(), greater(), ..."
+            "vmap: a batch has no one value to branch on or to read as plain data; use where(), "
+            "and autograd's functions in the place of NumPy's and math's"
         )
 
-    __bool__ = __float__ = __int__ = __lt__ = __le__ = __gt__ = __ge__ = item = __array__ = _no
+    __bool__ = __float__ = __int__ = item = __array__ = _no
+    data = property(_no)
+
+    def _followed(self) -> bool:
+        return True
 
     def __repr__(self) -> str:
-        return f"Batched({self.dtype}{list(self.shape)}, batch of {self.data.shape[0]})"
+        return f"Batched({self.dtype}{list(self.shape)}, batch of {self.batch.shape[0]})"
 
     @classmethod
     def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        args = tuple([a if hasattr(a, "_record") else plain(a, row.name) for a in args])
         level = max(arg.level for arg in args if isinstance(arg, Batched))
         batched = tuple(isinstance(arg, Batched) and arg.level == level for arg in args)
-        plain = (arg.item() if isinstance(arg, np.generic) else arg for arg in args)
-        inner = tuple(arg.data if b else arg for arg, b in zip(plain, batched, strict=True))
+        inner = tuple(arg.batch if b else arg for arg, b in zip(args, batched, strict=True))
         if row.batch is not None:
             return cls(row.batch(inner, batched, **params), level)
         if row.on_float is None:
@@ -149,7 +154,7 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> C
 
 
 def _to_front(x: Any, axis: int) -> Any:
-    x = x if hasattr(x, "shape") else np.asarray(x)
+    x = operand(x, "vmap")
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"vmap: an argument of shape {x.shape} has no batch axis {axis}")
     return shapes.moved(x, axis % x.ndim, 0)
@@ -157,7 +162,7 @@ def _to_front(x: Any, axis: int) -> Any:
 
 def _from_batch(x: Any, level: int, size: int, axis: int, nodes: bool) -> Any:
     if isinstance(x, Batched) and x.level == level:
-        x = x.data
+        x = x.batch
     else:
         x = shapes.broadcast_to(x, (size, *np.shape(getattr(x, "_data", x))))
     x = shapes.moved(x, 0, shapes.axis_of(axis, x.shape, "vmap: out_axes"))

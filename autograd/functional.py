@@ -18,10 +18,11 @@ from . import shapes
 from .batching import Batched, vmap
 from .graph import Node, ancestors, by_index, mode, pull, set_mode
 from .ops import same
+from .rows import known
 from .shapes import Shape
 from .tensor import Tensor, memory, wrap
 from .tree import flatten, unflatten
-from .value import Value
+from .value import Value, number
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp", "vmap"]
 
@@ -34,7 +35,7 @@ Function = Callable[..., Any]
 def _core(x: Any) -> Any:
     """What lies beneath the batch axes: a node, an array or a number."""
     while isinstance(x, Batched):
-        x = x.data
+        x = x.batch
     return x
 
 
@@ -51,7 +52,7 @@ def _full(x: Any, levels: Sequence[int]) -> Any:
         return x
     *outer, level = levels
     if isinstance(x, Batched) and x.level == level:
-        return _full(x.data, outer)
+        return _full(x.batch, outer)
     return _full(shapes.broadcast_to(x, (mode.batches[level], *x.shape)), outer)
 
 
@@ -60,6 +61,11 @@ def _nests(leaves: Iterable[Any]) -> bool:
     return mode.transforms > 0 or any(
         isinstance(x, Node) and x.requires_grad for x in map(_core, leaves)
     )
+
+
+def _given(x: Any, dtype: Any, name: str) -> Any:
+    """A cotangent or tangent as an array or node."""
+    return np.asarray(x, dtype) if isinstance(x, int | float) else shapes.operand(x, name)
 
 
 class _Call:
@@ -72,7 +78,8 @@ class _Call:
         # Numbers become Values, but Tensors beside arrays: the two do not mix.
         beside = [x.dtype for x in flatten(self.args)[0] if hasattr(x, "dtype")]
         floats = [dtype for dtype in beside if dtype.kind == "f"]
-        self.dtype = next(iter(floats), np.dtype(float)) if beside or mode.batches else None
+        arrays = beside or mode.batches or mode.trace
+        self.dtype = next(iter(floats), np.dtype(float)) if arrays else None
         self.structures = []
         self.given: list[Any] = []
         self.nodes: list[Any] = []
@@ -97,7 +104,9 @@ class _Call:
         """A node that stands for this argument alone, connected to it, with all batch axes: under
         vmap a gradient is each example's own."""
         if not hasattr(leaf, "_record") and not isinstance(leaf, np.ndarray):
-            leaf = Value(leaf) if self.dtype is None else np.array(leaf, self.dtype)
+            leaf = Value(leaf) if self.dtype is None else np.array(number(leaf), self.dtype)
+        elif isinstance(leaf, np.ndarray):
+            leaf = known(leaf, self.name)
         if not isinstance(leaf, Value) and leaf.dtype not in (np.float32, np.float64):
             raise TypeError(f"{self.name}: an argument of {leaf.dtype} has no derivative")
         core = _full(leaf, self.levels)
@@ -124,8 +133,7 @@ class _Call:
         root = _core(out)
         if not isinstance(root, Tensor):
             return root._seed(cotangent, self.create_graph) if isinstance(root, Node) else None
-        if not hasattr(cotangent, "shape"):
-            cotangent = np.asarray(cotangent, root.dtype)
+        cotangent = _given(cotangent, root.dtype, self.name)
         if cotangent.shape != out.shape:
             raise ValueError(
                 f"{self.name}: a cotangent of shape {cotangent.shape} for a result of {out.shape}"
@@ -176,6 +184,9 @@ class _Call:
 
     def kind(self, core: Any) -> type:
         """The type that the caller, who gave these arguments, expects of a result."""
+        numbers = not any(hasattr(leaf, "shape") for leaf in self.given)
+        if numbers and not self.levels and np.shape(core) == ():
+            return float
         if isinstance(core, Tensor | np.ndarray | Batched):
             return Tensor if any(isinstance(leaf, Tensor) for leaf in self.given) else np.ndarray
         return float
@@ -199,7 +210,8 @@ def grad(function: Function, argnums: int | Sequence[int] = 0) -> Function:
 
     argnums: with respect to which arguments; a tuple gives a tuple of gradients. An argument may
     be a nested list, tuple or dict; its gradient has its structure, shapes and dtypes. Numbers
-    become Values (beside arrays, Tensors), arrays Tensors; plain arguments get plain gradients.
+    become Values (where they meet arrays, Tensors), arrays Tensors; plain arguments get plain
+    gradients. NumPy's functions and `math` are refused within: no gradient would flow through.
     Raises ValueError where the result is not one number, TypeError for an integer array.
 
     >>> from autograd import grad, sin
@@ -298,7 +310,7 @@ def _no_tangent(out: Any, call: _Call) -> Any:
 def _tangent(node: Any, tangent: Any, call: _Call) -> Any:
     if isinstance(node, Value):
         return node._seed(tangent, call.create_graph)
-    tangent = tangent if hasattr(tangent, "shape") else np.asarray(tangent, node.dtype)
+    tangent = _given(tangent, node.dtype, "jvp")
     expected = node.shape[len(call.levels) :]
     if tangent.shape != expected:
         raise ValueError(f"jvp: a tangent of shape {tangent.shape} for a primal of {expected}")
@@ -384,8 +396,7 @@ def jacobian(function: Function, forward: bool | None = None) -> Function:
         out = call.run(function, {})
         if any(isinstance(node, Value) for node in call.nodes):
             outs, structure = flatten(out)
-            rows = [call.per_argument(call.cotangents(o, call.seed(o, 1.0)))[0] for o in outs]
-            return unflatten(iter(rows), structure)
+            return unflatten(iter([_by_numbers(call, o) for o in outs]), structure)
         if len(call.nodes) != 1 or not isinstance(out, Tensor | Batched | np.ndarray | float | int):
             raise TypeError("jacobian: of a function from one array to one array")
         if not isinstance(_core(out), Tensor):  # what depends on nothing
@@ -454,6 +465,17 @@ def _by_rows(call: _Call, out: Any) -> Any:
     return shapes.reshape(rows, (*rows.shape[:levels], *out.shape, *_shape(node, call)))
 
 
+def _by_numbers(call: _Call, out: Any) -> Any:
+    """The slopes of a result by numbers, one row after the other: Values know no batch."""
+    if not getattr(out, "shape", ()):
+        return call.per_argument(call.cotangents(out, call.seed(out, 1.0)))[0]
+    rows = [flatten(_by_numbers(call, out[at]))[0] for at in np.ndindex(out.shape)]
+    leaves, structure = flatten(call.args[0])
+    columns = zip(*rows, strict=True) if rows else [()] * len(leaves)
+    arrays = [shapes.operand(list(column), "jacobian") for column in columns]
+    return unflatten((shapes.reshape(array, out.shape) for array in arrays), structure)
+
+
 def _opened(x: Any, size: int, like: Any) -> Any:
     """The batch beneath, also where nothing depends on it."""
-    return x.data if isinstance(x, Batched) else shapes.broadcast_to(x, (size, *like.shape))
+    return x.batch if isinstance(x, Batched) else shapes.broadcast_to(x, (size, *like.shape))

@@ -19,6 +19,7 @@ from .ops import (
     tanh,
     where,
 )
+from .shapes import operand
 
 
 def leaky_relu(x: Any, slope: float = 0.01) -> Any:
@@ -47,23 +48,21 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Any:
     return x if high is None else minimum(x, high)
 
 
-def less(x: Any, y: Any) -> Any:
-    """x < y, as a boolean, without a derivative."""
-    return greater(y, x)
-
-
 def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The smallest entry of x over an axis, several, or all. Ties share the gradient evenly."""
+    x = operand(x, "min")
     return -max(-x, axis, keepdims)
 
 
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The mean of x over an axis, several, or all; nan where there is nothing to average."""
+    x = operand(x, "mean")
     return sum(x, axis, keepdims) / _count(x, axis)
 
 
 def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The variance of x over axes: the mean squared distance from the mean, as NumPy's `var`."""
+    x = operand(x, "var")
     distance = x - mean(x, axis, keepdims=True)
     return mean(distance * distance, axis, keepdims)
 

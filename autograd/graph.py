@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import finalize
 
 import numpy as np
 
@@ -110,9 +110,6 @@ class Node:
         "requires_grad",
         "row",
     )
-    # Makes `ndarray * node` ask the node instead of looping over the array's entries.
-    __array_ufunc__: ClassVar[None] = None
-
     _data: Any
     row: Row | None
     args: tuple[Any, ...]
@@ -152,12 +149,12 @@ class Node:
         >>> z.backward()
         dz/dy = 2.0
         """
-        hooks.setdefault(self, []).append(function)
+        (hooks.get(id(self)) or remember(hooks, self, [])).append(function)
 
         def remove() -> None:
-            hooks[self].remove(function)
-            if not hooks[self]:
-                del hooks[self]  # with none left, Values sweep fast again
+            hooks[id(self)].remove(function)
+            if not hooks[id(self)]:
+                del hooks[id(self)]  # with none left, Values sweep fast again
 
         return remove
 
@@ -186,7 +183,15 @@ class Node:
     _pull: ClassVar[Callable[..., Any] | None] = None
 
 
-hooks: WeakKeyDictionary[Node, list[Callable[[Any], Any]]] = WeakKeyDictionary()
+hooks: dict[int, list[Callable[[Any], Any]]] = {}  # by the node's id
+
+
+def remember(memory: dict[int, Any], node: Node, what: Any) -> Any:
+    """Keep something under a node's id for as long as the node lives. (A weak dictionary compares
+    its keys by `==`, which on Tensors compares entries.)"""
+    memory[id(node)] = what
+    finalize(node, memory.pop, id(node), None).atexit = False
+    return what
 
 
 class Wrapper:
@@ -305,8 +310,6 @@ def sweep(
     """
     on_nodes = create_graph or mode.trace is not None
     allowed = None if wanted is None else set(nodes)
-    # Floats raise where IEEE arithmetic does not; arrays need no such care.
-    careful = nodes[0]._pull
     hooked = len(hooks) > 0
     watch = mode.watch if special else None
     cotangents = {nodes[0]: seed}
@@ -321,6 +324,7 @@ def sweep(
             if hooked:
                 g = _hooked(node, g, on_nodes)
             row = node.row
+            careful = node._pull  # floats raise where IEEE arithmetic does not; arrays do not
             if row is None if wanted is None else node in wanted:
                 found[node] = g
             if row is None:
@@ -364,7 +368,7 @@ def _backward(scope: tuple[str, ...]) -> tuple[str, ...]:
 
 def _hooked(node: Node, g: Any, on_nodes: bool) -> Any:
     """A node's cotangent after its hooks."""
-    for function in tuple(hooks.get(node, ())):
+    for function in tuple(hooks.get(id(node), ())):
         answer = function(node._wrap(g))
         if answer is not None:
             g = node._fit(answer if on_nodes else getattr(answer, "_data", answer))

@@ -10,9 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from .graph import mode
 from .rows import Row, primitive
-from .shapes import Shape, all_batched, batch_size, broadcast_to, front, inverse, moved, transpose
+from .shapes import (
+    Shape,
+    all_batched,
+    batch_size,
+    broadcast_to,
+    front,
+    inverse,
+    moved,
+    operand,
+    transpose,
+)
 
 
 class ArrayHere:
@@ -82,7 +91,10 @@ def index(x: Any, key: Any) -> Any:
     arrays: list[Any] = []
     for part in key if isinstance(key, tuple) else (key,):
         if isinstance(part, bool | np.bool_ | list | np.ndarray) or hasattr(part, "_record"):
-            array = _listed(part) if isinstance(part, list) else part
+            empty = isinstance(part, list) and not part  # of which NumPy would make floats
+            array = np.zeros(0, np.intp) if empty else part
+            if isinstance(array, list | np.ndarray):
+                array = operand(array, "index")
             dtype = getattr(array, "dtype", np.dtype(bool))
             if dtype.kind not in "iub":
                 raise IndexError(
@@ -102,29 +114,24 @@ def index(x: Any, key: Any) -> Any:
     return index_row(x, *arrays, key=tuple(parts))
 
 
-def _listed(numbers: list[Any]) -> Any:
-    array = np.array(numbers, None if numbers else np.intp)
-    if mode.trace:
-        mode.trace.own(array)
-    return array
-
-
-def _check_labels(shape: Shape, labels: Any) -> None:
+def _checked_labels(shape: Shape, labels: Any) -> Any:
     if labels.dtype.kind not in "iu":
         raise TypeError(f"pick: labels are integers, not {labels.dtype}")
     if labels.shape != shape[:-1]:
         raise ValueError(f"pick: labels have shape {labels.shape}; x of {shape} wants {shape[:-1]}")
-    # Seen as unsigned, a negative label is a very large one: one look finds both.
-    if labels.size and labels.view(f"u{labels.itemsize}").max() >= shape[-1]:
+    # Widened first, then seen as unsigned, a negative label is a very large one, whatever dtype it
+    # came in: one look finds both.
+    places = labels.astype(np.intp, copy=False)
+    if labels.size and places.view(np.uintp).max() >= shape[-1]:
         wrong = labels[(labels < 0) | (labels >= shape[-1])].flat[0]
         raise IndexError(f"pick: label {wrong} is outside the classes 0 to {shape[-1] - 1}")
+    return places
 
 
 def _pick(x: Any, labels: Any) -> Any:
-    labels = np.asarray(labels)
-    _check_labels(x.shape, labels)
-    places = labels.ravel().astype(np.intp, copy=False) + np.arange(0, x.size, x.shape[-1])
-    return x.ravel().take(places).reshape(labels.shape)
+    places = _checked_labels(x.shape, np.asarray(labels))
+    starts = np.arange(0, x.size, x.shape[-1])
+    return x.ravel().take(places.ravel() + starts).reshape(places.shape)
 
 
 def _put(g: Any, labels: Any, size: int) -> Any:

@@ -7,9 +7,13 @@ those that need axes and shapes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Number
 from typing import Any
 
+import numpy as np
+
 from . import functions, ops, shapes
+from .rows import Row
 
 
 def _method(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,6 +68,44 @@ class Operators:
 
     def __abs__(self) -> Any:
         return ops.abs(self)
+
+
+class Comparisons:
+    """Python's comparisons, entry by entry. What is no number and no array is equal to nothing.
+
+    So a node in a dictionary or set is found by its identity, and `in` a list it is not looked for.
+    """
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+    def _compared(self, row: Row, other: Any) -> Any:
+        return row(self, other) if compares(other) else NotImplemented
+
+    def __eq__(self, other: Any) -> Any:
+        return self._compared(ops.equal, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self._compared(ops.not_equal, other)
+
+    def __lt__(self, other: Any) -> Any:
+        return self._compared(ops.less, other)
+
+    def __le__(self, other: Any) -> Any:
+        return self._compared(ops.less_equal, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._compared(ops.greater, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._compared(ops.greater_equal, other)
+
+
+def compares(other: Any) -> bool:
+    """Whether it is a number or an array, or a list that stands for one."""
+    if isinstance(other, Number | np.ndarray | list | tuple):
+        return True
+    return hasattr(other, "_record") or hasattr(other, "__array__")
 
 
 class NumberMethods:

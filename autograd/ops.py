@@ -26,6 +26,7 @@ from .shapes import (
     axis_of,
     broadcast_to,
     lined_up,
+    operand,
     reshape,
     reshape_row,
     total,
@@ -42,10 +43,30 @@ greater: Row = primitive(
     on_float=operator.gt, domain=(ANY, ANY),
     code="x > y",
 )  # fmt: skip
+greater_equal: Row = primitive(
+    "greater_equal", "x >= y, as a boolean", np.greater_equal, None, None,
+    on_float=operator.ge, domain=(ANY, ANY),
+    code="x >= y",
+)  # fmt: skip
+less: Row = primitive(
+    "less", "x < y, as a boolean", np.less, None, None,
+    on_float=operator.lt, domain=(ANY, ANY),
+    code="x < y",
+)  # fmt: skip
+less_equal: Row = primitive(
+    "less_equal", "x <= y, as a boolean", np.less_equal, None, None,
+    on_float=operator.le, domain=(ANY, ANY),
+    code="x <= y",
+)  # fmt: skip
 equal: Row = primitive(
     "equal", "x == y, as a boolean", np.equal, None, None,
     on_float=operator.eq, domain=(ANY, ANY),
     code="x == y",
+)  # fmt: skip
+not_equal: Row = primitive(
+    "not_equal", "x != y, as a boolean", np.not_equal, None, None,
+    on_float=operator.ne, domain=(ANY, ANY),
+    code="x != y",
 )  # fmt: skip
 detach: Row = primitive(
     "detach", "x, cut off from the graph", lambda x: x, None, on_float=lambda x: x, code="x"
@@ -374,6 +395,7 @@ log_softmax_row: Row = primitive(  # a row: x - logsumexp(x) rounds to the digit
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
     """The logarithm of softmax along an axis, exact where softmax itself rounds to 0."""
+    x = operand(x, "log_softmax")
     return log_softmax_row(x, axis=_axes(x, axis, "log_softmax")[0])
 
 
@@ -384,16 +406,19 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> Tensor([[1.0, 2.0], [3.0, 4.0]]).sum(axis=0).data
     array([4., 6.])
     """
+    x = operand(x, "sum")
     return sum_row(x, axis=_axes(x, axis, "sum"), keepdims=keepdims)
 
 
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The largest entry of x over an axis, several, or all. Ties share the gradient evenly."""
+    x = operand(x, "max")
     return max_row(x, axis=_axes(x, axis, "max"), keepdims=keepdims)
 
 
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """log(sum(exp(x))) over axes, for any x without overflow: the largest is taken out first."""
+    x = operand(x, "logsumexp")
     return logsumexp_row(x, axis=_axes(x, axis, "logsumexp"), keepdims=keepdims)
 
 
@@ -432,7 +457,7 @@ def matmul(x: Any, y: Any) -> Any:
     >>> (Tensor([[1.0, 2.0], [3.0, 4.0]]) @ Tensor([1.0, -1.0])).data
     array([-1., -1.])
     """
-    x, y = (a if hasattr(a, "shape") else np.asarray(a) for a in (x, y))
+    x, y = operand(x, "matmul"), operand(y, "matmul")
     inner = -1 if y.ndim == 1 else -2
     if not x.ndim or not y.ndim or x.shape[-1] != y.shape[inner]:
         raise ValueError(f"matmul: shapes {x.shape} and {y.shape} do not go together")

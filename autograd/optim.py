@@ -61,7 +61,7 @@ def one_cycle(rate: float, steps: int, warmup: float = 0.3) -> Schedule:
     def schedule(count: Any) -> Any:
         up = _cosine(rate / 25.0, rate, functions.clip(count / peak, 0.0, 1.0))
         fraction = functions.clip((count - peak) / (last - peak), 0.0, 1.0)
-        return ops.where(functions.less(count, peak), up, _cosine(rate, rate / 25e4, fraction))
+        return ops.where(ops.less(count, peak), up, _cosine(rate, rate / 25e4, fraction))
 
     return schedule
 

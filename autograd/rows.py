@@ -13,6 +13,7 @@ import numpy as np
 
 Rule = Callable[..., Any]
 NUMBERS = frozenset((float, int, bool))
+PLAIN = NUMBERS | {np.ndarray}
 
 TABLE: dict[str, Row] = {}
 
@@ -78,9 +79,15 @@ class Row:
                 raise TypeError(f"{self.name}: out= goes with no other keyword; use assign")
             return out._take(self, args)
         for arg in args:
+            if arg.__class__ in PLAIN:
+                continue
             record = getattr(arg, "_record", None)
             if record is not None:
                 return record(self, args, params)
+            if isinstance(arg, list | tuple):  # it may hold nodes
+                from .shapes import operand
+
+                return self(*[operand(a, self.name) for a in args], **params)
         return self.compute(args, params)
 
     def __repr__(self) -> str:
@@ -108,6 +115,41 @@ def ieee(function: Callable[..., Any], args: tuple[float, ...]) -> float:
     """`function` of floats in NumPy's arithmetic, which gives inf and nan where Python raises."""
     with np.errstate(all="ignore"):
         return float(function(*(np.float64(arg) for arg in args)))
+
+
+# The dtypes of Tensors. One in another byte order is none of them.
+DTYPES = frozenset(map(np.dtype, ["?", *"bhilqBHILQ", np.float32, np.float64]))
+
+
+def native(array: Any, name: str) -> Any:
+    """An array that is used where it lies: `known`, and refused in another byte order."""
+    if isinstance(array, np.ndarray) and not array.dtype.isnative and array.dtype.kind in "iuf":
+        raise TypeError(
+            f"{name}: an array of {array.dtype}, in another machine's byte order, would be copied; "
+            "give x.astype(x.dtype.newbyteorder('='))"
+        )
+    return known(array, name)
+
+
+def known(array: Any, name: str) -> Any:
+    """An array, if the engine computes with its dtype, in this machine's byte order.
+
+    Raises TypeError for others, whose imaginary part, digits or meaning would be lost, and for the
+    subclasses whose operators or entries are not an array's.
+    """
+    if array.__class__ is not np.ndarray:
+        if isinstance(array, np.matrix) or hasattr(array, "_mask"):
+            cure = "np.asarray of it" if isinstance(array, np.matrix) else "where() and its mask"
+            raise TypeError(f"{name}: a {type(array).__name__} is no plain array; use {cure}")
+        array = np.asarray(array)
+    dtype = array.dtype
+    if dtype in DTYPES:
+        return array
+    if dtype.newbyteorder("=") in DTYPES:
+        return array.astype(dtype.newbyteorder("="))
+    raise TypeError(
+        f"{name}: computes with float32, float64, integers and booleans, not with {dtype}"
+    )
 
 
 def primitive(

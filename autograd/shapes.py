@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from .rows import Row, primitive
+from .graph import mode
+from .rows import DTYPES, Row, known, primitive
 
 Shape = tuple[int, ...]
 
@@ -141,6 +142,7 @@ def reshape(x: Any, *shape: Any) -> Any:
     >>> Tensor([1.0, 2.0, 3.0, 4.0]).reshape(2, -1).shape
     (2, 2)
     """
+    x = operand(x, "reshape")
     wanted = tuple(shape[0]) if len(shape) == 1 and not np.isscalar(shape[0]) else shape
     if -1 in wanted:
         known = -int(np.prod(wanted, dtype=np.int64))
@@ -153,6 +155,7 @@ def reshape(x: Any, *shape: Any) -> Any:
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
     """x with its axes in the order `axes` (reversed if None); negative axes count from the end."""
+    x = operand(x, "transpose")
     if axes is None:
         axes = range(x.ndim)[::-1]
     order = [axis_of(i, x.shape, "transpose") for i in axes]
@@ -163,7 +166,7 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
 
 def astype(x: Any, dtype: Any) -> Any:
     """x in another dtype; a gradient comes back in x's own."""
-    dtype = np.dtype(dtype)
+    x, dtype = operand(x, "astype"), np.dtype(dtype)
     return x if x.dtype == dtype else cast_row(x, dtype=dtype)
 
 
@@ -216,10 +219,72 @@ def stack(parts: Sequence[Any], axis: int = 0) -> Any:
 
 
 def _parts(parts: Sequence[Any], name: str) -> list[Any]:
-    arrays = [part if hasattr(part, "shape") else np.asarray(part) for part in parts]
+    dtype = _joint(parts, name)
+    arrays = [_stacked(part, dtype, name) for part in parts]
     if not arrays:
         raise ValueError(f"{name}: there is nothing to put together")
     return arrays
+
+
+# --- what stands beside nodes --------------------------------------------------------------------
+
+
+def operand(x: Any, name: str) -> Any:
+    """What the row `name` is given, as something with a shape: nodes and arrays as they are, lists
+    that hold nodes stacked, other lists, numbers and what NumPy takes for an array as arrays."""
+    if x.__class__ is np.ndarray:
+        return x if x.dtype in DTYPES else _own(known(x, name))
+    if hasattr(x, "_record"):
+        return _with_shape(x, float, name)
+    if not any(hasattr(leaf, "_record") for leaf in _entries(x)):
+        return _own(known(x if isinstance(x, np.ndarray) else np.asarray(x), name))
+    return _stacked(x, _joint(x, name), name)
+
+
+def _own(array: Any) -> Any:
+    """An array that the engine made: to a trace it is a constant, and none that the step made."""
+    if mode.trace:
+        mode.trace.own(array)
+    return array
+
+
+def _entries(x: Any) -> Iterator[Any]:
+    if isinstance(x, list | tuple):
+        for part in x:
+            yield from _entries(part)
+    else:
+        yield x
+
+
+def _joint(x: Any, name: str) -> Any:
+    """The dtype of nested lists. Numbers in them are weak, as everywhere: beside float32 they do
+    not make float64."""
+    numbers: dict[type, Any] = {}
+    dtypes = set()
+    for leaf in _entries(x):
+        if isinstance(leaf, int | float):
+            numbers[type(leaf)] = leaf
+        else:
+            array = known(leaf, name) if isinstance(leaf, np.ndarray) else leaf
+            dtypes.add(getattr(array, "dtype", np.dtype(float)))
+    return np.result_type(*dtypes, *(kind() for kind in numbers)) if dtypes or numbers else float
+
+
+def _stacked(x: Any, dtype: Any, name: str) -> Any:
+    leaves = list(_entries(x))
+    if any(hasattr(leaf, "_record") for leaf in leaves):
+        if isinstance(x, list | tuple):
+            return stack([_stacked(part, dtype, name) for part in x])
+        return _with_shape(x, dtype, name)
+    if isinstance(x, np.ndarray):
+        return operand(x, name)
+    weak = all(isinstance(leaf, int | float) for leaf in leaves)
+    return _own(known(np.asarray(x, dtype if weak else None), name))
+
+
+def _with_shape(node: Any, dtype: Any, name: str) -> Any:
+    lift = getattr(node, "_as_tensor", None)  # a Value's
+    return lift(dtype, name) if lift else node
 
 
 # --- with a batch axis in front, for vmap ------------------------------------------------------
@@ -240,7 +305,7 @@ def moved(x: Any, source: int, target: int) -> Any:
 def all_batched(args: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
     """The arguments, those without a batch axis repeated along one."""
     size = batch_size(args, batched)
-    wide = [arg if hasattr(arg, "shape") else np.asarray(arg) for arg in args]
+    wide = [operand(arg, "vmap") for arg in args]
     return [
         arg if b else broadcast_to(arg, (size, *arg.shape))
         for arg, b in zip(wide, batched, strict=True)

@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 
 from . import shapes
+from .foreign import Foreign
 from .graph import Node, Wrapper, counter, made, mode, special
 from .indexing import index
-from .operators import ArrayMethods, NumberMethods, Operators
+from .operators import ArrayMethods, Comparisons, NumberMethods, Operators
 from .ops import matmul
-from .rows import Row
-from .shapes import Shape
+from .rows import DTYPES, NUMBERS, Row, known, native
+from .shapes import Shape, operand
 
 Array = np.ndarray
 
 
-class Tensor(Operators, NumberMethods, ArrayMethods, Node):
+class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node):
     """An array in a graph: float32 or float64, kept end to end; integers and booleans for indices.
 
     data: an array, which is not copied; or nested lists or a number, which become float64.
@@ -36,11 +37,7 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
     _grad: Tensor | None
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
-        array = data if isinstance(data, np.ndarray) else _from_python(data)
-        if array.dtype.kind not in "iub" and array.dtype not in (np.float32, np.float64):
-            raise TypeError(
-                f"Tensor: dtype {array.dtype} is not float32, float64, an integer or bool"
-            )
+        array = _from_python(data)
         if requires_grad and array.dtype.kind != "f":
             raise TypeError(f"Tensor: an array of {array.dtype} cannot require a gradient")
         if mode.trace:
@@ -80,7 +77,7 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         return len(self._data)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)
+        return format(self._number("format()"), spec) if spec else str(self)
 
     def __repr__(self) -> str:
         text = np.array2string(self._data, prefix="Tensor(", separator=", ", threshold=20)
@@ -110,7 +107,8 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
     def data(self, data: Any) -> None:
         if mode.trace:
             raise mode.trace.error("writing .data is not seen by the trace; use .assign(...)")
-        data = np.asarray(getattr(data, "_data", data))
+        data = operand(data, "data")
+        data = data._data if isinstance(data, Tensor) else data
         self._writable(data, "data")
         if data.dtype != self.dtype:
             raise TypeError(f"data: an array of {data.dtype} for a Tensor of {self.dtype}")
@@ -118,6 +116,14 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         self.index = next(counter)
 
     def _read(self, what: str) -> None:
+        self._traced(what)
+        super()._read(what)
+
+    def _convert(self, what: str) -> None:
+        self._read(what)
+        super()._convert(what)
+
+    def _traced(self, what: str) -> None:
         if mode.trace:
             raise mode.trace.error(
                 f"{what} reads a traced value, which would be a constant from then on; "
@@ -135,41 +141,31 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
     def item(self) -> float | int | bool:
         """The one entry as a Python number; ValueError where there are more."""
         self._read("item()")
+        return self._number("item()")
+
+    def _number(self, what: str) -> float | int | bool:
+        self._traced(what)
         if self.size != 1:
-            raise ValueError(f"item: a Tensor of shape {self.shape} is not one number")
+            raise ValueError(
+                f"{what.rstrip('()')}: a Tensor of shape {self.shape} is not one number"
+            )
         return self._data.item()  # type: ignore[no-any-return]
 
     def __float__(self) -> float:
-        self._read("float()")
-        return float(self.item())
+        self._convert("float() or math")
+        return float(self._number("float()"))
 
     def __int__(self) -> int:
-        self._read("int()")
-        return int(self.item())
+        self._convert("int()")
+        return int(self._number("int()"))
 
     def __bool__(self) -> bool:
-        self._read("bool()")
+        self._traced("bool()")
         return bool(self._data)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        self._read("np.asarray()")
+        self._convert("np.asarray()")
         return np.array(self._data, dtype=dtype, copy=copy)
-
-    def _compare(self, other: Any, compare: Any, sign: str) -> Any:
-        self._read(f"the comparison {sign}")
-        return compare(self._data, getattr(other, "_data", other))
-
-    def __lt__(self, other: Any) -> Any:
-        return self._compare(other, np.less, "<")
-
-    def __le__(self, other: Any) -> Any:
-        return self._compare(other, np.less_equal, "<=")
-
-    def __gt__(self, other: Any) -> Any:
-        return self._compare(other, np.greater, ">")
-
-    def __ge__(self, other: Any) -> Any:
-        return self._compare(other, np.greater_equal, ">=")
 
     # --- operations that have a syntax of their own ---
 
@@ -201,6 +197,8 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         """
         if isinstance(value, Node) and not isinstance(value, Tensor):
             raise TypeError(f"assign: Tensor and {type(value).__name__} do not mix")
+        if not isinstance(value, Tensor | float | int):
+            value = operand(value, "assign")
         data = np.asarray(getattr(value, "_data", value))
         self._writable(data, "assign")
         if data.dtype != self.dtype and not np.can_cast(data.dtype, self.dtype, "same_kind"):
@@ -240,10 +238,10 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         if trace:
             trace.check(row, args)
         if not PLAIN.issuperset(map(type, args)):
+            args = tuple([a if type(a) in PLAIN else _constant(row, a, args) for a in args])
             for arg in args:
                 if isinstance(arg, Wrapper):
                     return arg._record(row, args, params)
-            args = tuple([a if type(a) in PLAIN else _constant(row, a) for a in args])
         arrays = [arg._data if arg.__class__ is Tensor else arg for arg in args]
         try:
             data = row.on_array(*arrays, **params)
@@ -290,7 +288,8 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
             if not (create_graph or mode.trace):
                 return np.ones((), self.dtype)
             seed = 1.0
-        data = np.asarray(getattr(seed, "_data", seed))
+        seed = seed if isinstance(seed, Tensor) else operand(seed, "backward")
+        data = getattr(seed, "_data", seed)
         if data.shape != self.shape:
             raise ValueError(f"backward: a seed of shape {data.shape} for a root of {self.shape}")
         if create_graph or mode.trace:
@@ -301,6 +300,8 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         data = self._data
         if cotangent.__class__ is np.ndarray and cotangent.shape == data.shape:
             return cotangent if cotangent.dtype == data.dtype else cotangent.astype(data.dtype)
+        if isinstance(cotangent, Node) and not isinstance(cotangent, Tensor):
+            cotangent = cotangent._as_tensor(self.dtype, "backward")  # type: ignore[attr-defined]
         if type(cotangent) in (float, int):
             cotangent = np.asarray(cotangent, self.dtype)
             if mode.trace:
@@ -347,7 +348,7 @@ class Tensor(Operators, NumberMethods, ArrayMethods, Node):
         self.grad = cotangent
 
 
-PLAIN = frozenset((Tensor, Array, float, int, bool))  # what a row computes with as it is
+PLAIN = frozenset((Tensor, float, int, bool))  # what a row computes with as it is
 
 
 def wrap(array: Any) -> Tensor:
@@ -361,26 +362,46 @@ def wrap(array: Any) -> Tensor:
     return node
 
 
-def _from_python(data: Any) -> np.ndarray[Any, Any]:
-    array = np.asarray(data)
+def _from_python(data: Any) -> Any:
+    """What a Tensor is made of, as an array."""
+    if isinstance(data, Array):
+        return native(data, "Tensor")
+    array = operand(data, "Tensor")
+    if isinstance(array, Foreign):  # of a node, or of a list that holds some
+        if array._followed():
+            raise TypeError(
+                "Tensor: a new Tensor is a leaf, through which no gradient flows back to what it "
+                "was made of; autograd.stack puts Tensors together, .detach() cuts one off"
+            )
+        return array._data.copy()
     if isinstance(data, np.generic) or array.dtype.kind not in "iu":
         return array
     return array.astype(np.float64)
 
 
-def _constant(row: Row, data: Any) -> Any:
-    """A plain argument as a row computes with it. NumPy's scalars count as Python's numbers: they
-    do not turn a float32 array into float64."""
+def _constant(row: Row, data: Any, args: tuple[Any, ...]) -> Any:
+    """An argument that is no Tensor, as a row computes with it."""
+    if isinstance(data, Wrapper):
+        return data
+    if isinstance(data, Node):  # a Value
+        return data._as_tensor(float_of(args), row.name)  # type: ignore[attr-defined]
+    return plain(data, row.name)
+
+
+def plain(data: Any, name: str) -> Any:
+    """A plain argument as rows compute with it. NumPy's scalars count as Python's numbers: they do
+    not turn a float32 array into float64."""
+    if data.__class__ in NUMBERS:
+        return data
     if isinstance(data, np.generic):
-        return data.item()
-    if isinstance(data, Node):
-        raise TypeError(f"{row.name}: Tensor and {type(data).__name__} do not mix")
-    array = np.asarray(data)
-    if array.dtype.kind not in "iubf":
-        raise TypeError(f"{row.name}: computes with numbers and arrays, not {type(data).__name__}")
-    if mode.trace:
-        mode.trace.own(array)
-    return array
+        return data.item() if data.dtype in DTYPES else known(np.asarray(data), name)
+    return operand(data, name)
+
+
+def float_of(args: Iterable[Any]) -> Any:
+    """The dtype that a number takes on beside these."""
+    dtypes = [arg.dtype for arg in args if hasattr(arg, "dtype")]
+    return next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(float))
 
 
 def _explained(error: Exception, row: Row, arrays: list[Any]) -> Exception:

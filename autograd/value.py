@@ -13,15 +13,17 @@ import numpy as np
 
 from . import ops
 from .floats import compile_operator, compile_sweep
-from .graph import Node, ancestors, by_index, counter, hooks, made, mode, special, stale
-from .operators import NumberMethods, Operators
+from .foreign import Foreign
+from .graph import Node, Wrapper, ancestors, by_index, counter, hooks, made, mode, special, stale
+from .operators import Comparisons, NumberMethods, Operators, compares
 from .rows import Row, ieee
+from .tensor import Tensor, float_of
 
 # The fast sweep keeps cotangents in a slot of the nodes: one sweep at a time, or the general one.
 _sweeping = threading.Lock()
 
 
-class Value(Operators, NumberMethods, Node):
+class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
     """A number in a graph. It requires a gradient; `.grad` starts at 0.0 and `backward()` adds.
 
     Arithmetic is IEEE's: 1/0 is inf, and log(-1) is nan.
@@ -36,6 +38,7 @@ class Value(Operators, NumberMethods, Node):
     __slots__ = ("_cotangent",)
     _cotangent: float | None  # between sweeps: None in a result, 0.0 in a leaf
     last_write = 0
+    crossed = False  # whether a Value was ever made of a Tensor, so that a graph may hold both
 
     def __init__(self, data: Any, name: str | None = None) -> None:
         self._data = number(data)
@@ -56,6 +59,7 @@ class Value(Operators, NumberMethods, Node):
     @property
     def data(self) -> float:
         """The number. Writing it makes everything computed from it before stale."""
+        self._read("data")
         return float(self._data)
 
     @data.setter
@@ -69,27 +73,26 @@ class Value(Operators, NumberMethods, Node):
 
     def item(self) -> float:
         """The number."""
+        self._read("item()")
         return float(self._data)
 
-    __float__ = item
+    def __float__(self) -> float:
+        self._read("float() or math")
+        self._convert("float() or math")
+        return float(self._data)
 
     def __bool__(self) -> bool:
         return bool(self._data)
 
-    def __lt__(self, other: Any) -> bool:
-        return bool(self._data < number(other))
-
-    def __le__(self, other: Any) -> bool:
-        return bool(self._data <= number(other))
-
-    def __gt__(self, other: Any) -> bool:
-        return bool(self._data > number(other))
-
-    def __ge__(self, other: Any) -> bool:
-        return bool(self._data >= number(other))
+    def _compared(self, row: Row, other: Any) -> Any:
+        if not compares(other):
+            return NotImplemented
+        if mode.transforms and wide(other):
+            return row(self, other)
+        return bool(row.on_floats((self._data, number(other))))
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)
+        return format(float(self._data), spec) if spec else str(self)
 
     def __repr__(self) -> str:
         grad = "" if self.grad is None else f", grad={getattr(self.grad, '_data', self.grad)!r}"
@@ -100,6 +103,10 @@ class Value(Operators, NumberMethods, Node):
     def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         if mode.trace:
             raise TypeError(f"{row.name}: jit traces Tensors, not Values")
+        if mode.transforms and any(map(wide, args)):
+            dtype = float_of(args)
+            lifted = [a._as_tensor(dtype, row.name) if isinstance(a, Value) else a for a in args]
+            return row(*lifted, **params)
         if row.on_float is None:
             raise TypeError(f"{row.name}: works on arrays; a Value is one number, use Tensor")
         for arg in args:
@@ -118,8 +125,9 @@ class Value(Operators, NumberMethods, Node):
     def backward(self, seed: Any = None, create_graph: bool = False) -> None:
         """Add the gradient of this node into `.grad` of every leaf; see `Node.backward`."""
         plain = not (create_graph or special) and self.row is not None and self.requires_grad
-        if hooks and plain:
-            plain = not any(node in hooks for node in ancestors(self))
+        if (hooks or Value.crossed) and plain:
+            nodes = ancestors(self)
+            plain = not any(id(node) in hooks or node.__class__ is not Value for node in nodes)
         if not plain or not _sweeping.acquire(blocking=False):
             return super().backward(seed, create_graph)
         try:
@@ -136,7 +144,18 @@ class Value(Operators, NumberMethods, Node):
         )
 
     def _fit(self, cotangent: Any) -> Any:
+        if isinstance(cotangent, Tensor):
+            return _as_value(cotangent)
         return cotangent if isinstance(cotangent, Value) else float(cotangent)
+
+    def _as_tensor(self, dtype: Any, name: str) -> Tensor:
+        """This number beside arrays, within a transform: a Tensor without axes."""
+        if mode.trace or not mode.transforms:
+            raise TypeError(
+                f"{name}: Tensor and Value do not mix, and a list of Values is no array; use "
+                "Tensors, or Values alone, one by one"
+            )
+        return made(Tensor, np.asarray(self._data, dtype), AS_TENSOR, (self,), {})
 
     def _wrap(self, cotangent: Any) -> Any:
         return cotangent
@@ -159,7 +178,9 @@ def number(data: Any) -> float:
     """A float from anything that is one number."""
     if isinstance(data, Value):
         return float(data._data)
-    if isinstance(data, int | float | np.integer | np.floating | np.bool_):
+    if isinstance(data, int | float | np.integer | np.bool_):
+        return float(data)
+    if isinstance(data, np.floating) and data.itemsize <= 8:  # a longdouble's digits would be lost
         return float(data)
     if isinstance(data, np.ndarray) and data.shape == () and data.dtype.kind in "iubf":
         return float(data)
@@ -167,6 +188,29 @@ def number(data: Any) -> float:
         f"Value: holds one number, not {type(data).__name__}"
         + (f" of shape {np.shape(data)}; use Tensor" if np.ndim(data) else "")
     )
+
+
+def wide(x: Any) -> bool:
+    """Whether it is an array, beside which a number becomes a Tensor."""
+    if isinstance(x, np.ndarray):
+        return x.ndim > 0  # else it is a number too
+    return isinstance(x, Tensor | Wrapper | list | tuple)
+
+
+def _as_value(tensor: Tensor) -> Value:
+    node = made(Value, float(tensor._data), AS_VALUE, (tensor,), {})
+    node._cotangent = None if node.row else 0.0
+    Value.crossed = True
+    return node
+
+
+# A number that was given to grad and meets an array goes over into a Tensor, its cotangent comes
+# back as a number: `_fit` brings both into the kind of the node. (The product makes a scalar of an
+# array without axes, which the sweep would take for a Tensor's.)
+AS_TENSOR = Row(
+    "as_tensor", "a number as an array", np.asarray, (lambda g, out, x: g * 1.0,), float
+)
+AS_VALUE = Row("as_value", "an array as a number", float, (lambda g, out, x: g * 1.0,), float)
 
 
 def constant(data: Any) -> Value:

@@ -331,7 +331,7 @@ def _lesson(title: str, text: str, node: Value) -> Lesson:
 
 def _in(number: Value | float) -> str:
     """A number as the debugger shows it."""
-    return short(float(number))
+    return short(number.data if isinstance(number, Value) else number)
 
 
 def _rooted(node: Value, name: str) -> Value:

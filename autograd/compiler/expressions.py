@@ -53,7 +53,7 @@ TYPES = {
     }.items()
 }
 BOOL = np.dtype(bool)
-COMPARES = ("greater", "equal")
+COMPARES = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
 REDUCTIONS = ("sum", "max")
 PULLED = ("transpose", "reshape", "broadcast_to", "concatenate", "pick", "put", "uniform")
 MOVES = ("transpose", "reshape", "broadcast_to", "index")  # rows that only move indices

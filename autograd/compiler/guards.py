@@ -114,7 +114,7 @@ class Guards:
 
     def _hooked(self) -> str:
         for node, functions in self.hooks.items():
-            if tuple(hooks.get(node, ())) != functions:
+            if tuple(hooks.get(id(node), ())) != functions:
                 return f"the hooks of {node.name or 'a state'} are others"
         return ""
 

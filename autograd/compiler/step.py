@@ -243,10 +243,10 @@ def _checked_order(order: Any, arrays: list[Any]) -> Any:
 
 def _key(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
-        hooked = tuple(hooks.get(leaf, ())) if hooks else ()
+        hooked = tuple(hooks.get(id(leaf), ())) if hooks else ()
         return Tensor, leaf.shape, leaf.dtype, leaf.requires_grad, leaf.name, hooked
     if isinstance(leaf, np.ndarray):
-        return np.ndarray, leaf.shape, leaf.dtype
+        return type(leaf), leaf.shape, leaf.dtype
     try:
         hash(leaf)
     except TypeError:

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graph import hooks, mode, set_mode
-from ..rows import Row
+from ..foreign import COMPILED
+from ..graph import hooks, mode, remember, set_mode
+from ..rows import Row, native
 from ..tensor import Tensor, memory, wrap
 from ..tree import flatten, unflatten
 from .guards import Guards
@@ -52,6 +53,7 @@ class Trace:
 
     def __init__(self, inputs: list[Tensor]) -> None:
         self.inputs = inputs
+        self.given = frozenset(inputs)  # looked up by identity; `in` a list would ask ==
         self.events: list[Tensor | tuple[Tensor, Any]] = []
         self.lines: dict[Tensor, str] = {}
         self.arrays: dict[int, tuple[Any, Any, str]] = {}  # id: the array, its copy, the line
@@ -156,12 +158,13 @@ class Trace:
             leaf._grad = grad
 
     def _varies(self, tensor: Tensor) -> bool:
-        return tensor.row is not None or tensor not in self.born or tensor in self.inputs
+        return tensor.row is not None or tensor not in self.born or tensor in self.given
 
     def _capture(self, array: Any) -> None:
+        made_here = id(array) in self.owned or id(memory(array)) in self.owned
         if mode.rules:  # made by a rule of what are constants to it: itself one
             self.own(array)
-        elif id(array) not in self.arrays and id(array) not in self.owned:
+        elif id(array) not in self.arrays and not made_here:
             self.arrays[id(array)] = (array, array.copy(), _line())
 
     def program(self, results: list[Tensor]) -> Program:
@@ -174,7 +177,7 @@ class Trace:
             known = isinstance(value, Tensor) and (value in self.lines or value in self.born)
             state = isinstance(value, Tensor) and not known
             if isinstance(value, Tensor) and value in self.born:
-                value = value if value in self.inputs else value._data
+                value = value if value in self.given else value._data
             key: Any = value
             if isinstance(value, np.ndarray):
                 key = id(value)
@@ -251,19 +254,13 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
     """Run the step once with a trace on; undo what it did to gradients, and check what it left."""
     places: dict[Tensor, int] = {}
     handed = list(leaves)
-    known: dict[int, Tensor] = {}
+    met: dict[int, Tensor] = {}
     for i, leaf in enumerate(leaves):
         if is_input(leaf):
             # One Tensor given twice is one node, so that its gradient is whole.
-            if id(leaf) not in known:
-                known[id(leaf)] = wrap(getattr(leaf, "_data", leaf))
-                known[id(leaf)].requires_grad = isinstance(leaf, Tensor) and leaf.requires_grad
-                places[known[id(leaf)]] = i
-                if isinstance(leaf, Tensor):
-                    known[id(leaf)].name = leaf.name
-                    if leaf in hooks:
-                        hooks[known[id(leaf)]] = hooks[leaf]
-            handed[i] = known[id(leaf)]
+            if id(leaf) not in met:
+                places[_input(leaf, met)] = i
+            handed[i] = met[id(leaf)]
     record = Trace(list(places))
     statics = [(i, leaf) for i, leaf in enumerate(leaves) if not is_input(leaf)]
     roots = [(f"argument {i}", leaf) for i, leaf in statics]
@@ -285,7 +282,7 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
     program = record.program(results)
     states = [tensor for _, tensor in program.states]
     for leaf in leaves:
-        if isinstance(leaf, Tensor) and leaf in states:
+        if isinstance(leaf, Tensor) and any(leaf is state for state in states):
             raise TraceError(
                 f"jit: {leaf.name or leaf!r} is an argument of the step and is used from outside "
                 "too; the trace would take it for two Tensors: do one of the two"
@@ -298,7 +295,7 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
     arrays = [(_again(array), copy, line) for array, copy, line in record.arrays.values()]
     program = replace(program, captured=tuple(array for array, *_ in arrays))
     given_at = list(places.values())
-    del record, places, results, flat, known
+    del record, places, results, flat, met
     guards, refusal = watcher.guards(), watcher.refusal
     del watcher
     _check_left(nodes, kept)
@@ -314,11 +311,23 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
     return Traced(program, given_at, present, statics, guards, grads, uncleared)
 
 
+def _input(leaf: Any, met: dict[int, Tensor]) -> Tensor:
+    """The node that stands for an argument in the trace."""
+    if not isinstance(leaf, Tensor):
+        met[id(leaf)] = node = wrap(native(leaf, "jit"))
+        return node
+    met[id(leaf)] = node = wrap(leaf._data)
+    node.requires_grad, node.name = leaf.requires_grad, leaf.name
+    if id(leaf) in hooks:
+        remember(hooks, node, hooks[id(leaf)])
+    return node
+
+
 def _guard(guards: Guards, states: list[Tensor], arrays: list[Any]) -> None:
     """Guards for what the operations themselves took from outside."""
     for tensor in states:
         guards.requires_grad(tensor)
-        guards.hooks[tensor] = tuple(hooks.get(tensor, ()))
+        guards.hooks[tensor] = tuple(hooks.get(id(tensor), ()))
     seen = {id(thing) for thing, _, _ in guards.contents}
     for again, kept, _ in arrays:
         array = again()  # None: it was made in the step, of what has guards of its own
@@ -388,15 +397,6 @@ def _check_read(refusal: str, arrays: list[Any]) -> None:
                 f"would be the same at every call: {refusal}"
             )
     raise TraceError(f"jit: {refusal}; it would be the same at every call")
-
-
-def _raise(*args: Any, **params: Any) -> Any:
-    raise RuntimeError(
-        "backward: a compiled step's result does not differentiate; call backward() in the step"
-    )
-
-
-COMPILED = Row("jit", "a result of a compiled step", _raise, lambda i: _raise)
 
 
 def _result(data: Any, sources: list[Tensor]) -> Tensor:

@@ -191,7 +191,11 @@ BINARY = {
     "maximum": np.maximum,
     "minimum": np.minimum,
     "greater": np.greater,
+    "greater_equal": np.greater_equal,
+    "less": np.less,
+    "less_equal": np.less_equal,
     "equal": np.equal,
+    "not_equal": np.not_equal,
 }
 OPERATORS = {
     "add": operator.add,

@@ -162,7 +162,7 @@ def test_batch_norm_learns_averages_in_training_and_uses_them_in_evaluation():
 def test_layers_take_plain_arrays(name):
     x = normal(6, 4)
     by_array, by_tensor = LAYERS[name]()(x), LAYERS[name]()(Tensor(x))
-    np.testing.assert_array_equal(np.asarray(by_array), by_tensor.data)
+    np.testing.assert_array_equal(by_array.data, by_tensor.data)
 
 
 def test_float32_layers_stay_float32():

@@ -399,7 +399,11 @@ def test_each_row_says_where_to_test_it(row):
 # function consistently, gradient and all, would pass every check above.
 MEANING = {
     "greater": lambda x, y: x > y,
+    "greater_equal": lambda x, y: x >= y,
+    "less": lambda x, y: x < y,
+    "less_equal": lambda x, y: x <= y,
     "equal": lambda x, y: x == y,
+    "not_equal": lambda x, y: x != y,
     "detach": lambda x: x,
     "same": lambda x: x,
     "add": lambda x, y: x + y,

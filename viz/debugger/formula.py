@@ -33,14 +33,17 @@ __all__ = [
 
 # How tightly operators bind, and what their left and right operands must bind at least. The order
 # of operations is kept, because floats round: a + (b + c) is not (a + b) + c.
+SIGNS = {  # of rows that have no operator of their own
+    "greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=",
+    "equal": "==", "not_equal": "!=",
+}  # fmt: skip
 BINDING = {
-    ">": (0, 1, 1), "==": (0, 1, 1),
+    **dict.fromkeys(SIGNS.values(), (0, 1, 1)),
     "+": (1, 1, 2), "-": (1, 1, 2),
     "*": (2, 2, 3), "/": (2, 2, 3), "@": (2, 2, 3),
     "**": (4, 5, 3),
 }  # fmt: skip
 LOOSEST, NEGATIVE, ATOM = -1, 3, 5
-SIGNS = {"greater": ">", "equal": "=="}  # of rows that have no operator of their own
 
 
 class Text(NamedTuple):

@@ -327,7 +327,7 @@ class _Story:
         if local is not None and not np.ndim(event.contribution):
             flows = f"{describe(event.upstream)} {TIMES} {describe(local)} = {flows}"
         to = args[i].names.text
-        if node.args.count(node.args[i]) > 1:
+        if sum(arg is node.args[i] for arg in node.args) > 1:
             to += f" as its argument {i + 1}"
         return _event(
             "backward",

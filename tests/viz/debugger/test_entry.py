@@ -50,7 +50,7 @@ def check(node, index):
     for i, arg in enumerate(node.args):
         if node.row.rule(i) and isinstance(arg, Tensor) and arg.requires_grad:
             shown[arg] -= fitted(pull(node, i, seed), arg.data)
-            if arg not in node.args[i + 1 :]:
+            if not any(arg is other for other in node.args[i + 1 :]):
                 # The same few operations, in another order where an entry is read twice.
                 # log_softmax's scalars cancel by the largest entry, relative to parts near 1.
                 largest = 1.0 + np.max(np.abs(arg.data)) + magnitude(root)
