@@ -19,7 +19,6 @@ from .functions import (
     leaky_relu,
     less,
     mean,
-    min,
     softmax,
     var,
 )
@@ -42,6 +41,7 @@ from .ops import (
     matmul,
     max,
     maximum,
+    min,
     minimum,
     mul,
     neg,

@@ -52,7 +52,7 @@ TYPES = {
 }
 BOOL = np.dtype(bool)
 COMPARES = ("greater", "equal")
-REDUCTIONS = ("sum", "max")
+REDUCTIONS = ("sum", "max", "min")
 PULLED = ("transpose", "reshape", "broadcast_to", "concatenate", "pick", "put", "uniform")
 MOVES = ("transpose", "reshape", "broadcast_to", "index")  # rows that only move indices
 NUMBERED = ("index", "scatter", "pick", "put")  # rows whose arguments but the first are integers
@@ -451,6 +451,7 @@ def _vector_sum(variable: str, n: int, body: list[str], kind: str, into: str) ->
 STEPS = {
     "sum": "{into} = {into} + {entry};",
     "max": "{into} = {entry} > {into} || {entry} != {entry} ? {entry} : {into};",
+    "min": "{into} = {entry} < {into} || {entry} != {entry} ? {entry} : {into};",
 }
 
 
@@ -458,7 +459,10 @@ def neutral(reducer: str, dtype: Any) -> str:
     """What a reduction of nothing gives."""
     if reducer == "sum":
         return "0"
-    return "-INFINITY" if dtype.kind == "f" else literal(np.iinfo(dtype).min, dtype)
+    if dtype.kind == "f":
+        return "-INFINITY" if reducer == "max" else "INFINITY"
+    limits = np.iinfo(dtype)
+    return literal(limits.min if reducer == "max" else limits.max, dtype)
 
 
 _RULES: dict[str, Callable[[Pull, Op, Index], str]] = {
@@ -473,6 +477,7 @@ _RULES: dict[str, Callable[[Pull, Op, Index], str]] = {
     "uniform": Pull._uniform,
     "sum": Pull._reduction,
     "max": Pull._reduction,
+    "min": Pull._reduction,
 }
 
 
