@@ -18,7 +18,6 @@ from .functions import (
     gelu,
     leaky_relu,
     mean,
-    min,
     softmax,
     var,
 )
@@ -44,6 +43,7 @@ from .ops import (
     matmul,
     max,
     maximum,
+    min,
     minimum,
     mul,
     neg,

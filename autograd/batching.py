@@ -7,6 +7,7 @@ operation on the whole batch: elementwise rows line the axes up, rows that chang
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +21,7 @@ from .operators import ArrayMethods, Comparisons, NumberMethods, Operators
 from .rows import Row
 from .shapes import Shape, operand
 from .tensor import Tensor, plain, wrap
-from .tree import flatten, unflatten
+from .tree import flatten, is_number, paths, unfit, unflatten
 
 
 class Batched(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Wrapper):
@@ -105,6 +106,12 @@ class Batched(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Wrap
         return cls(row(*shapes.lined_up(inner, batched), **params), level)
 
 
+def named(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator: the name, the docstring and the signature of another function. (Not what it
+    holds besides: of a Module that would be its parameters.)"""
+    return functools.wraps(function, updated=())
+
+
 def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:
     """`function` of one example as a function of a batch, computed in one pass.
 
@@ -124,6 +131,7 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> C
     (3, 2)
     """
 
+    @named(function)
     def over_batch(*args: Any, **keywords: Any) -> Any:
         axes = tuple(in_axes) if isinstance(in_axes, tuple | list) else (in_axes,) * len(args)
         if len(axes) != len(args):
@@ -132,8 +140,12 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> C
         sizes: set[int] = set()
         nodes = False
         handed = []
-        for arg, axis in zip(args, axes, strict=True):
+        for i, (arg, axis) in enumerate(zip(args, axes, strict=True)):
             leaves, structure = flatten(arg)
+            if axis is not None:
+                for leaf, path in zip(leaves, paths(structure), strict=True):
+                    if not (is_number(leaf) or isinstance(leaf, bool | np.bool_)):
+                        raise unfit(leaf, f"vmap: argument {i}{path}")
             nodes = nodes or any(hasattr(leaf, "_record") for leaf in leaves)
             if axis is not None:
                 leaves = [_to_front(leaf, axis) for leaf in leaves]
@@ -147,6 +159,9 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> C
         (size,) = sizes
         with set_mode(batches=(*mode.batches, size)):
             leaves, structure = flatten(function(*handed, **keywords))
+        for leaf, path in zip(leaves, paths(structure), strict=True):
+            if not (is_number(leaf) or isinstance(leaf, bool | np.bool_)):
+                raise unfit(leaf, f"vmap: the function's result{path}")
         given = [_from_batch(leaf, level, size, out_axes, nodes) for leaf in leaves]
         return unflatten(iter(given), structure)
 

@@ -19,7 +19,7 @@ import numpy as np
 from .functional import jvp, vjp
 from .graph import Node, ancestors, no_grad, pull, set_mode
 from .tensor import wrap
-from .tree import flatten, unflatten
+from .tree import flatten, paths, unflatten
 from .value import Value
 
 __all__ = ["GradientCheck", "GradientError", "gradcheck"]
@@ -140,17 +140,8 @@ def _names(f: Function, inputs: Sequence[Any]) -> Iterator[str]:
              for p in parameters]  # fmt: skip
     for i, tree in enumerate(inputs):
         named = f" ({known[i]})" if i < len(known) and known[i] else ""
-        for path in _paths(tree):
+        for path in paths(flatten(tree)[1]):
             yield f"argument {i}{named}{path}"
-
-
-def _paths(tree: Any) -> Iterator[str]:
-    if not isinstance(tree, list | tuple | dict):
-        yield ""
-        return
-    for key, part in tree.items() if isinstance(tree, dict) else enumerate(tree):
-        for path in _paths(part):
-            yield f"[{key!r}]{path}"
 
 
 # --- differences -------------------------------------------------------------------------------

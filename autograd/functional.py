@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from . import shapes
-from .batching import Batched, vmap
+from .batching import Batched, named, vmap
 from .graph import Node, ancestors, by_index, mode, pull, set_mode
 from .ops import same
 from .rows import known
 from .shapes import Shape
 from .tensor import Tensor, memory, wrap
-from .tree import flatten, unflatten
+from .tree import flatten, flatten_as, is_number, paths, unfit, unflatten
 from .value import Value, number
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp", "vmap"]
@@ -91,6 +91,9 @@ class _Call:
             raise ValueError(f"{name}: argnums {tuple(argnums)} name an argument twice")
         for i in numbers:
             leaves, structure = flatten(args[i])
+            self._check(leaves, structure, f"{name}: argument {i}")
+            if args[i] is None:
+                raise unfit(None, f"{name}: argument {i}")
             nodes = [self._node(leaf) for leaf in leaves]
             self.args[i] = unflatten((_covered(node, self.levels) for node in nodes), structure)
             self.structures.append(structure)
@@ -99,6 +102,12 @@ class _Call:
         self.create_graph = _nests(self.given)
         # Plain answers are nobody's alias: not the caller's arrays, nor each other's.
         self.taken = {id(memory(x)) for x in self.given if isinstance(x, np.ndarray)}
+
+    @staticmethod
+    def _check(leaves: Sequence[Any], structure: Any, what: str) -> None:
+        for leaf, path in zip(leaves, paths(structure), strict=True):
+            if not is_number(leaf):
+                raise unfit(leaf, what + path)
 
     def _node(self, leaf: Any) -> Any:
         """A node that stands for this argument alone, connected to it, with all batch axes: under
@@ -153,6 +162,12 @@ class _Call:
         if not isinstance(out, Node | Batched | np.ndarray | np.number | int | float):
             found = f"a {type(out).__name__}"
             raise ValueError(f"{self.name}: the function gives {found}, not one number")
+        dtype = getattr(out, "dtype", None)
+        if dtype is not None and dtype.kind in "iub":
+            raise TypeError(
+                f"{self.name}: the function gives {dtype}, through which no gradient flows; "
+                "compute in floats"
+            )
         return self.seed(out, 1.0)
 
     def per_argument(self, cores: Sequence[Any]) -> list[Any]:
@@ -176,9 +191,15 @@ class _Call:
         self.taken.add(id(memory(array)))
         return wrap(array) if kind is Tensor else array
 
+    def _check_results(self, leaves: Sequence[Any], structure: Any) -> None:
+        """A result may be a truth value too; its derivative is zero."""
+        numbers = [float(x) if isinstance(x, bool | np.bool_) else x for x in leaves]
+        self._check(numbers, structure, f"{self.name}: the function's result")
+
     def results(self, tree: Any) -> Any:
         """What the function gave, as the caller expects it."""
         leaves, structure = flatten(tree)
+        self._check_results(leaves, structure)
         cores = [_full(x, self.levels) if hasattr(x, "shape") else x for x in leaves]
         return unflatten(iter([self.shown(core, self.kind(core)) for core in cores]), structure)
 
@@ -221,13 +242,19 @@ def grad(function: Function, argnums: int | Sequence[int] = 0) -> Function:
     {'w': array([2., 2.]), 'b': 1.0}
     """
     both = _value_and_grad("grad", function, argnums)
-    return lambda *args, **keywords: both(*args, **keywords)[1]
+
+    @named(function)
+    def gradient(*args: Any, **keywords: Any) -> Any:
+        return both(*args, **keywords)[1]
+
+    return gradient
 
 
 def _value_and_grad(name: str, function: Function, argnums: int | Sequence[int]) -> Function:
     several = isinstance(argnums, Sequence)
     numbers = tuple(argnums) if isinstance(argnums, Sequence) else (argnums,)
 
+    @named(function)
     def both(*args: Any, **keywords: Any) -> tuple[Any, Any]:
         call = _Call(name, args, numbers)
         out = call.run(function, keywords)
@@ -248,15 +275,14 @@ def vjp(function: Function, *primals: Any) -> tuple[Any, Function]:
     call = _Call("vjp", primals, range(len(primals)))
     tree = call.run(function, {})
     outs, structure = flatten(tree)
+    call._check_results(outs, structure)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        given, shape = flatten(cotangent)
+        given = flatten_as(cotangent, structure, "vjp: the cotangent")
         call.create_graph = _nests([*call.given, *given])  # it may be called in a transform
-        if shape != structure:
-            raise ValueError(f"vjp: a cotangent of structure {shape} for a result of {structure}")
         parts = [
             call.cotangents(out, call.seed(out, g)) for out, g in zip(outs, given, strict=True)
-        ]
+        ] or [call.cotangents(None, None)]  # a result without numbers moves nothing
         totals = [_total(shares) for shares in zip(*parts, strict=True)]
         return tuple(call.per_argument(totals))
 
@@ -283,17 +309,21 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
     (array([1., 4.]), array([ 2., 40.]))
     """
     call = _Call("jvp", primals, range(len(primals)))
-    given, structure = flatten(list(tangents))
-    if structure != flatten(list(primals))[1]:
-        raise ValueError("jvp: the tangents are not structured as the primals are")
+    if len(tangents) != len(primals):
+        raise ValueError(f"jvp: {len(tangents)} tangents for {len(primals)} primals")
+    pairs = zip(tangents, call.structures, strict=True)
+    given = [
+        leaf
+        for i, (tangent, structure) in enumerate(pairs)
+        for leaf in flatten_as(tangent, structure, f"jvp: the tangent of argument {i}")
+    ]
     call.taken |= {id(memory(t)) for t in given if isinstance(t, np.ndarray)}
-    pairs = zip(call.nodes, given, strict=True)
-    start = {node: _tangent(node, t, call) for node, t in pairs}
+    start = {n: _tangent(n, t, call) for n, t in zip(call.nodes, given, strict=True)}
     tree = call.run(function, {})
     outs, shape = flatten(tree)
+    call._check_results(outs, shape)
     found = push([_core(out) for out in outs], start, call.create_graph)
-    pairs = zip(found, outs, strict=True)
-    cores = [_no_tangent(out, call) if t is None else t for t, out in pairs]
+    cores = [_no_tangent(out, call) if t is None else t for t, out in zip(found, outs, strict=True)]
     moved = [call.shown(t, call.kind(_core(out))) for t, out in zip(cores, outs, strict=True)]
     return call.results(tree), unflatten(iter(moved), shape)
 
@@ -391,6 +421,7 @@ def jacobian(function: Function, forward: bool | None = None) -> Function:
            [0., 4.]])
     """
 
+    @named(function)
     def at(x: Any, *others: Any) -> Any:
         call = _Call("jacobian", (x, *others), (0,))
         out = call.run(function, {})

@@ -12,7 +12,6 @@ from .ops import (
     exp,
     greater,
     log_softmax,
-    max,
     maximum,
     minimum,
     sum,
@@ -48,12 +47,6 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Any:
     return x if high is None else minimum(x, high)
 
 
-def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The smallest entry of x over an axis, several, or all. Ties share the gradient evenly."""
-    x = operand(x, "min")
-    return -max(-x, axis, keepdims)
-
-
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The mean of x over an axis, several, or all; nan where there is nothing to average."""
     x = operand(x, "mean")
@@ -71,8 +64,8 @@ def _count(x: Any, axis: Axis) -> float:
     return float(math.prod(x.shape[i] for i in _axes(x, axis, "mean")))
 
 
-def softmax(x: Any, axis: int = -1) -> Any:
-    """exp(x) / sum(exp(x)) along an axis, for any x without overflow.
+def softmax(x: Any, axis: Axis = -1) -> Any:
+    """exp(x) / sum(exp(x)) over an axis, several, or all (None), for any x without overflow.
 
     >>> from autograd import Tensor
     >>> Tensor([1e4, 1e4]).softmax().data

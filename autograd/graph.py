@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import finalize
 
 import numpy as np
+
+from .resume import decorated
 
 if TYPE_CHECKING:
     from .anomaly import Watch
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from .rows import Row
 
 N = TypeVar("N", bound="Node")
+F = TypeVar("F", bound=Callable[..., Any])
 
 # Creation order is a topological order: an operation is always younger than its arguments.
 counter = itertools.count(1)
@@ -44,27 +47,91 @@ class Mode(threading.local):
 mode = Mode()
 # Not empty while any thread is in a special mode. `Value` looks here once an operation, because
 # a thread-local costs it a tenth of its speed.
-special: list[None] = []
+special: set[Block] = set()
 
 
-@contextmanager
-def set_mode(**changes: Any) -> Iterator[None]:
-    """Change this thread's mode for the length of a `with` block."""
-    before = {name: getattr(mode, name) for name in changes}
-    special.append(None)
-    try:
-        for name, value in changes.items():
-            setattr(mode, name, value)
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(mode, name, value)
-        special.pop()
+class Block:
+    """One change of a thread's mode, until it is left: what was there before it."""
+
+    __slots__ = ("before", "blocks", "thread")
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.thread: dict[str, Any] = mode.__dict__  # this thread's: another may leave the block
+        self.blocks: list[Block] = self.thread.setdefault("blocks", [])
+        self.before = {name: getattr(mode, name) for name in names}
+
+    def enter(self, changes: dict[str, Any]) -> None:
+        special.add(self)
+        self.blocks.append(self)
+        self.thread.update(changes)  # at once: no interrupt comes between two of them
+
+    def leave(self) -> None:
+        """Undo the change; a second time does nothing. Where a later block has changed the same
+        and is still there (generators take turns), it goes on, and undoes this one's in the end."""
+        if self in self.blocks:
+            later = self.blocks[self.blocks.index(self) + 1 :]
+            now: dict[str, Any] = {}
+            for name, before in self.before.items():
+                heir = next((block for block in later if name in block.before), None)
+                (heir.before if heir else now)[name] = before
+            self.thread.update(now)
+            self.blocks.remove(self)
+        special.discard(self)
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
+class Left:
+    """What a `with` block holds of the mode once it has been left: nothing."""
+
+    __slots__ = ("block",)
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+
+
+class Entered(Left):
+    """And before: whatever keeps the block from being left in order, it is when this goes."""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        self.block.leave()
+
+
+class set_mode:
+    """Change this thread's mode for the length of a `with` block.
+
+    Whatever ends the block, also Ctrl-C at any moment, the mode is then as it was: what an
+    interrupt keeps `__exit__` from doing is done when this object goes, with the traceback.
+    """
+
+    __slots__ = ("changes", "held")
+
+    def __init__(self, **changes: Any) -> None:
+        self.changes = changes
+        self.held: list[Left] = []  # more than one where a block is within its own
+
+    def __enter__(self) -> None:
+        block = Block(self.changes)
+        self.held.append(Left(block))
+        self.held[-1].__class__ = Entered
+        try:
+            block.enter(self.changes)
+        except BaseException:
+            block.leave()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        last = self.held[-1]
+        last.block.leave()
+        last.__class__ = Left  # it goes without running Python, in which Ctrl-C would be lost
+        self.held.pop()
+
+
+class no_grad(set_mode):
     """Compute without recording for gradients; also a decorator, `@no_grad()`.
+
+    In a generator or a coroutine a `with` block holds for everyone else too while the body waits
+    at a `yield` or `await`; the decorator holds for the body alone.
 
     >>> from autograd import Value, no_grad
     >>> x = Value(3.0)
@@ -73,8 +140,14 @@ def no_grad() -> Iterator[None]:
     >>> y.requires_grad
     False
     """
-    with set_mode(gradients=False):
-        yield
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(gradients=False)
+
+    def __call__(self, function: F) -> F:
+        return decorated(function, no_grad)  # type: ignore[return-value]
 
 
 def _optional(slot: str, default: Any, doc: str) -> Any:
@@ -158,6 +231,21 @@ class Node:
 
         return remove
 
+    def __reduce__(self) -> Any:
+        """For pickle and copy: a leaf with its gradient and hooks, in memory of its own. It gets
+        an index where it is put together: in another process this one would mean nothing."""
+        if mode.trace:
+            raise mode.trace.error(
+                "to copy or pickle a Tensor reads it, which the trace cannot see"
+            )
+        if self.row is not None and self.requires_grad:
+            raise RuntimeError(
+                f"pickle, copy: the result of {self.row.name} is part of a graph, which stays "
+                "where it was computed; take its .detach(), or its .data"
+            )
+        slots = {"requires_grad": self.requires_grad, "_name": self.name, "_grad": self.grad}
+        return _leaf, (type(self), self._data, slots, list(hooks.get(self, ())))
+
     # What Value and Tensor each say in their own way:
     def _seed(self, seed: Any, create_graph: bool) -> Any:
         """The cotangent to start from, checked."""
@@ -194,6 +282,28 @@ def remember(memory: dict[int, Any], node: Node, what: Any) -> Any:
     return what
 
 
+def _leaf(cls: type[N], data: Any, slots: dict[str, Any], functions: list[Any]) -> N:
+    """The leaf that `Node.__reduce__` took apart."""
+    node: N = cls(aligned(data) if isinstance(data, np.ndarray) else data)  # type: ignore[call-arg]
+    for name, value in slots.items():
+        setattr(node, name, value)
+    if functions:
+        remember(hooks, node, functions)
+    return node
+
+
+def aligned(array: Any) -> Any:
+    """A copy, column-major where the array is that alone, which starts on a cache line: the
+    products read the transpose of a column-major weight."""
+    turned = array.flags.f_contiguous and not array.flags.c_contiguous
+    room = np.empty(array.nbytes + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    flat = room[start : start + array.nbytes].view(array.dtype)
+    out = flat.reshape(array.shape[::-1]).T if turned else flat.reshape(array.shape)
+    out[...] = array
+    return out
+
+
 class Wrapper:
     """Something around nodes or arrays that operations are to ask first: a batch (batching.py)."""
 
@@ -216,10 +326,12 @@ def made(cls: type[N], data: Any, row: Row, args: tuple[Any, ...], params: dict[
     node.requires_grad = False
     for i, arg in enumerate(args):
         if isinstance(arg, Node) and arg.requires_grad and row.rule(i) is not None:
-            node.requires_grad = mode.gradients if special else True
+            flows = data.__class__ is float or data.dtype.kind == "f"  # not through integers
+            node.requires_grad = flows and (mode.gradients if special else True)
             break
-    if node.requires_grad or (special and mode.trace):
-        node.row, node.args = row, args
+    traced = special and mode.trace
+    if node.requires_grad or traced:
+        node.row, node.args = row, args if traced else tuple(map(_kept, args))
         node._params = params
         scope = mode.scope
         if scope:
@@ -229,6 +341,16 @@ def made(cls: type[N], data: Any, row: Row, args: tuple[Any, ...], params: dict[
     if special and mode.watch:
         mode.watch.made(node, row, args, params)
     return node
+
+
+def _kept(arg: Any) -> Any:
+    """An argument as a rule will read it. A plain array is the caller's, who may fill it anew
+    before `backward()`: a copy is kept, which nothing can write."""
+    if arg.__class__ is not np.ndarray or (arg.base is None and not arg.flags.writeable):
+        return arg
+    copy = arg.copy(order="K")
+    copy.flags.writeable = False
+    return copy
 
 
 def gradients(

@@ -6,15 +6,17 @@ Names and shapes are PyTorch's, so that files of weights exchange.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import functions, ops
+from .batching import Batched
 from .functions import cross_entropy
-from .graph import mode
+from .graph import aligned, mode
 from .random import uniform
+from .shapes import astype, reshape
 from .tensor import Tensor
 
 __all__ = [
@@ -106,8 +108,9 @@ class Module(State):
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         outer = mode.scope
-        mode.scope = (*outer, self._name or type(self).__name__)
+        name = self._name or type(self).__name__
         try:
+            mode.scope = (*outer, name)
             return self.forward(*args, **keywords)
         finally:
             mode.scope = outer
@@ -184,16 +187,6 @@ def lecun(fan_out: int, fan_in: int, generator: np.random.Generator) -> Array:
     return math.sqrt(1.0 / fan_in) * generator.standard_normal((fan_out, fan_in))
 
 
-def _aligned(array: Array, dtype: Any) -> Array:
-    """A column-major copy that starts on a cache line: the products read its transpose."""
-    size = array.size * np.dtype(dtype).itemsize
-    room = np.empty(size + 64, np.uint8)
-    start = -room.ctypes.data % 64
-    out: Array = room[start : start + size].view(dtype).reshape(array.shape[::-1]).T
-    out[...] = array
-    return out
-
-
 # --- layers ------------------------------------------------------------------------------------
 
 
@@ -212,13 +205,12 @@ class Linear(Module):
         generator: np.random.Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
-        if not all(isinstance(n, int | np.integer) and n > 0 for n in (features_in, features_out)):
-            raise ValueError(
-                f"Linear: sizes are positive integers, not {features_in} to {features_out}"
-            )
+        _positive_sizes("Linear", (features_in, features_out))
         weight = init(features_out, features_in, generator or np.random.default_rng())
-        self.weight = Tensor(_aligned(weight, dtype), requires_grad=True, name="weight")
-        self.bias = Tensor(_aligned(np.zeros(features_out), dtype), True, name="bias")
+        # Column-major: the products read the transpose.
+        column_major = aligned(np.asarray(weight, dtype, order="F"))
+        self.weight = Tensor(column_major, requires_grad=True, name="weight")
+        self.bias = Tensor(aligned(np.zeros(features_out, dtype)), True, name="bias")
 
     def forward(self, x: Any) -> Any:
         return ops.matmul(x, self.weight.T) + self.bias
@@ -278,34 +270,50 @@ class Dropout(Module):
     def forward(self, x: Any) -> Any:
         if not self.training or self.p == 0.0:
             return x
-        kept = ops.greater(uniform(self._count, x.shape, self.seed, x.dtype), self.p)
+        # Under vmap each example has a mask of its own, that of its row in the whole batch.
+        shape = (*mode.batches, *x.shape)
+        kept: Any = ops.greater(uniform(self._count, shape, self.seed, x.dtype), self.p)
+        for level in range(len(mode.batches)):
+            kept = Batched(kept, level)
         self._count.assign(self._count + 1)
         return ops.where(kept, x * (1.0 / (1.0 - self.p)), 0.0)
 
 
 class LayerNorm(Module):
-    """Each vector along the last axis, to mean 0 and variance 1, then scaled and shifted by
-    learned `weight` and `bias` of shape (features,) (Ba et al., arXiv 1607.06450)."""
+    """Each example's last axes, of the shape `features` (an integer for one axis), to mean 0 and
+    variance 1, then scaled and shifted by learned `weight` and `bias` of that shape (Ba et al.,
+    arXiv 1607.06450). Raises ValueError for arrays that do not end in that shape."""
 
-    def __init__(self, features: int, eps: float = 1e-5, dtype: Any = np.float32) -> None:
+    def __init__(
+        self, features: int | Sequence[int], eps: float = 1e-5, dtype: Any = np.float32
+    ) -> None:
+        shape = tuple(features) if isinstance(features, Sequence) else (features,)
+        _positive_sizes("LayerNorm", shape)
         self.eps = eps
-        self.weight = Tensor(np.ones(features, dtype), requires_grad=True, name="weight")
-        self.bias = Tensor(np.zeros(features, dtype), requires_grad=True, name="bias")
+        self.weight = Tensor(np.ones(shape, dtype), requires_grad=True, name="weight")
+        self.bias = Tensor(np.zeros(shape, dtype), requires_grad=True, name="bias")
 
     def forward(self, x: Any) -> Any:
-        distance = x - functions.mean(x, -1, keepdims=True)
-        variance = functions.mean(distance * distance, -1, keepdims=True)
+        shape = self.weight.shape
+        if x.shape[-len(shape) :] != shape:
+            raise ValueError(f"LayerNorm: takes (..., {_listed(shape)}), not shape {x.shape}")
+        axes = tuple(range(-len(shape), 0))
+        distance = x - functions.mean(x, axes, keepdims=True)
+        variance = functions.mean(distance * distance, axes, keepdims=True)
         return distance / ops.sqrt(variance + self.eps) * self.weight + self.bias
 
 
 class BatchNorm(Module):
-    """Each feature of (batch, features), to mean 0 and variance 1 over the batch, then scaled and
-    shifted (Ioffe and Szegedy, arXiv 1502.03167). Evaluation uses running statistics, which
-    training moves by `momentum` of the way, with PyTorch's unbiased variance and its names."""
+    """Each feature of (batch, features) or (batch, features, ...), to mean 0 and variance 1 over
+    all other axes, then scaled and shifted (Ioffe and Szegedy, arXiv 1502.03167). Evaluation uses
+    running statistics, which training moves by `momentum` of the way, with PyTorch's unbiased
+    variance and its names. Raises ValueError for another number of features, and in training where
+    each feature has one number alone."""
 
     def __init__(
         self, features: int, eps: float = 1e-5, momentum: float = 0.1, dtype: Any = np.float32
     ) -> None:
+        _positive_sizes("BatchNorm", (features,))
         self.eps, self.momentum = eps, momentum
         self.weight = Tensor(np.ones(features, dtype), requires_grad=True, name="weight")
         self.bias = Tensor(np.zeros(features, dtype), requires_grad=True, name="bias")
@@ -314,25 +322,48 @@ class BatchNorm(Module):
         self.num_batches_tracked = Tensor(np.zeros((), np.int64))
 
     def forward(self, x: Any) -> Any:
+        (features,) = self.weight.shape
+        if x.ndim < 2 or x.shape[1] != features:
+            raise ValueError(
+                f"BatchNorm: takes (batch, {features}) or (batch, {features}, ...), not shape "
+                f"{x.shape}"
+            )
+        axes = (0, *range(2, x.ndim))
         mean, variance = self.running_mean, self.running_var
         if self.training:
-            n = x.shape[0]
+            n = math.prod(x.shape[axis] for axis in axes)
             if n < 2:
                 raise ValueError(f"BatchNorm: a batch of {n} has no variance to learn from")
-            mean = functions.mean(x, 0)
-            variance = functions.var(x, 0)
+            mean = functions.mean(x, axes)
+            variance = functions.var(x, axes)
             self._move(self.running_mean, ops.detach(mean))
             self._move(self.running_var, ops.detach(variance) * (n / (n - 1)))
             self.num_batches_tracked.assign(self.num_batches_tracked + 1)
-        return (x - mean) / ops.sqrt(variance + self.eps) * self.weight + self.bias
+        wide = (features, *(1,) * (x.ndim - 2))  # as it broadcasts beside x
+        mean, deviation, weight, bias = (
+            part if x.ndim == 2 else reshape(part, wide)
+            for part in (mean, ops.sqrt(variance + self.eps), self.weight, self.bias)
+        )
+        return (x - mean) / deviation * weight + bias
 
     def _move(self, running: Tensor, now: Any) -> None:
         running.assign(running + self.momentum * (now - running))
+
+
+def _positive_sizes(name: str, sizes: Sequence[Any]) -> None:
+    if not sizes or not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
+        raise ValueError(f"{name}: sizes are positive integers, not {_listed(sizes)}")
+
+
+def _listed(sizes: Sequence[Any]) -> str:
+    return ", ".join(map(str, sizes))
 
 
 def mse(prediction: Any, target: Any) -> Any:
     """The mean squared error, a scalar; the shapes must agree (broadcasting here is a mistake)."""
     if prediction.shape != np.shape(getattr(target, "_data", target)):
         raise ValueError(f"mse: prediction {prediction.shape}, target {np.shape(target)}")
+    if prediction.dtype.kind != "f":  # the difference of small integers wraps around
+        prediction = astype(prediction, np.float64)
     distance = prediction - target
     return functions.mean(distance * distance)

@@ -140,7 +140,7 @@ class ArrayMethods:
     mean = _method(functions.mean)
     var = _method(functions.var)
     max = _method(ops.max)
-    min = _method(functions.min)
+    min = _method(ops.min)
     logsumexp = _method(ops.logsumexp)
     softmax = _method(functions.softmax)
     log_softmax = _method(ops.log_softmax)

@@ -117,66 +117,77 @@ neg: Row = primitive(
 
 
 def _base(x: Any, y: Any) -> Any:
-    """x, but 1 where x and y are both 0: the slope 0 * 0**-1 would be nan instead of 0."""
-    return where(equal(x, 0.0), where(equal(y, 0.0), 1.0, x), x)
+    """x, but 1 where y is 0 and 1 / x overflows: the slope 0 * x**-1 would be nan instead of 0."""
+    return where(equal(y, 0.0), where(equal(1.0 / (1.0 / x), 0.0), 1.0, x), x)
 
 
 power: Row = primitive(
     "power", "x ** y", operator.pow,  # NumPy's operator squares and takes roots; np.power loops
     # The exceptions stand inside, so that what would be inf is nowhere, at any order.
     lambda g, out, x, y: g * y * power(_base(x, y), y - 1.0),
-    lambda g, out, x, y: g * out * log(where(equal(x, 0.0), 1.0, x)),
+    lambda g, out, x, y: g * out * log(where(equal(x, 0.0), where(greater(0.0, y), x, 1.0), x)),
     on_float=math.pow, infix="**", domain=(POSITIVE, ANY),
-    convention="power(x, 0)' = 0 for x; power(0, y)' = 0 for y >= 0",
+    convention="power(x, 0)' = 0 for x; power(0, y)' for y = 0 where y >= 0, else -inf",
     code="POW(x, y)",
 )  # fmt: skip
 
 # --- functions of one number -------------------------------------------------------------------
 
+
+def _floats(x: Any) -> Any:
+    """x, integers and booleans as float64: NumPy would compute with those of 8 bits in float16."""
+    return x if np.asarray(x).dtype.kind == "f" else np.asarray(x, np.float64)
+
+
+def _of_floats(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A function of one array that computes integers and booleans in float64."""
+    return lambda x: function(_floats(x))
+
+
 exp: Row = primitive(
-    "exp", "e to the power x", np.exp,
+    "exp", "e to the power x", _of_floats(np.exp),
     lambda g, out, x: g * out,
     on_float=math.exp, domain=(ANY,),
     code="EXP(x)",
 )  # fmt: skip
 expm1: Row = primitive(
-    "expm1", "exp(x) - 1, exact near 0", np.expm1,
+    "expm1", "exp(x) - 1, exact near 0", _of_floats(np.expm1),
     lambda g, out, x: g * exp(x),  # not out + 1, which loses a small exp(x)
     on_float=math.expm1, domain=(ANY,),
     code="EXPM1(x)",
 )  # fmt: skip
 log: Row = primitive(
-    "log", "the natural logarithm of x", np.log,
+    "log", "the natural logarithm of x", _of_floats(np.log),
     lambda g, out, x: g / x,
     on_float=math.log, domain=(POSITIVE,),
     code="LOG(x)",
 )  # fmt: skip
 log1p: Row = primitive(
-    "log1p", "log(1 + x), exact near 0", np.log1p,
+    "log1p", "log(1 + x), exact near 0", _of_floats(np.log1p),
     lambda g, out, x: g / (1.0 + x),
     on_float=math.log1p, domain=((-0.7, 3.0),),
     code="LOG1P(x)",
 )  # fmt: skip
 sqrt: Row = primitive(
-    "sqrt", "the square root of x", np.sqrt,
+    "sqrt", "the square root of x", _of_floats(np.sqrt),
     lambda g, out, x: g / (2.0 * out),
     on_float=math.sqrt, domain=(POSITIVE,), convention="sqrt'(0) = inf",
     code="SQRT(x)",
 )  # fmt: skip
 sin: Row = primitive(
-    "sin", "the sine of x in radians", np.sin,
+    "sin", "the sine of x in radians", _of_floats(np.sin),
     lambda g, out, x: g * cos(x),
     on_float=math.sin, domain=(ANY,),
     code="SIN(x)",
 )  # fmt: skip
 cos: Row = primitive(
-    "cos", "the cosine of x in radians", np.cos,
+    "cos", "the cosine of x in radians", _of_floats(np.cos),
     lambda g, out, x: -g * sin(x),
     on_float=math.cos, domain=(ANY,),
     code="COS(x)",
 )  # fmt: skip
 tanh: Row = primitive(
-    "tanh", "the hyperbolic tangent of x", np.tanh,
+    "tanh", "the hyperbolic tangent of x", _of_floats(np.tanh),
     lambda g, out, x: g * (1.0 - out * out),
     on_float=math.tanh, domain=(ANY,),
     code="TANH(x)",
@@ -188,32 +199,38 @@ def _sigmoid(x: Any) -> Any:
         return 1.0 / (1.0 + np.exp(-x))
 
 
+def _softplus(x: Any) -> Any:
+    return np.logaddexp(x, np.zeros((), x.dtype))
+
+
 sigmoid: Row = primitive(  # a row: 1 / (1 + exp(-x)) differentiated step by step gives inf / inf
-    "sigmoid", "1 / (1 + exp(-x))", _sigmoid,
+    "sigmoid", "1 / (1 + exp(-x))", _of_floats(_sigmoid),
     lambda g, out, x: g * out * (1.0 - out),
     on_float=lambda x: 1.0 / (1.0 + math.exp(-x)), domain=(ANY,),
     code="SIGMOID(x)",
 )  # fmt: skip
 softplus: Row = primitive(  # a row: log(1 + exp(x)) overflows from x = 89 on in float32
-    "softplus", "log(1 + exp(x))", lambda x: np.logaddexp(x, np.zeros((), np.asarray(x).dtype)),
+    "softplus", "log(1 + exp(x))", _of_floats(_softplus),
     lambda g, out, x: g * sigmoid(x),
     on_float=lambda x: (x if x > 0.0 else 0.0) + math.log1p(math.exp(-math.fabs(x))), domain=(ANY,),
     code="SOFTPLUS(x)",
 )  # fmt: skip
 
 # --- with a kink: the derivative there is a convention -----------------------------------------
+# (At NaN, which is on no side, they let the gradient through, as PyTorch's do: no silent zero.)
 
 relu: Row = primitive(
     "relu", "x where it is positive, else 0", lambda x: np.maximum(x, 0),
-    lambda g, out, x: where(greater(x, 0.0), g, 0.0),
+    lambda g, out, x: where(equal(out, 0.0), 0.0, g),
     on_float=lambda x: 0.0 if x <= 0.0 else x,  # NaN passes through, as in NumPy
-    domain=(ANY,), kink=lambda x: x, convention="relu'(0) = 0",
+    domain=(ANY,), kink=lambda x: x, convention="relu'(0) = 0 and relu'(nan) = 1",
     code="x <= 0 ? 0 : x",
 )  # fmt: skip
 abs: Row = primitive(
     "abs", "the absolute value of x", np.abs,
-    lambda g, out, x: where(equal(x, 0.0), 0.0, where(greater(x, 0.0), g, -g)),
-    on_float=operator.abs, domain=(ANY,), kink=lambda x: x, convention="abs'(0) = 0",
+    lambda g, out, x: where(equal(x, 0.0), 0.0, where(greater(0.0, x), -g, g)),
+    on_float=operator.abs, domain=(ANY,), kink=lambda x: x,
+    convention="abs'(0) = 0 and abs'(nan) = 1",
     code="ABS(x)",
 )  # fmt: skip
 
@@ -234,21 +251,21 @@ def _at_zeros(function: Any, of_zeros: Callable[[Any, Any], Any]) -> Callable[[A
 maximum: Row = primitive(
     "maximum", "the larger of x and y; 0 counts as larger than -0",
     _at_zeros(np.maximum, lambda x, y: x + y),
-    lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(x, y), g, 0.0)),
-    lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(y, x), g, 0.0)),
+    lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(y, x), 0.0, g)),
+    lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(x, y), 0.0, g)),
     on_float=lambda x, y: x if x > y or x != x else x + y if x == y == 0.0 else y,
     domain=(ANY, ANY),
-    kink=lambda x, y: x - y, convention="at x = y each argument gets half",
+    kink=lambda x, y: x - y, convention="at x = y each argument gets half, at nan all",
     code="x > y || x != x ? x : x == 0 && y == 0 ? x + y : y",
 )  # fmt: skip
 minimum: Row = primitive(
     "minimum", "the smaller of x and y; -0 counts as smaller than 0",
     _at_zeros(np.minimum, lambda x, y: -(-x - y)),
-    lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(y, x), g, 0.0)),
-    lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(x, y), g, 0.0)),
+    lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(x, y), 0.0, g)),
+    lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(y, x), 0.0, g)),
     on_float=lambda x, y: x if x < y or x != x else -(-x - y) if x == y == 0.0 else y,
     domain=(ANY, ANY),
-    kink=lambda x, y: x - y, convention="at x = y each argument gets half",
+    kink=lambda x, y: x - y, convention="at x = y each argument gets half, at nan all",
     code="x < y || x != x ? x : x == 0 && y == 0 ? -(-x - y) : y",
 )  # fmt: skip
 
@@ -257,14 +274,19 @@ BITS = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
 
 
 def _where(condition: Any, x: Any, y: Any) -> Any:
-    zero = y.__class__ is float and y == 0.0 and math.copysign(1.0, y) > 0
-    if not zero or x.__class__ is not np.ndarray or condition.__class__ is not np.ndarray:
+    kept = y if _is_zero(x) else x if _is_zero(y) else None
+    if kept.__class__ is not np.ndarray or condition.__class__ is not np.ndarray:
         return np.where(condition, x, y)
-    bits = BITS.get(x.dtype)
-    if bits is None or condition.dtype != bool or condition.shape != x.shape or not x.shape:
+    bits = BITS.get(kept.dtype)
+    if bits is None or condition.dtype != bool or condition.shape != kept.shape or not kept.shape:
         return np.where(condition, x, y)
     # To mask bits takes a third of np.where's time, and unlike a product turns inf and nan to 0.
-    return (x.view(bits) & -condition.astype(bits)).view(x.dtype)
+    mask = condition.astype(bits)
+    return (kept.view(bits) & (-mask if kept is x else mask - 1)).view(kept.dtype)
+
+
+def _is_zero(x: Any) -> bool:
+    return x.__class__ is float and x == 0.0 and math.copysign(1.0, x) > 0
 
 
 where: Row = primitive(
@@ -307,12 +329,13 @@ def _kept(r: Any, x: Any, axis: tuple[int, ...]) -> Any:
 
 
 def _share(g: Any, out: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    """The gradient of max: g to the largest entry, split evenly between ties."""
-    largest = astype(equal(x, _kept(out, x, axis)), x.dtype)
-    return largest * (_kept(g, x, axis) / sum(largest, axis, keepdims=True))
+    """The gradient of max and min: g to the entry that is it, split evenly between ties."""
+    chosen = astype(equal(x, _kept(out, x, axis)), x.dtype)
+    return chosen * (_kept(g, x, axis) / sum(chosen, axis, keepdims=True))
 
 
 def _logsumexp(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    x = _floats(x)
     largest = x.max(axis=axis, keepdims=True)
     if not np.isfinite(largest).all():  # inf - inf is nan
         largest = np.where(np.isfinite(largest), largest, 0).astype(x.dtype)
@@ -342,8 +365,12 @@ def _max(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     if x.dtype.kind != "f" or np.all(out):
         return out
     # Which zero NumPy ends with depends on its lanes. (Nothing is positive where 0 is the largest.)
-    zero = np.where(np.signbit(x).all(axis=axis, keepdims=keepdims), -0.0, 0.0)
-    return np.where(out == 0, zero.astype(x.dtype), out)
+    negative = np.signbit(x).all(axis=axis, keepdims=keepdims)
+    return np.where(out == 0, np.where(negative, -0.0, 0.0).astype(x.dtype), out)
+
+
+def _min(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    return -_max(-x, axis, keepdims) if x.dtype.kind == "f" else x.min(axis, keepdims=keepdims)
 
 
 sum_row: Row = primitive(
@@ -354,11 +381,24 @@ sum_row: Row = primitive(
 max_row: Row = primitive(
     "max", "the largest entry over axes; 0 counts as larger than -0", _max,
     _share,
-    cases=REDUCTIONS, convention="ties of max split evenly", batch=_over_examples("max"),
+    cases=REDUCTIONS, convention="ties of max split evenly; a nan among them makes all nan",
+    batch=_over_examples("max"),
+)  # fmt: skip
+min_row: Row = primitive(  # a row: -max(-x) wraps around for integers
+    "min", "the smallest entry over axes; -0 counts as smaller than 0", _min,
+    _share,
+    cases=REDUCTIONS, convention="ties of min split evenly; a nan among them makes all nan",
+    batch=_over_examples("min"),
 )  # fmt: skip
 
 
+def _as_floats(x: Any) -> Any:
+    """What `_floats` does, by rows."""
+    return x if x.dtype.kind == "f" else astype(x, np.float64)
+
+
 def _logsumexp_of_rows(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    x = _as_floats(x)
     largest = max(x, axis, keepdims=True)
     largest = where(equal(largest - largest, 0.0), largest, 0.0)  # inf - inf is nan
     total = log(sum(exp(x - largest), axis, keepdims=True)) + largest
@@ -374,29 +414,32 @@ logsumexp_row: Row = primitive(  # a row: exp of a logit of 1e4 overflows, its l
 )  # fmt: skip
 
 
-def _log_softmax(x: Any, axis: int) -> Any:
+def _log_softmax(x: Any, axis: tuple[int, ...]) -> Any:
+    x = _floats(x)
     away = x - x.max(axis=axis, keepdims=True)
-    return away - np.log(total(np.exp(away), (axis,), keepdims=True))
+    return away - np.log(total(np.exp(away), axis, keepdims=True))
 
 
-def _log_softmax_of_rows(x: Any, axis: int) -> Any:
+def _log_softmax_of_rows(x: Any, axis: tuple[int, ...]) -> Any:
+    x = _as_floats(x)
     away = x - max(x, axis, keepdims=True)
     return away - log(sum(exp(away), axis, keepdims=True))
 
 
 log_softmax_row: Row = primitive(  # a row: x - logsumexp(x) rounds to the digits of a large x
-    "log_softmax", "x - logsumexp(x) along an axis", _log_softmax,
+    "log_softmax", "x - logsumexp(x) over axes", _log_softmax,
     lambda g, out, x, axis: g - exp(out) * sum(g, axis, keepdims=True),
-    cases=((((2, 3),), {"axis": 1}), (((2, 3, 2),), {"axis": 0})),
-    batch=lambda args, batched, axis: log_softmax_row(args[0], axis=axis + 1),
+    cases=((((2, 3),), {"axis": (1,)}), (((2, 3, 2),), {"axis": (0, 2)})),
+    batch=lambda args, batched, axis: log_softmax_row(args[0], axis=tuple(i + 1 for i in axis)),
     code=_log_softmax_of_rows,
 )  # fmt: skip
 
 
-def log_softmax(x: Any, axis: int = -1) -> Any:
-    """The logarithm of softmax along an axis, exact where softmax itself rounds to 0."""
+def log_softmax(x: Any, axis: Axis = -1) -> Any:
+    """The logarithm of softmax over an axis, several, or all (None), exact where softmax itself
+    rounds to 0."""
     x = operand(x, "log_softmax")
-    return log_softmax_row(x, axis=_axes(x, axis, "log_softmax")[0])
+    return log_softmax_row(x, axis=_axes(x, axis, "log_softmax"))
 
 
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -414,6 +457,11 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The largest entry of x over an axis, several, or all. Ties share the gradient evenly."""
     x = operand(x, "max")
     return max_row(x, axis=_axes(x, axis, "max"), keepdims=keepdims)
+
+
+def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The smallest entry of x over an axis, several, or all. Ties share the gradient evenly."""
+    return min_row(x, axis=_axes(x, axis, "min"), keepdims=keepdims)
 
 
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:

@@ -7,6 +7,7 @@ step count, the learning rate. A schedule is an expression of the count.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -36,7 +37,11 @@ Schedule = Callable[[Any], Any]
 def constant(rate: float) -> Schedule:
     """The same learning rate at every step."""
     _positive("rate", rate)
-    return lambda count: rate
+    return functools.partial(_constant_at, rate)  # no lambda: an optimizer can be pickled
+
+
+def _constant_at(rate: float, count: Any) -> float:
+    return rate
 
 
 def cosine(rate: float, steps: int) -> Schedule:
@@ -44,7 +49,11 @@ def cosine(rate: float, steps: int) -> Schedule:
     1608.03983), then 0."""
     _positive("rate", rate)
     _positive("steps", steps)
-    return lambda count: _cosine(rate, 0.0, functions.clip(count / steps, 0.0, 1.0))
+    return functools.partial(_cosine_at, rate, steps)
+
+
+def _cosine_at(rate: float, steps: int, count: Any) -> Any:
+    return _cosine(rate, 0.0, functions.clip(count / steps, 0.0, 1.0))
 
 
 def one_cycle(rate: float, steps: int, warmup: float = 0.3) -> Schedule:
@@ -54,16 +63,16 @@ def one_cycle(rate: float, steps: int, warmup: float = 0.3) -> Schedule:
     _positive("steps", steps)
     if not 0.0 < warmup < 1.0:
         raise ValueError(f"one_cycle: warmup is a fraction between 0 and 1, not {warmup}")
+    return functools.partial(_one_cycle_at, rate, steps, warmup)
+
+
+def _one_cycle_at(rate: float, steps: int, warmup: float, count: Any) -> Any:
     # Steps are counted from 0, as PyTorch does; a run too short for both ramps keeps some of each.
     peak = max(warmup * steps - 1.0, 1e-9)
     last = max(steps - 1.0, peak + 1e-9)
-
-    def schedule(count: Any) -> Any:
-        up = _cosine(rate / 25.0, rate, functions.clip(count / peak, 0.0, 1.0))
-        fraction = functions.clip((count - peak) / (last - peak), 0.0, 1.0)
-        return ops.where(ops.less(count, peak), up, _cosine(rate, rate / 25e4, fraction))
-
-    return schedule
+    up = _cosine(rate / 25.0, rate, functions.clip(count / peak, 0.0, 1.0))
+    fraction = functions.clip((count - peak) / (last - peak), 0.0, 1.0)
+    return ops.where(ops.less(count, peak), up, _cosine(rate, rate / 25e4, fraction))
 
 
 def _cosine(start: float, end: float, fraction: Any) -> Any:
@@ -243,7 +252,7 @@ def clip_by_global_norm(parameters: Iterable[Tensor], limit: float) -> Any:
     norm = ops.sqrt(_total(ops.sum(g * g) for _, g in given))
     factor = ops.minimum(1.0, limit / (norm + 1e-6))  # PyTorch's guard against a zero norm
     for p, g in given:
-        p.grad = g * factor
+        p.grad = g * _number(factor, g.dtype)
     return norm
 
 

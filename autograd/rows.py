@@ -60,6 +60,7 @@ class Row:
     step: Callable[[Any], None] | None = field(default=None, init=False, repr=False)
     rule: Callable[[int], Rule | None] = field(init=False, repr=False)  # of argument number i
     in_place: bool = field(init=False, repr=False)  # whether on_array takes NumPy's out=
+    arity: int = field(init=False, repr=False)  # how many arguments it takes; -1: any number
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "__doc__", self.doc)
@@ -67,6 +68,7 @@ class Row:
         rule = self.rules if callable(self.rules) else self.rules.__getitem__
         object.__setattr__(self, "rule", rule)
         object.__setattr__(self, "in_place", isinstance(self.on_array, np.ufunc))
+        object.__setattr__(self, "arity", -1 if callable(self.rules) else len(self.rules))
 
     def __call__(self, *args: Any, out: Any = None, **params: Any) -> Any:
         """Apply the row: the one door that every operation goes through.
@@ -78,6 +80,8 @@ class Row:
             if params:
                 raise TypeError(f"{self.name}: out= goes with no other keyword; use assign")
             return out._take(self, args)
+        if params or len(args) != self.arity:
+            self._check(args, params)
         for arg in args:
             if arg.__class__ in PLAIN:
                 continue
@@ -89,6 +93,23 @@ class Row:
 
                 return self(*[operand(a, self.name) for a in args], **params)
         return self.compute(args, params)
+
+    def _check(self, args: tuple[Any, ...], params: dict[str, Any]) -> None:
+        """TypeError for another number of arguments, which NumPy might take for its `out`, and for
+        keywords that the row does not know."""
+        if len(args) != self.arity and (self.arity >= 0 or not args):
+            plural = "" if abs(self.arity) == 1 else "s"
+            wanted = f"{self.arity if self.arity >= 0 else 'at least 1'} argument{plural}"
+            raise TypeError(f"{self.name}: takes {wanted}, not {len(args)}")
+        code = getattr(self.on_array, "__code__", None)
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
+        known = names[code.co_argcount if self.arity < 0 else self.arity :] if code else ()
+        for name in params.keys() - set(known):
+            takes = f"takes {', '.join(known)}" if known else "takes none"
+            raise TypeError(f"{self.name}: there is no keyword {name!r}; it {takes}")
+
+    def __reduce__(self) -> Any:
+        return _of_table, (self.name,)  # a copy is the row itself
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -109,6 +130,10 @@ class Row:
             return self.on_float(*args)
         except (ArithmeticError, ValueError):
             return ieee(self.on_array, args)
+
+
+def _of_table(name: str) -> Row:
+    return TABLE[name]
 
 
 def ieee(function: Callable[..., Any], args: tuple[float, ...]) -> float:

@@ -153,15 +153,28 @@ def reshape(x: Any, *shape: Any) -> Any:
     return reshape_row(x, shape=wanted)
 
 
-def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
-    """x with its axes in the order `axes` (reversed if None); negative axes count from the end."""
+def transpose(x: Any, *order: Any, axes: Sequence[int] | None = None) -> Any:
+    """x with its axes in another order: a tuple or integers, reversed where none are given.
+
+    Negative axes count from the end. ValueError where each axis is not named once.
+
+    >>> import numpy as np
+    >>> from autograd import Tensor
+    >>> x = Tensor(np.ones((2, 3, 4)))
+    >>> x.transpose(2, 0, 1).shape, x.transpose((2, 0, 1)).shape, x.transpose().shape
+    ((4, 2, 3), (4, 2, 3), (4, 3, 2))
+    """
+    if order and axes is not None:
+        raise TypeError("transpose: the axes are given twice")
+    if order:
+        axes = order if len(order) > 1 or isinstance(order[0], int | np.integer) else order[0]
     x = operand(x, "transpose")
     if axes is None:
         axes = range(x.ndim)[::-1]
-    order = [axis_of(i, x.shape, "transpose") for i in axes]
-    if sorted(order) != list(range(x.ndim)):
+    places = [axis_of(i, x.shape, "transpose") for i in axes]
+    if sorted(places) != list(range(x.ndim)):
         raise ValueError(f"transpose: axes {tuple(axes)} do not name each of {x.ndim} axes once")
-    return transpose_row(x, axes=tuple(order))
+    return transpose_row(x, axes=tuple(places))
 
 
 def astype(x: Any, dtype: Any) -> Any:
@@ -192,6 +205,9 @@ concatenate_row: Row = primitive(
 )
 
 
+MOST = 32  # arrays that one row puts together
+
+
 def concatenate(parts: Sequence[Any], axis: int = 0) -> Any:
     """The arrays of `parts` one after the other along an axis they may differ in.
 
@@ -200,7 +216,12 @@ def concatenate(parts: Sequence[Any], axis: int = 0) -> Any:
     array([1., 2., 3.])
     """
     parts = _parts(parts, "concatenate")
-    return concatenate_row(*parts, axis=axis_of(axis, parts[0].shape, "concatenate"))
+    axis = axis_of(axis, parts[0].shape, "concatenate")
+    # Each part's rule looks at all the others: of many parts, neighbours go together first.
+    while len(parts) > MOST:
+        groups = (parts[i : i + MOST] for i in range(0, len(parts), MOST))
+        parts = [concatenate_row(*group, axis=axis) for group in groups]
+    return concatenate_row(*parts, axis=axis)
 
 
 def stack(parts: Sequence[Any], axis: int = 0) -> Any:

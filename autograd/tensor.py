@@ -218,8 +218,11 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
 
     @grad.setter
     def grad(self, grad: Tensor | None) -> None:
-        if grad is not None and (not isinstance(grad, Tensor) or grad.shape != self.shape):
-            raise TypeError(f"grad: {grad!r} is not None or a Tensor of shape {self.shape}")
+        fits = isinstance(grad, Tensor) and (grad.shape, grad.dtype) == (self.shape, self.dtype)
+        if grad is not None and not fits:
+            raise TypeError(
+                f"grad: {grad!r} is not None or a Tensor of shape {self.shape} and {self.dtype}"
+            )
         if special and mode.trace:
             mode.trace.grad_written(self, grad)
         self._grad = grad

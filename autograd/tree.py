@@ -1,29 +1,52 @@
-"""Nested lists, tuples and dicts of arguments, taken apart and put together again."""
+"""Nested arguments and results, taken apart and put together again.
+
+What is taken apart: lists, tuples, namedtuples, dicts (also OrderedDict and defaultdict) and
+dataclasses. None is a tree without leaves. Everything else is a leaf, also subclasses of these: who
+meets one that it can do nothing with says where it is (`unfit`).
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 LEAF = "leaf"
+NONE = "none"
+DICTS = (dict, OrderedDict, defaultdict)
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
-    """The leaves of a tree in order, and its structure, which is hashable.
+    """The leaves of a tree in order, and its structure, which is hashable: LEAF, NONE or a tuple
+    of the type, the keys and the structures of the parts.
 
-    >>> flatten({"a": [1, 2], "b": (3,)})
-    ([1, 2, 3], ('dict', ('a', 'b'), ('list', 'leaf', 'leaf'), ('tuple', 'leaf')))
+    >>> leaves, structure = flatten({"a": [1, 2], "b": (3, None)})
+    >>> leaves, list(paths(structure))
+    ([1, 2, 3], ["['a'][0]", "['a'][1]", "['b'][0]"])
     """
-    if type(tree) in (list, tuple):
-        keys: tuple[Any, ...] = ()
+    kind = type(tree)
+    if kind is np.ndarray or hasattr(kind, "_record"):
+        return [tree], LEAF
+    if tree is None:
+        return [], NONE
+    keys: tuple[Any, ...] = ()
+    if kind in (list, tuple) or _is_named(tree):
         parts = tree
-    elif type(tree) is dict:
-        keys, parts = (tuple(tree),), tree.values()
+    elif kind in DICTS:
+        # With their types: 1, True and 1.0 are equal. A defaultdict's factory decides nothing.
+        keys = tuple((type(key), key) for key in tree)
+        keys += (_Aside(tree.default_factory),) if kind is defaultdict else ()
+        parts = tree.values()
+    elif _is_dataclass(kind):
+        keys = tuple(kind.__dataclass_fields__)
+        parts = [getattr(tree, key) for key in keys]
     else:
         return [tree], LEAF
     flat = [flatten(part) for part in parts]
     leaves = [leaf for part, _ in flat for leaf in part]
-    return leaves, (type(tree).__name__, *keys, *(structure for _, structure in flat))
+    return leaves, (kind, keys, *(structure for _, structure in flat))
 
 
 def unflatten(leaves: Iterator[Any], structure: Any) -> Any:
@@ -34,7 +57,112 @@ def unflatten(leaves: Iterator[Any], structure: Any) -> Any:
     """
     if structure == LEAF:
         return next(leaves)
-    if structure[0] == "dict":
-        return {k: unflatten(leaves, s) for k, s in zip(structure[1], structure[2:], strict=True)}
-    parts = [unflatten(leaves, s) for s in structure[1:]]
-    return parts if structure[0] == "list" else tuple(parts)
+    if structure == NONE:
+        return None
+    kind, keys, *structures = structure
+    parts = [unflatten(leaves, part) for part in structures]
+    if kind in (list, tuple):
+        return kind(parts)
+    if kind in DICTS:
+        pairs = ((key, part) for (_, key), part in zip(keys, parts, strict=False))
+        return kind(keys[-1].thing, pairs) if kind is defaultdict else kind(pairs)
+    if not keys:
+        return kind._make(parts)
+    tree = object.__new__(kind)  # what checks its fields at __init__ may know no Tensors
+    for key, part in zip(keys, parts, strict=True):
+        object.__setattr__(tree, key, part)
+    return tree
+
+
+def paths(structure: Any, path: str = "") -> Iterator[str]:
+    """Where each leaf of a structure is, as one would write it: `['w'][0]`, `.bias`."""
+    if structure == LEAF:
+        yield path
+    elif structure != NONE:
+        for key, part in zip(_steps(structure), structure[2:], strict=True):
+            yield from paths(part, path + key)
+
+
+def flatten_as(tree: Any, structure: Any, what: str) -> list[Any]:
+    """The leaves of a tree in the order of another's structure: dicts are matched by key.
+
+    Raises ValueError, with the place, where the two differ. what: what to call the tree.
+    """
+    if structure == LEAF:
+        if flatten(tree)[1] != LEAF:
+            raise ValueError(f"{what} is a {_name(tree)} where one number or array is wanted")
+        return [tree]
+    if structure == NONE:
+        if tree is not None:
+            raise ValueError(f"{what} is a {_name(tree)} where None is wanted")
+        return []
+    kind, keys, *structures = structure
+    alike = type(tree) in DICTS if kind in DICTS else type(tree) is kind
+    if not alike:
+        raise ValueError(f"{what} is a {_name(tree)} where a {kind.__name__} is wanted")
+    if kind in DICTS:
+        names = [key for _, key in keys[: len(structures)]]
+        if tree.keys() != set(names):
+            raise ValueError(f"{what} has the keys {list(tree)} where {names} are wanted")
+        parts = [tree[name] for name in names]
+    elif keys:
+        parts = [getattr(tree, key) for key in keys]
+    else:
+        parts = list(tree)
+    if len(parts) != len(structures):
+        raise ValueError(f"{what} has {len(parts)} entries where {len(structures)} are wanted")
+    steps = _steps(structure)
+    return [
+        leaf
+        for step, part, inner in zip(steps, parts, structures, strict=True)
+        for leaf in flatten_as(part, inner, what + step)
+    ]
+
+
+def unfit(leaf: Any, where: str, wanted: str = "a number, an array or a Tensor") -> TypeError:
+    """The error for a leaf that is none."""
+    hint = ""
+    if isinstance(leaf, list | tuple | dict | set | frozenset) or hasattr(leaf, "__next__"):
+        hint = "; lists, tuples, namedtuples, dicts and dataclasses may hold what is inside"
+    return TypeError(f"{where} is a {_name(leaf)}, not {wanted}{hint}")
+
+
+def is_number(leaf: Any) -> bool:
+    """Whether a leaf is a number, a plain array or a node. Strings, booleans of Python, complex
+    numbers and other objects are not."""
+    if isinstance(leaf, np.ndarray) or hasattr(leaf, "_record"):
+        return True
+    return isinstance(leaf, int | float | np.number) and not isinstance(leaf, bool | complex)
+
+
+def _steps(structure: Any) -> list[str]:
+    kind, keys, *structures = structure
+    if kind in DICTS:
+        return [f"[{key!r}]" for _, key in keys[: len(structures)]]
+    names = keys or getattr(kind, "_fields", ())
+    return [f".{name}" for name in names] or [f"[{i}]" for i in range(len(structures))]
+
+
+def _is_named(tree: Any) -> bool:
+    return isinstance(tree, tuple) and hasattr(type(tree), "_fields")
+
+
+def _is_dataclass(kind: type) -> bool:
+    return hasattr(kind, "__dataclass_fields__")
+
+
+def _name(tree: Any) -> str:
+    return type(tree).__name__
+
+
+class _Aside:
+    """Something that travels along with a structure, and does not tell two apart."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Aside)
+
+    def __hash__(self) -> int:
+        return 0

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import add, maximum
+from ..ops import add, maximum, minimum
 from ..rows import Row
 from .places import (
     ZERO,
@@ -54,7 +54,7 @@ TYPES = {
 }
 BOOL = np.dtype(bool)
 COMPARES = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
-REDUCTIONS = ("sum", "max")
+REDUCTIONS = ("sum", "max", "min")
 PULLED = ("transpose", "reshape", "broadcast_to", "concatenate", "pick", "put", "uniform")
 MOVES = ("transpose", "reshape", "broadcast_to", "index")  # rows that only move indices
 NUMBERED = ("index", "scatter", "pick", "put")  # rows whose arguments but the first are integers
@@ -482,7 +482,7 @@ def rounds(op: Op, loops: Loops) -> bool:
 
 def step(reducer: str, into: str, entry: str) -> str:
     """The line that takes one more entry into a reduction."""
-    row = {"sum": add, "max": maximum}[reducer]
+    row = {"sum": add, "max": maximum, "min": minimum}[reducer]
     return f"{into} = {put_in(row, {'x': into, 'y': entry})};"
 
 
@@ -495,7 +495,10 @@ def neutral(reducer: str, dtype: Any) -> str:
     """What a reduction of nothing gives."""
     if reducer == "sum":
         return "0"
-    return "-INFINITY" if dtype.kind == "f" else literal(np.iinfo(dtype).min, dtype)
+    if dtype.kind == "f":
+        return "-INFINITY" if reducer == "max" else "INFINITY"
+    limits = np.iinfo(dtype)
+    return literal(limits.min if reducer == "max" else limits.max, dtype)
 
 
 _RULES: dict[str, Callable[[Pull, Op, Index], str]] = {
@@ -510,6 +513,7 @@ _RULES: dict[str, Callable[[Pull, Op, Index], str]] = {
     "uniform": Pull._uniform,
     "sum": Pull._reduction,
     "max": Pull._reduction,
+    "min": Pull._reduction,
 }
 
 

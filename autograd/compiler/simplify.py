@@ -16,7 +16,7 @@ import numpy as np
 
 from ..indexing import ARRAY
 from ..operators import Operators
-from ..ops import add, greater, mul, relu, sqrt, sum_row
+from ..ops import add, mul, sqrt, sum_row
 from ..rows import Row
 from ..shapes import cast_row, reshape_row, transpose_row
 from .program import Assign, Program
@@ -285,16 +285,6 @@ def _reduced(build: _Builder, op: Op) -> int:
     return build.add(replace(op, row=reshape_row, args=(arg,), params={"shape": op.shape}))
 
 
-def _greater(build: _Builder, op: Op) -> int | None:
-    """Where relu(x) is known, x > 0 is relu(x) > 0: then x need not be kept for it."""
-    x, y = op.args
-    y_value = build.value(y)
-    after = build.known.get((relu, (x,), "{}"))
-    if after is None or y_value is None or np.ndim(y_value) or y_value != 0:
-        return None
-    return build._shared((greater, (after, y), "{}"), replace(op, args=(after, y)))
-
-
 def _power(build: _Builder, op: Op) -> int | None:
     """The powers that NumPy does not compute by pow either."""
     x, y = op.args
@@ -348,7 +338,7 @@ _REWRITES = {
     "sum_to": _sum_to,
     "sum": _reduced,
     "max": _reduced,
-    "greater": _greater,
+    "min": _reduced,
     "power": _power,
     "matmul": _matmul,
 }

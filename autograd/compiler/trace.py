@@ -14,7 +14,7 @@ import os
 import sys
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from ..foreign import COMPILED
 from ..graph import hooks, mode, remember, set_mode
 from ..rows import Row, native
 from ..tensor import Tensor, memory, wrap
-from ..tree import flatten, unflatten
+from ..tree import flatten, paths, unfit, unflatten
 from .guards import Guards
 from .program import Apply, Assign, Program
 from .watch import Watcher
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .replay import Replayed
 
 INPUTS = (Tensor, np.ndarray)
+STRINGS = (str, bytes)
 PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
@@ -276,6 +277,7 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
         record.restore()
     flat, shape = flatten(answer)
     del answer
+    _check_results(flat, shape)
     give = [_giver(result, record, places) for result in flat]
     results = [result for result, place in zip(flat, give, strict=True) if place is None]
     gradient = [result.requires_grad for result in results]
@@ -353,6 +355,13 @@ def _again(array: Any) -> Callable[[], Any]:
         return np.ndarray(shape, dtype, flat, place, strides)
 
     return view
+
+
+def _check_results(results: list[Any], structure: Any) -> None:
+    """What may hold Tensors out of sight is no result: they would never change again."""
+    for result, path in zip(results, paths(structure), strict=True):
+        if not isinstance(result, (*INPUTS, *STRINGS)) and isinstance(result, Iterable):
+            raise TraceError(f"jit: {unfit(result, f'the result{path}')}")
 
 
 def _giver(result: Any, trace: Trace, places: dict[Tensor, int]) -> Any:

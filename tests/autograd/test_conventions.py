@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autograd
-from autograd import Tensor, Value, gradients
+from autograd import Tensor, Value, grad, gradients
 
 INF, NAN = math.inf, math.nan
 
@@ -321,3 +321,32 @@ def test_expm1_and_log1p_keep_their_digits_near_zero(name, x):
 
 def test_the_slope_of_expm1_is_not_lost_where_expm1_is_minus_one():
     assert slopes(autograd.expm1, -100.0)[0] == pytest.approx(math.exp(-100.0), rel=1e-14)
+
+
+# --- powers, where they are not smooth ---
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("times", [0, 1, 1000])
+def test_powers_of_numbers_whose_reciprocal_overflows(dtype, sign, times):
+    """x ** 0 is 1 everywhere: its slope is 0 also where 0 * x ** -1 is 0 * inf."""
+    x = np.array(sign * times * np.finfo(dtype).smallest_subnormal, dtype)
+    at = Tensor(x, requires_grad=True)
+    assert gradients(at**0.0, [at])[0].item() == 0.0
+    assert gradients(at**1.0, [at])[0].item() == 1.0
+    number = Value(float(x))
+    (number**0).backward()
+    assert number.grad == 0.0
+    # the mixed derivative at y = 0 stays that of y * x ** (y - 1): 1 / x
+    assert grad(grad(lambda x, y: x**y), 1)(2.0, 0.0) == 0.5
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+@pytest.mark.parametrize("y", [-1.0, -2.0, -0.5])
+def test_powers_at_their_pole(zero, y):
+    """x ** y goes to infinity as x goes to 0, the faster the smaller y: the slope by y is -inf."""
+    sign = -1.0 if zero**2 == 0.0 and np.copysign(1.0, zero) < 0 and y == -1.0 else 1.0
+    base, exponent = Tensor(zero, requires_grad=True), Tensor(y, requires_grad=True)
+    assert gradients(base**exponent, [exponent])[0].item() == -sign * np.inf
+    assert grad(autograd.power, 1)(zero, y) == -sign * np.inf

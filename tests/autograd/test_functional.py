@@ -346,10 +346,10 @@ def test_float16_is_refused_as_tensor_refuses_it():
         (lambda: grad(lambda x: x)(None), TypeError, "NoneType"),
         (lambda: grad(lambda x: x)(1j * POINT), TypeError, "grad.*complex128"),
         (lambda: jvp(cubes, (POINT,), (ROWS,)), ValueError, r"jvp.*\(3, 2\).*\(3,\)"),
-        (lambda: jvp(lambda x: x, (1.0,), (1.0, 2.0)), ValueError, "jvp.*structure"),
-        (lambda: jvp(lambda x: x, ([1.0],), ((1.0,),)), ValueError, "jvp.*structure"),
+        (lambda: jvp(lambda x: x, (1.0,), (1.0, 2.0)), ValueError, "jvp: 2 tangents for 1"),
+        (lambda: jvp(lambda x: x, ([1.0],), ((1.0,),)), ValueError, "jvp.*tuple.*list"),
         (lambda: vjp(lambda x: x, POINT)[1](ROWS), ValueError, r"vjp.*\(3, 2\).*\(3,\)"),
-        (lambda: vjp(lambda x: (x, x), 1.0)[1](1.0), ValueError, "vjp.*structure"),
+        (lambda: vjp(lambda x: (x, x), 1.0)[1](1.0), ValueError, "vjp.*float.*tuple"),
         (lambda: hvp(cubes, POINT, np.ones(2)), ValueError, r"\(2,\).*\(3,\)"),
         (lambda: jacobian(lambda x: x)([POINT, POINT]), TypeError, "jacobian.*one array"),
         (lambda: vmap(lambda x, y: x)(POINT, np.ones(2)), ValueError, r"vmap.*\[2, 3\]"),
@@ -399,12 +399,6 @@ def test_a_list_of_numbers_works_as_a_tuple_or_is_refused_by_name(call):
 def test_a_batch_is_not_read_by_numpy():
     with pytest.raises(TypeError, match="vmap"):
         vmap(lambda x: np.asarray(x))(ROWS)
-
-
-def test_tangents_in_another_order_of_keys_are_refused_not_mixed_up():
-    p, v = {"a": POINT, "b": POINT}, {"b": POINT, "a": 2 * POINT}
-    with pytest.raises(ValueError, match="not structured as the primals"):
-        jvp(lambda p: (p["a"] * p["b"]).sum(), (p,), (v,))
 
 
 # --- on nodes: the answer goes on being differentiable --------------------------------------------
