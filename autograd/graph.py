@@ -244,7 +244,7 @@ class Node:
                 "where it was computed; take its .detach(), or its .data"
             )
         slots = {"requires_grad": self.requires_grad, "_name": self.name, "_grad": self.grad}
-        return _leaf, (type(self), self._data, slots, list(hooks.get(self, ())))
+        return _leaf, (type(self), self._data, slots, list(hooks.get(id(self), ())))
 
     # What Value and Tensor each say in their own way:
     def _seed(self, seed: Any, create_graph: bool) -> Any:
