@@ -117,7 +117,7 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> C
 
     in_axes: the batch axis of the arguments: an integer for all, or a tuple with one for each
     argument; None for an argument that all examples share, as they do those given by keyword.
-    Arguments and results may be nested lists, tuples and dicts of arrays. out_axes: where the batch
+    Arguments and results may be nested, as `grad`'s. out_axes: where the batch
     axis is put in the results. Gives arrays for arrays and Tensors for Tensors, and where a Tensor
     from outside requires a gradient. Raises ValueError where batch sizes differ or
     nothing is batched, TypeError where the function branches on a value.

@@ -230,10 +230,11 @@ def grad(function: Function, argnums: int | Sequence[int] = 0) -> Function:
     """The gradient of a function of numbers or arrays that gives one number.
 
     argnums: with respect to which arguments; a tuple gives a tuple of gradients. An argument may
-    be a nested list, tuple or dict; its gradient has its structure, shapes and dtypes. Numbers
-    become Values (where they meet arrays, Tensors), arrays Tensors; plain arguments get plain
-    gradients. NumPy's functions and `math` are refused within: no gradient would flow through.
-    Raises ValueError where the result is not one number, TypeError for an integer array.
+    be nested lists, tuples, dicts, namedtuples and dataclasses, with None for nothing; its gradient
+    has its structure, shapes and dtypes. Numbers become Values (where they meet arrays, Tensors),
+    arrays Tensors; plain arguments get plain gradients. NumPy's functions and `math` are refused
+    within: no gradient would flow through. Raises ValueError where the result is not one number,
+    TypeError for an integer array or result and for what is no number, by its place.
 
     >>> from autograd import grad, sin
     >>> grad(sin)(0.0), grad(grad(grad(sin)))(0.0)
@@ -265,8 +266,8 @@ def _value_and_grad(name: str, function: Function, argnums: int | Sequence[int])
 
 
 def vjp(function: Function, *primals: Any) -> tuple[Any, Function]:
-    """(result, pullback): the pullback takes a cotangent of the result, of its structure and
-    shapes, to a tuple of cotangents of the primals (v transposed times the Jacobian).
+    """(result, pullback): the pullback takes a cotangent of the result, of its structure (dicts by
+    key) and shapes, to a tuple of cotangents of the primals (v transposed times the Jacobian).
 
     >>> out, pullback = vjp(lambda x: x * x, np.array([1.0, 2.0]))
     >>> pullback(np.array([1.0, 10.0]))
@@ -303,7 +304,8 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
     """(result, its tangent): the Jacobian times the tangents, at a small multiple of the cost of
     the function however many inputs there are.
 
-    primals, tangents: one for each argument, alike in structure and shapes.
+    primals, tangents: one for each argument, alike in structure (dicts by key) and shapes. The
+    tangent of a result that is no float is zero.
 
     >>> jvp(lambda x: x * x, (np.array([1.0, 2.0]),), (np.array([1.0, 10.0]),))
     (array([1., 4.]), array([ 2., 40.]))

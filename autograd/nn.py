@@ -258,7 +258,8 @@ class Sequential(Module):
 class Dropout(Module):
     """In training, zero each entry with probability `p` and scale the others by 1 / (1 - p)
     (Srivastava et al. 2014); in evaluation, nothing. What falls depends on the seed and on how
-    many batches went through; that count is no part of `state_dict`, which stays PyTorch's.
+    many batches went through; that count is no part of `state_dict`, which stays PyTorch's. Under
+    vmap each example has a mask of its own: what falls is what falls from the whole batch.
     """
 
     def __init__(self, p: float, seed: int = 0) -> None:

@@ -25,7 +25,8 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
     data: an array, which is not copied; or nested lists or a number, which become float64.
     requires_grad: whether gradients flow to it. `.grad` starts as None; `backward()` adds to it.
     Raises TypeError for other dtypes, and for an integer array that should require a gradient.
-    A write through a NumPy view of the array is not seen; use `assign`.
+    A write through a NumPy view of the array is not seen; use `assign`. (A plain array beside
+    Tensors is read at once, and may be written from then on.)
 
     >>> w = Tensor([[1.0, 2.0]], requires_grad=True)
     >>> (w * w).sum().backward()

@@ -346,7 +346,8 @@ def test_powers_of_numbers_whose_reciprocal_overflows(dtype, sign, times):
 @pytest.mark.parametrize("y", [-1.0, -2.0, -0.5])
 def test_powers_at_their_pole(zero, y):
     """x ** y goes to infinity as x goes to 0, the faster the smaller y: the slope by y is -inf."""
-    sign = -1.0 if zero**2 == 0.0 and np.copysign(1.0, zero) < 0 and y == -1.0 else 1.0
+    slope = INF if math.copysign(1.0, zero) < 0 and y == -1.0 else -INF  # an odd power's pole
     base, exponent = Tensor(zero, requires_grad=True), Tensor(y, requires_grad=True)
-    assert gradients(base**exponent, [exponent])[0].item() == -sign * np.inf
-    assert grad(autograd.power, 1)(zero, y) == -sign * np.inf
+    with np.errstate(divide="ignore"):
+        assert gradients(base**exponent, [exponent])[0].item() == slope
+    assert grad(autograd.power, 1)(zero, y) == slope
