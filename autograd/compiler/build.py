@@ -18,6 +18,7 @@ import re
 import shutil
 import signal
 import stat
+import struct
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -148,11 +149,25 @@ def _compiled(path: str, source: str, workshop: Path) -> Path:
         raise BuildError(f"{path} {how}: {words or 'it says nothing'}")
     if not made.is_file():
         raise BuildError(f"{path} makes no library: {words or 'it says nothing'}")
-    digest = hashlib.sha256(made.read_bytes()).digest()
+    data = made.read_bytes()
+    if _cut_off(data):
+        raise BuildError(f"{path} makes a part of a library: {words or 'it says nothing'}")
     with open(made, "ab") as file:
-        file.write(digest)
+        file.write(hashlib.sha256(data).digest())
     made.chmod(0o600)
     return made
+
+
+def _cut_off(data: bytes) -> bool:
+    """Whether an ELF file ends before its table of sections does, which is at its end. To load what
+    is missing would be the end of the process (SIGBUS)."""
+    if len(data) < 64 or data[:6] != b"\x7fELF\2\1":
+        return False  # what it is instead, the loader says
+    (table,), (size, count) = (
+        struct.unpack_from("<Q", data, 40),
+        struct.unpack_from("<HH", data, 58),
+    )
+    return int(table + size * count) > len(data)
 
 
 def _run(command: Sequence[str], source: str, workshop: Path) -> tuple[int, str]:

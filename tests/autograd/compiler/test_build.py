@@ -71,6 +71,7 @@ def fake(monkeypatch, tmp_path, script, name="cc"):
 # --- the compiler ---------------------------------------------------------------------------------
 
 OTHER = f"echo 'int other;' | {CC} -shared -x c - -o $out\n".encode()
+CUT = f'{CC} "$@" && head -c 9000 $out > half && cat half > $out'.encode()
 SCRIPTS = {
     "fails": (b"echo 'no disk' >&2; exit 3", "cc fails: no disk"),
     "fails in Latin-1": (rb"printf 'd\351faut\n' >&2; exit 1", "d\N{REPLACEMENT CHARACTER}faut"),
@@ -78,6 +79,7 @@ SCRIPTS = {
     "writes nothing": (b": > $out", "cannot be used"),
     "makes no file": (b"echo 'I am no compiler' >&2", "makes no library: I am no compiler"),
     "makes a folder": (b"mkdir $out", "makes no library"),
+    "makes half a library": (CUT, "makes a part of a library"),
     "makes another library": (OTHER, "has no function"),
     "is killed": (b"kill -9 $$", "cc is ended by signal 9"),
     "reads nothing": (b"exec 0<&-; exit 1", "it says nothing"),
