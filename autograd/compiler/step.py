@@ -85,7 +85,7 @@ class jit:
         are. order: (steps, batch) integers in 0..n-1. Gives what the step returns, each result
         stacked, (steps, ...). The states end in the same bits as by single calls. Ctrl-C ends
         it after a step. Raises IndexError for an entry that is not there, ValueError for an order
-        of another shape.
+        of another shape and for a result that is an argument or a state as it is.
 
         >>> from autograd import Tensor, jit
         >>> total = Tensor(0.0)
@@ -103,6 +103,11 @@ class jit:
         batch = [leaf.take(rows, axis=0) if is_input(leaf) else leaf for leaf in leaves]
         traced = self._find(batch, structure)
         _check_cleared(traced)
+        if traced.through:
+            raise ValueError(
+                "loop: a result of the step is an argument or a state as it is, of which there "
+                "would be one for all steps; return what is computed from it, such as x * 1.0"
+            )
         first = [batch[i] for i in traced.inputs]
         results = _runner(traced, first).loop([leaves[i] for i in traced.inputs], order)
         for leaf in traced.grads:

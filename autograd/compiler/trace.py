@@ -240,6 +240,7 @@ class Traced:
     answer: Callable[[list[Any], list[Any]], Any]
     statics: list[tuple[int, Any]]  # arguments that it takes as they are
     guards: Guards  # what it read from outside
+    through: bool  # whether a result is an argument or a state, as it is
     grads: list[Tensor]  # leaves whose .grad is None after the step
     uncleared: list[Tensor]  # of these, the ones whose .grad must be None before it
     run: Replayed | None = None  # what does the program, once it was needed
@@ -281,6 +282,7 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
     give = [_giver(result, record, places) for result in flat]
     results = [result for result, place in zip(flat, give, strict=True) if place is None]
     gradient = [result.requires_grad for result in results]
+    through = any(g and isinstance(r, Tensor) for r, g in zip(flat, give, strict=True))
     program = record.program(results)
     states = [tensor for _, tensor in program.states]
     for leaf in leaves:
@@ -310,7 +312,7 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
         made = iter([_result(array, sources if g else []) for array, g in pairs])
         return unflatten(iter([next(made) if g is None else g(given) for g in give]), shape)
 
-    return Traced(program, given_at, present, statics, guards, grads, uncleared)
+    return Traced(program, given_at, present, statics, guards, through, grads, uncleared)
 
 
 def _input(leaf: Any, met: dict[int, Tensor]) -> Tensor:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ..tensor import Tensor
 from .guards import Guards
 from .reads import BY_NAME, OF_ALL, Chain, Reads, reads
 from .refusals import CHANCE, common_sources, position, refused, refused_code
@@ -29,7 +30,9 @@ PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 NUMPY = os.path.dirname(np.__file__) + os.sep
 # The engine's own files with functions that read what users change.
 LAYERS = (PACKAGE + "nn.py", PACKAGE + "optim.py")
-# Called for their effect; what they read of clocks and files goes into no number.
+# What a row computes in a trace is of no account: it is asked again at every call. And some are
+# called for their effect; what they read of clocks and files goes into no number.
+COMPUTES = Tensor._record.__func__.__code__  # type: ignore[attr-defined]
 MUTED = ("importlib", "logging", "warnings", "linecache", "traceback", "tokenize")
 QUIET = ("abc", "_py_abc", "collections.abc", "_collections_abc", "contextlib")
 
@@ -93,7 +96,7 @@ class Watcher:
         if kind == "":
             return
         if event == "call":
-            if kind == "muted":
+            if kind == "muted" or (frame.f_back and frame.f_back.f_code is COMPUTES):
                 self.muted = frame
             else:
                 self._enter(frame, code, kind == "user")

@@ -48,7 +48,7 @@ def steps_say(caplog, *causes):
     assert len(caplog.records) == bool(causes), caplog.text
     for cause in causes:
         assert cause in caplog.text
-    ((traced, *_),) = next(iter(step._traced.values()))
+    traced = next(iter(step._traced.values()))[0]
     return isinstance(traced.run, native.Native)
 
 
@@ -332,7 +332,7 @@ import autograd
 for k in (2.0, 3.0):
     step = autograd.jit(lambda x, k=k: (x * k).sum())
     assert step(numpy.ones(3)).item() == 3 * k
-((traced, *_),) = next(iter(step._traced.values()))
+traced = next(iter(step._traced.values()))[0]
 print(type(traced.run).__name__)
 """
 

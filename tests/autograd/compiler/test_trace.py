@@ -767,3 +767,18 @@ def test_a_program_says_which_module_made_each_step():
     layers = [("Sequential", name) for name in ("0", "1", "2")]
     backward = [(*layer, "backward") for layer in layers[::-1]]
     assert [scope for scope in found if scope] == [*layers, *backward, ("SGD",)]
+
+
+@pytest.mark.parametrize("what", ["an argument", "a state"])
+def test_a_loop_does_not_hand_through_what_would_be_one_for_all_steps(what):
+    """Else it gives the first batch for all."""
+    w = Tensor(np.ones(3))
+
+    @jit
+    def step(x):
+        w.assign(w + x.sum())
+        return (x if what == "an argument" else w), w * 1.0
+
+    with pytest.raises(ValueError, match=r"loop: a result of the step .* as it is"):
+        step.loop((np.ones((5, 3)),), [[0], [1]])
+    np.testing.assert_array_equal(w.data, np.ones(3))
