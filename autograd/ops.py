@@ -136,7 +136,7 @@ power: Row = primitive(
 
 def _floats(x: Any) -> Any:
     """x, integers and booleans as float64: NumPy would compute with those of 8 bits in float16."""
-    return x if np.asarray(x).dtype.kind == "f" else np.asarray(x, np.float64)
+    return np.asarray(x, np.float64) if np.asarray(x).dtype.kind in "iub" else x
 
 
 def _of_floats(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import BuiltinFunctionType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 Rule = Callable[..., Any]
 NUMBERS = frozenset((float, int, bool))
 PLAIN = NUMBERS | {np.ndarray}
+VAR_KEYWORDS = 0x08  # of co_flags: the function takes **keywords
 
 TABLE: dict[str, Row] = {}
 
@@ -101,12 +103,21 @@ class Row:
             plural = "" if abs(self.arity) == 1 else "s"
             wanted = f"{self.arity if self.arity >= 0 else 'at least 1'} argument{plural}"
             raise TypeError(f"{self.name}: takes {wanted}, not {len(args)}")
-        code = getattr(self.on_array, "__code__", None)
-        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
-        known = names[code.co_argcount if self.arity < 0 else self.arity :] if code else ()
-        for name in params.keys() - set(known):
+        known = self._keywords()
+        for name in params.keys() - set(params if known is None else known):
             takes = f"takes {', '.join(known)}" if known else "takes none"
             raise TypeError(f"{self.name}: there is no keyword {name!r}; it {takes}")
+
+    def _keywords(self) -> tuple[str, ...] | None:
+        """The keywords that on_array takes beside its arguments; None where it may take any."""
+        if isinstance(self.on_array, np.ufunc | BuiltinFunctionType):
+            return ()  # it might take some of NumPy's, which no rule knows
+        code = getattr(self.on_array, "__code__", None)
+        if code is None or code.co_flags & VAR_KEYWORDS:
+            return None
+        count, every = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
+        first = count if self.arity < 0 else min(self.arity, count)
+        return tuple(code.co_varnames[first:every])
 
     def __reduce__(self) -> Any:
         return _of_table, (self.name,)  # a copy is the row itself
