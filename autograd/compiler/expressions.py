@@ -424,16 +424,19 @@ class Pull:
     def _gathered(self, loops: Loops, op: Op, out: str, entry: str) -> list[str]:
         """The lines of nested loops that gather the entry into `out`."""
         start = f"{TYPES[op.dtype]} {{}} = {neutral(op.row.name, op.dtype)};".format
-        in_blocks = rounds(op, loops)
-        into = self.name("s") if in_blocks else out
         simple = op.row.name == "sum" and not self.scopes[-1].loops
+        called = any(re.search(r"\w\(", line) for line in self.scopes[-1].lines)
+        wide = simple and not called and loops[-1][1] > CHUNK
+        chunk = 8 * CHUNK if wide else CHUNK  # in vectors each lane has a total
+        in_blocks = rounds(op, loops, chunk)
+        into = self.name("s") if in_blocks else out
         pragma = [f'_Pragma("omp simd reduction(+:{into})")'] if simple else []
         lines = [step(op.row.name, into, entry)]
         if not in_blocks:
             return [start(out), *nested(loops, lines, self.close, pragma)]
         lost = self.name("s")
         around = [start(into)], [f"GATHER({out}, {lost}, {into});"]
-        lines = nested(loops, lines, self.close, pragma, around)
+        lines = nested(loops, lines, self.close, pragma, around, chunk)
         return [start(out), start(lost), *lines, f"{out} = GATHERED({out}, {lost});"]
 
 
@@ -454,17 +457,18 @@ def nested(
     close: Callable[[], Scope],
     pragma: Sequence[str] = (),
     around: tuple[Sequence[str], Sequence[str]] | None = None,
+    chunk: int = CHUNK,
 ) -> list[str]:
     """Loops around lines, written from the inside out: what `close` gives stands in each, a pragma
-    before the innermost. `around` are lines before and after every CHUNK turns or fewer."""
+    before the innermost. `around` are lines before and after every `chunk` turns or fewer."""
     turns = 1  # of the loops inside
     for variable, n in reversed(loops):
         inside = [*close().lines, *lines]
-        if around and turns <= CHUNK < turns * n:
+        if around and turns <= chunk < turns * n:
             first = f"{variable}_first"
-            end = f"MIN({n}, {first} + {CHUNK // turns})"
+            end = f"MIN({n}, {first} + {chunk // turns})"
             block = [*around[0], *pragma, *loop(variable, first, end, inside), *around[1]]
-            lines = loop(first, "0", str(n), block, str(CHUNK // turns))
+            lines = loop(first, "0", str(n), block, str(chunk // turns))
         else:
             lines = [*pragma, *loop(variable, "0", str(n), inside)]
         turns, pragma = turns * n, ()
@@ -474,10 +478,10 @@ def nested(
 # --- reductions ---
 
 
-def rounds(op: Op, loops: Loops) -> bool:
+def rounds(op: Op, loops: Loops, chunk: int = CHUNK) -> bool:
     """Whether it is a sum so long that the rounding of a running total shows."""
     count = math.prod(n for _, n in loops)
-    return op.row.name == "sum" and op.dtype.kind == "f" and count > 2 * CHUNK
+    return op.row.name == "sum" and op.dtype.kind == "f" and count > 2 * chunk
 
 
 def step(reducer: str, into: str, entry: str) -> str:
