@@ -5,6 +5,7 @@ The rows themselves are in ops.py and shapes.py. `primitive` adds one; that is a
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,8 +103,12 @@ class Row:
             wanted = f"{self.arity if self.arity >= 0 else 'at least 1'} argument{plural}"
             raise TypeError(f"{self.name}: takes {wanted}, not {len(args)}")
         code = getattr(self.on_array, "__code__", None)
-        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
-        known = names[code.co_argcount if self.arity < 0 else self.arity :] if code else ()
+        if code and code.co_flags & inspect.CO_VARKEYWORDS:  # it takes any
+            return
+        count = code.co_argcount if code else 0
+        names = code.co_varnames[: count + code.co_kwonlyargcount] if code else ()
+        # `*args` has no name, so fewer than the row takes may be named.
+        known = names[count if self.arity < 0 else min(count, self.arity) :]
         for name in params.keys() - set(known):
             takes = f"takes {', '.join(known)}" if known else "takes none"
             raise TypeError(f"{self.name}: there is no keyword {name!r}; it {takes}")
