@@ -128,7 +128,7 @@ def test_every_rule_of_arrays_has_a_formula(row):
         (lambda x, y: x - y, 1, "-g", "-1.0"),
         (lambda x, y: x / y, 1, "-g * out / y", "-1.0 * -0.6667 / -3.0"),
         (lambda x, y: x.tanh(), 0, "g * (1.0 - out * out)", "1.0 * (1.0 - 0.964 * 0.964)"),
-        (lambda x, y: x.relu(), 0, "where(x > 0.0, g, 0.0)", "where(2.0 > 0.0, 1.0, 0.0)"),
+        (lambda x, y: x.relu(), 0, "where(out == 0.0, 0.0, g)", "where(2.0 == 0.0, 0.0, 1.0)"),
         (lambda x, y: y.cos(), 0, "-g * sin(y)", "-1.0 * sin(-3.0)"),
     ],
 )

@@ -411,8 +411,11 @@ def test_at_a_kink_nothing_is_red():
     story = chapter(x.relu() + x.abs())
     assert not red(story)
     notes = {event["check"]["note"] for event in story["events"] if event["check"]}
-    assert "at a kink the derivative is a convention: relu'(0) = 0" in notes
-    assert "at a kink the derivative is a convention: relu'(0) = 0; abs'(0) = 0" in notes
+    assert "at a kink the derivative is a convention: relu'(0) = 0 and relu'(nan) = 1" in notes
+    assert (
+        "at a kink the derivative is a convention: "
+        "relu'(0) = 0 and relu'(nan) = 1; abs'(0) = 0 and abs'(nan) = 1"
+    ) in notes
 
 
 # --- what cannot be stepped through --------------------------------------------------------------

@@ -18,7 +18,6 @@ import viz
 from autograd import (
     Tensor,
     Value,
-    concatenate,
     cross_entropy,
     gradients,
     jit,
@@ -27,6 +26,7 @@ from autograd import (
     where,
 )
 from autograd.nn import Linear, Module, Sequential
+from autograd.shapes import concatenate_row
 from models.mlp import MLP
 from viz.diagram import MOST_BOXES, MOST_SPAN, layout
 from viz.diagram.dot import BORDERS, ORDERS
@@ -305,7 +305,7 @@ def test_columns_of_numbers_stay_in_line():
 def test_an_operation_of_very_many_arguments_is_a_box_like_others():
     """Else a box is as high as a house, or longer than DOT allows."""
     leaves = [Tensor([1.0], requires_grad=True) for _ in range(900)]
-    svg = ET.fromstring(viz.draw(concatenate(leaves).sum(), fold=False)._repr_svg_())
+    svg = ET.fromstring(viz.draw(concatenate_row(*leaves, axis=0).sum(), fold=False)._repr_svg_())
     assert texts(ET.tostring(svg))["n901"][:3] == ["concatenate", "axis=0", "of 900"]
 
 

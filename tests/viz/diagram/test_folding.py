@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import viz
-from autograd import Tensor, Value, concatenate
+from autograd import Tensor, Value
 from autograd.nn import Activation, Linear, Module
+from autograd.shapes import concatenate_row
 from tests.programs import programs
 from viz import diagram
 from viz.diagram import folding
@@ -130,7 +131,7 @@ def test_more_roots_than_can_be_told_apart_are_folded_too():
 def test_many_leaves_fold_as_well_as_many_operations():
     """Else one operation of 1,500 arguments has no picture."""
     leaves = [Tensor([1.0], requires_grad=True) for _ in range(1500)]
-    drawn = viz.draw(concatenate(leaves).sum())
+    drawn = viz.draw(concatenate_row(*leaves, axis=0).sum())
     assert drawn.items == 1502 and drawn.boxes == 3
 
 
