@@ -136,7 +136,8 @@ power: Row = primitive(
 
 def _floats(x: Any) -> Any:
     """x, integers and booleans as float64: NumPy would compute with those of 8 bits in float16."""
-    return np.asarray(x, np.float64) if np.asarray(x).dtype.kind in "iub" else x
+    # (What viz opens is an array of Values, whose methods NumPy calls.)
+    return x if np.asarray(x).dtype.kind in "fO" else np.asarray(x, np.float64)
 
 
 def _of_floats(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -461,6 +462,7 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The smallest entry of x over an axis, several, or all. Ties share the gradient evenly."""
+    x = operand(x, "min")
     return min_row(x, axis=_axes(x, axis, "min"), keepdims=keepdims)
 
 

@@ -208,6 +208,7 @@ def _another(array: Any) -> str:
 
 def equal_bytes(array: Any, copy: Any) -> bool:
     """Whether two arrays of one dtype hold the same bits."""
+    array, copy = np.asarray(array), np.asarray(copy)  # of a masked one its numbers
     if array.shape != copy.shape:
         return False
     if array.flags.c_contiguous and copy.flags.c_contiguous:

@@ -328,6 +328,9 @@ class Walk:
             self._held(thing, _entries)
         else:
             self._contents(thing)
+        if is_a(thing.it, np.ma.MaskedArray):
+            it, path, found = thing.it, thing.path, _masked(thing.it)
+            thing.notes.append(lambda to: to.answer(lambda: _masked(it), found, path))
 
     def _open_void(self, thing: Thing) -> None:
         """A record, which shows the memory of an array."""
@@ -579,3 +582,8 @@ def slots(cls: type) -> frozenset[str]:
 
 def _entries(array: Any) -> list[Any]:
     return list(array.flat)
+
+
+def _masked(array: Any) -> bytes:
+    """Which entries a masked array leaves out."""
+    return np.ma.getmaskarray(array).tobytes()

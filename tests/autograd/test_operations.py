@@ -19,6 +19,7 @@ from autograd import (
     gradients,
     hessian,
     jacobian,
+    primitive,
     stack,
     value_and_grad,
     vmap,
@@ -29,6 +30,23 @@ from autograd.rows import TABLE
 X = np.array([[0.5, -1.5], [2.0, 1.0]])
 
 # --- calls ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, y, scale: x * y * scale,
+        lambda *args, scale: args[0] * args[1] * scale,
+        lambda x, *rest, scale: x * rest[0] * scale,
+        lambda *args, **params: args[0] * args[1] * params["scale"],
+    ],
+)
+def test_keywords_of_a_row_of_ones_own(function):
+    """Else what its function takes is refused where its arguments have no names."""
+    rules = (lambda g, out, x, y, scale: g * y * scale, lambda g, out, x, y, scale: g * x * scale)
+    scaled = primitive("scaled", "x * y * scale", function, *rules)
+    del TABLE["scaled"]
+    np.testing.assert_array_equal(scaled(Tensor(X), X, scale=2.0).data, X * X * 2.0)
 
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)

@@ -185,7 +185,7 @@ def _along(node: Any, index: Index, x: _Argument) -> Any:
     out = node.row.on_array(x.block(_read(index, x.data.ndim, axis)), **node.params)
     if np.size(out) == 1:
         return _value(out)
-    return out[tuple(i if k in axis else 0 for k, i in enumerate(index))]
+    return _value(out[tuple(i if k in axis else 0 for k, i in enumerate(index))])
 
 
 def _read(index: Index, ndim: int, axis: Sequence[int]) -> list[slice]:
@@ -205,10 +205,13 @@ def _whole(node: Any, index: Index, args: list[_Argument]) -> Any:
         arg.block([slice(None)] * arg.data.ndim) if arg.data.dtype.kind == "f" else arg.data
         for arg in args
     ]
-    return _value(np.asarray(node.row.on_array(*arrays, **node.params), object)[index])
+    out = node.row.on_array(*arrays, **node.params)
+    return _value(out[index] if isinstance(out, np.ndarray) else out)
 
 
 def _value(out: Any) -> Any:
     """The one entry of a result; a number that no Value moved is a constant."""
+    if isinstance(out, np.ndarray | np.generic) and out.dtype != object:
+        raise TypeError("its function made floats of the Values, which leaves no graph")
     value = out.item() if isinstance(out, np.ndarray) else out
     return value if isinstance(value, Value) else Value(value)

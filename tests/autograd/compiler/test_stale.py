@@ -464,6 +464,17 @@ def test_forward_mode_too():
     np.testing.assert_allclose(step(X).data, powers * X ** (powers - 1.0), rtol=1e-15)
 
 
+def test_a_masked_array():
+    """Its numbers lie in one array, and which of them count in another."""
+    readings = np.ma.array([1.0, 2.0, 4.0], mask=[False, False, True])
+    step = jit(lambda x: x * float(readings.sum()))
+    np.testing.assert_array_equal(step(X).data, X * 3.0)
+    readings[2] = 8.0
+    np.testing.assert_array_equal(step(X).data, X * 11.0)
+    readings.mask = [True, False, False]
+    np.testing.assert_array_equal(step(X).data, X * 10.0)
+
+
 def test_a_users_rule_that_makes_an_array():
     weights = np.array([1.0, 2.0, 3.0])
     row = primitive(

@@ -179,6 +179,18 @@ def test_an_unknown_row_opens_with_all_that_it_may_read():
         del TABLE["reversed"]
 
 
+def test_a_row_that_makes_floats_of_its_arguments_says_so():
+    """Else a number stands there with no graph behind it, as if nothing had moved it."""
+    doubled = primitive("doubled", "2 x", lambda x: 2.0 * np.asarray(x, float), lambda g, out, x: g)
+    upper = primitive("upper", "no entry below the diagonal", np.triu, lambda g, out, x: g)
+    del TABLE["doubled"], TABLE["upper"]
+    x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True, name="x")
+    with pytest.raises(ValueError, match=r"^entry: doubled cannot be opened: its function takes"):
+        entry(doubled(x), (0, 0))
+    assert entry(upper(x), (0, 1)).name == "x[0,1]"
+    assert entry(upper(x), (1, 0)).data == 0.0
+
+
 def test_too_many_numbers_are_not_opened():
     """Else the sum of a batch of images fills the memory."""
     x = Tensor(np.ones(100_001), requires_grad=True)
