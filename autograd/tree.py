@@ -26,27 +26,33 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
     >>> leaves, list(paths(structure))
     ([1, 2, 3], ["['a'][0]", "['a'][1]", "['b'][0]"])
     """
+    leaves: list[Any] = []
+    return leaves, _structure(tree, leaves)
+
+
+def _structure(tree: Any, leaves: list[Any]) -> Any:
+    """The structure of a tree, whose leaves are added to the list."""
     kind = type(tree)
+    if kind is tuple or kind is list:  # first: a jitted call's arguments come by here
+        return (kind, (), *[_structure(part, leaves) for part in tree])
     if kind is np.ndarray or hasattr(kind, "_record"):
-        return [tree], LEAF
+        leaves.append(tree)
+        return LEAF
     if tree is None:
-        return [], NONE
-    keys: tuple[Any, ...] = ()
-    if kind in (list, tuple) or _is_named(tree):
-        parts = tree
-    elif kind in DICTS:
+        return NONE
+    if kind in DICTS:
         # With their types: 1, True and 1.0 are equal. A defaultdict's factory decides nothing.
-        keys = tuple((type(key), key) for key in tree)
-        keys += (_Aside(tree.default_factory),) if kind is defaultdict else ()
+        keys = [(type(key), key) for key in tree]
+        aside = [_Aside(tree.default_factory)] if kind is defaultdict else []
         parts = tree.values()
-    elif _is_dataclass(kind):
-        keys = tuple(kind.__dataclass_fields__)
-        parts = [getattr(tree, key) for key in keys]
-    else:
-        return [tree], LEAF
-    flat = [flatten(part) for part in parts]
-    leaves = [leaf for part, _ in flat for leaf in part]
-    return leaves, (kind, keys, *(structure for _, structure in flat))
+        return (kind, (*keys, *aside), *[_structure(part, leaves) for part in parts])
+    if _is_named(tree):
+        return (kind, (), *[_structure(part, leaves) for part in tree])
+    if _is_dataclass(kind):
+        names = tuple(kind.__dataclass_fields__)
+        return (kind, names, *[_structure(getattr(tree, name), leaves) for name in names])
+    leaves.append(tree)
+    return LEAF
 
 
 def unflatten(leaves: Iterator[Any], structure: Any) -> Any:
