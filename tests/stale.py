@@ -5,7 +5,7 @@
 
 A program is Python's text. It is run twice, each in a module of its own: once as it stands, once
 under jit. Between the calls the same statements change, delete, replace or mutate what the step
-reads, at any depth. After each call both have given the same numbers, or the same kind of error;
+reads, at any depth. After each call both have given the same numbers, or both an error;
 or jit has refused in words.
 """
 
@@ -24,7 +24,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 PRELUDE = """
-import collections, contextvars, ctypes, dataclasses, enum, functools, operator, threading, types
+import collections, contextlib, contextvars, dataclasses, enum, functools, operator
+import threading, types
 import numpy as np
 import autograd as ag
 from autograd import Tensor, Value, jit
@@ -145,6 +146,7 @@ def matched(it):
     match it:
         case Data(x=found): return found
     return 1.0
+def by_name(it, name): return getattr(it, name)
 def identity(x): return x
 def first(pair): return pair[0]
 def pair(x, y): return x
@@ -229,6 +231,14 @@ PLACES = {
     "jitted function's": Place("jitted({})", "{}.x", ATTRIBUTE),
     "matched": Place("Data({})", "matched({})", ATTRIBUTE),
     "view": Place("{{'k': {}}}.values()", "next(iter({}))", ()),
+    "by name": Place("Box({})", "by_name({}, 'x')", ATTRIBUTE),
+    "class by name": Place("class_of({})", "by_name({}, 'x')", ("{0}.x = {1}", "del {0}.x")),
+    "class through it": Place("own_class({})", "by_name({}, 'x')", ("type({0}).x = {1}",)),
+    "module by name": Place("module({})", "by_name({}, 'x')", ("{0}.x = {1}", "{0}.unread = 1")),
+    "class's vars": Place("class_of({})", "vars({})['x']", ("{0}.x = {1}", "del {0}.x")),
+    "module's vars": Place("module({})", "vars({})['x']", ("{0}.x = {1}", "del {0}.x")),
+    "formatted": Place("Box({})", "('{{0.x}}'.format({0}) and {0}.x)", ATTRIBUTE),
+    "null context": Place("contextlib.nullcontext({})", "entered({})", ("{0}.enter_result = {1}",)),
     "globals": Place("{}", "first((globals()['root'], {}))", ()),
     "passed on": Place("Box({})", "first(({}.x, 1))", ATTRIBUTE),
 }
@@ -322,6 +332,10 @@ STEPS = {
     "remembered": (
         "@functools.cache\ndef remembered(): return root\n"
         "def step(x):\n    it = remembered()\n    return {use_it}\n"
+    ),
+    "appending": (
+        "log = []\ndef note():\n    log.append(1)\n"
+        "def step(x):\n    note()\n    return {use} + float(len(log))\n"
     ),
     "lost": "def step(x):\n    return [{use} for _ in (1,)][0]\n",
 }
@@ -434,7 +448,7 @@ def disagreement(drawn: Drawn) -> str:
         if other is TraceError:
             continue
         if isinstance(one, type) or isinstance(other, type):
-            if one is not other:
+            if not (isinstance(one, type) and isinstance(other, type)):
                 return f"call {i}: eager {one}, jit {other}"
         elif one.shape != other.shape or not np.allclose(one, other, rtol=1e-12, atol=0):
             return f"call {i}: eager {one}, jit {other}"

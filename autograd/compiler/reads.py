@@ -68,9 +68,10 @@ def reads(code: types.CodeType) -> Reads:
                 dicts.append(None)
             elif line.argval in BY_NAME | OF_ALL:
                 first, *others = _arguments(code, line.offset) or [[]]
-                last = others[0][-1] if others and len(others[0]) == 1 else None
-                if line.argval in BY_NAME and last and isinstance(last.argval, str):
-                    attributes |= merged(attributes, {last.argval: ANY})
+                name = others[0] if others else []
+                written = len(name) == 1 and name[0].opname == "LOAD_CONST"
+                if line.argval in BY_NAME and written and isinstance(name[0].argval, str):
+                    attributes |= merged(attributes, {name[0].argval: ANY})
                 else:
                     whole.append(_chain(first))
         elif line.opname in CELLS:

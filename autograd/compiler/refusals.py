@@ -39,6 +39,8 @@ def refused(function: Any) -> str:
         return f"{name}() reads what may change; {OUTSIDE}"
     if name.startswith("read") and type(owner).__module__ in ("_io", "io"):
         return f"{name}() reads a file; {OUTSIDE}"
+    if (module == "_pickle" and name == "load") or type(owner).__module__ == "sqlite3":
+        return f"{name}() reads what may change; {OUTSIDE}"
     return ""
 
 
@@ -61,7 +63,9 @@ def position(source: Any) -> Any:
     that is none."""
     kind = type(source)
     if issubclass(kind, random.Random):
-        return None if issubclass(kind, random.SystemRandom) else source.getstate()
+        if issubclass(kind, random.SystemRandom) or not hasattr(source, "gauss_next"):
+            return None  # the system's; or one that is not seeded yet
+        return source.getstate()
     if "numpy.random" not in sys.modules:
         return None
     numpy = sys.modules["numpy.random"]
@@ -69,7 +73,10 @@ def position(source: Any) -> Any:
         source = source.bit_generator
     elif issubclass(kind, numpy.RandomState):
         source = source._bit_generator
-    return pickle.dumps(source.state) if issubclass(type(source), numpy.BitGenerator) else None
+    if not issubclass(type(source), numpy.BitGenerator):
+        return None
+    spawned = getattr(source.seed_seq, "n_children_spawned", 0)
+    return pickle.dumps((source.state, spawned))
 
 
 def common_sources() -> Iterator[tuple[str, Any]]:

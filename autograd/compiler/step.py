@@ -259,4 +259,5 @@ def _key(leaf: Any) -> Any:
             "jit: an argument is an array, a Tensor or something hashable, not "
             f"a {type(leaf).__name__}"
         ) from None
-    return type(leaf), repr(leaf) if isinstance(leaf, float) else leaf  # -0.0 is not 0.0
+    exact = isinstance(leaf, float | complex | frozenset)  # -0.0 is not 0.0
+    return type(leaf), repr(leaf) if exact else leaf

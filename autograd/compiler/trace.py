@@ -56,6 +56,7 @@ class Trace:
         self.inputs = inputs
         self.given = frozenset(inputs)  # looked up by identity; `in` a list would ask ==
         self.events: list[Tensor | tuple[Tensor, Any]] = []
+        self.failed: TraceError | None = None
         self.lines: dict[Tensor, str] = {}
         self.arrays: dict[int, tuple[Any, Any, str]] = {}  # id: the array, its copy, the line
         self.owned: dict[int, Any] = {}  # arrays the engine itself made of lists
@@ -65,8 +66,11 @@ class Trace:
         self.cleared: set[Tensor] = set()  # leaves whose .grad was set to None before it was read
 
     def error(self, message: str) -> TraceError:
-        """An error that names the user's line."""
-        return TraceError(f"jit: {message} ({_line()})")
+        """An error that names the user's line. It is raised whatever the step makes of it: what it
+        would do instead is what it does only while it is traced."""
+        error = TraceError(f"jit: {message} ({_line()})")
+        self.failed = self.failed or error
+        return error
 
     # --- what the engine tells ---
 
@@ -272,6 +276,8 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
         with set_mode(trace=record, scope=()), np.errstate(all="ignore"), watcher:
             args, keywords = unflatten(iter(handed), structure)
             answer = function(*args, **keywords)
+        if record.failed:
+            raise record.failed
         del args, keywords, handed
         grads, uncleared = record.gradients()
     finally:

@@ -9,9 +9,11 @@ has put there.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import io
+import itertools
 import operator
 import sys
 import types
@@ -29,7 +31,7 @@ from ..tensor import Tensor
 from ..value import Value
 from .guards import MISSING, SCALARS, Guards, copied, is_a, mapping
 from .reads import ANY, Reads, Uses, fills, measures, merged
-from .refusals import CHANCE, position
+from .refusals import CHANCE, OUTSIDE, position
 
 PARTLESS = (
     Wrapper,
@@ -37,7 +39,6 @@ PARTLESS = (
     slice,
     np.ufunc,
     np.dtype,
-    io.IOBase,
     types.CodeType,
     types.GetSetDescriptorType,
     types.MemberDescriptorType,
@@ -47,7 +48,7 @@ PARTLESS = (
     type(Ellipsis),
     type(NotImplemented),
 )
-NAMED_OTHERWISE = (type, Node, types.ModuleType, types.FunctionType)
+NAMED_OTHERWISE = (type, Node, types.ModuleType, types.FunctionType, io.IOBase, *weakref.ProxyTypes)
 HEAP = 1 << 9  # a class that was not written in C (or is as mutable)
 
 
@@ -80,6 +81,10 @@ class Walk:
         self.own: Uses = {}  # and those that the engine's layers and optimizers read
         self.entered: dict[types.CodeType, Reads] = {}
         self.functions: dict[types.CodeType, list[Thing]] = {}
+        self.resumed: set[types.FrameType] = set()  # of generators
+        self.filled: dict[
+            int, tuple[Any, tuple[Any, ...]]
+        ] = {}  # what was added to: its parts then
         self.refusal = ""
         self._new: list[Thing] = []
 
@@ -149,7 +154,7 @@ class Walk:
         self._open_new()
 
     def _take(self, thing: Thing, deep: bool) -> None:
-        if is_a(thing.it, type | types.ModuleType):
+        if thing.fixed:
             return
         if deep and not thing.deep:
             thing.deep = True
@@ -158,6 +163,10 @@ class Walk:
         if not thing.whole:
             thing.whole = True
             self._take_attributes(thing)
+            if not is_a(thing.it, type | types.ModuleType):
+                for cls in type(thing.it).__mro__:
+                    if id(cls) in self.things:
+                        self._take(self.things[id(cls)], deep=False)
 
     def _take_attributes(self, thing: Thing) -> None:
         attributes, path = thing.attributes, thing.path
@@ -165,7 +174,9 @@ class Walk:
             return  # not opened yet, or without any that count
         names = tuple(attributes)
         thing.notes.append(lambda to: to.parts.append((iter, attributes, names, path)))
-        self._read(thing, dict.fromkeys((*names, *thing.slots), ANY))
+        special = is_a(thing.it, type | types.ModuleType)
+        own = [n for n in names if not (special and n.startswith("__"))]
+        self._read(thing, dict.fromkeys((*own, *thing.slots), ANY))
 
     # --- what becomes of it ---
 
@@ -223,6 +234,10 @@ class Walk:
                 guards.attributes.add(it, key, found, path)
         for note in thing.notes:
             note(guards)
+        if is_a(it, types.FunctionType):
+            for name in ("__defaults__", "__kwdefaults__"):
+                if name in self.names:
+                    guards.attributes.add(it, name, getattr(it, name), f"{thing.path}.{name}")
         if is_a(it, Tensor) and "name" in self.names:
             guards.attributes.add(it, "_name", it.name, f"{thing.path}.name")
         if is_a(it, Tensor) and "requires_grad" in self.names:
@@ -259,6 +274,7 @@ class Walk:
         """Something was read, and this was found."""
         found, path = thing.edges.setdefault(key, (found, path))
         if fills(found, uses):
+            self.filled.setdefault(id(found), (found, tuple(found)))
             return
         if measures(found, uses):
             size = found.shape, found.dtype
@@ -314,7 +330,8 @@ class Walk:
 
     def _held(self, thing: Thing, read: Callable[[Any], Iterable[Any]]) -> None:
         """A container, which is to hold the very parts that it holds now."""
-        it, path, parts = thing.it, thing.path, tuple(read(thing.it))
+        it, path = thing.it, thing.path
+        parts = self.filled[id(it)][1] if id(it) in self.filled else tuple(read(it))
         thing.notes.append(lambda guards: guards.parts.append((read, it, parts, path)))
         for i, part in enumerate(parts):
             self._part(thing, part, f"{path}[{i}]")
@@ -379,15 +396,14 @@ class Walk:
                 self._edge(thing, ("cell", i), inside, found.cells[name], name)
 
     def _open_module(self, thing: Thing) -> None:
-        top = str(thing.it.__name__).partition(".")[0]
-        thing.fixed = top in sys.stdlib_module_names or top in ("autograd", "numpy")
+        thing.fixed = library(thing.it.__name__)
         self._attributed(thing, thing.it.__dict__)
 
     def _open_class(self, thing: Thing) -> None:
         cls = thing.it
         if not cls.__flags__ & HEAP or engine(cls):
             return
-        thing.own, thing.fixed = issubclass(cls, State), ours(cls)
+        thing.own, thing.fixed = issubclass(cls, State), library(cls.__module__)
         if not ours(cls):
             thing.edges["attribute", "__mro__"] = cls.__mro__, f"{thing.path}.__mro__"
         for base in (type(cls), *cls.__mro__[1:]):
@@ -405,6 +421,8 @@ class Walk:
         thing.notes.append(lambda guards: guards.types.add(it, None, cls, f"type({path})"))
         if cls.__name__ == "jit" and engine(cls):
             self._part(thing, it.function, path)
+        # What is written in C, or NumPy's own Python, reads its attributes unseen.
+        thing.whole |= not cls.__flags__ & HEAP or str(cls.__module__).startswith("numpy")
         names = dict_of(it)
         if names is not None and plain(cls):
             thing.edges["attribute", "__dict__"] = names, f"{path}.__dict__"
@@ -434,11 +452,9 @@ class Walk:
         """What functools.cache remembers is as good as the function, until it is cleared."""
         it, path = thing.it, thing.path
         self._part(thing, it.__wrapped__, path)
-        for table in gc.get_referents(it):
-            for value in list(table.values()) if is_a(table, dict) else ():
-                self._part(thing, value, path)
-        filled = it.cache_info().currsize
-        thing.notes.append(lambda to: to.answer(lambda: it.cache_info().currsize, filled, path))
+        self._held(thing, _remembered)
+        filled = it.cache_info()[1::2]  # misses and size
+        thing.notes.append(lambda to: to.answer(lambda: it.cache_info()[1::2], filled, path))
 
     def _open_reference(self, thing: Thing) -> None:
         it, path = thing.it, thing.path
@@ -456,14 +472,30 @@ class Walk:
         return thing.source is not None
 
     def _open_iterator(self, thing: Thing) -> None:
-        path = thing.path
-        thing.notes.append(lambda guards: self._refuse_iterator(path))
+        it, path, before = thing.it, thing.path, progress(thing.it)
 
-    def _refuse_iterator(self, path: str) -> None:
-        self.refusal = self.refusal or (
-            f"{path} is an iterator, of which the step would take only once; pass what it gives "
-            "as an argument"
-        )
+        def refuse(guards: Guards) -> None:
+            resumed = is_a(it, types.GeneratorType) and it.gi_frame in self.resumed
+            if resumed or before is None or progress(it) != before:
+                self.refusal = self.refusal or (
+                    f"{path} is an iterator, of which the step would take only once; pass what it "
+                    "gives as an argument"
+                )
+
+        thing.notes.append(refuse)
+
+    def _open_file(self, thing: Thing) -> None:
+        it, path, before = thing.it, thing.path, place(thing.it)
+
+        def refuse(guards: Guards) -> None:
+            if place(it) != before:
+                self.refusal = self.refusal or f"{path} is read, a file; {OUTSIDE}"
+
+        thing.notes.append(refuse)
+
+    def _open_proxy(self, thing: Thing) -> None:
+        with contextlib.suppress(ReferenceError):
+            self._part(thing, thing.it.__repr__.__self__, thing.path)
 
 
 OPENERS: tuple[tuple[Any, Callable[[Walk, Thing], None]], ...] = (
@@ -498,10 +530,21 @@ OPENERS: tuple[tuple[Any, Callable[[Walk, Thing], None]], ...] = (
     (weakref.ReferenceType, Walk._open_reference),
     (ContextVar, Walk._open_context),
     (types.GeneratorType, Walk._open_iterator),
+    (io.IOBase, Walk._open_file),
+    (weakref.ProxyTypes, Walk._open_proxy),
 )
 
 
 # --- what things are made of ----------------------------------------------------------------------
+
+
+def library(name: Any) -> bool:
+    """Whether a module of this name is Python's, NumPy's, the engine's or another that is
+    installed: nothing is ever added to it, nor to its classes."""
+    top = str(name).partition(".")[0]
+    if top in ("autograd", "numpy") or (top in sys.stdlib_module_names and top != "__main__"):
+        return True
+    return "site-packages" in str(getattr(sys.modules.get(top), "__file__", ""))
 
 
 def ours(it: Any) -> bool:
@@ -512,6 +555,24 @@ def ours(it: Any) -> bool:
 def engine(cls: type) -> bool:
     """Whether a class is the engine's, and no layer or optimizer."""
     return ours(cls) and cls.__module__ not in ("autograd.nn", "autograd.optim")
+
+
+def progress(iterator: Any) -> Any:
+    """How far an iterator is; None where it does not tell."""
+    if is_a(iterator, types.GeneratorType):
+        return "at its end" if iterator.gi_frame is None else "before it"
+    if is_a(iterator, itertools.count):
+        return repr(iterator)
+    left = operator.length_hint(iterator, -1)
+    return None if left < 0 else left
+
+
+def place(file: Any) -> Any:
+    """How far a file has been read; nothing for one that is written."""
+    try:
+        return None if file.writable() else file.tell()
+    except (OSError, ValueError):  # it is read line by line, or closed
+        return object()
 
 
 def plain(cls: type) -> bool:
@@ -578,6 +639,11 @@ def slots(cls: type) -> frozenset[str]:
         for name, place in vars(base).items()
         if is_a(place, types.MemberDescriptorType)
     )
+
+
+def _remembered(cache: Any) -> list[Any]:
+    tables = [table for table in gc.get_referents(cache) if is_a(table, dict)]
+    return [value for table in tables for value in list(table.values())]
 
 
 def _entries(array: Any) -> list[Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib.util
+import inspect
 import os
 import signal
 import sys
@@ -34,7 +35,9 @@ LAYERS = (PACKAGE + "nn.py", PACKAGE + "optim.py")
 # called for their effect; what they read of clocks and files goes into no number.
 COMPUTES = Tensor._record.__func__.__code__  # type: ignore[attr-defined]
 MUTED = ("importlib", "logging", "warnings", "linecache", "traceback", "tokenize")
-QUIET = ("abc", "_py_abc", "collections.abc", "_collections_abc", "contextlib")
+QUIET = ("abc", "_py_abc", "collections.abc", "_collections_abc")
+# Written in C, and read attributes that no code names.
+UNSEEN = frozenset(("format", "format_map", "__getstate__", "__reduce__", "__reduce_ex__"))
 
 
 class Watcher:
@@ -126,6 +129,8 @@ class Watcher:
                 walk.method(given[names[0]], code)
         for name in names:
             walk.hand(given[name], name)
+        if code.co_flags & inspect.CO_GENERATOR:
+            walk.resumed.add(frame)
         self._take(frame, walk.entered[code].dicts, users)
 
     def _call(self, frame: types.FrameType, function: Any, users: bool) -> None:
@@ -140,6 +145,8 @@ class Watcher:
             self._take(frame, found.whole if name in found.globals else (None,), users)
         elif users:
             self._refuse(refused(function), frame)
+            if name in UNSEEN:
+                self._take(frame, (None,), users)
 
     def _take(self, frame: types.FrameType, chains: Iterable[Chain], users: bool) -> None:
         """Attributes are read by names that are computed: all may be. Of the thing that the code
@@ -212,7 +219,7 @@ def _in_project(frame: types.FrameType) -> bool:
 
 
 def _parameters(code: types.CodeType) -> tuple[str, ...]:
-    more = bool(code.co_flags & 4) + bool(code.co_flags & 8)  # *args and **keywords
+    more = bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + more]
 
 

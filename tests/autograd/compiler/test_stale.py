@@ -6,6 +6,7 @@ import builtins
 import contextlib
 import cProfile
 import datetime
+import functools
 import gc
 import io
 import itertools
@@ -19,6 +20,7 @@ import sys
 import time
 import types
 import uuid
+import weakref
 
 import numpy as np
 import pytest
@@ -502,3 +504,76 @@ def test_the_contract_is_one_sentence_in_both_places():
     )
     for text in (page, jit.__doc__):
         assert sentence in " ".join(text.split())
+
+
+# --- what a review found ----------------------------------------------------------------------
+
+
+def test_an_error_that_the_step_swallows_is_raised_all_the_same():
+    """Else the step does while it is traced what it does at no other time."""
+
+    def step(x):
+        try:
+            return x * float(x.sum())
+        except Exception:
+            return x
+
+    with pytest.raises(TraceError, match="reads a traced value"):
+        jit(step)(X)
+
+
+def test_a_cache_that_was_filled_before_and_is_filled_anew():
+    config = {"s": 2.0}
+
+    @functools.cache
+    def scale():
+        return config["s"]
+
+    def change():
+        config["s"] += 1.0
+        scale.cache_clear()
+        scale()
+
+    scale()
+    follows(lambda x: x * scale(), change)
+
+
+@pytest.mark.parametrize("kind", [np.poly1d, np.polynomial.Polynomial])
+def test_what_numpys_own_objects_hold(kind):
+    it = kind([1.0, 2.0])
+    inside = it.coeffs if kind is np.poly1d else it.coef
+    follows(lambda x: x * float(it(3.0)), lambda: inside.__setitem__(0, inside[0] + 1.0))
+
+
+def test_a_weak_proxy():
+    class Thing:
+        s = 2.0
+
+    it = Thing()
+    proxy = weakref.proxy(it)
+    follows(lambda x: x * proxy.s, lambda: setattr(it, "s", it.s + 1.0))
+
+
+def test_an_iterator_that_the_step_leaves_alone_is_no_matter():
+    class Stream:
+        def __init__(self, items):
+            self.items, self.scale = items, 2.0
+
+    stream, table = Stream(iter([1, 2])), Stream({"a": 2.0})
+    follows(
+        lambda x: x * stream.scale * sum(table.items.values()),
+        lambda: setattr(stream, "scale", stream.scale + 1.0),
+    )
+
+
+def test_a_file_read_line_by_line_is_refused(tmp_path):
+    (tmp_path / "numbers").write_text("2.0\n3.0\n")
+    with (tmp_path / "numbers").open() as file, pytest.raises(TraceError, match="a file"):
+        jit(lambda x: x * float(next(file)))(X)
+
+
+def test_zeros_in_a_frozen_set_are_told_apart():
+    step = jit(lambda x, k: 1.0 / (x * next(iter(k))))
+    with np.errstate(all="ignore"):
+        assert step(np.ones(()), frozenset([0.0])).item() == np.inf
+        assert step(np.ones(()), frozenset([-0.0])).item() == -np.inf
