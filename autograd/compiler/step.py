@@ -42,7 +42,8 @@ class jit:
     Gradients live inside the step: `.grad` is None after it. A result does not differentiate
     further. Raises TraceError where the trace could not repeat what Python did:
     reading a traced value, writing `.data`, a gradient from before the step, a Tensor that
-    outlives the step without being returned or assigned, an array made in the step by NumPy.
+    outlives the step without being returned or assigned. What differs at every call is traced at
+    every call, and run by NumPy: right, but slow, which a warning says once, and of what.
 
     >>> from autograd import Tensor, jit
     >>> w = Tensor([1.0, 2.0])
