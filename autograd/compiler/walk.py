@@ -79,8 +79,10 @@ class Walk:
         self.loose: list[Thing] = []
         self.names: Uses = {}  # attributes that the user's functions read
         self.own: Uses = {}  # and those that the engine's layers and optimizers read
-        self.entered: dict[types.CodeType, Reads] = {}
-        self.functions: dict[types.CodeType, list[Thing]] = {}
+        # By the id of code: two functions of the same text have equal code, and other globals.
+        self.entered: dict[int, tuple[types.CodeType, Reads]] = {}
+        self.functions: dict[int, list[Thing]] = {}
+        self.found: set[tuple[type, int]] = set()  # methods, by class
         self.resumed: set[types.FrameType] = set()  # of generators
         self.filled: dict[
             int, tuple[Any, tuple[Any, ...]]
@@ -108,9 +110,9 @@ class Walk:
 
     def enter(self, code: types.CodeType, found: Reads, users: bool) -> None:
         """A function of the user's, or of the engine's layers, is entered for the first time."""
-        self.entered[code] = found
+        self.entered[id(code)] = code, found
         self._learn(found.attributes, users)
-        for function in self.functions.get(code, ()):
+        for function in self.functions.get(id(code), ()):
             self._read_function(function, found)
         self._open_new()
 
@@ -136,13 +138,22 @@ class Walk:
     def method(self, first: Any, code: types.CodeType) -> None:
         """A method is entered; if it is one that no code names, such as __call__, it is found by
         the class of its first argument."""
-        for base in (first if is_a(first, type) else type(first)).__mro__:
-            place = vars(base).get(code.co_name)
-            if place is not None and code in code_of(place):
-                thing = self._thing(base, base.__name__)
-                if thing:
-                    path = f"{base.__name__}.{code.co_name}"
-                    self._edge(thing, ("item", code.co_name), place, ANY, path)
+        cls, name = first if is_a(first, type) else type(first), code.co_name
+        if (cls, id(code)) in self.found:
+            return
+        self.found.add((cls, id(code)))
+        places = [vars(base).get(name) for base in cls.__mro__]
+        if not any(code is one for place in places if place for one in code_of(place)):
+            return
+        for base, place in zip(cls.__mro__, places, strict=True):
+            thing = self._thing(base, base.__name__)
+            self._open_new()
+            if thing is not None and place is not None:
+                self._edge(thing, ("item", name), place, ANY, f"{base.__name__}.{name}")
+            elif thing is not None and thing.attributes is not None and not thing.fixed:
+                thing.absent.add(name)
+            if place is not None and any(code is one for one in code_of(place)):
+                break
         self._open_new()
 
     def take_whole(self, it: Any, deep: bool) -> None:
@@ -202,14 +213,16 @@ class Walk:
 
     def _find_functions(self) -> None:
         """Functions that nothing named: a derivative rule of the user's, a hook."""
-        written = {part for code in self.entered for part in within(code)}
+        written = {id(part) for code, _ in self.entered.values() for part in within(code)}
         missing = [
             code
-            for code in self.entered.keys() - self.functions.keys() - written
+            for number, (code, _) in self.entered.items()
+            if number not in self.functions and number not in written
             if code.co_freevars or code.co_argcount or code.co_kwonlyargcount
         ]
         for function in gc.get_referrers(*missing) if missing else ():
-            if is_a(function, types.FunctionType) and function.__code__ in missing:
+            known = is_a(function, types.FunctionType) and function.__code__
+            if any(known is code for code in missing):
                 self.root(function, function.__name__)
 
     def _anchored(self) -> dict[int, Thing]:
@@ -372,9 +385,10 @@ class Walk:
 
     def _open_function(self, thing: Thing) -> None:
         function = thing.it
-        self.functions.setdefault(function.__code__, []).append(thing)
-        if function.__code__ in self.entered:
-            self._read_function(thing, self.entered[function.__code__])
+        number = id(function.__code__)
+        self.functions.setdefault(number, []).append(thing)
+        if number in self.entered:
+            self._read_function(thing, self.entered[number][1])
         # Functions that it wraps, if they are entered it is from here that they are known.
         inner = [content(cell) for cell in function.__closure__ or ()]
         inner.append(function.__dict__.get("__wrapped__"))

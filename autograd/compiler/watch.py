@@ -48,7 +48,9 @@ class Watcher:
 
     def __init__(self, roots: list[tuple[str, Any]]) -> None:
         self.walk = Walk()
-        self.kinds: dict[types.CodeType, str] = dict.fromkeys(_in_between(), "muted")
+        self.codes = list(_in_between())  # held, so that each has an id of its own
+        self.kinds = dict.fromkeys(map(id, self.codes), "muted")
+        self.read: set[tuple[int, int]] = set()  # which code, with which globals
         self.muted: types.FrameType | None = None
         self.refusal = ""
         for name, it in roots:
@@ -87,9 +89,10 @@ class Watcher:
                 self.walk.hand(arg, frame.f_code.co_name)
             return
         code = frame.f_code
-        kind = self.kinds.get(code)
+        kind = self.kinds.get(id(code))
         if kind is None:
-            kind = self.kinds[code] = _kind(code, frame)
+            kind = self.kinds[id(code)] = _kind(code, frame)
+            self.codes.append(code)
         if kind == "numpy":
             if event == "c_call" and self._customer(frame) == "user":
                 self._refuse(refused(arg), frame)
@@ -110,28 +113,28 @@ class Watcher:
 
     def _customer(self, frame: types.FrameType) -> str:
         back: types.FrameType | None = frame
-        while back and self.kinds.get(back.f_code) in ("library", "numpy"):
+        while back and self.kinds.get(id(back.f_code)) in ("library", "numpy"):
             back = back.f_back
-        return "user" if back and self.kinds.get(back.f_code) == "user" else ""
+        return "user" if back and self.kinds.get(id(back.f_code)) == "user" else ""
 
     def _enter(self, frame: types.FrameType, code: types.CodeType, users: bool) -> None:
         walk, given = self.walk, frame.f_locals
         names = [name for name in _parameters(code) if name in given]
-        if code not in walk.entered:
+        if id(code) not in walk.entered:
             self._refuse(refused_code().get(code, ""), frame)
-            found = reads(code)
-            walk.enter(code, found, users)
-            if users:
-                walk.read_globals(frame.f_globals, frame.f_builtins, found.globals)
-                for module in _imported(frame, found):
-                    walk.root(module, module.__name__)
-            if names and code.co_argcount:
-                walk.method(given[names[0]], code)
+            walk.enter(code, reads(code), users)
+        if users and (id(code), id(frame.f_globals)) not in self.read:
+            self.read.add((id(code), id(frame.f_globals)))
+            walk.read_globals(frame.f_globals, frame.f_builtins, reads(code).globals)
+            for module in _imported(frame, reads(code)):
+                walk.root(module, module.__name__)
+        if names and code.co_argcount:
+            walk.method(given[names[0]], code)
         for name in names:
             walk.hand(given[name], name)
         if code.co_flags & inspect.CO_GENERATOR:
             walk.resumed.add(frame)
-        self._take(frame, walk.entered[code].dicts, users)
+        self._take(frame, walk.entered[id(code)][1].dicts, users)
 
     def _call(self, frame: types.FrameType, function: Any, users: bool) -> None:
         """A function made in C is called."""

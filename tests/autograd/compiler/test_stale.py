@@ -577,3 +577,12 @@ def test_zeros_in_a_frozen_set_are_told_apart():
     with np.errstate(all="ignore"):
         assert step(np.ones(()), frozenset([0.0])).item() == np.inf
         assert step(np.ones(()), frozenset([-0.0])).item() == -np.inf
+
+
+def test_functions_of_the_same_text_read_their_own_globals():
+    """Their code is equal, and yet another's."""
+    spaces = [{"S": 2.0}, {"S": 3.0}]
+    for space in spaces:
+        exec("def scaled(x): return x * S", space)
+    one, other = (space["scaled"] for space in spaces)
+    follows(lambda x: other(one(x)), lambda: spaces[1].__setitem__("S", spaces[1]["S"] + 1.0))
