@@ -421,7 +421,7 @@ def _names(row: Row, count: int) -> list[str]:
 
 def _argument(node: Node) -> Node:
     """The user's own node, where grad and its kind have put one of theirs in front."""
-    while node.row is not None and node.row.name == "same":
+    while node.row is not None and node.row.name in ("same", "view"):
         node = node.args[0]
     return node
 

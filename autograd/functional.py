@@ -2,8 +2,9 @@
 
 Each hands the function nodes of its own in the place of the arguments, and walks the graph that
 it leaves: backward by the rules (graph.pull), or forward by the rules transposed (`push`).
-They nest, with each other and with vmap: inside another transform, or where an argument itself
-requires a gradient, the answer is a node that can be differentiated again.
+They nest, with each other and with vmap: inside another transform, where an argument itself
+requires a gradient, or where it is a node and a leaf of the closure requires one, the answer is a
+node that can be differentiated again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 from . import shapes
 from .batching import Batched, named, vmap
-from .graph import Node, ancestors, by_index, mode, pull, set_mode
+from .graph import VIEW, Node, ancestors, by_index, mode, pull, set_mode
 from .ops import same
 from .rows import known
 from .shapes import Shape
@@ -56,13 +57,6 @@ def _full(x: Any, levels: Sequence[int]) -> Any:
     return _full(shapes.broadcast_to(x, (mode.batches[level], *x.shape)), outer)
 
 
-def _nests(leaves: Iterable[Any]) -> bool:
-    """Whether answers are to be differentiated again: in another transform, or from nodes."""
-    return mode.transforms > 0 or any(
-        isinstance(x, Node) and x.requires_grad for x in map(_core, leaves)
-    )
-
-
 def _given(x: Any, dtype: Any, name: str) -> Any:
     """A cotangent or tangent as an array or node."""
     return np.asarray(x, dtype) if isinstance(x, int | float) else shapes.operand(x, name)
@@ -71,15 +65,19 @@ def _given(x: Any, dtype: Any, name: str) -> Any:
 class _Call:
     """One call of a function with nodes of its own for the numbers and arrays in its arguments."""
 
-    def __init__(self, name: str, args: Sequence[Any], argnums: Iterable[int]) -> None:
-        self.name = name
+    create_graph: bool  # whether answers are nodes to be differentiated again; see `settle`
+
+    def __init__(
+        self, name: str, args: Sequence[Any], argnums: Iterable[int], kept: bool = False
+    ) -> None:
+        self.name, self.kept = name, kept  # kept: it goes on once the caller has the result
         self.args = list(args)
         self.levels = range(len(mode.batches))
         # Numbers become Values, but Tensors beside arrays: the two do not mix.
         beside = [x.dtype for x in flatten(self.args)[0] if hasattr(x, "dtype")]
         floats = [dtype for dtype in beside if dtype.kind == "f"]
         arrays = beside or mode.batches or mode.trace
-        self.dtype = next(iter(floats), np.dtype(float)) if arrays else None
+        self.dtype = np.result_type(*floats or [float]) if arrays else None
         self.structures = []
         self.given: list[Any] = []
         self.nodes: list[Any] = []
@@ -99,7 +97,6 @@ class _Call:
             self.structures.append(structure)
             self.given += leaves
             self.nodes += nodes
-        self.create_graph = _nests(self.given)
         # Plain answers are nobody's alias: not the caller's arrays, nor each other's.
         self.taken = {id(memory(x)) for x in self.given if isinstance(x, np.ndarray)}
 
@@ -116,6 +113,7 @@ class _Call:
             leaf = Value(leaf) if self.dtype is None else np.array(number(leaf), self.dtype)
         elif isinstance(leaf, np.ndarray):
             leaf = known(leaf, self.name)
+            leaf = leaf.copy() if self.kept and not mode.trace else leaf
         if not isinstance(leaf, Value) and leaf.dtype not in (np.float32, np.float64):
             raise TypeError(f"{self.name}: an argument of {leaf.dtype} has no derivative")
         core = _full(leaf, self.levels)
@@ -127,6 +125,23 @@ class _Call:
         """The function's answer, with recording on."""
         with set_mode(transforms=mode.transforms + 1, gradients=True):
             return function(*self.args, **keywords)
+
+    def settle(self, outs: Iterable[Any], *others: Any) -> None:
+        """Decide, with the results at hand, whether answers are to be differentiated again: in
+        another transform, from nodes that require a gradient, or among nodes where the closure
+        does. From plain arguments answers are plain."""
+        cores = [_core(x) for x in (*self.given, *others)]
+        nodes = [x for x in cores if isinstance(x, Node)]
+        self.create_graph = mode.transforms > 0 or any(x.requires_grad for x in nodes)
+        if not self.create_graph and mode.gradients and (nodes or self.levels or mode.trace):
+            self.create_graph = any(self._from_outside(_core(out)) for out in outs)
+
+    def _from_outside(self, root: Any) -> bool:
+        """Whether a result depends on a leaf of the closure that requires a gradient."""
+        if not isinstance(root, Node) or not root.requires_grad:
+            return False
+        own = {*self.nodes, *(arg for node in self.nodes for arg in node.args)}
+        return any(node.row in (None, VIEW) and node not in own for node in ancestors(root))
 
     def cotangents(self, out: Any, seed: Any) -> list[Any]:
         """The gradients of one result, one core for each node."""
@@ -232,9 +247,10 @@ def grad(function: Function, argnums: int | Sequence[int] = 0) -> Function:
     argnums: with respect to which arguments; a tuple gives a tuple of gradients. An argument may
     be nested lists, tuples, dicts, namedtuples and dataclasses, with None for nothing; its gradient
     has its structure, shapes and dtypes. Numbers become Values (where they meet arrays, Tensors),
-    arrays Tensors; plain arguments get plain gradients. NumPy's functions and `math` are refused
-    within: no gradient would flow through. Raises ValueError where the result is not one number,
-    TypeError for an integer array or result and for what is no number, by its place.
+    arrays Tensors; plain arguments get plain gradients, Tensors such as can be differentiated
+    again where the function reads a Tensor that requires a gradient. NumPy's functions and `math`
+    are refused within: no gradient would flow through. Raises ValueError where the result is not
+    one number, TypeError for an integer array or result and for what is no number, by its place.
 
     >>> from autograd import grad, sin
     >>> grad(sin)(0.0), grad(grad(grad(sin)))(0.0)
@@ -259,6 +275,7 @@ def _value_and_grad(name: str, function: Function, argnums: int | Sequence[int])
     def both(*args: Any, **keywords: Any) -> tuple[Any, Any]:
         call = _Call(name, args, numbers)
         out = call.run(function, keywords)
+        call.settle([out])
         found = call.per_argument(call.cotangents(out, call.scalar_seed(out)))
         return call.results(out), tuple(found) if several else found[0]
 
@@ -273,14 +290,17 @@ def vjp(function: Function, *primals: Any) -> tuple[Any, Function]:
     >>> pullback(np.array([1.0, 10.0]))
     (array([ 2., 40.]),)
     """
-    call = _Call("vjp", primals, range(len(primals)))
+    call = _Call("vjp", primals, range(len(primals)), kept=True)
     tree = call.run(function, {})
     outs, structure = flatten(tree)
     call._check_results(outs, structure)
+    call.settle(outs)
+    # Rules will read what they gave, which the caller may fill anew.
+    call.taken |= {id(memory(x._data)) for x in map(_core, outs) if isinstance(x, Tensor)}
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         given = flatten_as(cotangent, structure, "vjp: the cotangent")
-        call.create_graph = _nests([*call.given, *given])  # it may be called in a transform
+        call.settle(outs, *given)  # it may be called in a transform
         parts = [
             call.cotangents(out, call.seed(out, g)) for out, g in zip(outs, given, strict=True)
         ] or [call.cotangents(None, None)]  # a result without numbers moves nothing
@@ -320,10 +340,11 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
         for leaf in flatten_as(tangent, structure, f"jvp: the tangent of argument {i}")
     ]
     call.taken |= {id(memory(t)) for t in given if isinstance(t, np.ndarray)}
-    start = {n: _tangent(n, t, call) for n, t in zip(call.nodes, given, strict=True)}
     tree = call.run(function, {})
     outs, shape = flatten(tree)
     call._check_results(outs, shape)
+    call.settle(outs, *given)
+    start = {n: _tangent(n, t, call) for n, t in zip(call.nodes, given, strict=True)}
     found = push([_core(out) for out in outs], start, call.create_graph)
     cores = [_no_tangent(out, call) if t is None else t for t, out in zip(found, outs, strict=True)]
     moved = [call.shown(t, call.kind(_core(out))) for t, out in zip(cores, outs, strict=True)]
@@ -413,6 +434,7 @@ def _transposed(
 
 def jacobian(function: Function, forward: bool | None = None) -> Function:
     """The Jacobian by a function's first argument, an array: the result's shape, then its own.
+    (Where the argument is a list or dict that holds one array, the answer is one too.)
 
     forward: by columns (forward mode, all at once) or by rows (reverse mode, all at once);
     None: whichever there are fewer of. A function of a number or a list of numbers, on Values,
@@ -427,6 +449,7 @@ def jacobian(function: Function, forward: bool | None = None) -> Function:
     def at(x: Any, *others: Any) -> Any:
         call = _Call("jacobian", (x, *others), (0,))
         out = call.run(function, {})
+        call.settle(flatten(out)[0])
         if any(isinstance(node, Value) for node in call.nodes):
             outs, structure = flatten(out)
             return unflatten(iter([_by_numbers(call, o) for o in outs]), structure)
@@ -434,11 +457,12 @@ def jacobian(function: Function, forward: bool | None = None) -> Function:
             raise TypeError("jacobian: of a function from one array to one array")
         if not isinstance(_core(out), Tensor):  # what depends on nothing
             shape = (*np.shape(_core(out)), *_shape(call.nodes[0], call))
-            return call.shown(_full(np.zeros(shape), call.levels), type(call.given[0]))
+            zeros = call.shown(_full(np.zeros(shape), call.levels), type(call.given[0]))
+            return unflatten(iter([zeros]), call.structures[0])
         columns = _size(_shape(call.nodes[0], call)) <= _size(np.shape(out))
         by = _by_columns if (columns if forward is None else forward) else _by_rows
         matrix = by(call, out)
-        return call.shown(matrix, call.kind(matrix))
+        return unflatten(iter([call.shown(matrix, call.kind(matrix))]), call.structures[0])
 
     return at
 
@@ -460,7 +484,14 @@ def hvp(function: Function, x: Any, v: Any) -> Any:
     >>> hvp(lambda x: (x * x * x).sum(), np.array([1.0, 2.0]), np.array([1.0, 1.0]))
     array([ 6., 12.])
     """
-    return jvp(grad(function), (x,), (v,))[1]
+    moved, structure = flatten(jvp(grad(function), (x,), (v,))[1])
+    pairs = zip(moved, flatten(x)[0], strict=True)
+    # Beside arrays a number is an array without axes; to the caller it is a number.
+    plain = (
+        float(m) if isinstance(m, np.ndarray) and not isinstance(g, np.ndarray) else m
+        for m, g in pairs
+    )
+    return unflatten(plain, structure)
 
 
 def _size(shape: Shape) -> int:

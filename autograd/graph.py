@@ -18,11 +18,11 @@ from weakref import finalize
 import numpy as np
 
 from .resume import decorated
+from .rows import Row
 
 if TYPE_CHECKING:
     from .anomaly import Watch
     from .compiler.trace import Trace
-    from .rows import Row
 
 N = TypeVar("N", bound="Node")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -199,11 +199,11 @@ class Node:
         """Add the gradient of this node into `.grad` of every leaf it depends on.
 
         seed: the cotangent to start from, of this node's shape; 1 for a scalar.
-        create_graph: give gradients that can be differentiated again.
+        create_graph: give gradients that can be differentiated again, as within grad and its kind.
         Raises ValueError without a seed on a non-scalar, RuntimeError on a stale graph or where
         nothing requires a gradient.
         """
-        for leaf, cotangent in self._leaf_cotangents(seed, create_graph):
+        for leaf, cotangent in self._leaf_cotangents(seed, create_graph or transformed()):
             leaf._accumulate(cotangent)
 
     def _leaf_cotangents(self, seed: Any, create_graph: bool) -> Iterable[tuple[Node, Any]]:
@@ -238,10 +238,11 @@ class Node:
             raise mode.trace.error(
                 "to copy or pickle a Tensor reads it, which the trace cannot see"
             )
-        if self.row is not None and self.requires_grad:
+        inner = self.row is not None and (self.row is not VIEW or mode.transforms)
+        if inner and self.requires_grad:
             raise RuntimeError(
-                f"pickle, copy: the result of {self.row.name} is part of a graph, which stays "
-                "where it was computed; take its .detach(), or its .data"
+                f"pickle, copy: the result of {self.row and self.row.name} is part of a graph, "
+                "which stays where it was computed; take its .detach(), or its .data"
             )
         slots = {"requires_grad": self.requires_grad, "_name": self.name, "_grad": self.grad}
         return _leaf, (type(self), self._data, slots, list(hooks.get(id(self), ())))
@@ -353,13 +354,19 @@ def _kept(arg: Any) -> Any:
     return copy
 
 
+# Of a leaf that shows another leaf's memory: that one is its argument, which no gradient flows to,
+# but when it is written, what was computed from the view is stale.
+VIEW = Row("view", "a leaf in another leaf's memory", np.asarray, (None,))
+
+
 def gradients(
     root: Node, wrt: Sequence[Node], seed: Any = None, create_graph: bool = False
 ) -> list[Any]:
     """The gradient of `root` with respect to each node of `wrt`, leaf or not; touches nothing.
 
     seed: the cotangent of root (its shape); 1 where root is a scalar.
-    create_graph: the answers are nodes that can be differentiated again.
+    create_graph: the answers are nodes that can be differentiated again, as they are within grad
+    and its kind.
     Gives Tensors for Tensors and floats for Values (Values with create_graph); zero where root
     does not depend on a node. Raises as `Node.backward` does.
 
@@ -372,8 +379,14 @@ def gradients(
     for node in wrt:
         if not isinstance(node, Node) or not node.requires_grad:
             raise ValueError(f"gradients: {node!r} does not require a gradient")
+    create_graph = create_graph or transformed()
     found = pull(root, wrt, root._seed(seed, create_graph), create_graph)
     return [node._wrap(found[node]) if node in found else node._zero(create_graph) for node in wrt]
+
+
+def transformed() -> bool:
+    """Whether a transform differentiates what is computed here, gradients too."""
+    return mode.transforms > 0 and mode.gradients
 
 
 def pull(root: Node, wrt: Sequence[Node], seed: Any, create_graph: bool) -> dict[Node, Any]:
@@ -400,13 +413,15 @@ def ancestors(root: Node) -> list[Node]:
     found = []
     while stack:
         node = stack.pop()
-        if node.requires_grad:  # else a view of a constant, looked at for staleness alone
+        if node.requires_grad:  # else a view of a leaf, looked at for staleness alone
             found.append(node)
         for arg in node.args:
             if isinstance(arg, Node):
                 if arg.index > node.index:
                     raise stale(node, arg)
-                if (arg.requires_grad or (arg.args and not mode.trace)) and arg not in seen:
+                if node.row is VIEW:
+                    continue
+                if (arg.requires_grad or (arg.row is VIEW and not mode.trace)) and arg not in seen:
                     seen.add(arg)
                     stack.append(arg)
     found.sort(key=by_index, reverse=True)
@@ -447,7 +462,7 @@ def sweep(
                 g = _hooked(node, g, on_nodes)
             row = node.row
             careful = node._pull  # floats raise where IEEE arithmetic does not; arrays do not
-            if row is None if wanted is None else node in wanted:
+            if (row is None or row is VIEW) if wanted is None else node in wanted:
                 found[node] = g
             if row is None:
                 continue

@@ -17,7 +17,7 @@ import numpy as np
 from . import functions, ops
 from .graph import mode, no_grad, set_mode
 from .nn import State
-from .tensor import Tensor
+from .tensor import Tensor, wrap
 
 __all__ = [
     "SGD",
@@ -249,6 +249,8 @@ def clip_by_global_norm(parameters: Iterable[Tensor], limit: float) -> Any:
     (Pascanu et al., arXiv 1211.5063). Gives the norm before, a scalar Tensor."""
     _positive("limit", limit)
     given = [(p, p.grad) for p in parameters if p.grad is not None]
+    if not given:
+        return wrap(np.zeros(()))
     norm = ops.sqrt(_total(ops.sum(g * g) for _, g in given))
     factor = ops.minimum(1.0, limit / (norm + 1e-6))  # PyTorch's guard against a zero norm
     for p, g in given:

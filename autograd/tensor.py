@@ -9,7 +9,7 @@ import numpy as np
 
 from . import shapes
 from .foreign import Foreign
-from .graph import Node, Wrapper, counter, made, mode, special
+from .graph import VIEW, Node, Wrapper, counter, made, mode, special
 from .indexing import index
 from .operators import ArrayMethods, Comparisons, NumberMethods, Operators
 from .ops import matmul
@@ -133,9 +133,8 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
 
     def _writable(self, data: Any, what: str) -> None:
         if self.row is not None:
-            raise RuntimeError(
-                f"{what}: the result of {self.row.name} cannot be written; a leaf can"
-            )
+            named = "a view of a leaf" if self.row is VIEW else f"the result of {self.row.name}"
+            raise RuntimeError(f"{what}: {named} cannot be written; a leaf can")
         if data.shape != self.shape:
             raise ValueError(f"{what}: shape {data.shape} for a Tensor of shape {self.shape}")
 
@@ -257,14 +256,21 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
         if trace:
             trace.record(node)
         elif node.row is None and (data.base is not None or data is arrays[0]):
-            node._keep_view(row, args, params)
+            node._keep_view(args)
         return node
 
-    def _keep_view(self, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> None:
-        """Let a view remember its argument, whose memory it holds anyway: where the argument is
-        written, `backward()` through the view is stale."""
-        if any(isinstance(arg, Tensor) and memory(self._data) is memory(arg._data) for arg in args):
-            self.row, self.args, self.params = row, args, params
+    def _keep_view(self, args: tuple[Any, ...]) -> None:
+        """Let a leaf remember the leaf whose memory it shows: where that is written, `backward()`
+        through the view is stale. What shows a result's gets memory of its own: it may become a
+        parameter and be written, while the result is still part of its graph."""
+        owner, base = None, memory(self._data)
+        while shown := [a for a in args if isinstance(a, Tensor) and memory(a._data) is base]:
+            owner = shown[0].args[0] if shown[0].row is VIEW else shown[0]
+            args = owner.args
+        if owner is not None and owner.row is None:
+            self.row, self.args, self.params = VIEW, (owner,), {}
+        elif owner is not None:
+            self._data = self._data.copy(order="K")
 
     def _take(self, row: Row, args: tuple[Any, ...]) -> Tensor:
         """`self.assign(row(*args))` without the copy, where NumPy can compute in place."""
@@ -405,7 +411,8 @@ def plain(data: Any, name: str) -> Any:
 def float_of(args: Iterable[Any]) -> Any:
     """The dtype that a number takes on beside these."""
     dtypes = [arg.dtype for arg in args if hasattr(arg, "dtype")]
-    return next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(float))
+    floats = [dtype for dtype in dtypes if dtype.kind == "f"]
+    return np.result_type(*floats) if floats else np.dtype(float)
 
 
 def _explained(error: Exception, row: Row, arrays: list[Any]) -> Exception:

@@ -164,7 +164,7 @@ class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
         return constant(0.0) if create_graph else 0.0
 
     def _accumulate(self, cotangent: Any) -> None:
-        self.grad = self.grad + cotangent
+        self.grad = cotangent if self.grad is None else self.grad + cotangent
 
     @staticmethod
     def _pull(rule: Any, *args: Any, **params: Any) -> Any:
@@ -243,7 +243,10 @@ def sweep_floats(root: Value, seed: float) -> None:
         _sweep(order)
         for leaf in leaves:
             if leaf._cotangent and leaf.requires_grad:
-                leaf._grad += leaf._cotangent
+                try:
+                    leaf._grad += leaf._cotangent
+                except (AttributeError, TypeError):  # a constant that became a leaf has none yet
+                    leaf._grad = leaf._cotangent
             leaf._cotangent = 0.0
     except BaseException:  # also when interrupted, the next sweep finds the slots at rest
         for node in (*order, *stack):
