@@ -81,7 +81,7 @@ class Batched(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Wrap
     def _no(self, *args: Any, **keywords: Any) -> Any:
         raise TypeError(
             "vmap: a batch has no one value to branch on or to read as plain data; use where(), "
-            "and autograd's functions in the place of NumPy's and math's"
+            "autograd's functions in the place of NumPy's and math's, and Tensor(a)[i] for a[i]"
         )
 
     __bool__ = __float__ = __int__ = item = __array__ = _no

@@ -82,6 +82,8 @@ def _comparison(row: Row, mirrored: Row) -> Callable[[Any, Any], Any]:
 OPERATORS: dict[Any, Callable[..., Any]] = {
     **{np.add: ops.add, np.subtract: ops.sub, np.multiply: ops.mul, np.true_divide: ops.div},
     **{np.power: ops.power, np.matmul: ops.matmul},
+    **{np.bitwise_and: ops.logical_and, np.bitwise_or: ops.logical_or},
+    **{np.bitwise_xor: ops.logical_xor},
     np.equal: _comparison(ops.equal, ops.equal),
     np.not_equal: _comparison(ops.not_equal, ops.not_equal),
     np.less: _comparison(ops.less, ops.greater),

@@ -16,6 +16,7 @@ from .batching import Batched
 from .functions import cross_entropy
 from .graph import aligned, mode
 from .random import uniform
+from .rows import known
 from .shapes import astype, reshape
 from .tensor import Tensor
 
@@ -57,22 +58,36 @@ class State:
     def load_state_dict(self, arrays: Mapping[str, Any]) -> None:
         """Put back what `state_dict` gave (or PyTorch's, as NumPy arrays).
 
-        Raises ValueError, and changes nothing, where a name is missing or unknown or a shape
-        differs.
+        Raises ValueError, and changes nothing, where a name is missing or unknown, a shape differs,
+        or integers are given what is none; TypeError for dtypes that Tensors have not.
         """
         own = dict(self.named_state())
         missing, unknown = sorted(own.keys() - arrays.keys()), sorted(arrays.keys() - own.keys())
         if missing or unknown:
             raise ValueError(f"load_state_dict: missing {missing}, unknown {unknown}")
-        given = {name: np.asarray(array) for name, array in arrays.items()}
+        given = {name: _plain(array, name) for name, array in arrays.items()}
         for name, tensor in own.items():
-            if given[name].shape != tensor.shape or given[name].dtype.kind not in "iubf":
+            if given[name].shape != tensor.shape or _loses(given[name], tensor):
                 raise ValueError(
                     f"load_state_dict: {name} has shape {given[name].shape} ({given[name].dtype}), "
                     f"the module's has {tensor.shape} ({tensor.dtype})"
                 )
         for name, tensor in own.items():
             tensor.assign(given[name].astype(tensor.dtype))
+
+
+def _plain(array: Any, name: str) -> Any:
+    if hasattr(array, "_record"):
+        return np.asarray(array)
+    return known(array, f"load_state_dict: {name}")
+
+
+def _loses(array: Any, tensor: Tensor) -> bool:
+    """Whether an array holds what a Tensor of integers or booleans cannot."""
+    if tensor.dtype.kind == "f":
+        return False
+    with np.errstate(invalid="ignore"):
+        return bool((array.astype(tensor.dtype) != array).any())
 
 
 def _named(path: str, value: Any) -> Iterator[tuple[str, Tensor]]:
@@ -244,6 +259,11 @@ class Sequential(Module):
 
     def __init__(self, *modules: Module) -> None:
         for i, module in enumerate(modules):
+            if not callable(module):
+                raise TypeError(
+                    f"Sequential: {type(module).__name__} is no module; of a list write "
+                    "Sequential(*modules)"
+                )
             setattr(self, str(i), module)
 
     def __iter__(self) -> Iterator[Module]:
@@ -271,9 +291,10 @@ class Dropout(Module):
     def forward(self, x: Any) -> Any:
         if not self.training or self.p == 0.0:
             return x
+        dtype = x.dtype if x.dtype.kind == "f" else np.float32
         # Under vmap each example has a mask of its own, that of its row in the whole batch.
         shape = (*mode.batches, *x.shape)
-        kept: Any = ops.greater(uniform(self._count, shape, self.seed, x.dtype), self.p)
+        kept: Any = ops.greater(uniform(self._count, shape, self.seed, dtype), self.p)
         for level in range(len(mode.batches)):
             kept = Batched(kept, level)
         self._count.assign(self._count + 1)

@@ -18,6 +18,8 @@ from .rows import Row
 
 def _method(call: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **params: Any) -> Any:
+        if "dim" in params or "keepdim" in params:
+            raise TypeError(f"{call.__name__}: for dim and keepdim write axis and keepdims")
         return call(self, *args, **params)
 
     method.__name__ = call.__name__
@@ -71,7 +73,9 @@ class Operators:
 
 
 class Comparisons:
-    """Python's comparisons, entry by entry. What is no number and no array is equal to nothing.
+    """Python's comparisons, entry by entry, and the logic of what they give (`&`, `|`, `^`, `~`).
+
+    What is no number and no array is equal to nothing.
 
     So a node in a dictionary or set is found by its identity, and `in` a list it is not looked for.
     """
@@ -99,6 +103,27 @@ class Comparisons:
 
     def __ge__(self, other: Any) -> Any:
         return self._compared(ops.greater_equal, other)
+
+    def __invert__(self) -> Any:
+        return ops.logical_not(self)
+
+    def __and__(self, other: Any) -> Any:
+        return ops.logical_and(self, other)
+
+    def __rand__(self, other: Any) -> Any:
+        return ops.logical_and(other, self)
+
+    def __or__(self, other: Any) -> Any:
+        return ops.logical_or(self, other)
+
+    def __ror__(self, other: Any) -> Any:
+        return ops.logical_or(other, self)
+
+    def __xor__(self, other: Any) -> Any:
+        return ops.logical_xor(self, other)
+
+    def __rxor__(self, other: Any) -> Any:
+        return ops.logical_xor(other, self)
 
 
 def compares(other: Any) -> bool:
@@ -141,6 +166,8 @@ class ArrayMethods:
     var = _method(functions.var)
     max = _method(ops.max)
     min = _method(ops.min)
+    all = _method(ops.all)
+    any = _method(ops.any)
     logsumexp = _method(ops.logsumexp)
     softmax = _method(functions.softmax)
     log_softmax = _method(ops.log_softmax)
@@ -150,3 +177,9 @@ class ArrayMethods:
     broadcast_to = _method(shapes.broadcast_to)
     sum_to = _method(shapes.sum_to)
     astype = _method(shapes.astype)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError(
+            "x[...] = ...: entries are not written; write x = autograd.where(mask, value, x), or "
+            "give a leaf all its entries anew: x.assign(...)"
+        )

@@ -68,6 +68,47 @@ not_equal: Row = primitive(
     on_float=operator.ne, domain=(ANY, ANY),
     code="x != y",
 )  # fmt: skip
+
+MASK = np.array([True, False])  # where tests look at the rows of booleans
+
+
+def _of_booleans(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that takes booleans alone: of numbers, NumPy's bits and Python's `and` differ."""
+
+    def checked(*args: Any) -> Any:
+        for arg in map(np.asarray, args):
+            if arg.dtype.kind != "b":
+                raise TypeError(f"{name}: takes booleans, not {arg.dtype}; write x != 0")
+        return function(*args)
+
+    return checked
+
+
+logical_not: Row = primitive(
+    "logical_not", "not x, of booleans", _of_booleans("logical_not", np.logical_not), None,
+    on_float=_of_booleans("logical_not", operator.not_),
+    cases=(((MASK,), {}),),
+    code="!x",
+)  # fmt: skip
+logical_and: Row = primitive(
+    "logical_and", "x and y, of booleans", _of_booleans("logical_and", np.logical_and), None, None,
+    on_float=_of_booleans("logical_and", operator.and_),
+    cases=(((MASK, ~MASK), {}), ((MASK, MASK), {})),
+    code="x && y",
+)  # fmt: skip
+logical_or: Row = primitive(
+    "logical_or", "x or y, of booleans", _of_booleans("logical_or", np.logical_or), None, None,
+    on_float=_of_booleans("logical_or", operator.or_),
+    cases=(((MASK, ~MASK), {}), ((MASK, MASK), {})),
+    code="x || y",
+)  # fmt: skip
+logical_xor: Row = primitive(
+    "logical_xor", "x or y but not both, of booleans",
+    _of_booleans("logical_xor", np.logical_xor), None, None,
+    on_float=_of_booleans("logical_xor", operator.xor),
+    cases=(((MASK, ~MASK), {}), ((MASK, MASK), {})),
+    code="x != y",
+)  # fmt: skip
 detach: Row = primitive(
     "detach", "x, cut off from the graph", lambda x: x, None, on_float=lambda x: x, code="x"
 )
@@ -464,6 +505,21 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The smallest entry of x over an axis, several, or all. Ties share the gradient evenly."""
     x = operand(x, "min")
     return min_row(x, axis=_axes(x, axis, "min"), keepdims=keepdims)
+
+
+def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Whether all of the booleans x hold, over an axis, several, or all. TypeError for others.
+
+    >>> from autograd import Tensor
+    >>> (Tensor([[1.0, 2.0], [3.0, 4.0]]) > 1.0).all(axis=1).data
+    array([False,  True])
+    """
+    return equal(sum(logical_not(operand(x, "all")), axis, keepdims), 0)
+
+
+def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Whether any of the booleans x holds, over an axis, several, or all. TypeError for others."""
+    return logical_not(all(logical_not(operand(x, "any")), axis, keepdims))
 
 
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:

@@ -92,7 +92,14 @@ class Optimizer(State):
     """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float | Schedule) -> None:
+        if isinstance(parameters, Tensor | State):
+            raise TypeError(
+                f"{type(self).__name__}: takes a list of Tensors; write model.parameters()"
+            )
         self._parameters = list(parameters)
+        for p in self._parameters:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"{type(self).__name__}: optimizes Tensors, not {p!r}")
         if len(set(self._parameters)) != len(self._parameters):
             raise ValueError(f"{type(self).__name__}: a parameter is there twice")
         if not self._parameters:

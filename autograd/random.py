@@ -66,10 +66,12 @@ def uniform(count: Any, shape: Shape, seed: int = 0, dtype: Any = np.float32) ->
     """Numbers in [0, 1), independent and uniform, multiples of 2**-24.
 
     count: an integer (a Tensor, to draw anew in each traced step). The same seed, count and shape
-    give the same numbers; no gradient flows.
+    give the same numbers; no gradient flows. dtype: float32 or float64, else TypeError.
 
     >>> from autograd.random import uniform
     >>> (uniform(0, (3,)) == uniform(0, (3,))).all(), (uniform(1, (3,)) == uniform(0, (3,))).any()
     (np.True_, np.False_)
     """
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise TypeError(f"uniform: gives float32 or float64, not {np.dtype(dtype)}")
     return uniform_row(count, seed=seed, shape=tuple(shape), dtype=np.dtype(dtype))

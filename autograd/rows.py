@@ -178,11 +178,16 @@ def known(array: Any, name: str) -> Any:
             cure = "np.asarray of it" if isinstance(array, np.matrix) else "where() and its mask"
             raise TypeError(f"{name}: a {type(array).__name__} is no plain array; use {cure}")
         array = np.asarray(array)
-    dtype = array.dtype
+    dtype = fitting(array.dtype, name)
+    return array if array.dtype == dtype else array.astype(dtype)
+
+
+def fitting(dtype: Any, name: str) -> Any:
+    """A dtype that Tensors have, in this machine's byte order. TypeError for others."""
     if dtype in DTYPES:
-        return array
+        return dtype
     if dtype.newbyteorder("=") in DTYPES:
-        return array.astype(dtype.newbyteorder("="))
+        return dtype.newbyteorder("=")
     raise TypeError(
         f"{name}: computes with float32, float64, integers and booleans, not with {dtype}"
     )

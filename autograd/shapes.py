@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .graph import mode
-from .rows import DTYPES, Row, known, primitive
+from .rows import DTYPES, Row, fitting, known, primitive
 
 Shape = tuple[int, ...]
 
@@ -178,8 +178,11 @@ def transpose(x: Any, *order: Any, axes: Sequence[int] | None = None) -> Any:
 
 
 def astype(x: Any, dtype: Any) -> Any:
-    """x in another dtype; a gradient comes back in x's own."""
-    x, dtype = operand(x, "astype"), np.dtype(dtype)
+    """x in another dtype, one that Tensors have (else TypeError); a gradient comes back in x's own.
+
+    Of a dtype in another byte order it is the one in this machine's.
+    """
+    x, dtype = operand(x, "astype"), fitting(np.dtype(dtype), "astype")
     return x if x.dtype == dtype else cast_row(x, dtype=dtype)
 
 

@@ -109,6 +109,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
         if mode.trace:
             raise mode.trace.error("writing .data is not seen by the trace; use .assign(...)")
         data = operand(data, "data")
+        _constant_in_transform(data, "data")
         data = data._data if isinstance(data, Tensor) else data
         self._writable(data, "data")
         if data.dtype != self.dtype:
@@ -183,6 +184,16 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
 
     # --- state ---
 
+    def _renamed(self, other: Any) -> Any:
+        if self.row is None and self.requires_grad and not (mode.gradients or mode.trace):
+            raise TypeError(
+                "p -= step (or +=, *=, /=) gives the name p to a new Tensor, and leaves the "
+                "parameter as it was; write p.assign(p - step)"
+            )
+        return NotImplemented  # then Python takes the operator without `=`
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = _renamed
+
     def assign(self, value: Any) -> None:
         """Copy `value` (a Tensor, array or number of this shape) into this leaf's own memory.
 
@@ -199,6 +210,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
             raise TypeError(f"assign: Tensor and {type(value).__name__} do not mix")
         if not isinstance(value, Tensor | float | int):
             value = operand(value, "assign")
+        _constant_in_transform(value, "assign")
         data = np.asarray(getattr(value, "_data", value))
         self._writable(data, "assign")
         if data.dtype != self.dtype and not np.can_cast(data.dtype, self.dtype, "same_kind"):
@@ -222,6 +234,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
         if grad is not None and not fits:
             raise TypeError(
                 f"grad: {grad!r} is not None or a Tensor of shape {self.shape} and {self.dtype}"
+                + "; to start anew write .grad = None" * (not isinstance(grad, Tensor))
             )
         if special and mode.trace:
             mode.trace.grad_written(self, grad)
@@ -278,7 +291,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
         arrays = [arg._data if arg.__class__ is Tensor else arg for arg in args]
         fits = memory.shape in [array.shape for array in arrays if array.__class__ is Array]
         plain = row.in_place and PLAIN.issuperset(map(type, args))
-        if not (plain and fits) or self.row is not None or mode.trace:
+        if not (plain and fits) or self.row is not None or mode.trace or mode.transforms:
             self.assign(row(*args))
             return self
         try:
@@ -387,6 +400,15 @@ def _from_python(data: Any) -> Any:
     if isinstance(data, np.generic) or array.dtype.kind not in "iu":
         return array
     return array.astype(np.float64)
+
+
+def _constant_in_transform(value: Any, what: str) -> None:
+    """Refuse to write what a transform differentiates: the leaf would hold a constant."""
+    if mode.transforms and mode.gradients and isinstance(value, Tensor) and value.requires_grad:
+        raise TypeError(
+            f"{what}: no gradient would flow through what is written; compute with it as it is, or "
+            "write .detach() for a constant"
+        )
 
 
 def _constant(row: Row, data: Any, args: tuple[Any, ...]) -> Any:

@@ -1,14 +1,15 @@
 """Nested arguments and results, taken apart and put together again.
 
 What is taken apart: lists, tuples, namedtuples, dicts (also OrderedDict and defaultdict) and
-dataclasses. None is a tree without leaves. Everything else is a leaf, also subclasses of these: who
-meets one that it can do nothing with says where it is (`unfit`).
+dataclasses, by their fields. None is a tree without leaves. Everything else is a leaf, also
+subclasses of these: who meets one that it can do nothing with says where it is (`unfit`).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -48,9 +49,10 @@ def _structure(tree: Any, leaves: list[Any]) -> Any:
         return (kind, (*keys, *aside), *[_structure(part, leaves) for part in parts])
     if _is_named(tree):
         return (kind, (), *[_structure(part, leaves) for part in tree])
-    if _is_dataclass(kind):
-        names = tuple(kind.__dataclass_fields__)
-        return (kind, names, *[_structure(getattr(tree, name), leaves) for name in names])
+    if is_dataclass(kind):
+        names = tuple(field.name for field in fields(kind) if hasattr(tree, field.name))
+        below = [_structure(getattr(tree, name), leaves) for name in names]
+        return (kind, (*names, _besides(tree, names)), *below)
     leaves.append(tree)
     return LEAF
 
@@ -74,9 +76,10 @@ def unflatten(leaves: Iterator[Any], structure: Any) -> Any:
         return kind(keys[-1].thing, pairs) if kind is defaultdict else kind(pairs)
     if not keys:
         return kind._make(parts)
+    *names, besides = keys
     tree = object.__new__(kind)  # what checks its fields at __init__ may know no Tensors
-    for key, part in zip(keys, parts, strict=True):
-        object.__setattr__(tree, key, part)
+    for name, part in (*zip(names, parts, strict=True), *((name, x) for name, _, x in besides)):
+        object.__setattr__(tree, name, part)
     return tree
 
 
@@ -112,7 +115,7 @@ def flatten_as(tree: Any, structure: Any, what: str) -> list[Any]:
             raise ValueError(f"{what} has the keys {list(tree)} where {names} are wanted")
         parts = [tree[name] for name in names]
     elif keys:
-        parts = [getattr(tree, key) for key in keys]
+        parts = [getattr(tree, key) for key in keys[:-1]]
     else:
         parts = list(tree)
     if len(parts) != len(structures):
@@ -145,7 +148,7 @@ def _steps(structure: Any) -> list[str]:
     kind, keys, *structures = structure
     if kind in DICTS:
         return [f"[{key!r}]" for _, key in keys[: len(structures)]]
-    names = keys or getattr(kind, "_fields", ())
+    names = keys[:-1] if keys else getattr(kind, "_fields", ())
     return [f".{name}" for name in names] or [f"[{i}]" for i in range(len(structures))]
 
 
@@ -153,8 +156,23 @@ def _is_named(tree: Any) -> bool:
     return isinstance(tree, tuple) and hasattr(type(tree), "_fields")
 
 
-def _is_dataclass(kind: type) -> bool:
-    return hasattr(kind, "__dataclass_fields__")
+def _besides(tree: Any, names: tuple[str, ...]) -> tuple[tuple[str, type, Any], ...]:
+    """What a dataclass holds beside its fields, as far as it decides nothing about a gradient. What
+    may have been computed from the fields, floats and arrays, is not there in another tree of the
+    structure: there it would be a constant, of the fields before."""
+    held = vars(tree) if hasattr(tree, "__dict__") else {}
+    return tuple(
+        (name, type(x), x) for name, x in held.items() if name not in names and _decides_nothing(x)
+    )
+
+
+def _decides_nothing(x: Any) -> bool:
+    try:
+        hash(x)
+    except TypeError:
+        return False
+    kinds = (float, complex, np.inexact, np.ndarray)
+    return not any(isinstance(y, kinds) or hasattr(y, "_record") for y in flatten(x)[0])
 
 
 def _name(tree: Any) -> str:

@@ -7,6 +7,7 @@ written out per row, and the sweep runs steps compiled from the rows' rules (flo
 from __future__ import annotations
 
 import threading
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
     crossed = False  # whether a Value was ever made of a Tensor, so that a graph may hold both
 
     def __init__(self, data: Any, name: str | None = None) -> None:
-        self._data = number(data)
+        self._data = number(data) if data.__class__ is float else leaf_number(data)
         self.row, self.args, self.index = None, (), next(counter)
         self.requires_grad, self._grad, self._cotangent = True, 0.0, 0.0
         if name is not None:
@@ -68,7 +69,7 @@ class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
             raise RuntimeError(
                 f"Value: the result of {self.row.name} cannot be written, a leaf can"
             )
-        self._data = number(data)
+        self._data = leaf_number(data)
         self.index = Value.last_write = next(counter)
 
     def item(self) -> float:
@@ -89,7 +90,16 @@ class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
             return NotImplemented
         if mode.transforms and wide(other):
             return row(self, other)
-        return bool(row.on_floats((self._data, number(other))))
+        if isinstance(other, Value):
+            other = other._data
+        if isinstance(other, list | tuple | Tensor):
+            return NotImplemented  # equal to no list; a Tensor says what does not go
+        if not isinstance(other, Number):  # complex, fractions, integers of any length
+            other = number(other)
+        if isinstance(other, np.complexfloating):
+            other = complex(other)  # NumPy would order them
+        assert row.on_float is not None
+        return bool(row.on_float(self._data, other))
 
     def __format__(self, spec: str) -> str:
         return format(float(self._data), spec) if spec else str(self)
@@ -190,6 +200,17 @@ def number(data: Any) -> float:
     )
 
 
+def leaf_number(data: Any) -> float:
+    """The number of a leaf, which nothing flows through to what it was computed from."""
+    if isinstance(data, Value) and data.requires_grad and (data.row is not None or mode.transforms):
+        what = "a result" if data.row is None else f"the result of {data.row.name}"
+        raise TypeError(
+            f"Value: holds a plain number, and no gradient would flow back to {what}; compute with "
+            "it as it is, or write .detach() for a constant"
+        )
+    return number(data)
+
+
 def wide(x: Any) -> bool:
     """Whether it is an array, beside which a number becomes a Tensor."""
     if isinstance(x, np.ndarray):
@@ -215,7 +236,7 @@ AS_VALUE = Row("as_value", "an array as a number", float, (lambda g, out, x: g *
 
 def constant(data: Any) -> Value:
     """A Value that requires no gradient."""
-    node = Value(data)
+    node = Value(number(data))
     node.requires_grad, node._grad = False, None  # type: ignore[assignment]
     return node
 

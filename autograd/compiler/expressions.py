@@ -54,6 +54,7 @@ TYPES = {
 }
 BOOL = np.dtype(bool)
 COMPARES = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
+LOGICAL = ("logical_not", "logical_and", "logical_or", "logical_xor")
 REDUCTIONS = ("sum", "max", "min")
 PULLED = ("transpose", "reshape", "broadcast_to", "concatenate", "pick", "put", "uniform")
 MOVES = ("transpose", "reshape", "broadcast_to", "index")  # rows that only move indices
@@ -118,7 +119,7 @@ def _has_type(graph: Graph, op: Op) -> bool:
     kinds = {arg.dtype.kind for arg in args}
     if op.row.name == "cast":  # of what no integer holds C says nothing
         return op.dtype.kind not in "iu" or kinds != {"f"}
-    if op.row.name in ("where", "same", "detach"):
+    if op.row.name in ("where", "same", "detach", *LOGICAL):
         return True
     if op.row.name in COMPARES:
         common = compute_type(graph, op)

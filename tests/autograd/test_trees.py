@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import InitVar, dataclass, field, make_dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -202,3 +202,54 @@ def test_a_cotangent_of_another_structure_is_refused_by_its_place(cotangent, wor
 
 def test_gradcheck_names_the_place():
     assert gradcheck(lambda p: p.w * p.b, Layer(2.0, 3.0))
+
+
+@given(
+    st.lists(st.sampled_from(["field", "class", "init", "unset"]), max_size=5),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_dataclasses_of_any_shape(kinds, frozen, slots, named):
+    """Fields are the leaves; what belongs to the class or to __init__ alone, and what is unset, is
+    none; a name given in __post_init__ is still there."""
+    types = {"class": (ClassVar[int], {"default": 7}), "init": (InitVar[int], {"default": 8})}
+    types |= {"field": (Any, {"default": None}), "unset": (Any, {"init": False})}
+    drawn = enumerate(types[kind] for kind in kinds)
+    parts = [(f"a{i}", kind, field(**options)) for i, (kind, options) in drawn]
+
+    def name_it(self, *rest):
+        if named and not slots:
+            object.__setattr__(self, "name", "n")
+
+    space = {"__post_init__": name_it}
+    cls = make_dataclass("Drawn", parts, frozen=frozen, slots=slots, namespace=space)
+    names = [f"a{i}" for i, kind in enumerate(kinds) if kind == "field"]
+    tree = cls(**{name: float(i) for i, name in enumerate(names)})
+    leaves, structure = flatten(tree)
+    assert leaves == [float(i) for i in range(len(names))]
+    assert list(paths(structure)) == [f".{name}" for name in names]
+    assert flatten_as(tree, structure, "it") == leaves
+    assert hash(structure) == hash(flatten(tree)[1])
+    again = unflatten(iter([2.0 * leaf for leaf in leaves]), structure)
+    assert type(again) is cls
+    assert [getattr(again, name) for name in names] == [2.0 * leaf for leaf in leaves]
+    if named and not slots:
+        assert again.name == "n"
+
+
+@dataclass
+class Derived:
+    w: Any
+    scale: InitVar[float] = 2.0
+
+    def __post_init__(self, scale):
+        self.doubled, self.kind = self.w * scale, "linear"
+
+
+def test_what_was_computed_from_fields_is_no_constant():
+    """It would have no gradient, and in a compiled step the number of the first call."""
+    derived = Derived(3.0)
+    assert grad(lambda p: p.w * p.w if p.kind == "linear" else p.w)(derived).w == 6.0
+    with pytest.raises(AttributeError, match="doubled"):
+        grad(lambda p: p.doubled)(derived)
