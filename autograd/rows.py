@@ -112,7 +112,8 @@ class Row:
         """The keywords that on_array takes beside its arguments; None where it may take any."""
         if isinstance(self.on_array, np.ufunc | BuiltinFunctionType):
             return ()  # it might take some of NumPy's, which no rule knows
-        code = getattr(self.on_array, "__code__", None)
+        function = getattr(self.on_array, "__wrapped__", self.on_array)  # NumPy's are wrapped
+        code = getattr(function, "__code__", None)
         if code is None or code.co_flags & VAR_KEYWORDS:
             return None
         count, every = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
