@@ -81,6 +81,7 @@ def position(source: Any) -> Any:
 
 def common_sources() -> Iterator[tuple[str, Any]]:
     """The sources behind the functions of `random` and `numpy.random`."""
+    import numpy.random  # NumPy does so when it is first named, which may be in the step
+
     yield "random", random.seed.__self__  # type: ignore[attr-defined]
-    if "numpy.random" in sys.modules:
-        yield "numpy.random", sys.modules["numpy.random"].mtrand._rand
+    yield "numpy.random", numpy.random.mtrand._rand

@@ -72,10 +72,10 @@ class Watcher:
     def guards(self) -> Guards:
         """What the step read, to be compared at each call."""
         guards = self.walk.guards()
-        self.refusal = self.refusal or self.walk.refusal
         for name, source, before in self.sources:
             if position(source) != before and not self.refusal:
                 self.refusal = f"{name} draws random numbers; {CHANCE}"
+        self.refusal = self.refusal or self.walk.refusal
         return guards
 
     # --- what Python tells ---

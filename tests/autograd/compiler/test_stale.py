@@ -16,6 +16,7 @@ import pathlib
 import pstats
 import random
 import secrets
+import subprocess
 import sys
 import time
 import types
@@ -586,3 +587,21 @@ def test_functions_of_the_same_text_read_their_own_globals():
         exec("def scaled(x): return x * S", space)
     one, other = (space["scaled"] for space in spaces)
     follows(lambda x: other(one(x)), lambda: spaces[1].__setitem__("S", spaces[1]["S"] + 1.0))
+
+
+def test_random_numbers_are_refused_where_the_step_is_the_first_to_name_their_module():
+    """NumPy imports numpy.random when it is first named."""
+    code = """
+import sys, numpy as np
+from autograd import TraceError, jit
+assert "numpy.random" not in sys.modules
+try:
+    jit(lambda x: x * float(np.random.rand()))(np.ones(3))
+except TraceError as error:
+    print(error)
+"""
+    root = str(pathlib.Path(stale.__file__).parents[1])
+    environment = os.environ | {"PYTHONPATH": root}
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "numpy.random draws random numbers" in ran.stdout
