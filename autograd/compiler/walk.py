@@ -13,25 +13,41 @@ import contextlib
 import functools
 import gc
 import io
-import itertools
 import operator
-import sys
 import types
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-from ..graph import Node, Wrapper, mode
+from ..graph import Node, Wrapper
 from ..nn import State
 from ..tensor import Tensor
 from ..value import Value
 from .guards import MISSING, SCALARS, Guards, copied, is_a, mapping
 from .reads import ANY, Reads, Uses, fills, measures, merged
 from .refusals import CHANCE, OUTSIDE, position
+from .things import (
+    code_of,
+    content,
+    dict_of,
+    engine,
+    entries,
+    library,
+    made_in_step,
+    mask_of,
+    offset,
+    ours,
+    plain,
+    progress,
+    remembered,
+    slots,
+    within,
+    wrapped,
+)
 
 PARTLESS = (
     Wrapper,
@@ -355,12 +371,12 @@ class Walk:
 
     def _open_array(self, thing: Thing) -> None:
         if thing.it.dtype.hasobject:
-            self._held(thing, _entries)
+            self._held(thing, entries)
         else:
             self._contents(thing)
         if is_a(thing.it, np.ma.MaskedArray):
-            it, path, found = thing.it, thing.path, _masked(thing.it)
-            thing.notes.append(lambda to: to.answer(lambda: _masked(it), found, path))
+            it, path, found = thing.it, thing.path, mask_of(thing.it)
+            thing.notes.append(lambda to: to.answer(lambda: mask_of(it), found, path))
 
     def _open_void(self, thing: Thing) -> None:
         """A record, which shows the memory of an array."""
@@ -428,13 +444,13 @@ class Walk:
         """An object of a class that has attributes by name."""
         it, path, cls = thing.it, thing.path, type(thing.it)
         self._part(thing, cls, cls.__name__)
-        if engine(cls) and cls.__name__ != "jit":
-            return
+        if engine(cls):
+            if cls.__name__ != "jit":
+                return
+            self._part(thing, it.function, path)
         thing.own = is_a(it, State)
         thing.slots = slots(cls) if plain(cls) else frozenset()
         thing.notes.append(lambda guards: guards.types.add(it, None, cls, f"type({path})"))
-        if cls.__name__ == "jit" and engine(cls):
-            self._part(thing, it.function, path)
         # What is written in C, or NumPy's own Python, reads its attributes unseen.
         thing.whole |= not cls.__flags__ & HEAP or str(cls.__module__).startswith("numpy")
         names = dict_of(it)
@@ -466,7 +482,7 @@ class Walk:
         """What functools.cache remembers is as good as the function, until it is cleared."""
         it, path = thing.it, thing.path
         self._part(thing, it.__wrapped__, path)
-        self._held(thing, _remembered)
+        self._held(thing, remembered)
         filled = it.cache_info()[1::2]  # misses and size
         thing.notes.append(lambda to: to.answer(lambda: it.cache_info()[1::2], filled, path))
 
@@ -499,10 +515,10 @@ class Walk:
         thing.notes.append(refuse)
 
     def _open_file(self, thing: Thing) -> None:
-        it, path, before = thing.it, thing.path, place(thing.it)
+        it, path, before = thing.it, thing.path, offset(thing.it)
 
         def refuse(guards: Guards) -> None:
-            if place(it) != before:
+            if offset(it) != before:
                 self.refusal = self.refusal or f"{path} is read, a file; {OUTSIDE}"
 
         thing.notes.append(refuse)
@@ -547,123 +563,3 @@ OPENERS: tuple[tuple[Any, Callable[[Walk, Thing], None]], ...] = (
     (io.IOBase, Walk._open_file),
     (weakref.ProxyTypes, Walk._open_proxy),
 )
-
-
-# --- what things are made of ----------------------------------------------------------------------
-
-
-def library(name: Any) -> bool:
-    """Whether a module of this name is Python's, NumPy's, the engine's or another that is
-    installed: nothing is ever added to it, nor to its classes."""
-    top = str(name).partition(".")[0]
-    if top in ("autograd", "numpy") or (top in sys.stdlib_module_names and top != "__main__"):
-        return True
-    return "site-packages" in str(getattr(sys.modules.get(top), "__file__", ""))
-
-
-def ours(it: Any) -> bool:
-    """Whether a class or a function is the engine's."""
-    return str(it.__module__).startswith("autograd.")
-
-
-def engine(cls: type) -> bool:
-    """Whether a class is the engine's, and no layer or optimizer."""
-    return ours(cls) and cls.__module__ not in ("autograd.nn", "autograd.optim")
-
-
-def progress(iterator: Any) -> Any:
-    """How far an iterator is; None where it does not tell."""
-    if is_a(iterator, types.GeneratorType):
-        return "at its end" if iterator.gi_frame is None else "before it"
-    if is_a(iterator, itertools.count):
-        return repr(iterator)
-    left = operator.length_hint(iterator, -1)
-    return None if left < 0 else left
-
-
-def place(file: Any) -> Any:
-    """How far a file has been read; nothing for one that is written."""
-    try:
-        return None if file.writable() else file.tell()
-    except (OSError, ValueError):  # it is read line by line, or closed
-        return object()
-
-
-def plain(cls: type) -> bool:
-    """Whether attributes are read without code of the user's."""
-    return not is_a(cls.__getattribute__, types.FunctionType)
-
-
-def made_in_step(it: Any) -> bool:
-    """Whether it is a node that a trace records, or a result."""
-    trace = mode.trace
-    return is_a(it, Node) and bool(it.row is not None or (trace and it in trace.born))
-
-
-def content(cell: Any) -> Any:
-    """What a cell holds."""
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return MISSING
-
-
-def wrapped(it: Any) -> list[Any]:
-    """The functions and arguments of a method, a property, a partial and the like."""
-    if is_a(it, types.BuiltinFunctionType | types.MethodWrapperType):
-        return [] if is_a(it.__self__, types.ModuleType) else [it.__self__]
-    if is_a(it, property):
-        return [part for part in (it.fget, it.fset) if part]
-    if is_a(it, functools.partial | functools.partialmethod):
-        return [it.func, it.args, it.keywords]
-    if is_a(it, types.MethodType):
-        return [it.__func__, it.__self__]
-    return [it.__func__] if is_a(it, staticmethod | classmethod) else []
-
-
-def code_of(it: Any) -> list[types.CodeType]:
-    """The code of a function, or of those that it wraps."""
-    if is_a(it, types.FunctionType):
-        return [it.__code__]
-    return [code for part in wrapped(it) for code in code_of(part)]
-
-
-def within(code: types.CodeType) -> Iterator[types.CodeType]:
-    """The code of the functions written in a function, at any depth."""
-    for part in code.co_consts:
-        if is_a(part, types.CodeType):
-            yield part
-            yield from within(part)
-
-
-def dict_of(it: Any) -> Any:
-    """An object's attributes; None where it has no dict."""
-    try:
-        names = it.__dict__ if plain(type(it)) else object.__getattribute__(it, "__dict__")
-    except AttributeError:
-        return None
-    return names if type(names) is dict else None
-
-
-def slots(cls: type) -> frozenset[str]:
-    """The names of an object's attributes that lie in slots."""
-    return frozenset(
-        name
-        for base in cls.__mro__
-        for name, place in vars(base).items()
-        if is_a(place, types.MemberDescriptorType)
-    )
-
-
-def _remembered(cache: Any) -> list[Any]:
-    tables = [table for table in gc.get_referents(cache) if is_a(table, dict)]
-    return [value for table in tables for value in list(table.values())]
-
-
-def _entries(array: Any) -> list[Any]:
-    return list(array.flat)
-
-
-def _masked(array: Any) -> bytes:
-    """Which entries a masked array leaves out."""
-    return np.ma.getmaskarray(array).tobytes()

@@ -25,7 +25,8 @@ from ..tensor import Tensor
 from .guards import Guards
 from .reads import BY_NAME, OF_ALL, Chain, Reads, reads
 from .refusals import CHANCE, common_sources, position, refused, refused_code
-from .walk import Walk, dict_of
+from .things import dict_of
+from .walk import Walk
 
 PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 NUMPY = os.path.dirname(np.__file__) + os.sep
@@ -35,7 +36,7 @@ LAYERS = (PACKAGE + "nn.py", PACKAGE + "optim.py")
 # called for their effect; what they read of clocks and files goes into no number.
 COMPUTES = Tensor._record.__func__.__code__  # type: ignore[attr-defined]
 MUTED = ("importlib", "logging", "warnings", "linecache", "traceback", "tokenize")
-QUIET = ("abc", "_py_abc", "collections.abc", "_collections_abc")
+QUIET = ("abc", "_py_abc", "_collections_abc")
 # Written in C, and read attributes that no code names.
 UNSEEN = frozenset(("format", "format_map", "__getstate__", "__reduce__", "__reduce_ex__"))
 
