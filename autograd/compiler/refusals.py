@@ -3,6 +3,7 @@ random numbers, clocks, the environment, files."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import pickle
@@ -81,7 +82,8 @@ def position(source: Any) -> Any:
 
 def common_sources() -> Iterator[tuple[str, Any]]:
     """The sources behind the functions of `random` and `numpy.random`."""
-    import numpy.random  # NumPy does so when it is first named, which may be in the step
-
     yield "random", random.seed.__self__  # type: ignore[attr-defined]
-    yield "numpy.random", numpy.random.mtrand._rand
+    with contextlib.suppress(OSError, ImportError):  # too many files are open: nor can the step
+        import numpy.random  # NumPy does so when it is first named, which may be in the step
+
+        yield "numpy.random", numpy.random.mtrand._rand
