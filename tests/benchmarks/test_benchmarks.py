@@ -22,6 +22,7 @@ PEERS = {
     "jit": ["torch", "jax", "sklearn"],
     "widths": ["jax"],
     "load": ["jax"],
+    "compiling": ["jax"],
 }
 
 
