@@ -12,6 +12,7 @@ once. What is left of the first call is Python's, of which tracing is shown besi
 from __future__ import annotations
 
 import json
+import logging
 import math
 import subprocess
 import tempfile
@@ -84,7 +85,7 @@ def transformer(xp: Any, p: Any, x: Any, y: Any, sizes: dict[str, int]) -> Any:
 
 
 def products(quick: bool) -> tuple[Params, tuple[Array, ...], dict[str, int]]:
-    generator, count = np.random.default_rng(0), 10 if quick else 400
+    generator, count = np.random.default_rng(0), 4 if quick else 400
     weights = {
         f"{i}": (generator.standard_normal((16, 16)) / 4).astype(np.float32) for i in range(count)
     }
@@ -107,7 +108,7 @@ LOSSES: dict[str, Any] = {"blocks": (blocks, transformer), "products": (products
 def chainrule(step: str, quick: bool) -> dict[str, Any]:
     import autograd as ag
 
-    processes, traces = watched_processes(), watched_traces()
+    processes, traces, said = watched_processes(), watched_traces(), warnings()
     make, loss_of = LOSSES[step]
     arrays, data, sizes = make(quick)
     parameters = {name: ag.Tensor(array, requires_grad=True) for name, array in arrays.items()}
@@ -131,7 +132,7 @@ def chainrule(step: str, quick: bool) -> dict[str, Any]:
     answer = two_calls(lambda: jitted(*data)[0].item())
     compiler, tracing = united(processes), united(traces)
     ops = [len(program.steps) for program in jitted.programs]
-    return {**answer, "compiler": compiler, "trace": tracing, "ops": ops[0]}
+    return {**answer, "compiler": compiler, "trace": tracing, "ops": ops[0], "said": said}
 
 
 def jax(step: str, quick: bool) -> dict[str, Any]:
@@ -179,6 +180,15 @@ def two_calls(call: Callable[[], float]) -> dict[str, Any]:
 
 CONTESTANTS = {"Chainrule": chainrule, "JAX": jax}
 Spans = list[list[float]]
+
+
+def warnings() -> list[str]:
+    """Where what jit warns of is put: that a step is not compiled after all."""
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("autograd.jit").addHandler(handler)
+    return said
 
 
 def watched_processes() -> Spans:
@@ -289,7 +299,8 @@ def main() -> None:
                     f"    {name}" if peer else title, seconds[name], *against, **shown(runs)
                 )
             )
-        notes.append(f"{title}: {ours[0]['ops']} ops")
+        said = sorted({words for run in ours for words in run["said"]})
+        notes.append(f"{title}: {'; '.join([str(ours[0]['ops']) + ' ops', *said])}")
     harness.report(
         "compiling: the first call of a step, in a process of its own",
         rows,
