@@ -20,8 +20,10 @@ import signal
 import stat
 import struct
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from .product import Machine
 from .quota import quota
@@ -31,7 +33,7 @@ FLAGS = ["-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-t
 FLAGS += ["-fwrapv", "-fopenmp-simd", "-fPIC", "-shared", "-std=gnu11", "-w", "-pthread"]
 MOST_THREADS = 64  # as threads.c has it
 DIGEST = hashlib.sha256().digest_size
-PATIENCE = 60.0  # seconds that a compiler is given; the longest of the tests' steps takes 3
+PATIENCE = 60.0  # seconds that a step's compilers are given; the longest in the tests takes 3
 CACHE_MB = 256
 WORKSHOP = "tmp-step-"  # what the folders that steps are compiled in are called
 SAID = set[str]()  # what the user was told
@@ -95,23 +97,23 @@ def cache_folder() -> Path:
     return Path(root if os.path.isabs(root) else Path.home() / ".cache", "chainrule", "jit")
 
 
-def library(source: str, names: Sequence[str]) -> ctypes.CDLL:
-    """Compile C, or find it compiled: a library with functions of these names. Raises
-    BuildError."""
+def library(parts: Sequence[str], names: Sequence[str]) -> ctypes.CDLL:
+    """Compile C, or find it compiled: a library with functions of these names. The parts are files
+    of their own, compiled side by side on the cores that there are. Raises BuildError."""
     path = compiler()
     if path is None:
         raise BuildError("there is no C compiler")
     try:
-        return _library(path, source, names)
+        return _library(path, parts, names)
     except OSError as error:
         raise BuildError(f"{path}, or what it makes, cannot be used: {error}") from error
 
 
-def _library(path: str, source: str, names: Sequence[str]) -> ctypes.CDLL:
+def _library(path: str, parts: Sequence[str], names: Sequence[str]) -> ctypes.CDLL:
     status = os.stat(path)
-    parts = (source, path, str(status.st_mtime_ns), str(status.st_size), features(), *FLAGS)
-    parts += tuple((HERE / name).read_text("utf-8") for name in ("prelude.h", "team.h"))
-    text = "\0".join((*parts, sys.platform, platform.machine()))
+    known = [*parts, path, str(status.st_mtime_ns), str(status.st_size), features(), *FLAGS]
+    known += [(HERE / name).read_text("utf-8") for name in ("prelude.h", "team.h")]
+    text = "\0".join([*known, sys.platform, platform.machine()])
     key = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     folder, why = _own_folder()
     file = folder and folder / f"{key}.so"
@@ -119,7 +121,7 @@ def _library(path: str, source: str, names: Sequence[str]) -> ctypes.CDLL:
         with contextlib.suppress(OSError, BuildError):  # it cannot be loaded: it is made anew
             return _opened(file, names)
     with _workshop(folder) as (workshop, refused):
-        made = _compiled(path, source, workshop)
+        made = _compiled(path, parts, workshop)
         opened = _opened(made, names)  # what cannot be loaded is not kept
         kept = file and not refused and _keep(made, file)
     if not kept:
@@ -138,20 +140,25 @@ def _opened(file: Path, names: Sequence[str]) -> ctypes.CDLL:
     return opened
 
 
-def _compiled(path: str, source: str, workshop: Path) -> Path:
+def _compiled(path: str, parts: Sequence[str], workshop: Path) -> Path:
     """Compile into a file of the workshop, which ends with the digest of what stands before."""
     made = workshop / "step.so"
     flags = [*FLAGS, "-mprefer-vector-width=512"] if machine().vector == 64 else FLAGS
-    command = [path, *flags, f"-I{HERE}", "-x", "c", "-", "-o", str(made), "-lm"]
-    status, words = _run(command, source, workshop)
-    if status:
-        how = f"is ended by signal {-status}" if status < 0 else "fails"
-        raise BuildError(f"{path} {how}: {words or 'it says nothing'}")
+    command, end = [path, *flags, f"-I{HERE}"], ["-o", str(made), "-lm"]
+    files = [f"part{number}.c" for number in range(len(parts))]
+    for name, part in zip(files, parts, strict=True):
+        (workshop / name).write_text(part, "utf-8")
+    if len(files) > 1:
+        objects = [f"{name}.o" for name in files]
+        both = zip(files, objects, strict=True)
+        _run([[*command, "-c", name, "-o", into] for name, into in both], workshop)
+        files = objects
+    words = _run([[*command, *files, *end]], workshop)
     if not made.is_file():
-        raise BuildError(f"{path} makes no library: {words or 'it says nothing'}")
+        raise BuildError(f"{path} makes no library: {words}")
     data = made.read_bytes()
     if _cut_off(data):
-        raise BuildError(f"{path} makes a part of a library: {words or 'it says nothing'}")
+        raise BuildError(f"{path} makes a part of a library: {words}")
     with open(made, "ab") as file:
         file.write(hashlib.sha256(data).digest())
     made.chmod(0o600)
@@ -170,31 +177,55 @@ def _cut_off(data: bytes) -> bool:
     return int(table + size * count) > len(data)
 
 
-def _run(command: Sequence[str], source: str, workshop: Path) -> tuple[int, str]:
-    """What a compiler returns and says. What it started is ended with it, if it takes too long or
-    if we are told to stop."""
+def _run(commands: Sequence[list[str]], workshop: Path) -> str:
+    """What compilers say that run side by side, as many at a time as there are cores. They are
+    ended with all they started if they take too long, if one fails or if we are told to stop."""
     import subprocess  # here: what is found in the cache does not need it
 
-    path, (pipe, nothing) = command[0], (subprocess.PIPE, subprocess.DEVNULL)
-    late = f"{path} does not come to an end in {PATIENCE:g} s"
+    path, nothing = commands[0][0], subprocess.DEVNULL
     if path in HUNG:
-        raise BuildError(late)
-    environment = os.environ | {"TMPDIR": str(workshop)}
-    with subprocess.Popen(
-        command, stdin=pipe, stdout=nothing, stderr=pipe, cwd=workshop, env=environment,
-        process_group=0,
-    ) as process:  # fmt: skip
+        raise BuildError(_late(path))
+    environment, end = os.environ | {"TMPDIR": str(workshop)}, time.monotonic() + PATIENCE
+    waiting, running = list(commands), list[subprocess.Popen[bytes]]()
+    with open(workshop / "said", "ab+") as said:
         try:
-            _, words = process.communicate(source.encode(), PATIENCE)
-        except BaseException as error:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            if isinstance(error, subprocess.TimeoutExpired):
-                HUNG.add(path)
-                raise BuildError(late) from None
-            raise
-    return process.returncode, words.decode(errors="replace").strip()
+            while waiting or running:
+                while waiting and len(running) < threads():
+                    process = subprocess.Popen(
+                        waiting.pop(0), stdin=nothing, stdout=nothing, stderr=said, cwd=workshop,
+                        env=environment, process_group=0,
+                    )  # fmt: skip
+                    running.append(process)
+                for process in tuple(running):
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        status = process.wait(0.01)
+                        running.remove(process)
+                        _check(path, status, said)
+                if time.monotonic() > end:
+                    HUNG.add(path)
+                    raise BuildError(_late(path))
+        finally:
+            for process in running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        return _words(said)
+
+
+def _late(path: str) -> str:
+    return f"{path} does not come to an end in {PATIENCE:g} s"
+
+
+def _check(path: str, status: int, said: IO[bytes]) -> None:
+    """Raise BuildError where a compiler has failed."""
+    if status:
+        how = f"is ended by signal {-status}" if status < 0 else "fails"
+        raise BuildError(f"{path} {how}: {_words(said)}")
+
+
+def _words(said: IO[bytes]) -> str:
+    said.seek(0)
+    return said.read().decode(errors="replace").strip() or "it says nothing"
 
 
 # --- the cache ------------------------------------------------------------------------------------
@@ -323,4 +354,4 @@ def threads() -> int:
 @functools.cache
 def pool() -> ctypes.CDLL:
     """The library that runs steps on threads."""
-    return library((HERE / "threads.c").read_text("utf-8"), ("run", "run_loop"))
+    return library([(HERE / "threads.c").read_text("utf-8")], ("run", "run_loop"))

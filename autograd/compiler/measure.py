@@ -43,7 +43,7 @@ class _Scratch:
     def __init__(self, lowered: Lowered) -> None:
         self.lowered, code, memory = lowered, lowered.code, lowered.memory
         self.pool, self.parts = build.pool(), ctypes.c_long(build.threads())
-        library = build.library(code.timed, [s for s in code.segments if isinstance(s, str)])
+        library = build.library([code.timed], [s for s in code.segments if isinstance(s, str)])
         self.segments = [
             s if isinstance(s, Kernel) else ctypes.cast(getattr(library, s), ctypes.c_void_p)
             for s in code.segments

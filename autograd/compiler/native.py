@@ -230,7 +230,7 @@ class Native(Replayed):
     def _compile(self, states: Sequence[Any]) -> None:
         self.lowered = lowered(self.program, self.inputs, states)
         code, memory, graph = self.lowered.code, self.lowered.memory, self.lowered.plan.graph
-        library = build.library(code.source, code.names)
+        library = build.library([code.source], code.names)
         self.check = library.check if code.checks else None
         self.segments = [
             s if isinstance(s, Kernel) else ctypes.cast(getattr(library, s), ctypes.c_void_p)

@@ -149,6 +149,99 @@ def test_ctrl_c_ends_the_compiler_and_leaves_nothing(monkeypatch, tmp_path):
     assert kept() == []
 
 
+# --- several files side by side -------------------------------------------------------------------
+
+PARTS = ["long two(void) { return 2; }", "long two(void); long four(void) { return 2 * two(); }"]
+HANG = "echo $$ >> {0}/runs; sleep 100 & wait\n"
+ONE_HANGS = (
+    'case "$*" in *part0.c*) {1} ;; *) until [ -s {0}/runs ]; do sleep 0.01; done; {2} ;; esac'
+)
+
+
+def hanging(monkeypatch, tmp_path, other):
+    """On the first of two files the compiler hangs; on the other it does this meanwhile."""
+    monkeypatch.setattr(build, "threads", lambda: 2)
+    script = ONE_HANGS.format(tmp_path, HANG.format(tmp_path), other.format(tmp_path))
+    fake(monkeypatch, tmp_path, script.encode())
+
+
+def assert_ended(tmp_path, count):
+    """Of the compilers that hung nothing is left, not even a zombie."""
+    groups = (tmp_path / "runs").read_text().split()
+    assert len(groups) == count and kept() == []
+    deadline = time.monotonic() + 5
+    while any(alive(int(group)) for group in groups) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(alive(int(group)) for group in groups)
+
+
+def test_parts_are_one_library():
+    assert build.library(PARTS, ["two", "four"]).four() == 4
+    assert len(kept()) == 1
+    other = [PARTS[0].replace("return 2", "return 3"), PARTS[1]]
+    assert build.library(other, ["four"]).four() == 6  # each part is in the key
+
+
+def test_parts_are_compiled_side_by_side_but_no_more_than_there_are_cores(monkeypatch, tmp_path):
+    monkeypatch.setattr(build, "threads", lambda: 2)
+    log = f"echo + >> {tmp_path}/log; sleep 0.1; {CC}" + ' "$@"; code=$?; '
+    fake(monkeypatch, tmp_path, f"{log} echo - >> {tmp_path}/log; exit $code".encode())
+    build.library([f"int f{i};" for i in range(5)], [])
+    depth = most = 0
+    for sign in (tmp_path / "log").read_text().split():
+        depth += 1 if sign == "+" else -1
+        most = max(most, depth)
+    assert (depth, most) == (0, 2)
+
+
+def test_where_one_part_fails_the_others_are_ended(monkeypatch, tmp_path):
+    hanging(monkeypatch, tmp_path, "echo 'no disk' >&2; exit 3")
+    with pytest.raises(build.BuildError, match="cc fails: no disk"):
+        build.library(PARTS, ["four"])
+    assert_ended(tmp_path, 1)
+
+
+def test_where_one_part_hangs_all_are_ended(monkeypatch, tmp_path):
+    monkeypatch.setattr(build, "PATIENCE", 0.3)
+    hanging(monkeypatch, tmp_path, f'{CC} "$@"')
+    for _ in range(2):  # nobody waits for it again
+        with pytest.raises(build.BuildError, match=r"does not come to an end in 0\.3 s"):
+            build.library(PARTS, ["four"])
+    assert_ended(tmp_path, 1)
+
+
+def test_ctrl_c_ends_all_parts(monkeypatch, tmp_path):
+    hanging(monkeypatch, tmp_path, HANG)
+
+    def press(*_):
+        while len((tmp_path / "runs").read_text().split()) < 2:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, press)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            build.library(PARTS, ["four"])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+    assert_ended(tmp_path, 2)
+    assert not build.HUNG
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [("mkdir $out", "fails"), ("exit 0", "fails"), (": > $out", "has no function two, four")],
+)
+def test_parts_that_cannot_be_linked(script, words, monkeypatch, tmp_path):
+    script = f'case "$out" in *.o) {script} ;; *) {CC} "$@" ;; esac'
+    fake(monkeypatch, tmp_path, script.encode())
+    with pytest.raises(build.BuildError, match=words):
+        build.library(PARTS, ["two", "four"])
+    assert kept() == []
+
+
 # --- the cache ------------------------------------------------------------------------------------
 
 

@@ -63,7 +63,8 @@ def native(step, *arrays):
 def pool(*macros):
     """The threads, compiled with these macros."""
     defined = "".join(f"#define {macro}\n" for macro in macros)
-    return build.library(defined + (build.HERE / "threads.c").read_text(), ("run", "run_loop"))
+    source = defined + (build.HERE / "threads.c").read_text()
+    return build.library([source], ("run", "run_loop"))
 
 
 # --- what is done, whoever does it -------------------------------------------------------------
