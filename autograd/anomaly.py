@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import ops
 from .functional import push
-from .graph import Node, mode, remember, set_mode, sweep
+from .graph import VIEW, Node, mode, remember, set_mode, sweep
 from .rows import Row
 
 __all__ = ["AnomalyError", "Watch", "detect_anomaly"]
@@ -112,10 +113,10 @@ class Watch:
             raise RuntimeError(REFUSED)
         site: _Site = remember(self.sites, node, _site(row.name))
         # In a rule, what the rule answers is looked at. `same` stands for an argument of grad.
-        if site.rule_of is not None or row.name == "same":
+        if site.rule_of is not None or row is ops.same:
             return
         bad = _bad(node._data)
-        if bad or (row.name != "where" and any(map(_nan, map(_data, args)))):
+        if bad or (row is not ops.where and any(map(_nan, map(_data, args)))):
             raise self._forward(node, row, args, params, site)
 
     def pulled(self, node: Node, i: int, g: Any, share: Any, total: Any) -> None:
@@ -145,7 +146,7 @@ class Watch:
             title = f"{row.name} made {_kind(out)}{_count(out)} from finite numbers"
             there = _there(row, params, inputs, out.shape, at)
             scalars = [float(x) for x in there] if all(x.size == 1 for x in there) else []
-            cause, instead = _advice(row.name, scalars, args, out.dtype, at)
+            cause, instead = _advice(row, scalars, args, out.dtype, at)
             given = _equations((*names[: len(there)], "result"), (*there, out[at]))
             where = f"at {_at(at)}: {given}" if at else ""
         return _error(title, [*lines, where], (cause, instead), row, site)
@@ -179,7 +180,7 @@ class Watch:
         else:
             title += "; the forward pass was finite"
             at, there = _pulled_there(row, i, g, out, inputs, node.params, share)
-            advice = _slope_advice(row.name, i, there, g.dtype)
+            advice = _slope_advice(row, i, there, g.dtype)
             if there and at:
                 given = _equations((*names, "result", incoming, outgoing), there)
                 where = f"at {_at(at)}: {given}"
@@ -248,19 +249,21 @@ def _error(
 MASK = "if a where() drops these entries, it comes too late for the gradient: put it inside, "
 
 
-def _advice(op: str, there: list[float], args: Sequence[Any], dtype: Any, at: Index = ()) -> Advice:
+def _advice(
+    row: Row, there: list[float], args: Sequence[Any], dtype: Any, at: Index = ()
+) -> Advice:
     """Why an operation on these finite numbers is not finite, and what to write instead."""
     x, y = (*there, np.nan, np.nan)[:2]
     big, tiny = np.log(np.finfo(dtype).max), np.finfo(dtype).smallest_subnormal
-    match op:
-        case "log" if x < 0.0:
+    match row:
+        case ops.log if x < 0.0:
             return (
                 "the logarithm of a negative number is not real",
                 "find out why x is negative; for its size alone, log(abs(x))",
             )
-        case "log" if _is_softmax(args[0]):
+        case ops.log if _is_softmax(args[0]):
             probability = "the probability"
-            if _row(args[0]) == "exp":
+            if _row(args[0]) is ops.exp:
                 probability += f" exp({_number(args[0].args[0]._data[at])})"
             return (
                 f"x is a softmax; {probability} there is below {tiny:.0e}, the least {dtype}, "
@@ -268,48 +271,48 @@ def _advice(op: str, there: list[float], args: Sequence[Any], dtype: Any, at: In
                 "log_softmax(z), with z what the softmax was given: it never forms the "
                 "probability, and is exact there; with labels, cross_entropy(z, labels)",
             )
-        case "log":
+        case ops.log:
             return (
                 "the logarithm of 0 is -inf",
                 "where x is a softmax, log_softmax; a sum of exponentials, logsumexp; 1 + exp(z), "
                 f"softplus(z); else keep it above 0, log(maximum(x, 1e-12)); {MASK}"
                 "log(where(greater(x, 0.0), x, 1.0))",
             )
-        case "log1p":
+        case ops.log1p:
             return (
                 "log1p(x) is log(1 + x), so x has to be above -1",
                 f"keep it there: log1p(maximum(x, -1 + 1e-12)); {MASK}"
                 "log1p(where(greater(x, -1.0), x, 0.0))",
             )
-        case "exp" | "expm1":
+        case ops.exp | ops.expm1:
             return (
                 f"exp overflows above {big:.1f} in {dtype}",
                 "for log(sum(exp(z))) logsumexp(z); log(1 + exp(z)) softplus(z); exp(z) / "
                 "sum(exp(z)) softmax(z); 1 / (1 + exp(-z)) sigmoid(z): they never form it",
             )
-        case "div" if x == 0.0 == y and _row(args[0]) == "exp":
+        case ops.div if x == 0.0 == y and _row(args[0]) is ops.exp:
             return (
                 "exponentials all rounded to 0, and 0 / 0 is nan",
                 "softmax(z), if this is exp(z) / sum(exp(z)); else take the largest z out first",
             )
-        case "div" if y == 0.0:
+        case ops.div if y == 0.0:
             return (
                 "0 / 0 is nan" if x == 0.0 else "division by zero",
                 f"keep y away from 0: x / (y + 1e-12) where y >= 0; {MASK}"
                 "x / where(equal(y, 0.0), 1.0, y); for a mean, see that something is in it",
             )
-        case "sqrt":
+        case ops.sqrt:
             return (
                 "the square root of a negative number is not real",
                 "rounding can make a difference that should be 0 negative: sqrt(maximum(x, 0.0)); "
                 "for a variance, var(x) instead of mean(x * x) - mean(x) * mean(x)",
             )
-        case "power" if x < 0.0 and y != np.floor(y):
+        case ops.power if x < 0.0 and y != np.floor(y):
             return (
                 "a negative number to a power that is no integer is not real",
                 "find out why x is negative; for its size alone, abs(x) ** y",
             )
-        case "power" if x == 0.0:
+        case ops.power if x == 0.0:
             return (
                 "0 to a negative power is a division by zero",
                 f"(x + 1e-12) ** y where x >= 0; {MASK}where(equal(x, 0.0), 1.0, x) ** y",
@@ -317,14 +320,14 @@ def _advice(op: str, there: list[float], args: Sequence[Any], dtype: Any, at: In
     return _overflow("the result", dtype)
 
 
-def _slope_advice(op: str, i: int, there: Sequence[Any], dtype: Any) -> Advice:
+def _slope_advice(row: Row, i: int, there: Sequence[Any], dtype: Any) -> Advice:
     """Why a rule for argument i makes a number that is not finite, from inputs, result and g that
     are. there: these and its answer, at one entry; nothing where it is not elementwise."""
     if not there:
         return _overflow("the gradient that arrives, times the slope,", dtype)
     *inputs, _, g, _ = (float(x) for x in there)
     x = inputs[i]
-    if op == "power" and i == 1 and inputs[0] < 0.0:
+    if row is ops.power and i == 1 and inputs[0] < 0.0:
         return (
             "the derivative by the exponent is x ** y * log(x), and x is negative",
             "give an exponent that is not learned as a plain number: x ** 3.0",
@@ -332,24 +335,24 @@ def _slope_advice(op: str, i: int, there: Sequence[Any], dtype: Any) -> Advice:
     if g == 0.0:
         safe = "where(keep, x, 1.0)"
         return (
-            f"the slope of {op} is infinite there, and the gradient that arrives is 0, as it is "
-            "where a where() took the other branch, or a product with 0 follows: 0 * inf is nan",
+            f"the slope of {row.name} is infinite there, and the gradient that arrives is 0, as it "
+            "is where a where() took the other branch, or a product with 0 follows: 0 * inf is nan",
             "choose before the function too, not only after it: keep = greater(x, 0.0); "
-            f"where(keep, {f'{safe} ** y' if op == 'power' else f'{op}({safe})'}, 0.0)",
+            f"where(keep, {f'{safe} ** y' if row is ops.power else f'{row.name}({safe})'}, 0.0)",
         )
-    if op == "sqrt" and x == 0.0:
+    if row is ops.sqrt and x == 0.0:
         return (
             "the slope of sqrt at 0 is infinite",
             "sqrt(x + 1e-12); for a norm, sqrt(sum(v * v) + 1e-12); or do without the root",
         )
-    if op == "power" and x == 0.0:
+    if row is ops.power and x == 0.0:
         return (
             "the slope of x ** y at 0 is infinite for y below 1",
             "(x + 1e-12) ** y",
         )
-    if op in ("log", "log1p", "div", "sqrt", "power"):
+    if row in (ops.log, ops.log1p, ops.div, ops.sqrt, ops.power):
         return (
-            f"the slope of {op} overflows so near to 0",
+            f"the slope of {row.name} overflows so near to 0",
             "keep what it divides by away from 0: maximum(x, 1e-12)",
         )
     return _overflow("the gradient that arrives, times the slope,", dtype)
@@ -363,15 +366,16 @@ def _overflow(what: str, dtype: Any) -> Advice:
     )
 
 
-def _row(x: Any) -> str:
-    return x.row.name if isinstance(x, Node) and x.row is not None else ""
+def _row(x: Any) -> Row | None:
+    return x.row if isinstance(x, Node) else None
 
 
 def _is_softmax(x: Any) -> bool:
     """Ours, exp(log_softmax(z)), or by hand, exp(z) / sum(exp(z))."""
     inner = [_row(arg) for arg in x.args] if isinstance(x, Node) else []
-    by_hand = _row(x) == "div" and inner == ["exp", "sum"] and _row(x.args[1].args[0]) == "exp"
-    return by_hand or (_row(x) == "exp" and inner == ["log_softmax"])
+    if _row(x) is ops.div and inner == [ops.exp, ops.sum_row]:
+        return _row(x.args[1].args[0]) is ops.exp
+    return _row(x) is ops.exp and inner == [ops.log_softmax_row]
 
 
 # --- where -------------------------------------------------------------------------------------
@@ -421,7 +425,7 @@ def _names(row: Row, count: int) -> list[str]:
 
 def _argument(node: Node) -> Node:
     """The user's own node, where grad and its kind have put one of theirs in front."""
-    while node.row is not None and node.row.name in ("same", "view"):
+    while node.row in (ops.same, VIEW):
         node = node.args[0]
     return node
 
@@ -432,7 +436,7 @@ def _there(
     """The entries of the inputs that one entry of the result is computed from, if it is known."""
     if row.on_float is not None:
         return [np.broadcast_to(x, shape)[at] for x in inputs]
-    if row.name == "matmul":
+    if row.product:
         x, y = (np.broadcast_to(x, (*shape[:-2], *x.shape[-2:])) for x in inputs)
         return [x[at[:-1]], y.swapaxes(-1, -2)[(*at[:-2], at[-1])]]
     if "axis" in params and len(inputs) == 1:  # a reduction, or log_softmax

@@ -5,11 +5,28 @@ index / scatter for any NumPy index, pick / put for a label in each vector.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from .expressions import (
+    INT64,
+    ZERO,
+    Affine,
+    Expr,
+    Index,
+    aligned,
+    bounded,
+    convert,
+    equal,
+    quotient,
+    remainder,
+    select,
+    zero,
+)
 from .rows import Row, primitive
 from .shapes import (
     Shape,
@@ -60,6 +77,9 @@ index_row: Row = primitive(
     ),
     linear=True,
     batch=lambda args, batched, key: _batch_index(args, batched, key),
+    view=True,
+    entry=lambda at, x, *arrays, key: _read(at, x, arrays, key),
+    composed=lambda x, *arrays, key: _without_masks(index_row, x, arrays, key),
     cases=(
         (((4, 3),), {"key": (slice(None, None, -2), 1)}),
         (((4, 3), np.array([0, 2, 2])), {"key": (ARRAY,)}),
@@ -75,6 +95,11 @@ scatter_row: Row = primitive(
     ),
     linear=True,
     batch=lambda args, batched, key, shape: _batch_scatter(args, batched, key, shape),
+    entry=lambda at, g, *arrays, key, shape: None if arrays else _unsliced(at, g, key, shape),
+    into=lambda at, g, *arrays, key, shape: _named(at, shape, arrays, key),
+    composed=lambda g, *arrays, key, shape: _without_masks(
+        scatter_row, g, arrays, key, shape=shape
+    ),
     cases=(
         (((2,),), {"key": (slice(None, None, -2), 1), "shape": (4, 3)}),
         (((3, 2), np.array([0, 2, 2])), {"key": (ARRAY,), "shape": (4, 2)}),
@@ -149,6 +174,7 @@ pick: Row = primitive(
     None,
     linear=True,
     batch=lambda args, batched: pick(*all_batched(args, batched)),
+    entry=lambda at, x, labels: x[(*at, _label(labels[at], x.shape[-1]))],
     cases=((((3, 4), np.array([0, 3, 1])), {}), (((2,), np.array(1)), {})),
 )
 put_row: Row = primitive(
@@ -159,11 +185,14 @@ put_row: Row = primitive(
     None,
     linear=True,
     batch=lambda args, batched, size: put_row(*all_batched(args, batched), size=size),
+    entry=lambda at, g, labels, size: select(
+        equal(at[-1], _label(labels[at[:-1]], size)), g[at[:-1]], zero(g.dtype)
+    ),
     cases=((((3,), np.array([0, 3, 1])), {"size": 4}),),
 )
 
 
-# --- with a batch axis in front, for vmap ------------------------------------------------------
+# --- which entry is where --------------------------------------------------------------------
 
 
 class _Layout:
@@ -175,6 +204,7 @@ class _Layout:
         uses = [n if mask else 1 for n, mask in zip(axes, masks, strict=True)]
         used = sum(uses) + sum(isinstance(part, int | slice) for part in key)
         rest = (slice(None),) * (ndim - used)
+        key = key if any(part is Ellipsis for part in key) else (*key, Ellipsis)
         self.key: Key = tuple(p for part in key for p in (rest if part is Ellipsis else (part,)))
         places = [i for i, p in enumerate(self.key) if p is ARRAY or (axes and type(p) is int)]
         self.masked = any(masks)
@@ -198,6 +228,94 @@ class _Layout:
         arrays = range(1, 1 + self.axes)
         before = range(arrays.stop, arrays.stop + self.before)
         return [0, *before, *arrays, *range(before.stop, ndim)]
+
+
+def _label(entry: Expr, n: int) -> Expr:
+    """A label of n classes. (Of 64 bits without a sign, one that is too large turns negative.)"""
+    return bounded(convert(entry, INT64), n)
+
+
+def _position(entry: Expr, n: int) -> Expr:
+    """An entry of an array in an index, along an axis of n: a negative one counts from the end."""
+    i = convert(entry, INT64)
+    return bounded(i if entry.dtype.kind == "u" else select(i < 0, i + n, i), n)
+
+
+def _named(at: Index, shape: Shape, arrays: Sequence[Any], key: Key) -> tuple[Expr, ...] | None:
+    """The index in x, of this shape, of the entry of x[key] at an index; None where the key has
+    masks, which are to be counted first."""
+    if any(array.dtype == bool for array in arrays):
+        return None
+    layout = _Layout(key, [array.ndim for array in arrays], [False] * len(arrays), len(shape))
+    first, last = layout.before, layout.before + layout.axes
+    kept, rest = iter((*at[:first], *at[last:])), iter(arrays)
+    lengths, index = iter(shape), list[Expr]()
+    for part in layout.key:
+        if part is None:
+            next(kept)
+            continue
+        n = next(lengths)
+        if part is ARRAY:
+            array = next(rest)
+            index.append(_position(array[aligned(at[first:last], array.shape)], n))
+        elif isinstance(part, slice):
+            numbers = range(n)[part]
+            index.append(next(kept) * numbers.step + numbers.start)
+        else:
+            index.append(Affine((), part % n))
+    return tuple(index)
+
+
+def _read(at: Index, x: Any, arrays: Sequence[Any], key: Key) -> Expr | None:
+    index = _named(at, x.shape, arrays, key)
+    return None if index is None else x[index]
+
+
+def _unsliced(at: Index, g: Any, key: Key, shape: Shape) -> Expr:
+    """The entry of g that slices put here, or 0. One of g is read, wanted or not."""
+    here, index, places = [], list[Expr](), iter(zip(at, shape, strict=True))
+    for part in _Layout(key, (), (), len(shape)).key:
+        if part is None:
+            index.append(ZERO)
+            continue
+        position, n = next(places)
+        if isinstance(part, int):
+            here.append(equal(position, part % n))
+            continue
+        numbers = range(*part.indices(n))
+        if numbers == range(n):
+            index.append(position)
+            continue
+        sign = 1 if numbers.step > 0 else -1
+        step, away = numbers.step * sign, (position - numbers.start) * sign
+        inside = (away >= 0) & (away < step * len(numbers)) & equal(remainder(away, step), 0)
+        here.append(inside)
+        index.append(select(inside, quotient(away, step), 0) if len(numbers) > 1 else ZERO)
+    if 0 in g.shape:
+        return zero(g.dtype)
+    entry = g[tuple(index)]
+    return select(functools.reduce(operator.and_, here), entry, zero(g.dtype)) if here else entry
+
+
+def _without_masks(row: Row, first: Any, arrays: Sequence[Any], key: Key, **params: Any) -> Any:
+    """With the integers that masks stand for, where these never change."""
+    rest, args, parts = iter(arrays), list[Any](), list[Any]()
+    for part in key:
+        array = next(rest) if part is ARRAY else None
+        if array is None:
+            parts.append(part)
+        elif array.value is None or array.dtype != bool or not array.shape:
+            parts.append(part)
+            args.append(array)
+        else:
+            places = np.nonzero(array.value)
+            parts += [ARRAY] * len(places)
+            args += places
+    changed = len(args) != len(arrays) or any(a is not b for a, b in zip(args, arrays, strict=True))
+    return row(first, *args, key=tuple(parts), **params) if changed else None
+
+
+# --- with a batch axis in front, for vmap ------------------------------------------------------
 
 
 def _layout(args: Sequence[Any], batched: Sequence[bool], key: Key, ndim: int) -> _Layout:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from . import expressions as ex
 from .rows import TABLE, Row, primitive
 from .shapes import (
     astype,
@@ -41,32 +42,32 @@ POSITIVE = (0.2, 3.0)
 greater: Row = primitive(
     "greater", "x > y, as a boolean", np.greater, None, None,
     on_float=operator.gt, domain=(ANY, ANY),
-    code="x > y",
+    code=operator.gt,
 )  # fmt: skip
 greater_equal: Row = primitive(
     "greater_equal", "x >= y, as a boolean", np.greater_equal, None, None,
     on_float=operator.ge, domain=(ANY, ANY),
-    code="x >= y",
+    code=operator.ge,
 )  # fmt: skip
 less: Row = primitive(
     "less", "x < y, as a boolean", np.less, None, None,
     on_float=operator.lt, domain=(ANY, ANY),
-    code="x < y",
+    code=operator.lt,
 )  # fmt: skip
 less_equal: Row = primitive(
     "less_equal", "x <= y, as a boolean", np.less_equal, None, None,
     on_float=operator.le, domain=(ANY, ANY),
-    code="x <= y",
+    code=operator.le,
 )  # fmt: skip
 equal: Row = primitive(
     "equal", "x == y, as a boolean", np.equal, None, None,
     on_float=operator.eq, domain=(ANY, ANY),
-    code="x == y",
+    code=ex.equal,
 )  # fmt: skip
 not_equal: Row = primitive(
     "not_equal", "x != y, as a boolean", np.not_equal, None, None,
     on_float=operator.ne, domain=(ANY, ANY),
-    code="x != y",
+    code=ex.not_equal,
 )  # fmt: skip
 
 MASK = np.array([True, False])  # where tests look at the rows of booleans
@@ -88,35 +89,37 @@ logical_not: Row = primitive(
     "logical_not", "not x, of booleans", _of_booleans("logical_not", np.logical_not), None,
     on_float=_of_booleans("logical_not", operator.not_),
     cases=(((MASK,), {}),),
-    code="!x",
+    code=operator.invert,
 )  # fmt: skip
 logical_and: Row = primitive(
     "logical_and", "x and y, of booleans", _of_booleans("logical_and", np.logical_and), None, None,
     on_float=_of_booleans("logical_and", operator.and_),
     cases=(((MASK, ~MASK), {}), ((MASK, MASK), {})),
-    code="x && y",
+    code=operator.and_,
 )  # fmt: skip
 logical_or: Row = primitive(
     "logical_or", "x or y, of booleans", _of_booleans("logical_or", np.logical_or), None, None,
     on_float=_of_booleans("logical_or", operator.or_),
     cases=(((MASK, ~MASK), {}), ((MASK, MASK), {})),
-    code="x || y",
+    code=operator.or_,
 )  # fmt: skip
 logical_xor: Row = primitive(
     "logical_xor", "x or y but not both, of booleans",
     _of_booleans("logical_xor", np.logical_xor), None, None,
     on_float=_of_booleans("logical_xor", operator.xor),
     cases=(((MASK, ~MASK), {}), ((MASK, MASK), {})),
-    code="x != y",
+    code=operator.xor,
 )  # fmt: skip
 detach: Row = primitive(
-    "detach", "x, cut off from the graph", lambda x: x, None, on_float=lambda x: x, code="x"
-)
+    "detach", "x, cut off from the graph", lambda x: x, None,
+    on_float=lambda x: x,
+    code=lambda x: x, view=True, composed=lambda x: x,
+)  # fmt: skip
 same: Row = primitive(
     "same", "x itself, as a node of its own", lambda x: x,
     lambda g, out, x: g,
     on_float=lambda x: x, domain=(ANY,),
-    code="x",
+    code=lambda x: x, view=True, composed=lambda x: x,
 )  # fmt: skip
 
 # --- arithmetic --------------------------------------------------------------------------------
@@ -126,40 +129,51 @@ add: Row = primitive(
     lambda g, out, x, y: g,
     lambda g, out, x, y: g,
     on_float=operator.add, infix="+", domain=(ANY, ANY),
-    code="x + y",
+    code=operator.add, neutral=lambda dtype: 0,
 )  # fmt: skip
 sub: Row = primitive(
     "sub", "x - y", np.subtract,
     lambda g, out, x, y: g,
     lambda g, out, x, y: -g,
     on_float=operator.sub, infix="-", domain=(ANY, ANY),
-    code="x - y",
+    code=operator.sub,
 )  # fmt: skip
 mul: Row = primitive(
     "mul", "x * y", np.multiply,
     lambda g, out, x, y: g * y,
     lambda g, out, x, y: g * x,
     on_float=operator.mul, infix="*", domain=(ANY, ANY),
-    code="x * y",
+    code=operator.mul, neutral=lambda dtype: 1,
 )  # fmt: skip
 div: Row = primitive(
     "div", "x / y", np.true_divide,
     lambda g, out, x, y: g / y,
     lambda g, out, x, y: -g * out / y,
     on_float=operator.truediv, infix="/", domain=(ANY, POSITIVE),
-    code="x / y",
+    code=operator.truediv,
 )  # fmt: skip
 neg: Row = primitive(
     "neg", "-x", np.negative,
     lambda g, out, x: -g,
     on_float=operator.neg, infix="-", domain=(ANY,),
-    code="-x",
+    code=operator.neg,
 )  # fmt: skip
 
 
 def _base(x: Any, y: Any) -> Any:
     """x, but 1 where y is 0 and 1 / x overflows: the slope 0 * x**-1 would be nan instead of 0."""
     return where(equal(y, 0.0), where(equal(1.0 / (1.0 / x), 0.0), 1.0, x), x)
+
+
+def _simpler_power(x: Any, y: Any) -> Any:
+    """The powers that NumPy does not compute by pow either."""
+    if x.value is not None or y.value is None or y.shape or y.value not in (2, 1, 0.5):
+        return None
+    dtype = np.result_type(x.dtype, y.value)
+    if dtype.kind != "f":
+        return None
+    x = astype(x, dtype)
+    return x * x if y.value == 2 else x if y.value == 1 else sqrt(x)
 
 
 power: Row = primitive(
@@ -169,7 +183,7 @@ power: Row = primitive(
     lambda g, out, x, y: g * out * log(where(equal(x, 0.0), where(greater(0.0, y), x, 1.0), x)),
     on_float=math.pow, infix="**", domain=(POSITIVE, ANY),
     convention="power(x, 0)' = 0 for x; power(0, y)' for y = 0 where y >= 0, else -inf",
-    code="POW(x, y)",
+    code=ex.power, composed=_simpler_power,
 )  # fmt: skip
 
 # --- functions of one number -------------------------------------------------------------------
@@ -190,49 +204,49 @@ exp: Row = primitive(
     "exp", "e to the power x", _of_floats(np.exp),
     lambda g, out, x: g * out,
     on_float=math.exp, domain=(ANY,),
-    code="EXP(x)",
+    code=ex.exp,
 )  # fmt: skip
 expm1: Row = primitive(
     "expm1", "exp(x) - 1, exact near 0", _of_floats(np.expm1),
     lambda g, out, x: g * exp(x),  # not out + 1, which loses a small exp(x)
     on_float=math.expm1, domain=(ANY,),
-    code="EXPM1(x)",
+    code=ex.expm1,
 )  # fmt: skip
 log: Row = primitive(
     "log", "the natural logarithm of x", _of_floats(np.log),
     lambda g, out, x: g / x,
     on_float=math.log, domain=(POSITIVE,),
-    code="LOG(x)",
+    code=ex.log,
 )  # fmt: skip
 log1p: Row = primitive(
     "log1p", "log(1 + x), exact near 0", _of_floats(np.log1p),
     lambda g, out, x: g / (1.0 + x),
     on_float=math.log1p, domain=((-0.7, 3.0),),
-    code="LOG1P(x)",
+    code=ex.log1p,
 )  # fmt: skip
 sqrt: Row = primitive(
     "sqrt", "the square root of x", _of_floats(np.sqrt),
     lambda g, out, x: g / (2.0 * out),
     on_float=math.sqrt, domain=(POSITIVE,), convention="sqrt'(0) = inf",
-    code="SQRT(x)",
+    code=ex.sqrt,
 )  # fmt: skip
 sin: Row = primitive(
     "sin", "the sine of x in radians", _of_floats(np.sin),
     lambda g, out, x: g * cos(x),
     on_float=math.sin, domain=(ANY,),
-    code="SIN(x)",
+    code=ex.sin,
 )  # fmt: skip
 cos: Row = primitive(
     "cos", "the cosine of x in radians", _of_floats(np.cos),
     lambda g, out, x: -g * sin(x),
     on_float=math.cos, domain=(ANY,),
-    code="COS(x)",
+    code=ex.cos,
 )  # fmt: skip
 tanh: Row = primitive(
     "tanh", "the hyperbolic tangent of x", _of_floats(np.tanh),
     lambda g, out, x: g * (1.0 - out * out),
     on_float=math.tanh, domain=(ANY,),
-    code="TANH(x)",
+    code=ex.tanh,
 )  # fmt: skip
 
 
@@ -249,13 +263,13 @@ sigmoid: Row = primitive(  # a row: 1 / (1 + exp(-x)) differentiated step by ste
     "sigmoid", "1 / (1 + exp(-x))", _of_floats(_sigmoid),
     lambda g, out, x: g * out * (1.0 - out),
     on_float=lambda x: 1.0 / (1.0 + math.exp(-x)), domain=(ANY,),
-    code="SIGMOID(x)",
+    code=ex.sigmoid,
 )  # fmt: skip
 softplus: Row = primitive(  # a row: log(1 + exp(x)) overflows from x = 89 on in float32
     "softplus", "log(1 + exp(x))", _of_floats(_softplus),
     lambda g, out, x: g * sigmoid(x),
     on_float=lambda x: (x if x > 0.0 else 0.0) + math.log1p(math.exp(-math.fabs(x))), domain=(ANY,),
-    code="SOFTPLUS(x)",
+    code=ex.softplus,
 )  # fmt: skip
 
 # --- with a kink: the derivative there is a convention -----------------------------------------
@@ -266,14 +280,14 @@ relu: Row = primitive(
     lambda g, out, x: where(equal(out, 0.0), 0.0, g),
     on_float=lambda x: 0.0 if x <= 0.0 else x,  # NaN passes through, as in NumPy
     domain=(ANY,), kink=lambda x: x, convention="relu'(0) = 0 and relu'(nan) = 1",
-    code="x <= 0 ? 0 : x",
+    code=lambda x: ex.select(x <= 0, 0, x),
 )  # fmt: skip
 abs: Row = primitive(
     "abs", "the absolute value of x", np.abs,
     lambda g, out, x: where(equal(x, 0.0), 0.0, where(greater(0.0, x), -g, g)),
     on_float=operator.abs, domain=(ANY,), kink=lambda x: x,
     convention="abs'(0) = 0 and abs'(nan) = 1",
-    code="ABS(x)",
+    code=operator.abs,
 )  # fmt: skip
 
 
@@ -290,6 +304,11 @@ def _at_zeros(function: Any, of_zeros: Callable[[Any, Any], Any]) -> Callable[[A
     return on_array
 
 
+def _of_two(x: Any, y: Any, zero: Any) -> Any:
+    """y, or where both are 0, of one sign or the other, this."""
+    return ex.select(ex.equal(x, 0) & ex.equal(y, 0), zero, y)
+
+
 maximum: Row = primitive(
     "maximum", "the larger of x and y; 0 counts as larger than -0",
     _at_zeros(np.maximum, lambda x, y: x + y),
@@ -298,7 +317,8 @@ maximum: Row = primitive(
     on_float=lambda x, y: x if x > y or x != x else x + y if x == y == 0.0 else y,
     domain=(ANY, ANY),
     kink=lambda x, y: x - y, convention="at x = y each argument gets half, at nan all",
-    code="x > y || x != x ? x : x == 0 && y == 0 ? x + y : y",
+    code=lambda x, y: ex.select((x > y) | ex.not_equal(x, x), x, _of_two(x, y, x + y)),
+    neutral=lambda dtype: -math.inf if dtype.kind == "f" else np.iinfo(dtype).min,
 )  # fmt: skip
 minimum: Row = primitive(
     "minimum", "the smaller of x and y; -0 counts as smaller than 0",
@@ -308,7 +328,8 @@ minimum: Row = primitive(
     on_float=lambda x, y: x if x < y or x != x else -(-x - y) if x == y == 0.0 else y,
     domain=(ANY, ANY),
     kink=lambda x, y: x - y, convention="at x = y each argument gets half, at nan all",
-    code="x < y || x != x ? x : x == 0 && y == 0 ? -(-x - y) : y",
+    code=lambda x, y: ex.select((x < y) | ex.not_equal(x, x), x, _of_two(x, y, -(-x - y))),
+    neutral=lambda dtype: math.inf if dtype.kind == "f" else np.iinfo(dtype).max,
 )  # fmt: skip
 
 
@@ -339,7 +360,7 @@ where: Row = primitive(
     on_float=lambda condition, x, y: x if condition else y, domain=(ANY, ANY, ANY),
     kink=lambda condition, x, y: condition,
     convention="the branch not taken gets 0, also where it is inf or nan",
-    code="x ? y : z",
+    code=ex.select, conditions=1,
 )  # fmt: skip
 
 # --- reductions --------------------------------------------------------------------------------
@@ -415,22 +436,42 @@ def _min(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     return -_max(-x, axis, keepdims) if x.dtype.kind == "f" else x.min(axis, keepdims=keepdims)
 
 
+def _bare(row: Row, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    """A reduction that keeps axes is one that does not, and a reshape."""
+    if not keepdims:
+        return None
+    shape = [1 if i in axis else n for i, n in enumerate(x.shape)]
+    return reshape(row(x, axis=axis, keepdims=False), shape)
+
+
+def _simpler_sum(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    if axis:
+        return _bare(sum_row, x, axis, keepdims)
+    x = astype(x, total(np.zeros(0, x.dtype), (0,)).dtype)  # of short integers, long ones
+    return x + 0.0 if x.dtype.kind == "f" else x  # 0 + -0 is 0
+
+
 sum_row: Row = primitive(
     "sum", "the sum over axes", lambda x, axis, keepdims: total(x, axis, keepdims),
     lambda g, out, x, axis, keepdims: broadcast_to(_kept(g, x, axis), x.shape),
     cases=REDUCTIONS, linear=True, batch=_over_examples("sum"),
+    reduces=add, composed=_simpler_sum,
 )  # fmt: skip
 max_row: Row = primitive(
     "max", "the largest entry over axes; 0 counts as larger than -0", _max,
     _share,
     cases=REDUCTIONS, convention="ties of max split evenly; a nan among them makes all nan",
     batch=_over_examples("max"),
+    reduces=maximum,
+    composed=lambda x, axis, keepdims: _bare(max_row, x, axis, keepdims) if axis else x,
 )  # fmt: skip
 min_row: Row = primitive(  # a row: -max(-x) wraps around for integers
     "min", "the smallest entry over axes; -0 counts as smaller than 0", _min,
     _share,
     cases=REDUCTIONS, convention="ties of min split evenly; a nan among them makes all nan",
     batch=_over_examples("min"),
+    reduces=minimum,
+    composed=lambda x, axis, keepdims: _bare(min_row, x, axis, keepdims) if axis else x,
 )  # fmt: skip
 
 
@@ -452,7 +493,7 @@ logsumexp_row: Row = primitive(  # a row: exp of a logit of 1e4 overflows, its l
     "logsumexp", "log(sum(exp(x))) over axes", _logsumexp,
     lambda g, out, x, axis, keepdims: _kept(g, x, axis) * exp(x - _kept(out, x, axis)),
     cases=REDUCTIONS, batch=_over_examples("logsumexp"),
-    code=_logsumexp_of_rows,
+    composed=_logsumexp_of_rows,
 )  # fmt: skip
 
 
@@ -473,7 +514,7 @@ log_softmax_row: Row = primitive(  # a row: x - logsumexp(x) rounds to the digit
     lambda g, out, x, axis: g - exp(out) * sum(g, axis, keepdims=True),
     cases=((((2, 3),), {"axis": (1,)}), (((2, 3, 2),), {"axis": (0, 2)})),
     batch=lambda args, batched, axis: log_softmax_row(args[0], axis=tuple(i + 1 for i in axis)),
-    code=_log_softmax_of_rows,
+    composed=_log_softmax_of_rows,
 )  # fmt: skip
 
 
@@ -541,11 +582,18 @@ def _product(x: Any, y: Any) -> Any:
     return x * y if x.shape[-1] == 1 else matmul_row(x, y)
 
 
+def _of_one_dtype(x: Any, y: Any) -> Any:
+    if x.dtype == y.dtype:
+        return None
+    dtype = np.result_type(x.dtype, y.dtype)
+    return matmul_row(astype(x, dtype), astype(y, dtype))
+
+
 matmul_row: Row = primitive(
     "matmul", "the matrix product over the last two axes", np.matmul,
     lambda g, out, x, y: _product(g, _swap(y)),
     lambda g, out, x, y: _product(_swap(x), g),
-    infix="@", linear=True,
+    infix="@", linear=True, product=True, composed=_of_one_dtype,
     batch=lambda args, batched: matmul_row(*lined_up(args, batched)),
     cases=(
         (((2, 3), (3, 4)), {}), (((1, 3), (3, 1)), {}), (((5, 2, 3), (3, 4)), {}),

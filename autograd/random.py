@@ -12,20 +12,24 @@ from typing import Any
 
 import numpy as np
 
+from .expressions import INT32, UINT32, UINT64, Expr, Index, contiguous, convert, op, place
 from .rows import Row, primitive
 from .shapes import Shape
 
+GOLDEN = 0x9E3779B9  # 2^32 by the golden ratio: what tells the stride from the start
+
 
 def _mix(x: Any) -> Any:
-    """A bijection of 32-bit integers in which each bit of the answer depends on every bit of x.
+    """A bijection of 32-bit integers in which each bit of the answer depends on every bit of x: of
+    an array, which it changes, or of an expression.
 
     The constants are those of github.com/skeeto/hash-prospector/issues/19 (bias 0.107).
     """
-    x ^= x >> np.uint32(16)
-    x *= np.uint32(0x21F0AAAD)
-    x ^= x >> np.uint32(15)
-    x *= np.uint32(0xD35A2D97)
-    x ^= x >> np.uint32(15)
+    x ^= x >> 16
+    x *= 0x21F0AAAD
+    x ^= x >> 15
+    x *= 0xD35A2D97
+    x ^= x >> 15
     return x
 
 
@@ -35,22 +39,42 @@ def _count(n: int) -> Any:
     return np.arange(n, dtype=np.uint32)
 
 
+def _halves(n: int) -> tuple[Any, Any]:
+    """The low and the high 32 bits of an integer, in arrays of one."""
+    low, high = (np.array([part & 0xFFFFFFFF], np.uint32) for part in (n, n >> 32))
+    return low, high
+
+
+def _mixed(seed: int) -> Any:
+    low, high = _halves(seed)
+    return _mix(_mix(low + 1) ^ high)
+
+
 def _uniform(count: Any, seed: int, shape: Shape, dtype: np.dtype[Any]) -> Any:
     # Each draw walks the integers from its own start in its own odd stride, both from the key.
     if np.asarray(count).dtype.kind not in "iu":
         raise TypeError(f"uniform: the count is an integer, not {np.asarray(count).dtype}")
-    draw = int(count)
-    parts = (seed, seed >> 32, draw, draw >> 32)
-    key = np.array([part & 0xFFFFFFFF for part in parts], np.uint32)
-    start = _mix(_mix(_mix(key[:1] + np.uint32(1)) ^ key[1:2]) ^ key[2:3]) ^ key[3:]
-    stride = _mix(start + np.uint32(0x9E3779B9)) | np.uint32(1)
+    low, high = _halves(int(count))
+    start = _mix(_mixed(seed) ^ low) ^ high
+    stride = _mix(start + GOLDEN) | 1
     bits = _count(math.prod(shape)) * stride
     bits += start
     bits = _mix(bits)
-    bits >>= np.uint32(8)  # 24 bits: what a float32 holds exactly
+    bits >>= 8  # 24 bits: what a float32 holds exactly
     out = bits.astype(dtype)
     out *= dtype.type(2.0**-24)
     return out.reshape(shape)
+
+
+def _entry(at: Index, count: Any, seed: int, shape: Shape, dtype: np.dtype[Any]) -> Expr:
+    """The same, of one entry."""
+    draw = convert(count[()], UINT64)
+    low, high = convert(draw, UINT32), convert(draw >> 32, UINT32)
+    start = _mix(low ^ _mixed(seed).item()) ^ high
+    stride = _mix(start + GOLDEN) | 1
+    bits = _mix(convert(place(at, contiguous(shape)), UINT32) * stride + start)
+    signed = convert(bits >> 8, INT32)  # which more CPUs make floats of, many at a time
+    return op("*", convert(signed, dtype), 2.0**-24)
 
 
 uniform_row: Row = primitive(
@@ -58,6 +82,7 @@ uniform_row: Row = primitive(
     "random numbers in [0, 1), a function of a seed and a counter",
     _uniform,
     None,
+    entry=_entry,
     cases=(((np.array(3),), {"seed": 1, "shape": (2, 3), "dtype": np.dtype(np.float64)}),),
 )
 

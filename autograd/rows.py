@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .expressions import BOOL, FLOAT32, FLOAT64, INT64, Expr, Var
+
 Rule = Callable[..., Any]
 NUMBERS = frozenset((float, int, bool))
 PLAIN = NUMBERS | {np.ndarray}
@@ -40,9 +42,26 @@ class Row:
         (Elementwise rows carry tangents by their rules, other rows by their rules transposed.)
     batch: for vmap, where it is not elementwise: `(args, batched, **params) -> result`, where
         batched says which arguments have a batch axis, which is their first and the result's.
-    code: how a compiled step computes it. Elementwise: a C expression of its arguments x, y, z,
-        whose functions compiler/prelude.h defines. Or a function that composes it of other rows.
-        None: the compiler knows the row by name, or leaves it to NumPy.
+
+    How a compiled step computes it, in expressions (expressions.py); where nothing is said, and for
+    dtypes that do not go together in them, it is left to NumPy:
+
+    code: elementwise: an entry of the result, of those of the arguments, `(*entries, **params)`.
+        They come converted: to the result's dtype, or to one they share where that is boolean.
+    conditions: how many of them, the first ones, choose between the others: they come as booleans.
+    entry: otherwise: the entry of the result at an index, `(at, *args, **params)`. `at` is a tuple
+        of positions, and an argument gives the expression of its entry: x[at]. It has a shape and a
+        dtype. What only moves entries gives x[...] bare. None: not for these arguments.
+    into: instead of saying where an entry of the result comes from: where one of the first argument
+        is added to zeros, `(at, *args, **params)` -> the index in the result, or None likewise.
+    reduces: for a reduction over `axis`: the elementwise row that puts two entries together.
+    neutral: for that row, of a dtype: the number that changes none, a reduction of nothing.
+    product: it is the matrix product.
+    view: NumPy's result may be a view: it shows what is written to the argument later.
+    composed: what it is made of, or what is simpler and the same: `(*args, **params)` -> a result
+        of other rows, or one of the arguments; None: nothing is. An argument has a shape, a dtype
+        and operators; as nodes have, the row, args and params that it was made by; and the value
+        that it always has, or None.
     """
 
     name: str
@@ -57,7 +76,15 @@ class Row:
     cases: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = ()
     linear: bool = False
     batch: Callable[..., Any] | None = None
-    code: str | Callable[..., Any] | None = None
+    code: Callable[..., Expr] | None = None
+    conditions: int = 0
+    entry: Callable[..., Expr | None] | None = None
+    into: Callable[..., tuple[Expr, ...] | None] | None = None
+    reduces: Row | None = None
+    neutral: Callable[[Any], float] | None = None
+    product: bool = False
+    view: bool = False
+    composed: Callable[..., Any] | None = None
     # The rules as one step of the sweep over Values, once floats.py has compiled them.
     step: Callable[[Any], None] | None = field(default=None, init=False, repr=False)
     rule: Callable[[int], Rule | None] = field(init=False, repr=False)  # of argument number i
@@ -204,13 +231,15 @@ def primitive(
 ) -> Row:
     """Add a row to the table and give it back, ready to call. See `Row` for the fields.
 
-    Raises ValueError where the name is taken.
+    Raises ValueError where the name is taken, TypeError where its code is no expression of its
+    arguments: of floats, or for a row that is tested on arrays, of their dtypes.
 
     >>> import numpy as np
     >>> from autograd import Value, primitive, cos, sin
     >>> from autograd.rows import TABLE
-    >>> cube = primitive("cube", "x * x * x", lambda x: x * x * x,
-    ...     lambda g, out, x: 3.0 * g * x * x, on_float=lambda x: x * x * x, domain=((-2, 2),))
+    >>> power3 = lambda x: x * x * x
+    >>> cube = primitive("cube", "x * x * x", power3, lambda g, out, x: 3.0 * g * x * x,
+    ...     on_float=power3, domain=((-2, 2),), code=power3)
     >>> x = Value(2.0)
     >>> y = cube(x); y.backward(); x.grad
     12.0
@@ -219,5 +248,53 @@ def primitive(
     if name in TABLE:
         raise ValueError(f"primitive: the table already has a row named {name!r}")
     row = Row(name, doc, on_array, variadic or rules, **fields)
+    if row.code is not None:
+        _try(row)
     TABLE[name] = row
     return row
+
+
+# --- whether a row's code has a type -------------------------------------------------------------
+
+
+class _Argument(Var):
+    """An argument that code is tried on. The compiler compares expressions; code never does."""
+
+    def _compared(self, other: Any) -> Any:
+        raise TypeError(f"{self}: == and != compare expressions; use equal and not_equal")
+
+    __eq__ = __ne__ = _compared
+    __hash__ = Var.__hash__
+
+
+def _try(row: Row) -> None:
+    """TypeError, with the dtype, where a row's code has no type: of the dtypes that it is tested
+    on, else of all that we know. What goes with one kind of floats has to go with the other."""
+    args, params = row.cases[0] if row.cases else ((), {})
+    floats = bool(row.domain) or any(isinstance(arg, tuple) for arg in args)
+    tested = [FLOAT32] if floats else [arg.dtype for arg in args[row.conditions :]]
+    wrong = {
+        dtype: _ill_typed(row, dtype, params) for dtype in (FLOAT32, FLOAT64, INT64, BOOL, *tested)
+    }
+    wanted = {*tested} or {dtype for dtype, why in wrong.items() if not why} or {FLOAT32}
+    if wanted & {FLOAT32, FLOAT64}:
+        wanted |= {FLOAT32, FLOAT64}
+    for dtype, why in wrong.items():
+        if why and dtype in wanted:
+            raise TypeError(f"primitive: the code of {row.name!r} is ill-typed for {dtype}: {why}")
+
+
+def _ill_typed(row: Row, dtype: Any, params: dict[str, Any]) -> str:
+    """Why a row's code has no type where its arguments have this one; "" where it has."""
+    assert row.code is not None
+    names = getattr(getattr(row.code, "__code__", None), "co_varnames", ())[: row.arity]
+    if len(names) != row.arity:  # a function of Python's own, or one of any number of arguments
+        names = [*"xyz", *(f"x{i}" for i in range(3, row.arity))][: row.arity]
+    dtypes = [BOOL if i < row.conditions else dtype for i in range(row.arity)]
+    try:
+        value = row.code(*map(_Argument, names, dtypes), **params)
+    except Exception as error:  # whatever a user's function does with what it is given
+        return str(error)
+    if isinstance(value, Expr):
+        return ""
+    return f"it gives {value!r}, which is no expression"

@@ -13,6 +13,19 @@ from typing import Any
 
 import numpy as np
 
+from .expressions import (
+    ZERO,
+    Expr,
+    Index,
+    aligned,
+    contiguous,
+    convert,
+    place,
+    quotient,
+    remainder,
+    select,
+    zero,
+)
 from .graph import mode
 from .rows import DTYPES, Row, fitting, known, primitive
 
@@ -72,7 +85,19 @@ broadcast_row: Row = primitive(
         front(args[0], len(shape)), (len(args[0]), *shape)
     ),
     cases=((((3, 1),), {"shape": (2, 3, 4)}), (((),), {"shape": (2,)})),
+    view=True,
+    entry=lambda at, x, shape: x[aligned(at, x.shape)],
+    composed=lambda x, shape: x if x.shape == shape else None,
 )
+
+
+def _sum_and_reshape(x: Any, shape: Shape) -> Any:
+    lead = x.ndim - len(shape)
+    ends = enumerate(zip(x.shape[lead:], shape, strict=True), lead)
+    axes = (*range(lead), *(i for i, (n, m) in ends if n != m))
+    return reshape(x.sum(axes) if axes else x, shape)
+
+
 sum_to_row: Row = primitive(
     "sum_to",
     "the sum over the axes that broadcasting from `shape` would repeat",
@@ -81,7 +106,30 @@ sum_to_row: Row = primitive(
     linear=True,
     batch=lambda args, batched, shape: _batch_sum_to(args[0], shape),
     cases=((((2, 3, 4),), {"shape": (3, 1)}), (((2, 3),), {"shape": ()})),
+    view=True,
+    composed=_sum_and_reshape,
 )
+
+
+def _reshaped(at: Index, shape: Shape, before: Shape) -> tuple[Expr, ...]:
+    """The index in an array of shape `before` of the entry that has this one since it was reshaped:
+    affine where only axes of length 1 came or went."""
+    if [n for n in shape if n != 1] == [n for n in before if n != 1]:
+        rest = iter([position for position, n in zip(at, shape, strict=True) if n != 1])
+        return tuple(ZERO if n == 1 else next(rest) for n in before)
+    here, strides = place(at, contiguous(shape)), contiguous(before)
+    return tuple(
+        ZERO if n == 1 else remainder(quotient(here, max(stride, 1)), max(n, 1))
+        for n, stride in zip(before, strides, strict=True)
+    )
+
+
+def _simpler_reshape(x: Any, shape: Shape) -> Any:
+    if x.shape == shape:
+        return x
+    return reshape(x.args[0], shape) if x.row is reshape_row else None
+
+
 reshape_row: Row = primitive(
     "reshape",
     "the same entries, in row-major order, in another shape",
@@ -90,7 +138,20 @@ reshape_row: Row = primitive(
     linear=True,
     batch=lambda args, batched, shape: reshape(args[0], (len(args[0]), *shape)),
     cases=((((2, 6),), {"shape": (3, 4)}), (((4,),), {"shape": (2, 1, 2)})),
+    view=True,
+    entry=lambda at, x, shape: x[_reshaped(at, shape, x.shape)],
+    composed=_simpler_reshape,
 )
+
+
+def _simpler_transpose(x: Any, axes: Shape) -> Any:
+    if axes == tuple(range(x.ndim)):
+        return x
+    if x.row is not transpose_row:
+        return None
+    return transpose(x.args[0], axes=[x.params["axes"][i] for i in axes])
+
+
 transpose_row: Row = primitive(
     "transpose",
     "the axes in another order",
@@ -99,6 +160,9 @@ transpose_row: Row = primitive(
     linear=True,
     batch=lambda args, batched, axes: transpose(args[0], (0, *(i + 1 for i in axes))),
     cases=((((2, 3),), {"axes": (1, 0)}), (((2, 3, 4),), {"axes": (1, 2, 0)})),
+    view=True,
+    entry=lambda at, x, axes: x[tuple(at[i] for i in inverse(axes))],
+    composed=_simpler_transpose,
 )
 cast_row: Row = primitive(
     "cast",
@@ -108,7 +172,8 @@ cast_row: Row = primitive(
     linear=True,
     batch=lambda args, batched, dtype: astype(args[0], dtype),
     cases=((((2, 3),), {"dtype": np.dtype(np.float64)}),),
-    code="x",
+    code=convert,
+    composed=lambda x, dtype: x if x.dtype == dtype else None,
 )
 
 
@@ -198,6 +263,22 @@ def _part(i: int) -> Callable[..., Any]:
     return rule
 
 
+def _entry_of_parts(at: Index, args: Sequence[Any], axis: int) -> Expr:
+    """The entry of the part that has it. Each is asked for one that it has, wanted or not."""
+    dtype, start = np.result_type(*(arg.dtype for arg in args)), 0
+    parts = [arg for arg in args if arg.shape[axis]]
+    if len(parts) < 2:
+        return convert(parts[0][at], dtype) if parts else zero(dtype)
+    out = zero(dtype)
+    for part in parts:
+        n, i = part.shape[axis], at[axis] - start
+        here = (i >= 0) & (i < n)
+        inside = select(here, i, 0) if n > 1 else ZERO
+        entry = convert(part[(*at[:axis], inside, *at[axis + 1 :])], dtype)
+        out, start = select(here, entry, out), start + n
+    return out
+
+
 concatenate_row: Row = primitive(
     "concatenate",
     "arrays one after the other along an axis",
@@ -205,6 +286,7 @@ concatenate_row: Row = primitive(
     variadic=_part,
     batch=lambda args, batched, axis: concatenate_row(*all_batched(args, batched), axis=axis + 1),
     cases=((((2, 3), (2, 1)), {"axis": 1}), (((2,), (1,), (3,)), {"axis": 0})),
+    entry=lambda at, *args, axis: _entry_of_parts(at, args, axis),
 )
 
 

@@ -440,11 +440,11 @@ def float_of(args: Iterable[Any]) -> Any:
 def _explained(error: Exception, row: Row, arrays: list[Any]) -> Exception:
     """NumPy's error with the operation and the shapes in it."""
     given = ", ".join(str(np.shape(array)) for array in arrays)
-    if isinstance(error, ValueError) and "broadcast" in str(error) and row.name not in str(error):
-        return ValueError(f"{row.name}: shapes {given.replace('), (', ') and (')} do not broadcast")
-    text = str(error)
+    text, named = str(error), row.name
+    if isinstance(error, ValueError) and "broadcast" in text and named not in text:
+        return ValueError(f"{named}: shapes {given.replace('), (', ') and (')} do not broadcast")
     kind = next(k for k in (TypeError, IndexError, ValueError) if isinstance(error, k))
-    return kind(text if text.startswith(row.name) else f"{row.name} of {given}: {text}")
+    return kind(text if text.startswith(named) else f"{named} of {given}: {text}")
 
 
 def memory(array: Any) -> Any:

@@ -17,7 +17,7 @@ from keyword import iskeyword
 from typing import Any
 
 from autograd import Value, clip, gelu, leaky_relu
-from autograd.ops import add, div, mul, neg, power, sub
+from autograd.ops import add, div, mul, neg, power, same, sub
 from autograd.rows import TABLE
 from viz.text import cut
 
@@ -149,7 +149,7 @@ def functions() -> dict[str, tuple[Callable[..., Any], tuple[int, ...]]]:
         row.name: (row, (len(row.domain),))
         for row in TABLE.values()
         # `same` is there for the engine: nobody types x as same(x).
-        if row.on_float and not row.infix and row.domain and row.name != "same"
+        if row.on_float and not row.infix and row.domain and row is not same
         if all(map(row.rule, range(len(row.domain))))
     }
     return {**found, "clip": (clip, (3,)), "gelu": (gelu, (1,)), "leaky_relu": (leaky_relu, (1, 2))}

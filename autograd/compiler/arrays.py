@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from ..expressions import contiguous
 from .memory import LINE, Array
 from .simplify import RefusedError
 
 
 def strides(array: Any) -> tuple[int, ...]:
-    """The strides in entries."""
+    """The strides in entries. Of an empty array, whose own may be 0, those of a dense one: what is
+    at the same place at every turn of a loop is read before that, though there be no turn."""
+    if not array.size:
+        return contiguous(array.shape)
     if any(stride % array.itemsize for stride in array.strides) or not array.flags.aligned:
         raise RefusedError("a state's entries do not lie at multiples of their size")
     return tuple(stride // array.itemsize for stride in array.strides)

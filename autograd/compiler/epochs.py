@@ -41,7 +41,8 @@ class Loop:
             for tensor in self.native.written if ran else ():
                 tensor.index = next(counter)
             done += ran
-            if ran < count:  # a label is wrong, as the replay will say
+            if ran < count:  # a position is out of range, as the replay will say
+                self.native.wrong()
                 self._replay(done)
                 done += 1
             seconds = (time.perf_counter() - start) / count
@@ -71,7 +72,7 @@ class Loop:
             stacked[i] = _Stacked(place, _row(array), native.first_result + i)
         loop = _Loop(
             native.segments[0],
-            ctypes.cast(native.check, ctypes.c_void_p) if native.check else None,
+            native.flag,
             ctypes.addressof(native.block),
             address(self.order[first:]),
             count,
@@ -99,6 +100,6 @@ _P, _L = ctypes.c_void_p, ctypes.c_long
 _Gathered = _structure("gathered", source=_P, into=_P, bytes=_L)
 _Stacked = _structure("stacked", into=_P, bytes=_L, slot=_L)
 _Loop = _structure(
-    "loop", step=_P, check=_P, block=_P, order=_P, steps=_L, batch=_L, inputs=_L, results=_L,
+    "loop", step=_P, wrong=_P, block=_P, order=_P, steps=_L, batch=_L, inputs=_L, results=_L,
     done=_L, gathered=_P, stacked=_P,
 )  # fmt: skip

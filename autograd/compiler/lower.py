@@ -1,4 +1,5 @@
-"""Stage 4, from kernels and memory to C: a function for each kernel, and the list of them.
+"""Stage 4, from kernels and memory to the loop language: a function for each kernel, and who waits
+for whom.
 
 The threads of a step share a kernel's rows or columns, and begin the next when all of the one
 before is done (threads.c). Small kernels are left to one thread. Which thread computes an entry
@@ -7,28 +8,25 @@ changes nothing about how it is computed, so the bits do not depend on how many 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .expressions import NUMBERED, TYPES, Pull, compiles, loop
-from .kernels import Kernel, Plan, variables
+from ..rows import Row
+from .bodies import Body, CheckBody, ColumnsBody, LoopBody, ScatterBody
+from .kernels import Anchored, ByNumpy, Check, Columns, Kernel, Loop, Plan, Product, Scatter
+from .loops import Function, Run, Segment
 from .memory import Memory, packs_early
-from .places import Index, at, named_lengths
-from .product import Machine
-from .simplify import CONSTANT, LEAVES, Op
-from .writers import PARAMETERS, WRITERS, PackWriter, Writer
+from .product import PackBody, ProductBody
+from .tiling import Machine
+from .verify import verify
 
-# A slot behind the others points at the time of the last lap, and at the sum for each function.
-LAP = """#include <time.h>
-
-static void lap(char *const *p, long number) {
-    double *laps = (double *)p[%d];
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    double now = t.tv_sec + 1e-9 * t.tv_nsec;
-    if (number) laps[number] += now - laps[0];
-    laps[0] = now;
-}"""
+BODIES: dict[type[Kernel], type[Body]] = {
+    Loop: LoopBody,
+    Columns: ColumnsBody,
+    Scatter: ScatterBody,
+    Product: ProductBody,
+    Check: CheckBody,
+}
 
 
 @dataclass(frozen=True)
@@ -46,183 +44,116 @@ class Cost:
 
 @dataclass(frozen=True)
 class Code:
-    """A step as C. `segments` are functions of it, by name, or kernels left to NumPy."""
+    """A step in the loop language: segments, between kernels that are left to NumPy."""
 
-    source: str
-    segments: tuple[str | Kernel, ...]
-    checks: bool  # whether labels are looked at before anything is computed
+    segments: tuple[Segment | ByNumpy, ...]
     costs: tuple[Cost, ...]
-    timed: str  # the source of segments that say how long each function takes (measure.py)
 
     @property
-    def names(self) -> list[str]:
-        """The functions that are called from outside."""
-        segments = [segment for segment in self.segments if isinstance(segment, str)]
-        return [*segments, "check"] if self.checks else segments
+    def compiled(self) -> dict[str, Segment]:
+        """The segments that are not left to NumPy, by name."""
+        return {f"segment{i}": s for i, s in enumerate(self.segments) if isinstance(s, tuple)}
+
+    @property
+    def runs(self) -> list[Run]:
+        """All of them, in order."""
+        return [run for segment in self.compiled.values() for group in segment for run in group]
 
     def __str__(self) -> str:
-        costs = [
-            f"{cost.name}: {cost.flops:,} operations, {cost.bytes:,} bytes"
-            f"{', on all threads' if cost.parallel else ''}"
-            for cost in self.costs
-        ]
-        return "\n".join([*costs, "", self.source])
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        for cost in self.costs:
+            threads = ", on all threads" if cost.parallel else ""
+            yield f"{cost.name}: {cost.flops:,} operations, {cost.bytes:,} bytes{threads}"
+        names = dict[Function, str]()
+        for run in self.runs:
+            if run.function not in names:
+                names[run.function] = f"function{len(names)}"
+                yield ""
+                yield from run.function.lines(names[run.function])
+        for name, segment in self.compiled.items():
+            yield f"\n{name}:"
+            for i, group in enumerate(segment):
+                yield from ["    barrier"] * (i > 0)
+                for run in group:
+                    yield f"    {run} = {names[run.function]}"
 
 
 def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
-    """The C of a plan."""
-    functions = list[str]()
-    segments = list[Kernel | list[Writer]]()
-    costs = list[Cost]()
+    """The loops of a plan."""
+    segments = list[ByNumpy | list[Body]]()
+    runs, costs = dict[Body, Run](), list[Cost]()
 
-    def add(writer: Writer, early: bool = False) -> None:
-        functions.append("\n".join(_indented(writer.function())))
-        if not segments or isinstance(segments[-1], Kernel):
+    def add(body: Body, early: bool = False) -> None:
+        runs[body] = body.run()
+        if any(_foreign(plan.graph.ops[op].row) for op in body.computed):
+            verify(runs[body].function)
+        if not segments or isinstance(segments[-1], ByNumpy):
             segments.append([])
-        calls = segments[-1]
-        assert isinstance(calls, list)
-        calls.insert(0 if early else len(calls), writer)
-        costs.append(_cost(writer))
+        bodies = segments[-1]
+        assert isinstance(bodies, list)
+        bodies.insert(0 if early else len(bodies), body)
+        costs.append(_cost(body))
 
     for number, kernel in enumerate(plan.kernels):
-        if kernel.kind == "numpy":
+        if isinstance(kernel, ByNumpy):
             segments.append(kernel)
-            costs.append(_numpy_cost(plan, memory, number))
+            costs.append(_numpy_cost(plan, memory, number, kernel))
             continue
-        if number in memory.packed:
-            add(PackWriter(plan, memory, machine, number), packs_early(plan, kernel))
-        add(WRITERS[kernel.kind](plan, memory, machine, number))
-    checks = _checks(plan, memory)
-    functions += [_function("long check(char *const *p)", [*checks, "return 1;"])] if checks else []
-    names = [s if isinstance(s, Kernel) else f"segment{i}" for i, s in enumerate(segments)]
-    compiled = [(f"segment{i}", s) for i, s in enumerate(segments) if isinstance(s, list)]
-    laps = {cost.name: number for number, cost in enumerate(costs, 1)}
-    head = f"#define VECTOR {machine.vector}\n#define ROWS {machine.rows}\n"
-    head += '#include "prelude.h"'
-    source = "\n\n".join([head, *functions, *(_segment(*segment) for segment in compiled)])
-    numbers = range(1 + len(laps))
-    clock = [
-        LAP % memory.slots,
-        *(f"static void lap{i}({PARAMETERS}) {{ lap(p, {i}); }}" for i in numbers),
-    ]
-    clock += [*functions, *(_timed(*segment, laps) for segment in compiled)]
-    timed = "\n\n".join([head, *clock])
-    return Code(f"{source}\n", tuple(names), bool(checks), tuple(costs), f"{timed}\n")
+        if isinstance(kernel, Product) and number in memory.packed:
+            add(PackBody(plan, memory, machine, number), packs_early(plan, kernel))
+        add(BODIES[type(kernel)](plan, memory, machine, number))
+    careful = _careful(plan, memory, runs)
+    made = [s if isinstance(s, ByNumpy) else _groups(s, runs, careful) for s in segments]
+    return Code(tuple(made), tuple(costs))
 
 
-def _cost(writer: Writer) -> Cost:
-    size = sum(array.size for array in {array for array, _ in writer.touched})
-    ops = tuple(sorted(writer.computed))
-    return Cost(writer.name, writer.number, ops, writer.flops, size, writer.shares > 0)
+def _foreign(row: Row) -> bool:
+    """Whether it says itself where it reads, and is none of ours, which are tested."""
+    says = row.entry or row.into
+    return says is not None and not says.__module__.startswith("autograd.")
 
 
-def _numpy_cost(plan: Plan, memory: Memory, number: int) -> Cost:
-    anchor = plan.kernels[number].anchor
-    assert anchor is not None
+def _cost(body: Body) -> Cost:
+    size = sum(array.size for array in {array for array, _ in body.touched})
+    ops = tuple(sorted(body.computed))
+    return Cost(body.name, body.number, ops, body.flops, size, body.shares > 0)
+
+
+def _numpy_cost(plan: Plan, memory: Memory, number: int, kernel: Anchored) -> Cost:
+    anchor = kernel.anchor
     arrays = {memory.ops[op] for op in (anchor, *plan.graph.ops[anchor].args) if op in memory.ops}
     size = sum(array.size for array in arrays)
     return Cost(f"numpy{number}", number, (anchor,), 0, size, False)
 
 
-def _segment(name: str, calls: Sequence[Writer]) -> str:
-    """The list of its stages: the kernels; what reads another's work waits for it."""
-    groups: list[list[Writer]] = [[]]  # of kernels that wait for none of their own
-    for call in calls:
-        if any(_waits(call, other) for other in groups[-1]):
+def _careful(plan: Plan, memory: Memory, bodies: Iterable[Body]) -> set[Body]:
+    """Those that are not run where a position is out of range: they read or add there, or what they
+    write is to stay as it is then."""
+    states = {array for (kind, _), array in memory.targets.items() if kind == "state"}
+    writes = {(array, True) for array in states}
+    return {body for body in bodies if plan.checked & body.computed or writes & body.touched}
+
+
+def _groups(bodies: Sequence[Body], runs: dict[Body, Run], careful: set[Body]) -> Segment:
+    """What may be done side by side; what needs another's work waits for it."""
+    groups: list[list[Body]] = [[]]  # of bodies that wait for none of their own
+    for body in bodies:
+        if any(_waits(body, other, body in careful) for other in groups[-1]):
             groups.append([])
-        groups[-1].append(call)
-    functions, stages = list[str](), list[str]()
-    for group in groups:
-        small = [call.name for call in group if not call.shares]
-        rows = [(call.name, call.shares) for call in group if call.shares]
-        if len(small) > 1:  # one thread does them, in order
-            together = f"{name}_{len(functions)}"
-            lines = [f"{call}(p, ahead, 0, 1);" for call in small]
-            functions.append(_function(f"static void {together}({PARAMETERS})", lines))
-            small = [together]
-        rows = [*rows, *((call, 0) for call in small)]
-        stages += [f"{{{one}, {shares}, {int(i == 0)}}}," for i, (one, shares) in enumerate(rows)]
-    return "\n\n".join([*functions, _stages(name, stages)])
+        groups[-1].append(body)
+    return tuple(tuple(runs[body] for body in group) for group in groups)
 
 
-def _timed(name: str, calls: Sequence[Writer], laps: Mapping[str, int]) -> str:
-    """The same, but each waits for all before it, and after each one thread looks at the clock."""
-    stages = ["{lap0, 0, 1},"]
-    for call in calls:
-        stages += [f"{{{call.name}, {call.shares}, 1}},", f"{{lap{laps[call.name]}, 0, 1}},"]
-    return _stages(name, stages)
-
-
-def _stages(name: str, stages: Sequence[str]) -> str:
-    return "\n".join([f"const struct stage {name}[] = {{", *_indented([*stages, "{0},"]), "};"])
-
-
-def _waits(call: Writer, other: Writer) -> bool:
-    """Whether all of an earlier call must be done before this one begins."""
-    if not call.shares and not other.shares:
+def _waits(body: Body, other: Body, careful: bool) -> bool:
+    """Whether all of an earlier one must be done before this one begins."""
+    if careful and isinstance(other.kernel, Check):
+        return True  # what it finds is looked at in between
+    if not body.shares and not other.shares:
         return False  # one thread does both
     return any(
         (writes or writes2) and one.overlaps(two)
-        for one, writes in call.touched
+        for one, writes in body.touched
         for two, writes2 in other.touched
     )
-
-
-def _function(head: str, lines: Sequence[str]) -> str:
-    return "\n".join(_indented([f"{head} {{", *lines, "}"]))
-
-
-def _indented(lines: Sequence[str]) -> list[str]:
-    out, depth = [], 0
-    for line in lines:
-        depth -= line.startswith("}")
-        out.append("    " * depth + line)
-        depth += line.endswith("{")
-    return out
-
-
-def _checks(plan: Plan, memory: Memory) -> list[str]:
-    """Lines that return 0 where a label or an index is out of range: the replay then says so."""
-    ops, lines = plan.graph.ops, list[str]()
-    for op in ops:
-        for arg, least, end in _ranges(plan, op):
-            if ops[arg].row is not CONSTANT:  # which was looked at when it was traced
-                lines += _check(plan, memory, arg, least, end)
-    return lines
-
-
-def _ranges(plan: Plan, op: Op) -> Iterator[tuple[int, int, int]]:
-    """The integers that say where an op reads or writes; from where to where they may be."""
-    if op.row.name not in NUMBERED or not compiles(plan.graph, op):
-        return
-    read = op.row.name in ("pick", "index")
-    shape = plan.graph.ops[op.args[0]].shape if read else op.shape
-    if op.row.name in ("pick", "put"):
-        yield op.args[1], 0, shape[-1]
-    elif len(op.args) > 1:
-        for arg, n in zip(op.args[1:], named_lengths(op.params["key"], shape), strict=True):
-            yield arg, -n, n
-
-
-def _check(plan: Plan, memory: Memory, number: int, least: int, end: int) -> list[str]:
-    """Loops over integers."""
-
-    def load(leaf: int, index: Index) -> str | None:
-        array = memory.ops.get(leaf)
-        if array is None or plan.graph.ops[leaf].row not in LEAVES:
-            return None
-        return f"((const {TYPES[array.dtype]} *)p[{array.slot}])[{at(index, array.strides)}]"
-
-    op = plan.graph.ops[number]
-    index, pull = variables(op.shape), Pull(plan.graph, load)
-    axes = [axis for axis, place in enumerate(index) if place.terms]
-    for axis in axes:
-        pull.open(f"d{axis}")
-    name = pull.entry(number, index)
-    if op.dtype.kind == "i":
-        lines = [f"if ({name} < {least} || {name} >= {end}) return 0;"]
-    else:
-        lines = [f"if ({name} >= {end}u) return 0;"]
-    for axis in reversed(axes):
-        lines = loop(f"d{axis}", "0", str(op.shape[axis]), [*pull.close().lines, *lines])
-    return ["{", *pull.scopes[0].lines, *lines, "}"]

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from . import build
-from .arrays import address, aligned
-from .kernels import Kernel
+from .arrays import address, aligned, view
+from .kernels import ByNumpy
 from .memory import Array
+from .native import Lowered, by_numpy, entered
+from .print_c import timed
 from .simplify import INPUT, STATE
-
-if TYPE_CHECKING:
-    from .native import Lowered
 
 ROUNDS = 15
 SECONDS, MOST = 5e-3, 50  # of a round, and steps in it: each begins with the same states
@@ -43,11 +42,10 @@ class _Scratch:
     def __init__(self, lowered: Lowered) -> None:
         self.lowered, code, memory = lowered, lowered.code, lowered.memory
         self.pool, self.parts = build.pool(), ctypes.c_long(build.threads())
-        library = build.library([code.timed], [s for s in code.segments if isinstance(s, str)])
-        self.segments = [
-            s if isinstance(s, Kernel) else ctypes.cast(getattr(library, s), ctypes.c_void_p)
-            for s in code.segments
-        ]
+        laps = {cost.name: i for i, cost in enumerate(code.costs, 1)}
+        source = timed(code.compiled, lowered.machine, laps, memory.slots)
+        library = build.library([source], tuple(code.compiled))
+        self.segments = entered(code, library)
         kernels = lowered.plan.kernels
         self.numbers = {kernels[cost.kernel]: i for i, cost in enumerate(code.costs, 1)}
         self.laps = np.zeros(1 + len(code.costs))
@@ -56,6 +54,7 @@ class _Scratch:
         self.inputs = [self._leaf(INPUT, i) for i in range(lowered.graph.inputs)]
         self.states = [self._leaf(STATE, i) for i in range(len(lowered.program.states))]
         self.slots = [*self.inputs, *self.states, *between]
+        self.flag = np.zeros(()) if memory.flag is None else view(memory.flag, self.slots)
         self.block = (ctypes.c_void_p * len(self.slots))(*map(address, self.slots))
         self._make_up()
 
@@ -82,15 +81,19 @@ class _Scratch:
         self.laps[:] = 0.0
         for _ in range(count):
             for segment in self.segments:
-                if isinstance(segment, Kernel):
+                if isinstance(segment, ByNumpy):
                     self._numpy(segment)
                 else:
-                    self.pool.run(segment, self.block, self.parts)
+                    self._run(segment)
         return self.laps[1:] / count
 
-    def _numpy(self, kernel: Kernel) -> None:
-        from .native import by_numpy
+    def _run(self, segment: Any) -> None:
+        self.flag[...] = 0
+        self.pool.run(segment, self.block, self.parts, ctypes.c_void_p(address(self.flag)))
+        if self.flag:
+            raise IndexError("measure: a position is out of range, of inputs that are made up")
 
+    def _numpy(self, kernel: ByNumpy) -> None:
         start = time.perf_counter()
         by_numpy(self.lowered, kernel, self.slots)
         self.laps[self.numbers[kernel]] += time.perf_counter() - start

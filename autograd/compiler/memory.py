@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from .expressions import source
-from .kernels import Kernel, Plan, Store
-from .places import Shape, contiguous
-from .product import Machine, product
+from ..expressions import INT64, Index, Shape, contiguous
+from .entries import source
+from .kernels import Check, Kernel, Plan, Product, Stored
 from .simplify import CONSTANT, INPUT, LEAVES, STATE, Op
+from .tiling import Machine, tiling
 
 LINE = 64  # a cache line, and the widest vector
 
@@ -39,6 +39,14 @@ class Array:
         """How many bytes its entries are."""
         return math.prod(self.shape) * int(self.dtype.itemsize)
 
+    @property
+    def extent(self) -> int:
+        """From the first entry to behind the last one, in entries."""
+        if 0 in self.shape:
+            return 0
+        ends = ((n - 1) * stride for n, stride in zip(self.shape, self.strides, strict=True))
+        return 1 + sum(end for end in ends if end > 0)
+
     def overlaps(self, other: Array) -> bool:
         """Whether they share bytes."""
         one, two = (array.offset + array.size for array in (self, other))
@@ -48,7 +56,8 @@ class Array:
 @dataclass(frozen=True)
 class Memory:
     """Where each op in memory lies, where states and results are written, the packed operands of
-    products by kernel, and how many bytes the stretch between has."""
+    products by kernel, how many bytes the stretch between has, and the flag, if there are checks:
+    not 0 once a position was out of range."""
 
     ops: dict[int, Array]
     targets: dict[tuple[str, int], Array]
@@ -56,6 +65,7 @@ class Memory:
     constants: tuple[Any, ...]
     size: int
     slots: int
+    flag: Array | None
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -71,12 +81,12 @@ def arrange(plan: Plan, states: Sequence[Strides], machine: Machine) -> Memory:
     """The memory of a plan whose states have these strides, in entries."""
     arranger = _Arranger(plan, states, machine)
     for time, kernel in enumerate(plan.kernels):
-        if packs_early(plan, kernel):
+        if isinstance(kernel, Product) and packs_early(plan, kernel):
             arranger.pack(time, kernel, since=0)
     for time, kernel in enumerate(plan.kernels):
         for store in kernel.stores:
             arranger.store(time, kernel, store)
-        if kernel.kind == "matmul" and not packs_early(plan, kernel):
+        if isinstance(kernel, Product) and not packs_early(plan, kernel):
             arranger.pack(time, kernel, since=time)
     return arranger.memory()
 
@@ -97,6 +107,7 @@ class _Arranger:
                 self.ops[number] = self._leaf(op)
         self.results = plan.graph.inputs + len(states) + len(self.constants)  # the first's slot
         self.between = self.results + len(plan.graph.results)
+        self.flag = self._flag() if any(isinstance(k, Check) for k in plan.kernels) else None
 
     def _leaf(self, op: Op) -> Array:
         """Inputs come first in the block, then states, then constant arrays."""
@@ -112,7 +123,11 @@ class _Arranger:
         slot = self.plan.graph.inputs + place
         return Array(slot, 0, op.shape, self.states[place], op.dtype)
 
-    def store(self, time: int, kernel: Kernel, store: Store) -> None:
+    def _flag(self) -> Array:
+        offset = self.room.take(INT64.itemsize, 0, len(self.plan.kernels))
+        return Array(self.between, offset, (), (), INT64)
+
+    def store(self, time: int, kernel: Kernel, store: Stored) -> None:
         """Where an op that a kernel computes goes, if it is kept."""
         if store.target is None:
             return
@@ -128,35 +143,34 @@ class _Arranger:
             array = Array(self.between, offset, op.shape, strides, op.dtype)
         self.ops[store.op] = self.targets[store.target] = array
 
-    def pack(self, time: int, kernel: Kernel, since: int) -> None:
+    def pack(self, time: int, kernel: Product, since: int) -> None:
         """Room for a product's right operand in panels, if they are made."""
-        how = product(self.plan, kernel, self.ops, self.machine)
+        how = tiling(self.plan.graph, kernel.anchor, self.ops, self.machine)
         if how.packs:
-            size, dtype = how.packed_size(), self.plan.graph.ops[kernel.anchor or 0].dtype
+            size, dtype = how.packed_size(), self.plan.graph.ops[kernel.anchor].dtype
             offset = self.room.take(size * dtype.itemsize, since, time)
             self.packed[time] = Array(self.between, offset, (size,), (1,), dtype)
 
     def memory(self) -> Memory:
         """All of it."""
         constants, slots = tuple(self.constants), self.between + 1
-        return Memory(self.ops, self.targets, self.packed, constants, self.room.size, slots)
+        size = self.room.size
+        return Memory(self.ops, self.targets, self.packed, constants, size, slots, self.flag)
 
 
-def packs_early(plan: Plan, kernel: Kernel) -> bool:
+def packs_early(plan: Plan, kernel: Product) -> bool:
     """Whether a product's right operand is there from the beginning, and can be packed then."""
-    if kernel.kind != "matmul" or kernel.anchor is None:
-        return False
     right = plan.graph.ops[kernel.anchor].args[1]
     return plan.graph.ops[source(plan.graph, right)].row in (INPUT, STATE)
 
 
 def _last_reads(plan: Plan) -> dict[int, int]:
     """Of each op, the last kernel that reads it."""
-    ends = {op: time for time, kernel in enumerate(plan.kernels) for op in kernel.reads}
+    ends = {op: time for time, kernel in enumerate(plan.kernels) for op in kernel.inputs}
     return ends | dict.fromkeys(plan.graph.kept, len(plan.kernels))
 
 
-def _along(kernel: Kernel, index: Any, shape: Shape) -> Strides:
+def _along(kernel: Kernel, index: Index, shape: Shape) -> Strides:
     """Strides that let a kernel write its entries one after the other."""
     order = contiguous(kernel.domain)
     dense = contiguous(shape)

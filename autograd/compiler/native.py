@@ -19,12 +19,15 @@ from ..tensor import memory as owner
 from . import build
 from .arrays import address, aligned, dense, folded, span, strides, view
 from .epochs import Loop
-from .kernels import Kernel, Plan, plan
+from .kernels import ByNumpy, Plan
 from .lower import Code, Cost, lower
 from .memory import Memory, arrange
+from .plan import plan
+from .print_c import source, sources
 from .program import Program
 from .replay import Replayed
 from .simplify import CONSTANT, Graph, RefusedError, Spec, simplify
+from .tiling import Machine
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,12 @@ class Lowered:
     plan: Plan
     memory: Memory
     code: Code
+    machine: Machine
+
+    @property
+    def source(self) -> str:
+        """The C."""
+        return source(self.code.compiled, self.machine)
 
     @property
     def costs(self) -> tuple[Cost, ...]:
@@ -59,19 +68,18 @@ class Lowered:
 def lowered(
     program: Program, inputs: Sequence[Spec], states: Sequence[Any], keep: Sequence[int] = ()
 ) -> Lowered:
-    """Compile a program as far as C. states: the arrays, whose strides it is made for. keep: slots
-    of the program whose values are to be in memory when the step has been done."""
+    """Compile a program as far as the loop language. states: the arrays, whose strides it is made
+    for. keep: slots of the program whose values are to be in memory when the step has been done."""
     graph = simplify(program, inputs, keep)
     planned = plan(graph)
     machine = build.machine()
     memory = arrange(planned, [strides(array) for array in states], machine)
-    return Lowered(program, graph, planned, memory, lower(planned, memory, machine))
+    return Lowered(program, graph, planned, memory, lower(planned, memory, machine), machine)
 
 
-def by_numpy(lowered: Lowered, kernel: Kernel, slots: Sequence[Any]) -> None:
+def by_numpy(lowered: Lowered, kernel: ByNumpy, slots: Sequence[Any]) -> None:
     """Do a kernel that has no C. slots: the step's arrays, as its block of pointers has them."""
     ops, memory = lowered.plan.graph.ops, lowered.memory
-    assert kernel.anchor is not None
     op = ops[kernel.anchor]
     args = [
         ops[arg].params["value"] if ops[arg].row is CONSTANT else view(memory.ops[arg], slots)
@@ -123,7 +131,7 @@ class Native(Replayed):
         """The rows that NumPy computes."""
         ops = self.lowered.plan.graph.ops
         segments = self.lowered.code.segments
-        return [ops[s.anchor or 0].row.name for s in segments if isinstance(s, Kernel)]
+        return [ops[s.anchor].row.name for s in segments if isinstance(s, ByNumpy)]
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         with self.lock:
@@ -160,20 +168,22 @@ class Native(Replayed):
             spans.append((start, start + array.nbytes) if array is given else span(given))
         for i, array in enumerate(results, self.first_result):
             block[i] = address(array)
-        if self.touched(spans) or (self.check and not self.check(block)):
+        if self.touched(spans):
             return None
         for segment in self.segments:
-            if isinstance(segment, Kernel):
+            if isinstance(segment, ByNumpy):
                 slots = [*arrays, *(self.bound or ()), *self.constants, *results, self.room]
                 by_numpy(self.lowered, segment, slots)
             else:
-                self.pool.run(segment, block, self.parts)
+                self.pool.run(segment, block, self.parts, self.flag)
+                if self.wrong():
+                    return None
         for tensor in self.written:
             tensor.index = next(counter)
         return results
 
     def _loop(self, inputs: Sequence[Any], order: Any) -> list[Any] | None:
-        if len(self.segments) != 1 or isinstance(self.segments[0], Kernel):
+        if len(self.segments) != 1 or isinstance(self.segments[0], ByNumpy):
             return None
         try:
             loop = Loop(self, inputs, order)
@@ -230,22 +240,30 @@ class Native(Replayed):
     def _compile(self, states: Sequence[Any]) -> None:
         self.lowered = lowered(self.program, self.inputs, states)
         code, memory, graph = self.lowered.code, self.lowered.memory, self.lowered.plan.graph
-        library = build.library([code.source], code.names)
-        self.check = library.check if code.checks else None
-        self.segments = [
-            s if isinstance(s, Kernel) else ctypes.cast(getattr(library, s), ctypes.c_void_p)
-            for s in code.segments
-        ]
+        library = build.library(sources(code.compiled, self.lowered.machine), tuple(code.compiled))
+        self.segments = entered(code, library)
         self.pool, self.parts = build.pool(), ctypes.c_long(build.threads())
         self.results = [(graph.ops[n].shape, graph.ops[n].dtype) for n in graph.results]
         self.first_result = memory.slots - 1 - len(self.results)
         self.constants = memory.constants
         self.room = aligned(memory.size)
+        self.flag = None
+        if memory.flag:
+            self.found = view(memory.flag, (*(None,) * memory.flag.slot, self.room))
+            self.found[...] = 0
+            self.flag = ctypes.c_void_p(address(self.found))
         self.block = (ctypes.c_void_p * memory.slots)()
         fixed = (*self.constants, *self.results, self.room)
         for i, array in enumerate(fixed, len(self.inputs) + len(self.program.states)):
             if isinstance(array, np.ndarray):
                 self.block[i] = address(array)
+
+    def wrong(self) -> bool:
+        """Whether a position was out of range, so that the step ended before it wrote a state."""
+        if self.flag is None or not self.found:
+            return False
+        self.found[...] = 0
+        return True
 
     def touched(self, spans: Iterable[tuple[int, int]]) -> bool:
         """Whether one of these stretches of memory has bytes of a state that is written, or two
@@ -257,6 +275,13 @@ class Native(Replayed):
             if before >= 0 and self.spans[before][1] > first:
                 return True
         return False
+
+
+def entered(code: Code, library: ctypes.CDLL) -> list[Any]:
+    """The segments of a step: where their lists of stages are, or kernels left to NumPy."""
+    where = {name: ctypes.addressof(ctypes.c_char.in_dll(library, name)) for name in code.compiled}
+    compiled = iter(where.values())
+    return [s if isinstance(s, ByNumpy) else ctypes.c_void_p(next(compiled)) for s in code.segments]
 
 
 def _forked() -> None:

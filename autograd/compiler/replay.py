@@ -19,7 +19,8 @@ WORK = 10**5  # how long NumPy looks for a byte that two arrays share before it 
 
 
 def replay(program: Program, inputs: Sequence[Any]) -> list[Any]:
-    """The results of one step on these input arrays; the states take their new values."""
+    """The results of one step on these input arrays; the states take their new values. Where a row
+    raises they have the old ones again, as if the step had not begun."""
     slots: list[Any] = [None] * program.slots
     for slot, value in zip(program.inputs, inputs, strict=True):
         slots[slot] = value
@@ -28,16 +29,24 @@ def replay(program: Program, inputs: Sequence[Any]) -> list[Any]:
     for slot, tensor in program.states:
         slots[slot] = tensor._data  # looked up at each call: it may have been replaced
     states = dict(program.states)
-    with np.errstate(all="ignore"):
-        for step in program.steps:
-            if isinstance(step, Assign):
-                np.copyto(slots[step.state], slots[step.source], casting="same_kind")
-                states[step.state].index = next(counter)
-                continue
-            out = step.row.on_array(*[slots[slot] for slot in step.args], **step.params)
-            slots[step.out] = out if isinstance(out, np.ndarray) else np.asarray(out)
-            for slot in step.frees:
-                slots[slot] = None
+    before: dict[int, Any] = {}  # of the states that were written
+    try:
+        with np.errstate(all="ignore"):
+            for step in program.steps:
+                if isinstance(step, Assign):
+                    before.setdefault(step.state, slots[step.state].copy())
+                    np.copyto(slots[step.state], slots[step.source], casting="same_kind")
+                    continue
+                out = step.row.on_array(*[slots[slot] for slot in step.args], **step.params)
+                slots[step.out] = out if isinstance(out, np.ndarray) else np.asarray(out)
+                for slot in step.frees:
+                    slots[slot] = None
+    except BaseException:  # Ctrl-C too
+        for slot, array in reversed(before.items()):  # two states may share memory
+            np.copyto(slots[slot], array)
+        raise
+    for slot in before:
+        states[slot].index = next(counter)
     taken = {id(memory(array)) for array in inputs}
     taken |= {id(memory(tensor._data)) for tensor in states.values()}
     taken |= {id(memory(value)) for _, value in program.constants}

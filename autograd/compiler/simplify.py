@@ -14,11 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ..indexing import ARRAY
-from ..operators import Operators
-from ..ops import add, mul, sqrt, sum_row
+from ..operators import ArrayMethods, Operators
 from ..rows import Row
-from ..shapes import cast_row, reshape_row, transpose_row
+from ..shapes import cast_row
 from .program import Assign, Program
 
 Shape = tuple[int, ...]
@@ -28,9 +26,6 @@ INPUT = Row("input", "an argument of the step", lambda: None, ())
 STATE = Row("state", "a Tensor from outside, as it was before the step", lambda: None, ())
 CONSTANT = Row("constant", "what never changes", lambda: None, ())
 LEAVES = (INPUT, STATE, CONSTANT)
-
-# Rows whose result NumPy gives as a view: of a state, it shows what is written there later.
-VIEWS = frozenset(("same", "detach", "transpose", "reshape", "broadcast_to", "index", "sum_to"))
 
 
 class RefusedError(Exception):
@@ -105,10 +100,10 @@ def simplify(program: Program, inputs: Sequence[Spec], keep: Sequence[int] = ())
                 raise RefusedError("a result is a view of a state that the step writes")
             continue
         args = tuple(value[slot] for slot in step.args)
-        value[step.out] = build.add(
-            Op(step.row, args, step.params, step.shape, step.dtype, step.scope)
-        )
-        if step.row.name in VIEWS and step.args[0] in viewed:
+        build.scope = step.scope
+        op = Op(step.row, args, step.params, step.shape, step.dtype, step.scope)
+        value[step.out] = build.add(op)
+        if step.row.view and step.args[0] in viewed:
             viewed[step.out] = viewed[step.args[0]]
     writes = tuple((places[slot], op) for slot, op in written.items())
     results = tuple(value[slot] for slot in program.results)
@@ -141,6 +136,7 @@ class _Builder:
     def __init__(self) -> None:
         self.ops: list[Op] = []
         self.known: dict[Any, int] = {}
+        self.scope: tuple[str, ...] = ()  # of what is added
 
     def leaf(self, row: Row, place: int, shape: Shape, dtype: Any) -> int:
         return self._append(Op(row, (), {"place": place}, shape, dtype))
@@ -165,14 +161,10 @@ class _Builder:
 
     def add(self, op: Op) -> int:
         """The number of this op, of its parts, or of what is simpler and the same."""
-        rewrite = _REWRITES.get(op.row.name)
-        number = rewrite(self, op) if rewrite else None
-        if number is not None:
-            return number
-        if callable(op.row.code):
+        if op.row.composed:
             args = [_Ref(self, arg) for arg in op.args]
-            composed = op.row.code(*args, **op.params)
-            if (composed.shape, composed.dtype) == (op.shape, op.dtype):
+            composed = op.row.composed(*args, **op.params)
+            if composed and (composed.shape, composed.dtype) == (op.shape, op.dtype):
                 return int(composed.number)
         if self._folds(op):
             values = [self.value(arg) for arg in op.args]
@@ -181,8 +173,9 @@ class _Builder:
         return self._shared((op.row, op.args, _told_apart(op.params)), op)
 
     def _folds(self, op: Op) -> bool:
-        """Whether it is a constant, and one that takes no more memory than what it is made of."""
-        if not all(self.ops[arg].row is CONSTANT for arg in op.args):
+        """Whether it is a constant, and one that takes no more memory than what it is made of.
+        (Not a sum: its last bits are the kernels', as of what is no constant.)"""
+        if op.row.reduces or not all(self.ops[arg].row is CONSTANT for arg in op.args):
             return False
         return math.prod(op.shape) <= max(math.prod(self.ops[arg].shape) for arg in op.args)
 
@@ -195,7 +188,7 @@ class _Builder:
             values.append(np.zeros(op.shape, op.dtype) if value is None else value)
         with np.errstate(all="ignore"):
             out = np.asarray(row.on_array(*values, **params))
-        return Op(row, args, params, out.shape, out.dtype)
+        return Op(row, args, params, out.shape, out.dtype, self.scope)
 
     def _shared(self, key: Any, op: Op) -> int:
         if key not in self.known:
@@ -219,126 +212,22 @@ def _told_apart(params: Any) -> str:
     return repr(params) if isinstance(params, plain) else f"{type(params).__name__} {id(params)}"
 
 
-class _Ref(Operators):
-    """An op in the hands of a row's `code`, which composes it of other rows."""
+class _Ref(Operators, ArrayMethods):
+    """An op in the hands of a row's `composed`. Of leaves, the row means nothing."""
 
     def __init__(self, build: _Builder, number: int) -> None:
         self.build, self.number = build, number
         op = build.ops[number]
         self.shape, self.dtype, self.ndim = op.shape, op.dtype, len(op.shape)
+        self.row, self.params, self.value = op.row, op.params, build.value(number)
+
+    @property
+    def args(self) -> list[_Ref]:
+        """What the row was applied to."""
+        return [_Ref(self.build, arg) for arg in self.build.ops[self.number].args]
 
     @classmethod
     def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> _Ref:
         build = next(arg.build for arg in args if isinstance(arg, _Ref))
         numbers = tuple(a.number if isinstance(a, _Ref) else build.constant(a) for a in args)
         return cls(build, build.add(build.infer(row, numbers, params)))
-
-
-# --- what is simpler and the same: functions that give its number, or None ------------------------
-
-
-def _identity(build: _Builder, op: Op) -> int | None:
-    (arg,) = op.args
-    before = build.ops[arg]
-    return arg if (before.shape, before.dtype) == (op.shape, op.dtype) else None
-
-
-def _transpose(build: _Builder, op: Op) -> int | None:
-    axes, before = op.params["axes"], build.ops[op.args[0]]
-    if axes == tuple(range(len(axes))):
-        return op.args[0]
-    if before.row is not transpose_row:
-        return None
-    both = tuple(before.params["axes"][axis] for axis in axes)
-    return build.add(replace(op, args=before.args, params={"axes": both}))
-
-
-def _reshape(build: _Builder, op: Op) -> int | None:
-    before = build.ops[op.args[0]]
-    if before.shape == op.shape:
-        return op.args[0]
-    return build.add(replace(op, args=before.args)) if before.row is reshape_row else None
-
-
-def _sum_to(build: _Builder, op: Op) -> int:
-    (arg,) = op.args
-    shape = build.ops[arg].shape
-    lead = len(shape) - len(op.shape)
-    ends = enumerate(zip(shape[lead:], op.shape, strict=True), lead)
-    axes = (*range(lead), *(i for i, (n, m) in ends if n != m))
-    if not axes:
-        return build.add(replace(op, row=reshape_row, params={"shape": op.shape}))
-    return _reduced(build, replace(op, row=sum_row, params={"axis": axes}))
-
-
-def _reduced(build: _Builder, op: Op) -> int:
-    """A reduction without keepdims, and then a reshape."""
-    (arg,), axes = op.args, op.params["axis"]
-    shape = tuple(n for i, n in enumerate(build.ops[arg].shape) if i not in axes)
-    if axes:
-        bare = replace(op, params={"axis": axes, "keepdims": False}, shape=shape)
-        arg = build._shared((op.row, op.args, axes), bare)
-    else:
-        arg = build.cast(arg, shape, op.dtype)
-        if op.row is sum_row and op.dtype.kind == "f":  # 0 + -0 is 0
-            arg = build.add(build.infer(add, (arg, build.constant(0.0)), {}))
-    return build.add(replace(op, row=reshape_row, args=(arg,), params={"shape": op.shape}))
-
-
-def _power(build: _Builder, op: Op) -> int | None:
-    """The powers that NumPy does not compute by pow either."""
-    x, y = op.args
-    value = build.value(y)
-    if op.dtype.kind != "f" or value is None or np.ndim(value) or build.value(x) is not None:
-        return None
-    x = build.cast(x, build.ops[x].shape, op.dtype)
-    if value == 2:
-        return build.add(replace(op, row=mul, args=(x, x), params={}))
-    if value == 1:
-        return x if build.ops[x].shape == op.shape else None
-    return build.add(replace(op, row=sqrt, args=(x,), params={})) if value == 0.5 else None
-
-
-def _matmul(build: _Builder, op: Op) -> int | None:
-    args = tuple(build.cast(arg, build.ops[arg].shape, op.dtype) for arg in op.args)
-    return None if args == op.args else build.add(replace(op, args=args))
-
-
-def _masks(build: _Builder, op: Op) -> int | None:
-    """Masks that never change, as the integers that they stand for."""
-    first, *arrays = op.args
-    rest, args, key = iter(arrays), [first], list[Any]()
-    for thing in op.params["key"] if arrays else ():
-        if thing is not ARRAY:
-            key.append(thing)
-            continue
-        number = next(rest)
-        mask = build.value(number)
-        if mask is None or build.ops[number].dtype != bool or not build.ops[number].shape:
-            key.append(ARRAY)
-            args.append(number)
-            continue
-        places = np.nonzero(mask)
-        key += [ARRAY] * len(places)
-        args += map(build.constant, places)
-    if tuple(args) == op.args:
-        return None
-    return build.add(replace(op, args=tuple(args), params=op.params | {"key": tuple(key)}))
-
-
-_REWRITES = {
-    "index": _masks,
-    "scatter": _masks,
-    "same": _identity,
-    "detach": _identity,
-    "cast": _identity,
-    "broadcast_to": _identity,
-    "transpose": _transpose,
-    "reshape": _reshape,
-    "sum_to": _sum_to,
-    "sum": _reduced,
-    "max": _reduced,
-    "min": _reduced,
-    "power": _power,
-    "matmul": _matmul,
-}

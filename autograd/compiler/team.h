@@ -14,14 +14,27 @@ struct ahead {
     long width, row, last, byte, chunk, calls;
 };
 
+/* Where an array of a function begins: so many bytes from where a slot of the block points. */
+struct place {
+    long slot, offset;
+};
+
 /* Does share number `part` of `parts`: of entries computed whole, so that it changes nothing how
    many shares there are, who does which, and when. */
-typedef void work(char *const *p, struct ahead *ahead, long part, long parts);
+typedef void work(char *const *p, const struct place *at, struct ahead *ahead, long part,
+                  long parts);
 
-/* A function of a step. shares: in how many it may be done, each worth a thread's while, or 0, by
-   one thread. waits: whether all before it must have been done. The last of a list has none. */
-struct stage {
+/* A function, given its arrays. The last of a list has none. */
+struct call {
     work *function;
+    const struct place *at;
+};
+
+/* What a step does next, one call after the other. shares: in how many it may be done, each worth a
+   thread's while, or 0, by one thread. waits: whether all before it must have been done. The last of
+   a list has no calls. */
+struct stage {
+    const struct call *calls;
     long shares, waits;
 };
 

@@ -6,6 +6,10 @@
    for shares that were taken and are not done yet: awake for a moment, then asleep. Whoever does the
    last share of a stage opens the next. */
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O1") /* it waits for memory; and who calls a first step waits for the compiler */
+#endif
+
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -69,7 +73,7 @@ struct stacked {
 /* A step again and again, on batches that are gathered. */
 struct loop {
     const struct stage *step;
-    long (*check)(char *const *p);
+    const long *wrong; /* not 0 once a position is out of range; none, where nothing is checked */
     char **block;
     const long *order;
     long steps, batch, inputs, results, done;
@@ -83,6 +87,7 @@ struct team {
     const struct stage *first, *end;
     char *const *p;
     struct loop *loop;
+    const long *wrong;
     struct stage gather[2];
     long parts, own, once, job;
     long unfinished __attribute__((aligned(LINE))); /* shares */
@@ -145,7 +150,8 @@ static void await(struct thread *me, int seen) {
 
 /* A share of the rows of a batch. They should be in this thread's cache, because it was told at the
    last step to fetch them beside its work. */
-static void gather(char *const *p, struct ahead *ahead, long part, long parts) {
+static void gather(char *const *p, const struct place *at, struct ahead *ahead, long part,
+                   long parts) {
     const struct loop *loop = (const struct loop *)p;
     const long *rows = loop->order + loop->done * loop->batch;
     long first = loop->batch * part / parts, last = loop->batch * (part + 1) / parts;
@@ -175,17 +181,17 @@ static void look_ahead(struct thread *me, const struct loop *loop) {
     me->ahead = (struct ahead){from.from, next, from.bytes, row, last, 0, chunk, 0};
 }
 
-/* What comes after the last stage of a step, or of a batch; the end if all is done, or a label is
-   wrong. */
+static const struct stage end = {0};
+
+/* What comes after the last stage of a step, or of a batch; the end if all is done. */
 static const struct stage *next(struct team *team, struct loop *loop) {
-    static const struct stage end = {0};
     if (team->p == (char *const *)loop) {
         for (long i = 0; i < loop->results; i++) {
             struct stacked s = loop->stacked[i];
             loop->block[s.slot] = s.into + loop->done * s.bytes;
         }
         team->p = loop->block;
-        return loop->check && !loop->check(team->p) ? &end : loop->step;
+        return loop->step;
     }
     team->p = (char *const *)loop;
     return ++loop->done < loop->steps ? team->gather : &end;
@@ -203,12 +209,13 @@ static long own(const struct stage *stage, long parts) {
    there are some, and cannot finish before the first thread's, which are the last. */
 static void open_next(struct team *team) {
     const struct stage *s = team->end;
-    if (!s->function && team->loop) s = next(team, team->loop);
+    if (team->wrong && *team->wrong) s = &end; /* nothing that depends on it is done */
+    else if (!s->calls && team->loop) s = next(team, team->loop);
     int busy = 0;
-    if (s->function) {
+    if (s->calls) {
         team->first = s, team->own = team->once = 0;
         do team->own += own(s, team->parts), team->once += !s->shares;
-        while ((++s)->function && !s->waits);
+        while ((++s)->calls && !s->waits);
         team->end = s, team->unfinished = team->own * team->parts + team->once;
         busy = team->own > 0;
         long once = team->once, mine = team->own;
@@ -230,9 +237,10 @@ static void perform(struct thread *me, long part, long i) {
     const struct stage *s = team->first;
     long n;
     while (n = s->shares ? own(s, team->parts) : part == 0, i >= n) i -= n, s++;
-    if (s->function == gather) look_ahead(me, team->loop);
-    if (s->shares) s->function(team->p, &me->ahead, part * n + i, team->parts * n);
-    else s->function(team->p, &me->ahead, 0, 1);
+    long mine = s->shares ? part * n + i : 0, all = s->shares ? team->parts * n : 1;
+    if (s->calls->function == gather) look_ahead(me, team->loop);
+    for (const struct call *c = s->calls; c->function; c++)
+        c->function(team->p, c->at, &me->ahead, mine, all);
 }
 
 /* Take shares and do them, this thread's own first; gives how many there were. */
@@ -294,11 +302,13 @@ static long hire(long parts) {
 
 /* The caller's part in a job, until all is done. */
 static void lead(struct thread *me, const struct stage *stages, char *const *p, struct loop *loop,
-                 long parts) {
+                 const long *wrong, long parts) {
     struct team *team = me->team;
     long bytes = loop ? loop->batch * widest(loop).bytes : 0;
-    team->gather[0] = (struct stage){gather, bytes < 1 << 14 ? 0 : bytes >> 12, 1};
-    team->p = p, team->loop = loop, team->end = loop ? team->gather : stages;
+    static const struct call gathers[] = {{gather}, {0}};
+    team->gather[0] = (struct stage){gathers, bytes < 1 << 14 ? 0 : bytes >> 12, 1};
+    team->p = p, team->loop = loop, team->wrong = wrong;
+    team->end = loop ? team->gather : stages;
     team->job++;
     __atomic_store_n(&team->parts, parts, __ATOMIC_RELAXED);
     STORE(&team->running, 1);
@@ -311,25 +321,29 @@ static void lead(struct thread *me, const struct stage *stages, char *const *p, 
 }
 
 /* Do a job on so many threads. Where they are busy with another's, on the caller's alone. */
-static void employ(const struct stage *stages, char *const *p, struct loop *loop, long parts) {
+static void employ(const struct stage *stages, char *const *p, struct loop *loop,
+                   const long *wrong, long parts) {
     if (parts == 1 || __atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE)) {
         struct team alone = {0};
         struct thread me = {.team = &alone};
-        lead(&me, stages, p, loop, 1);
+        lead(&me, stages, p, loop, wrong, 1);
         return;
     }
     if (parts > workers + 1) parts = MIN(parts, hire(parts));
     threads->team = &shared;
-    lead(threads, stages, p, loop, parts);
+    lead(threads, stages, p, loop, wrong, parts);
     STORE(&busy, 0);
 }
 
-/* Do a list of stages. */
-void run(const struct stage *stages, char *const *p, long parts) { employ(stages, p, 0, parts); }
+/* Do a list of stages; ends where `wrong` is not 0 any more, between two of them. */
+void run(const struct stage *stages, char *const *p, long parts, const long *wrong) {
+    employ(stages, p, 0, wrong, parts);
+}
 
-/* Do the steps of a loop; stops before one whose labels are wrong. Gives how many were done. */
+/* Do the steps of a loop; stops in one whose positions are wrong, before it writes a state. Gives how
+   many were done. */
 long run_loop(struct loop *loop, long parts) {
     loop->done = 0;
-    if (loop->steps) employ(0, (char *const *)loop, loop, parts);
+    if (loop->steps) employ(0, (char *const *)loop, loop, loop->wrong, parts);
     return loop->done;
 }

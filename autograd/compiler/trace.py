@@ -22,6 +22,7 @@ import numpy as np
 
 from ..foreign import COMPILED
 from ..graph import hooks, mode, remember, set_mode
+from ..indexing import index_row
 from ..rows import Row, native
 from ..tensor import Tensor, memory, wrap
 from ..tree import flatten, paths, unfit, unflatten
@@ -87,7 +88,7 @@ class Trace:
                         "the step, through which no gradient would flow; compute it in the step, "
                         "or .detach() it"
                     )
-                if row.name == "index" and i and arg.dtype == np.bool_ and self._varies(arg):
+                if row is index_row and i and arg.dtype == np.bool_ and self._varies(arg):
                     raise self.error("index: the result's shape would depend on a traced mask")
                 for leaf in self.assigned if arg.row else ():
                     if arg.index < leaf.index and np.may_share_memory(arg._data, leaf._data):

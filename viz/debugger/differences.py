@@ -118,7 +118,7 @@ def check_rule(node: Any, i: int, g: Any, contribution: Any) -> Check | None:
 def _work(node: Any) -> int:
     """How much it is to compute the node once more, about."""
     sizes = [np.size(node.data), *(np.size(plain(arg)) for arg in node.args)]
-    if node.row.name == "matmul":
+    if node.row.product:
         return sizes[0] * int(np.shape(plain(node.args[0]))[-1])
     return PER_ENTRY * max(sizes)
 

@@ -12,7 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Node, Tensor, Value
+from autograd import Node, Tensor, Value, pick
+from autograd.indexing import index_row
+from autograd.ops import add, sum_row
+from autograd.shapes import (
+    broadcast_row,
+    cast_row,
+    concatenate_row,
+    reshape_row,
+    sum_to_row,
+    transpose_row,
+)
 from viz.backprop import plain
 
 __all__ = ["entry", "terms"]
@@ -20,7 +30,7 @@ __all__ = ["entry", "terms"]
 Array = np.ndarray[Any, Any]
 Index = tuple[int, ...]
 
-MOVES = ("broadcast_to", "reshape", "transpose", "index", "pick", "concatenate", "cast")
+MOVES = (broadcast_row, reshape_row, transpose_row, index_row, pick, concatenate_row, cast_row)
 MOST_VALUES = 100_000  # behind one entry; of an unknown row all that its arguments hold
 
 
@@ -53,11 +63,11 @@ def entry(node: Any, index: Index, names: Sequence[str] = ()) -> Any:
     try:
         if row.on_float is not None:
             return row(*(arg.entry(arg.broadcast(index)) for arg in args), **params)
-        if row.name in MOVES:
+        if row in MOVES:
             return _moved(node, index, args)
-        if row.name == "matmul":
+        if row.product:
             return _product(index, *args)
-        if row.name in ("sum", "sum_to"):
+        if row in (sum_row, sum_to_row):
             return _sum(node, index, args[0])
         if "axis" in params and len(args) == 1:
             return _along(node, index, args[0])
@@ -78,7 +88,7 @@ def terms(root: Any) -> list[Any]:
     found, stack = [], [root]
     while stack:
         value = stack.pop()
-        if value.row is not None and value.row.name == "add":
+        if value.row is add:
             stack.extend(value.args)
         else:
             found.append(value)
@@ -139,10 +149,10 @@ def _at(i: int) -> slice:
 
 def _moved(node: Any, index: Index, args: list[_Argument]) -> Any:
     """Rows that put entries in other places: run on the places instead."""
-    if node.row.name == "cast":
+    if node.row is cast_row:
         return args[0].entry(index)
     count, places = 0, []
-    moving = args if node.row.name == "concatenate" else args[:1]
+    moving = args if node.row is concatenate_row else args[:1]
     for arg in moving:
         places.append(np.arange(count, count + arg.data.size).reshape(arg.data.shape))
         count += arg.data.size
@@ -168,7 +178,7 @@ def _product(index: Index, x: _Argument, y: _Argument) -> Any:
 
 def _sum(node: Any, index: Index, x: _Argument) -> Any:
     """Its terms in another order, the largest first."""
-    if node.row.name == "sum":
+    if node.row is sum_row:
         key = _read(index, x.data.ndim, node.params["axis"])
     else:
         lead = x.data.ndim - len(index)

@@ -14,8 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd import index, sum_to
+from autograd.indexing import index_row
 from autograd.operators import ArrayMethods, NumberMethods
+from autograd.ops import equal, greater, greater_equal, less, less_equal, not_equal
 from autograd.rows import Row
+from autograd.shapes import transpose_row
 from autograd.symbol import Symbol
 from viz.text import param, short
 
@@ -34,8 +37,8 @@ __all__ = [
 # How tightly operators bind, and what their left and right operands must bind at least. The order
 # of operations is kept, because floats round: a + (b + c) is not (a + b) + c.
 SIGNS = {  # of rows that have no operator of their own
-    "greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=",
-    "equal": "==", "not_equal": "!=",
+    greater: ">", greater_equal: ">=", less: "<", less_equal: "<=",
+    equal: "==", not_equal: "!=",
 }  # fmt: skip
 BINDING = {
     **dict.fromkeys(SIGNS.values(), (0, 1, 1)),
@@ -138,15 +141,15 @@ def written(row: Row, args: list[Formula], params: dict[str, Any]) -> tuple[Text
 
 
 def _call(row: Row, parts: list[Text], params: dict[str, str]) -> Text:
-    sign = SIGNS.get(row.name, row.infix)
+    sign = SIGNS.get(row, row.infix)
     if sign in BINDING and len(parts) == 2:
         strength, left, right = BINDING[sign]
         return Text(f"{parts[0].within(left)} {sign} {parts[1].within(right)}", strength)
     if sign == "-":  # -(-2.0), not --2.0
         return Text(f"-{parts[0].within(NEGATIVE + 1)}", NEGATIVE)
-    if row.name == "transpose" and not params:
+    if row is transpose_row and not params:
         return Text(f"{parts[0].within(ATOM)}.T")
-    if row.name == "index":
+    if row is index_row:
         key = re.sub("array", "{}", params["key"]).format(*(part.text for part in parts[1:]))
         return Text(parts[0].within(ATOM) + key)
     said = [f"{key}={text}" for key, text in params.items()]

@@ -13,6 +13,7 @@ import numpy as np
 
 from autograd import Node, Tensor
 from autograd.compiler.program import Assign, Program
+from autograd.compiler.simplify import CONSTANT, STATE
 from autograd.nn import Module, Sequential
 from autograd.rows import Row
 from viz.text import amount
@@ -156,12 +157,12 @@ def items_of_lowered(lowered: Lowered) -> list[Item]:
             kind = "root" if number in graph.results else "result"
             item = Item(f"n{number}", data, args, op.row, op.params, scope=scope, kind=kind)
             item.lines = lines
-        elif op.row.name == "constant":
+        elif op.row is CONSTANT:
             item = Item(f"n{number}", op.params["value"], kind="constant")
         else:
             place = op.params["place"]
-            name = names[place] if op.row.name == "state" else f"input {place + 1}"
-            kind = "leaf" if op.row.name == "state" else "constant"
+            name = names[place] if op.row is STATE else f"input {place + 1}"
+            kind = "leaf" if op.row is STATE else "constant"
             item = Item(f"n{number}", data, name=name, kind=kind)
         items.append(item)
     return items

@@ -157,6 +157,15 @@ def test_products_round_as_little_however_deep(inner, dtype):
     assert np.all(np.abs(got - want) <= bound)
 
 
+def test_sums_of_sums_have_loops_of_their_own():
+    """The inner sum's variable would be one of the outer's."""
+    x = np.random.default_rng(0).integers(-9, 9, (2, 3, 4, 5)).astype(float)
+    sums = lambda x: [x.sum(3).sum((0, 1)), (x * 2.0).max(3).sum((0, 1))]  # noqa: E731
+    got, right, _ = both_ways(sums, x)
+    for one, other in zip(got, right, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_infinity_and_nan_pass_through_long_sums():
     n = 100_000
     x = np.ones((n, 6), np.float32)
