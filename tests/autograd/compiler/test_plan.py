@@ -1,0 +1,355 @@
+"""What is computed together, and what waits: a test for each condition, which fails without it.
+
+That the numbers are right is for other tests (and `python -m tests.mutation --compiler`); here it
+is seen at once which condition is missing.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd as ag
+from autograd import Tensor, jit
+from autograd.compiler import plan as planner
+from autograd.compiler.bodies import Body
+from autograd.compiler.kernels import Check
+from autograd.compiler.lower import _groups, _waits
+from autograd.compiler.memory import Array, _Room
+from autograd.indexing import ARRAY
+from autograd.rows import TABLE
+from tests.mutation.compiler import steps
+
+X, SQUARE, VECTOR, COLUMN = np.ones((3, 4)), np.ones((4, 4)), np.ones(4), np.ones((4, 1))
+
+
+def kernels(function: Any, *args: Any) -> list[list[str]]:
+    """The rows whose results each kernel stores."""
+    plan = jit(function).lower(*args).plan
+    return [[plan.graph.ops[store.op].row.name for store in k.stores] for k in plan.kernels]
+
+
+def apart(function: Any, *args: Any) -> bool:
+    """Whether the last result is computed in a kernel after that of the one before."""
+    plan = jit(function).lower(*args).plan
+    *_, one, two = (
+        next(
+            i
+            for i, k in enumerate(plan.kernels)
+            if any(s.target == ("result", n) for s in k.stores)
+        )
+        for n in range(len(plan.graph.results))
+    )
+    return two > one
+
+
+# --- an op joins a kernel ... -------------------------------------------------------------------
+
+
+def test_an_op_joins_if_it_needs_the_entry_at_hand() -> None:
+    assert not apart(lambda x: (h := ag.exp(x), h * 2.0), X)
+    assert not apart(lambda x: (h := ag.exp(x), h.T + 1.0), X)
+    assert not apart(lambda x, y: (h := x @ y, ag.relu(h)), X, SQUARE)
+    assert not apart(lambda x: (h := x.sum(0), h / 2.0), X)
+
+
+def test_axes_of_length_1_do_not_matter() -> None:
+    assert not apart(lambda x: (h := ag.exp(x), h * 2.0), COLUMN)
+    assert not apart(lambda x: (h := ag.exp(x), h[:, 0] * 2.0), COLUMN)
+    assert not apart(lambda x: (h := ag.exp(x), h * 2.0), np.ones((5, 1, 1)))
+
+
+def test_an_op_does_not_join_if_it_needs_a_neighbour() -> None:
+    """A shifted entry may not be computed yet, or by another thread."""
+    assert apart(lambda x: (h := ag.exp(x), h[1:] * 2.0), X)
+    assert apart(lambda x: (h := ag.exp(x), h[:-1] + h[1:]), X)
+
+
+def test_an_op_does_not_join_if_it_goes_the_other_way_or_in_steps() -> None:
+    assert apart(lambda x: (h := ag.exp(x), h[::-1] * 2.0), X)
+    assert apart(lambda x: (h := ag.exp(x), h[::2] * 2.0), X)
+
+
+def test_an_op_does_not_join_if_it_needs_one_entry_for_all() -> None:
+    assert apart(lambda x: (h := ag.exp(x), h[0] * 2.0), X)
+    assert apart(lambda x: (h := ag.exp(x), h - h[:, :1]), X)
+
+
+def test_an_op_does_not_join_if_it_needs_an_entry_in_two_ways() -> None:
+    """As it is and transposed: one of both is another entry."""
+    assert apart(lambda x: (h := ag.exp(x), h.T + h), SQUARE)
+
+
+def test_an_op_does_not_join_if_two_of_its_axes_are_one_of_the_kernel() -> None:
+    """An outer product of what the kernel computes: it would be the diagonal of that."""
+    assert apart(lambda x: (h := ag.exp(x), h[:, None] * h), VECTOR)
+
+
+def test_an_op_does_not_join_if_it_is_shorter() -> None:
+    assert apart(lambda x: (h := ag.exp(x), h[:2] * 2.0), X)
+
+
+def test_an_op_does_not_join_if_it_is_longer() -> None:
+    """Along an axis of length 1 there is one entry for all."""
+    assert apart(lambda x: (h := ag.exp(x), h * SQUARE), COLUMN)
+
+
+def test_an_op_does_not_join_if_it_sums_what_the_kernel_computes() -> None:
+    assert apart(lambda x: (h := ag.exp(x), h.sum()), VECTOR)
+    assert apart(lambda x: (h := ag.exp(x), h.sum(1)), X)
+
+
+def test_an_op_does_not_join_what_is_no_loop_over_entries() -> None:
+    """NumPy computes a whole array; sums into entries are done when all of them are."""
+    i, scatter = np.array([0, 2, 2]), TABLE["scatter"]
+    assert apart(lambda x: (h := ag.matmul(x, x), h * 2), np.ones((3, 3), int))
+    assert apart(lambda x, i: (h := scatter(x, i, key=(ARRAY,), shape=(3, 4)), h * 2.0), X, i)
+
+
+def test_an_op_does_not_join_a_product_of_one_entry() -> None:
+    """Whose tile is a loop of one turn around it; what depends on many of them is a loop better."""
+    stack = np.ones((5, 1, 3))
+    assert apart(lambda x, y: (h := ag.matmul(x, y), h * 2.0), stack, np.ones((5, 3, 1)))
+
+
+def test_a_kernel_has_only_so_many_ops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compiler takes the square of a function's length."""
+    monkeypatch.setattr(planner, "MOST", 3)
+    outs = kernels(lambda x: [h := ag.exp(x), *(ag.exp(h * float(i)) for i in range(4))], X)
+    assert [len(names) for names in outs] == [3, 1, 1]
+
+
+def test_what_is_no_loop_begins_a_kernel() -> None:
+    """A product, a sum down the columns or into entries has loops of its own."""
+    i, scatter = np.array([0, 2, 2]), TABLE["scatter"]
+    assert apart(lambda x, y: (h := ag.exp(x), h @ y), X, SQUARE)
+    assert apart(lambda x: (h := ag.exp(x), ag.exp(h).sum(0)), X)
+    assert apart(lambda x, i: (h := ag.exp(x), scatter(h, i, key=(ARRAY,), shape=(3, 4))), X, i)
+
+
+def test_an_op_comes_after_the_latest_of_its_arguments() -> None:
+    def step(x: Any, y: Any) -> Any:
+        early, late = ag.exp(x), ag.tanh(x) @ y
+        return early, late, early + late, late + early
+
+    assert kernels(step, X, SQUARE)[-1] == ["matmul", "add", "add"]
+
+
+def test_an_op_comes_after_the_check_of_its_positions() -> None:
+    """In the kernel that computes these it would read before they are looked at."""
+
+    def step(x: Any, table: Any) -> Any:
+        i = ag.astype(ag.exp(x) > 1.0, int) + 1
+        return i, table[i]
+
+    plan = jit(step).lower(VECTOR, VECTOR).plan
+    assert [type(kernel).__name__ for kernel in plan.kernels] == ["Loop", "Check", "Loop"]
+
+
+# --- a reduction that would be repeated ---------------------------------------------------------
+
+
+def test_a_reduction_is_stored_if_a_loop_would_repeat_it() -> None:
+    """Of a row, it is computed in the loop over rows; in the loops over what is transposed, each
+    column would compute it again."""
+    assert len(kernels(lambda x: x - x.sum(1, keepdims=True), X)) == 1
+    assert len(kernels(lambda x: x.T - x.sum(1), X)) == 2
+
+
+# --- states -------------------------------------------------------------------------------------
+
+
+def copies(function: Any, *args: Any) -> int:
+    """How many states are written beside, and copied."""
+    plan = jit(function).lower(*args).plan
+    number = len(jit(function).lower(*args).graph.ops)
+    return len(plan.graph.ops) - number
+
+
+def state(*shape: int) -> Tensor:
+    return Tensor(np.ones(shape))
+
+
+def test_a_state_is_overwritten_where_nobody_else_reads_it() -> None:
+    w = state(3, 4)
+    assert copies(lambda x: w.assign(w - x), X) == 0
+
+
+def test_a_state_is_not_overwritten_while_a_later_kernel_reads_it() -> None:
+    w = state(3, 4)
+
+    def step(x: Any) -> Any:
+        new = w - x
+        out = w @ SQUARE
+        w.assign(new)
+        return out
+
+    assert copies(step, X) == 1
+
+
+def test_a_state_is_not_overwritten_where_another_entry_is_read() -> None:
+    w = state(4, 4)
+    assert copies(lambda x: w.assign(w.T - x), SQUARE) == 1
+    assert copies(lambda x: w.assign(w[::-1] - x), SQUARE) == 1
+
+
+def test_a_state_is_overwritten_when_other_entries_have_been_read() -> None:
+    w = state(4, 4)
+
+    def step(x: Any) -> Any:
+        turned = ag.exp(w.T * 2.0)
+        w.assign(w - turned @ x)
+        return turned
+
+    assert copies(step, SQUARE) == 0
+
+
+def test_a_state_is_not_overwritten_by_the_product_that_reads_it() -> None:
+    """A product goes over all of its operand for each entry."""
+    w = state(4, 4)
+    assert copies(lambda x: w.assign(x @ w), SQUARE) == 1
+
+
+def test_a_state_is_not_overwritten_by_the_sum_that_reads_it() -> None:
+    """The same variable is another axis there: of what is summed, and of the sums."""
+    w = state(4)
+    assert copies(lambda x: w.assign((x * w[:, None]).sum(0)), SQUARE) == 1
+
+
+def test_a_state_is_not_overwritten_before_positions_are_known() -> None:
+    """A step whose positions are out of range has done nothing."""
+    w, table = state(3, 4), state(4, 4)
+
+    def step(x: Any) -> Any:
+        w.assign(w - x)
+        i = ag.astype(ag.exp(x).sum(1) > 1.0, int)
+        return table[i]
+
+    assert copies(step, X) == 1
+
+
+def test_what_is_a_state_and_a_result_is_stored_twice() -> None:
+    w = state(3, 4)
+
+    def step(x: Any) -> Any:
+        y = w - x
+        w.assign(y)
+        return y
+
+    assert copies(step, X) == 1
+
+
+# --- who waits for whom -------------------------------------------------------------------------
+
+
+class Bodies(Body):
+    """What a kernel touches, and in how many shares it is done."""
+
+    def __init__(self, touched: Any, shares: int = 4, kernel: Any = None) -> None:
+        self.touched, self.kernel, self._shares = touched, kernel, shares
+
+    @property
+    def shares(self) -> int:
+        return self._shares
+
+
+def place(offset: int, slot: int = 0) -> Array:
+    return Array(slot, offset, (2,), (1,), np.dtype(np.float64))
+
+
+def test_who_reads_waits_for_who_writes_and_who_writes_for_both() -> None:
+    reads, writes = Bodies({(place(0), False)}), Bodies({(place(0), True)})
+    assert _waits(reads, writes, False)
+    assert _waits(writes, reads, False)  # or it would spoil what is read
+    assert _waits(writes, writes, False)
+    assert not _waits(reads, reads, False)
+
+
+def test_memory_that_is_used_again_is_waited_for() -> None:
+    """It is other arrays' now, but the same bytes."""
+    early = Bodies({(place(0), False)})
+    assert _waits(Bodies({(place(8), True)}), early, False)
+    assert not _waits(Bodies({(place(16), True)}), early, False)
+    assert not _waits(Bodies({(place(0, slot=1), True)}), early, False)
+    assert _waits(early, Bodies({(place(8), True)}), False)
+    assert not _waits(early, Bodies({(place(16), True)}), False)
+
+
+def groups(*bodies: Any, careful: Any = ()) -> list[int]:
+    """How many runs there are between barriers. careful: those that heed checks."""
+    runs: Any = dict.fromkeys(bodies)
+    return [len(group) for group in _groups(bodies, runs, {*careful})]
+
+
+def test_one_thread_does_what_it_does_in_order() -> None:
+    writes, reads = {(place(0), True)}, {(place(0), False)}
+    assert groups(Bodies(writes, 0), Bodies(reads, 0), Bodies(reads, 0)) == [3]
+
+
+def test_others_wait_for_what_one_thread_does_and_it_for_them() -> None:
+    writes, reads = {(place(0), True)}, {(place(0), False)}
+    assert groups(Bodies(writes, 0), Bodies(reads, 4)) == [1, 1]
+    assert groups(Bodies(writes, 4), Bodies(reads, 0)) == [1, 1]
+    assert groups(Bodies(writes, 4), Bodies(reads, 4)) == [1, 1]
+
+
+def test_what_a_check_finds_is_looked_at_before_what_heeds_it() -> None:
+    """Though one thread does both: between them the step may end."""
+    check, heeds = Bodies({(place(0), True)}, 0, Check((), (), ())), Bodies(set(), 0)
+    assert groups(check, heeds) == [2]
+    assert groups(check, heeds, careful=[heeds]) == [1, 1]
+
+
+def test_a_state_is_written_after_every_check() -> None:
+    """What it is written from need not have anything to do with positions."""
+    w = state(3, 4)
+
+    def step(x: Any, i: Any) -> Any:
+        w.assign(w - x)
+        return (x * 2.0)[i]
+
+    lowered = jit(step).lower(X, np.array([0, 1]))
+    assert isinstance(lowered.plan.kernels[0], Check)
+    ((first, *_),) = lowered.code.compiled.values()
+    assert [run.name for run in first] == ["kernel0"]
+
+
+# --- until when an array is needed --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["many temporaries", "training, with momentum", "attention"])
+def test_arrays_that_are_needed_at_one_time_are_apart(name: str) -> None:
+    made = steps.STEPS[name]()
+    lowered = made.step.lower(*made.args)
+    kernels, memory = lowered.plan.kernels, lowered.memory
+    spans = dict[Array, tuple[int, int]]()
+    for time, kernel in enumerate(kernels):
+        own = [store.op for store in kernel.stores if store.target]
+        for number in (*own, *kernel.inputs):
+            if number in memory.ops and memory.ops[number].slot == memory.slots - 1:
+                array = memory.ops[number]
+                spans[array] = spans.get(array, (time, time))[0], time
+    assert spans
+    for one, two in combinations(spans, 2):
+        (begin, end), (first, last) = spans[one], spans[two]
+        assert not one.overlaps(two) or end < first or last < begin
+
+
+def test_room_is_given_again_only_after_its_last_use() -> None:
+    room = _Room()
+    first, second = room.take(64, 0, 2), room.take(64, 1, 1)
+    assert first != second
+    assert room.take(64, 2, 3) == second  # its last use was at 1
+    assert room.take(64, 3, 3) == first
+    assert room.size == 128
+
+
+def test_room_between_others_is_taken_only_if_it_is_large_enough() -> None:
+    room = _Room()
+    places = [room.take(64, 0, until) for until in (9, 0, 9)]
+    assert places == [0, 64, 128]
+    assert room.take(128, 1, 9) == 192
+    assert room.take(64, 1, 9) == 64
