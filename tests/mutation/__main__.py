@@ -1,26 +1,31 @@
-"""The mutation run: every rule of the table, wrong in every way we know, against its own checks.
+"""The mutation run: every rule of the table, wrong in every way we know, against its own checks;
+or the functions of the compiler that decide, against small steps.
 
-    python -m tests.mutation              all mutants, about half a minute
-    python -m tests.mutation tanh max     those of some rows
-    python -m tests.mutation --every 10   each tenth
-    python -m tests.mutation --list       what they are and who killed them
+    python -m tests.mutation                     all rules, about half a minute
+    python -m tests.mutation tanh max            those of some rows
+    python -m tests.mutation --every 10          each tenth
+    python -m tests.mutation --list              what they are and who killed them
+    python -m tests.mutation --compiler          the compiler, about eight minutes on two cores
+    python -m tests.mutation --compiler memory   a file of it
 
-The exit code is 1 where a mutant survives without a reason in survivors.py.
+The exit code is 1 where a mutant survives without a reason in survivors.py or reasons.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import textwrap
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from tests.mutation.judge import Verdict, judged
-from tests.mutation.mutants import Mutant, mutants, places
+from tests.mutation.compiler import parallel
+from tests.mutation.compiler.mutants import mutants as compiler_mutants
+from tests.mutation.compiler.reasons import REASONS
+from tests.mutation.judge import judged
+from tests.mutation.mutants import mutants, places
 from tests.mutation.survivors import SURVIVORS
+from tests.mutation.tables import Verdict, print_killers, print_survivors, print_table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,102 +34,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("rows", nargs="*", help="only these rows of the table")
+    parser.add_argument("names", nargs="*", help="only these rows of the table, or files")
+    parser.add_argument("--compiler", action="store_true", help="the compiler in place of rules")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="each N-th mutant")
     parser.add_argument("--list", action="store_true", help="each mutant with who killed it")
     options = parser.parse_args(arguments)
-
-    chosen = [
-        mutant
-        for place in places()
-        for mutant in mutants(place)
-        if not options.rows or set(options.rows) & {row.name for row in place.rows}
-    ][:: options.every]
+    chosen = (_of_compiler if options.compiler else _of_rules)(options.names)[:: options.every]
     if not chosen:
-        parser.error(f"no rules in {' '.join(options.rows)}")
+        parser.error(f"nothing to change in {' '.join(options.names)}")
+
     start = time.perf_counter()
-    verdicts = run(chosen)
+    verdicts = run(parallel.judged(chosen) if options.compiler else judged(chosen), len(chosen))
     if options.list:
         for verdict in verdicts:
             print(
                 f"{'killed by ' + verdict.by if verdict.by else 'SURVIVES'}: {verdict.mutant.name}"
             )
         print()
-    print_table("rule", [(v.mutant.place.name, v) for v in verdicts])
+    print_table(
+        "function" if options.compiler else "rule", [(v.mutant.place.name, v) for v in verdicts]
+    )
     print_table("kind", [(v.mutant.kind, v) for v in verdicts])
     print_killers(verdicts)
-    print(f"{time.perf_counter() - start:.0f} s with the checks of the table as it is\n")
-    return print_survivors(verdicts, complete=options.every == 1 and not options.rows)
+    print(f"{time.perf_counter() - start:.0f} s with the checks of what is as it is\n")
+    reasons = REASONS if options.compiler else SURVIVORS
+    complete = options.every == 1 and not options.names
+    return print_survivors(verdicts, reasons, complete, options.compiler and not options.list)
 
 
-def run(chosen: Sequence[Mutant]) -> list[Verdict]:
-    """Judge the mutants, with a line of progress where somebody looks on."""
+def _of_rules(names: Sequence[str]) -> list[Any]:
+    """The mutants of these rows, of all if there are no names."""
+    return [
+        mutant
+        for place in places()
+        for mutant in mutants(place)
+        if not names or set(names) & {row.name for row in place.rows}
+    ]
+
+
+def _of_compiler(names: Sequence[str]) -> list[Any]:
+    """The mutants of these files."""
+    return [m for m in compiler_mutants() if not names or m.place.name.split(".")[0] in names]
+
+
+def run(judged: Iterable[Verdict], count: int) -> list[Verdict]:
+    """All verdicts, with a line of progress where somebody looks on."""
     verdicts: list[Verdict] = []
     watched = sys.stderr.isatty()
     if watched:
-        print("the checks on the table as it is ...", end="", file=sys.stderr, flush=True)
-    for verdict in judged(chosen):
+        print("the checks of what is as it is ...", end="", file=sys.stderr, flush=True)
+    for verdict in judged:
         verdicts.append(verdict)
         if watched:
-            line = f"{len(verdicts):4} of {len(chosen)}  {verdict.mutant.place.name}"
+            line = f"{len(verdicts):4} of {count}  {verdict.mutant.place.name}"
             print(f"\r{line:<60}", end="", file=sys.stderr, flush=True)
     if watched:
         print(f"\r{'':60}\r", end="", file=sys.stderr, flush=True)
     return verdicts
-
-
-def print_table(title: str, verdicts: Sequence[tuple[str, Verdict]]) -> None:
-    """One line for each name: mutants, killed, survivors, time; and a total."""
-    lines: dict[str, list[Verdict]] = {}
-    for name, verdict in verdicts:
-        lines.setdefault(name, []).append(verdict)
-    print(f"{title:<20} {'mutants':>8} {'killed':>8} {'survivors':>10} {'seconds':>8}")
-    for name, line in lines.items():
-        print_line(name, line)
-    print("-" * 58)
-    print_line("total", [verdict for _, verdict in verdicts])
-    print()
-
-
-def print_line(name: str, verdicts: Sequence[Verdict]) -> None:
-    killed = sum(verdict.by is not None for verdict in verdicts)
-    lived = len(verdicts) - killed
-    seconds = sum(verdict.seconds for verdict in verdicts)
-    print(f"{name:<20} {len(verdicts):8} {killed:8} {lived or '':>10} {seconds:8.1f}")
-
-
-def print_killers(verdicts: Sequence[Verdict]) -> None:
-    """Which check killed how many, as the first to fail."""
-    print(f"{'killed by':<64} {'mutants':>8}")
-    for name, count in Counter(v.by for v in verdicts if v.by).most_common():
-        print(f"{name:<64} {count:8}")
-    print()
-
-
-def print_survivors(verdicts: Sequence[Verdict], complete: bool) -> int:
-    """The survivors by reason. Gives the exit code."""
-    alive = [verdict.mutant.name for verdict in verdicts if verdict.by is None]
-    killed = {verdict.mutant.name for verdict in verdicts if verdict.by}
-    known = {name for name in alive if name in SURVIVORS}
-    width = min(100, shutil.get_terminal_size((100, 24)).columns)
-    print(f"{len(alive)} survivors, {len(known)} of them with a reason:")
-    for reason in dict.fromkeys(SURVIVORS.values()):
-        names = [name for name in alive if SURVIVORS.get(name) == reason]
-        if names:
-            print(textwrap.fill(reason, width, initial_indent="- ", subsequent_indent="  "))
-        for name in names:
-            wrapped = textwrap.wrap(
-                name, width - 4, subsequent_indent="    ", break_on_hyphens=False
-            )
-            print(textwrap.indent("\n".join(wrapped), "    "))
-    unknown = [name for name in alive if name not in known]
-    # A part of the mutants says nothing of the entries for others.
-    wrong = sorted(SURVIVORS.keys() - known) if complete else sorted(SURVIVORS.keys() & killed)
-    for name in unknown:
-        print(f"WITHOUT A REASON: {name}")
-    for name in wrong:
-        print(f"{'KILLED' if name in killed else 'NO LONGER THERE'}, and called a survivor: {name}")
-    return 1 if unknown or wrong else 0
 
 
 if __name__ == "__main__":

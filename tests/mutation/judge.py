@@ -13,7 +13,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from autograd.rows import Row
 from tests.autograd import test_conventions, test_rows
 from tests.autograd.conftest import differences
 from tests.mutation.mutants import Mutant, planted
+from tests.mutation.tables import Verdict
 
 EXAMPLES = 12
 settings.register_profile(
@@ -199,15 +199,6 @@ def baseline(rows: Iterable[Row]) -> dict[Row, list[Check]]:
         failed = killer(mine)
         assert failed is None, f"mutation: {failed} fails for {row.name} before any mutation"
     return found
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A mutant, the check that killed it (None: it survived) and how long that took."""
-
-    mutant: Mutant
-    by: str | None
-    seconds: float
 
 
 def judged(mutants: Sequence[Mutant]) -> Iterator[Verdict]:
