@@ -58,8 +58,8 @@ def check(node, index):
 
 
 def tied(node):
-    """Whether a maximum has ties, of which the graph of scalars takes the first."""
-    if node.row.name != "max":
+    """Whether a maximum or minimum has ties, of which the graph of scalars takes the first."""
+    if node.row.name not in ("max", "min"):
         return False
     kept = node.data.reshape(
         [1 if i in node.params["axis"] else n for i, n in enumerate(node.args[0].shape)]
