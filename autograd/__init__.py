@@ -65,6 +65,8 @@ from .ops import (
     tanh,
     where,
 )
+from .rows import OURS as _OURS
+from .rows import TABLE as _TABLE
 from .rows import primitive
 from .shapes import (
     astype,
@@ -77,6 +79,8 @@ from .shapes import (
 )
 from .tensor import Tensor
 from .value import Value
+
+_OURS.update(_TABLE.values())
 
 __all__ = [
     "AnomalyError",

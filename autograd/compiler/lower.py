@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..rows import Row
+from ..rows import OURS, Row
 from .bodies import Body, CheckBody, ColumnsBody, LoopBody, ScatterBody
 from .kernels import Anchored, ByNumpy, Check, Columns, Kernel, Loop, Plan, Product, Scatter
 from .loops import Function, Run, Segment
@@ -111,8 +111,7 @@ def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
 
 def _foreign(row: Row) -> bool:
     """Whether it says itself where it reads, and is none of ours, which are tested."""
-    says = row.entry or row.into
-    return says is not None and not says.__module__.startswith("autograd.")
+    return row not in OURS and (row.entry or row.into) is not None
 
 
 def _cost(body: Body) -> Cost:
