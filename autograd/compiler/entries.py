@@ -25,14 +25,13 @@ from ..expressions import (
     Var,
     aligned,
     convert,
-    not_equal,
     variables,
     walk,
 )
 from ..expressions import (
     Op as Operation,
 )
-from ..rows import Row
+from ..rows import DTYPES, Row
 from .simplify import CONSTANT, LEAVES, Graph, Op
 
 
@@ -80,7 +79,7 @@ def definition(graph: Graph, number: int, index: Index) -> Expr | None:
     operands = []
     for arg, dtype in zip(op.args, operand_types(graph, op), strict=True):
         before = graph.ops[arg]
-        operands.append(_as(Entry(arg, aligned(index, before.shape), before.dtype), dtype))
+        operands.append(convert(Entry(arg, aligned(index, before.shape), before.dtype), dtype))
     out = _checked(op.row.code(*operands, **op.params))
     if out.dtype != op.dtype:
         raise TypeError(f"{op.row.name}: its code gives {out.dtype}, not {op.dtype}")
@@ -105,13 +104,6 @@ def _arguments(graph: Graph, op: Op) -> list[Argument]:
     return [Argument(arg, graph.ops[arg].shape, graph.ops[arg].dtype) for arg in op.args]
 
 
-def _as(expr: Expr, dtype: DType) -> Expr:
-    """Converted; to a truth value, by whether it is 0."""
-    if dtype == BOOL and expr.dtype != BOOL:
-        return not_equal(expr, 0)
-    return convert(expr, dtype)
-
-
 def operand_types(graph: Graph, op: Op) -> list[DType]:
     """To what the arguments of an elementwise row are converted: its conditions to truth values,
     the others to the result's dtype, or, where that is one, to what NumPy compares them in."""
@@ -127,8 +119,6 @@ def _weak(op: Op) -> Any:
 
 # --- what can be asked of an op -------------------------------------------------------------------
 
-SUPPORTED = frozenset(map(np.dtype, ["?", *"bhilqBHILQ", np.float32, np.float64]))
-
 
 def compiles(graph: Graph, number: int) -> bool:
     """Whether there are loops for an op; what there is none for is left to NumPy."""
@@ -136,7 +126,7 @@ def compiles(graph: Graph, number: int) -> bool:
     dtypes = (op.dtype, *(graph.ops[arg].dtype for arg in op.args))
     if op.row in LEAVES:
         return True
-    if any(dtype not in SUPPORTED for dtype in dtypes):
+    if any(dtype not in DTYPES for dtype in dtypes):
         return False
     if op.row.product:
         return bool(op.dtype.kind == "f")
@@ -172,7 +162,7 @@ def _exact(graph: Graph, op: Op) -> bool:
     args = [graph.ops[arg] for arg in op.args[op.row.conditions :]]
     common = operand_types(graph, op)[-1]
     exact = common.kind != "f" or any(arg.dtype.kind == "f" for arg in args)
-    return common in SUPPORTED and exact and all(_holds(common, arg) for arg in args)
+    return common in DTYPES and exact and all(_holds(common, arg) for arg in args)
 
 
 def _holds(dtype: DType, op: Op) -> bool:

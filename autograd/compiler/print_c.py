@@ -1,7 +1,8 @@
-"""Stage 5, from the loop language to C: the same, in other words. Nothing is decided here.
+"""Stage 5, from the loop language to C: the same, in other words.
 
-Functions that are alike are one function of C, and each run is a wrapper that gives it its arrays.
-What is the machine's own (the tile of a product, how a panel is turned) is in prelude.h.
+Functions that are alike are one function of C; which run calls it with which arrays is a table.
+What is decided here is how they are put into files. What is the machine's own (the tile of a
+product, how a panel is turned) is in prelude.h.
 """
 
 from __future__ import annotations

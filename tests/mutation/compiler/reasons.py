@@ -125,8 +125,6 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "plan._Planner._joined: if factors !=",
         "memory._along: return tuple((place",
         "memory._along: place = {p.names",
-        "entries._as: if dtype == BOOL",
-        "entries._as: return not_equal",
         "entries._holds: if dtype.kind not",
         "entries.Reads.computed: shape = self.graph",
         "entries.Reads.computed: self.read(op.args",
