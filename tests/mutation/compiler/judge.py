@@ -287,6 +287,8 @@ def _lines(trial: Trial, files: set[str]) -> set[tuple[str, int]]:
 
 def killer(mutant: Mutant, found: Any) -> str | None:
     """The first step that a mutant makes wrong, and how; None where it survives."""
+    large = [name for module, name, small in LIMITS if getattr(module, name) != small]
+    assert not large, f"mutation: {', '.join(large)} are so large that small steps pass them by"
     steps, reached = found
     file = mutant.place.function.__code__.co_filename
     wanted = {name for line in mutant.lines for name in reached.get((file, line), ())}

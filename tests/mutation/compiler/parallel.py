@@ -14,6 +14,7 @@ from tests.mutation.tables import Verdict
 
 PROCESSES = min(2, os.cpu_count() or 1)
 
+_limits = judge.small_limits()  # held: a context manager that is dropped puts back what was
 _trials: Any = None
 
 
@@ -29,7 +30,7 @@ def judged(chosen: Sequence[Mutant]) -> Iterator[Verdict]:
 
 def _start() -> None:
     global _trials
-    judge.small_limits().__enter__()  # for as long as the process lives
+    _limits.__enter__()  # for as long as the process lives
     _trials = judge.trials()
 
 
