@@ -11,6 +11,7 @@
 from .anomaly import AnomalyError, detect_anomaly
 from .check import GradientError, gradcheck
 from .compiler import TraceError, jit
+from .describe import describe_rows as _describe_rows
 from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 from .functions import (
     clip,
@@ -81,6 +82,7 @@ from .tensor import Tensor
 from .value import Value
 
 _OURS.update(_TABLE.values())
+_describe_rows()
 
 __all__ = [
     "AnomalyError",

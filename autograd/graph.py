@@ -169,6 +169,12 @@ class Node:
     `args` is ordered and may name a node twice: `x * x` has two edges. `index` grows with every
     node made and every leaf written, so a node older than one of its arguments is stale.
     An operation writes only the slots it needs.
+
+    >>> from autograd import Value
+    >>> x = Value(3.0)
+    >>> y = x * x
+    >>> y.row, y.args == (x, x), y.requires_grad
+    (<primitive mul>, True, True)
     """
 
     __slots__ = (

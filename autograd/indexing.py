@@ -27,7 +27,7 @@ from .expressions import (
     select,
     zero,
 )
-from .rows import Row, primitive
+from .rows import Operand, Row, primitive
 from .shapes import (
     Shape,
     all_batched,
@@ -107,10 +107,19 @@ scatter_row: Row = primitive(
 )
 
 
-def index(x: Any, key: Any) -> Any:
+def index(x: Operand, key: Any) -> Any:
     """x[key]: slices, integers, None, Ellipsis, integer and boolean arrays, as in NumPy.
 
-    Raises IndexError for a float where an integer is wanted, or beyond the end.
+    The dtype stays. An entry that is read twice gets both cotangents. Raises IndexError for a
+    float where an integer is wanted, or beyond the end.
+
+    >>> from autograd import Tensor, index
+    >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> read = index(x, [0, 2, 2])  # x[[0, 2, 2]]
+    >>> read.data
+    array([1., 3., 3.])
+    >>> read.sum().backward(); x.grad.data
+    array([1., 0., 2.])
     """
     parts: list[Any] = []
     arrays: list[Any] = []
@@ -166,14 +175,14 @@ def _put(g: Any, labels: Any, size: int) -> Any:
     return out
 
 
-pick: Row = primitive(
+pick_row: Row = primitive(
     "pick",
     "of each vector along x's last axis, the entry that an integer label names",
     _pick,
     lambda g, out, x, labels: put_row(g, labels, size=x.shape[-1]),
     None,
     linear=True,
-    batch=lambda args, batched: pick(*all_batched(args, batched)),
+    batch=lambda args, batched: pick_row(*all_batched(args, batched)),
     entry=lambda at, x, labels: x[(*at, _label(labels[at], x.shape[-1]))],
     cases=((((3, 4), np.array([0, 3, 1])), {}), (((2,), np.array(1)), {})),
 )
@@ -181,7 +190,7 @@ put_row: Row = primitive(
     "put",
     "zero vectors of length `size`, with g where an integer label names",
     _put,
-    lambda g, out, x, labels, size: pick(g, labels),
+    lambda g, out, x, labels, size: pick_row(g, labels),
     None,
     linear=True,
     batch=lambda args, batched, size: put_row(*all_batched(args, batched), size=size),
@@ -190,6 +199,20 @@ put_row: Row = primitive(
     ),
     cases=((((3,), np.array([0, 3, 1])), {"size": 4}),),
 )
+
+
+def pick(x: Operand, labels: Operand) -> Any:
+    """Of each vector along x's last axis, the entry that an integer label names.
+
+    x: (..., classes). labels: (...), integers in 0..classes-1. Gives (...), of x's dtype. Raises
+    TypeError for labels that are no integers, ValueError for shapes that disagree and IndexError
+    for a label outside the classes, also a negative one.
+
+    >>> from autograd import Tensor, pick
+    >>> pick(Tensor([[1.0, 2.0], [3.0, 4.0]]), [1, 0]).data
+    array([2., 3.])
+    """
+    return pick_row(x, labels)
 
 
 # --- which entry is where --------------------------------------------------------------------

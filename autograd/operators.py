@@ -8,23 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Number
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 
 from . import functions, ops, shapes
 from .rows import Row
 
+P = ParamSpec("P")
 
-def _method(call: Callable[..., Any]) -> Callable[..., Any]:
+
+def _method(function: Callable[P, Any]) -> Callable[P, Any]:
+    """A function as a method: its first argument is the node."""
+    call: Any = function
+
     def method(self: Any, *args: Any, **params: Any) -> Any:
         if "dim" in params or "keepdim" in params:
             raise TypeError(f"{call.__name__}: for dim and keepdim write axis and keepdims")
         return call(self, *args, **params)
 
     method.__name__ = call.__name__
-    method.__doc__ = call.__doc__
-    return method
+    method.__wrapped__ = call  # type: ignore[attr-defined]  # for its signature
+    if isinstance(call, Row):  # whose page is made when it is looked at
+        method.__doc__ = f"{call.summary}\n\n`help(autograd.{call.name})` says more."
+    else:
+        method.__doc__ = call.__doc__
+    return method  # type: ignore[return-value]
 
 
 class Operators:

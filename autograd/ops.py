@@ -16,12 +16,12 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import expressions as ex
-from .rows import TABLE, Row, primitive
+from .rows import TABLE, Operand, Row, primitive
 from .shapes import (
     astype,
     axis_of,
@@ -34,37 +34,40 @@ from .shapes import (
     transpose_row,
 )
 
+if TYPE_CHECKING:
+    from .rows import Binary, Choice, Unary
+
 ANY = (-2.0, 2.0)
 POSITIVE = (0.2, 3.0)
 
 # --- without a derivative: they choose, they do not flow ---------------------------------------
 
-greater: Row = primitive(
+greater: Binary = primitive(
     "greater", "x > y, as a boolean", np.greater, None, None,
     on_float=operator.gt, domain=(ANY, ANY),
     code=operator.gt,
 )  # fmt: skip
-greater_equal: Row = primitive(
+greater_equal: Binary = primitive(
     "greater_equal", "x >= y, as a boolean", np.greater_equal, None, None,
     on_float=operator.ge, domain=(ANY, ANY),
     code=operator.ge,
 )  # fmt: skip
-less: Row = primitive(
+less: Binary = primitive(
     "less", "x < y, as a boolean", np.less, None, None,
     on_float=operator.lt, domain=(ANY, ANY),
     code=operator.lt,
 )  # fmt: skip
-less_equal: Row = primitive(
+less_equal: Binary = primitive(
     "less_equal", "x <= y, as a boolean", np.less_equal, None, None,
     on_float=operator.le, domain=(ANY, ANY),
     code=operator.le,
 )  # fmt: skip
-equal: Row = primitive(
+equal: Binary = primitive(
     "equal", "x == y, as a boolean", np.equal, None, None,
     on_float=operator.eq, domain=(ANY, ANY),
     code=ex.equal,
 )  # fmt: skip
-not_equal: Row = primitive(
+not_equal: Binary = primitive(
     "not_equal", "x != y, as a boolean", np.not_equal, None, None,
     on_float=operator.ne, domain=(ANY, ANY),
     code=ex.not_equal,
@@ -85,37 +88,37 @@ def _of_booleans(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
-logical_not: Row = primitive(
+logical_not: Unary = primitive(
     "logical_not", "not x, of booleans", _of_booleans("logical_not", np.logical_not), None,
     on_float=_of_booleans("logical_not", operator.not_),
     cases=(((MASK,), {}),),
     code=operator.invert,
 )  # fmt: skip
-logical_and: Row = primitive(
+logical_and: Binary = primitive(
     "logical_and", "x and y, of booleans", _of_booleans("logical_and", np.logical_and), None, None,
     on_float=_of_booleans("logical_and", operator.and_),
     cases=(((MASK, ~MASK), {}), ((MASK, MASK), {})),
     code=operator.and_,
 )  # fmt: skip
-logical_or: Row = primitive(
+logical_or: Binary = primitive(
     "logical_or", "x or y, of booleans", _of_booleans("logical_or", np.logical_or), None, None,
     on_float=_of_booleans("logical_or", operator.or_),
     cases=(((MASK, ~MASK), {}), ((MASK, MASK), {})),
     code=operator.or_,
 )  # fmt: skip
-logical_xor: Row = primitive(
+logical_xor: Binary = primitive(
     "logical_xor", "x or y but not both, of booleans",
     _of_booleans("logical_xor", np.logical_xor), None, None,
     on_float=_of_booleans("logical_xor", operator.xor),
     cases=(((MASK, ~MASK), {}), ((MASK, MASK), {})),
     code=operator.xor,
 )  # fmt: skip
-detach: Row = primitive(
+detach: Unary = primitive(
     "detach", "x, cut off from the graph", lambda x: x, None,
     on_float=lambda x: x,
     code=lambda x: x, view=True, composed=lambda x: x,
 )  # fmt: skip
-same: Row = primitive(
+same: Unary = primitive(
     "same", "x itself, as a node of its own", lambda x: x,
     lambda g, out, x: g,
     on_float=lambda x: x, domain=(ANY,),
@@ -124,35 +127,35 @@ same: Row = primitive(
 
 # --- arithmetic --------------------------------------------------------------------------------
 
-add: Row = primitive(
+add: Binary = primitive(
     "add", "x + y", np.add,
     lambda g, out, x, y: g,
     lambda g, out, x, y: g,
     on_float=operator.add, infix="+", domain=(ANY, ANY),
     code=operator.add, neutral=lambda dtype: 0,
 )  # fmt: skip
-sub: Row = primitive(
+sub: Binary = primitive(
     "sub", "x - y", np.subtract,
     lambda g, out, x, y: g,
     lambda g, out, x, y: -g,
     on_float=operator.sub, infix="-", domain=(ANY, ANY),
     code=operator.sub,
 )  # fmt: skip
-mul: Row = primitive(
+mul: Binary = primitive(
     "mul", "x * y", np.multiply,
     lambda g, out, x, y: g * y,
     lambda g, out, x, y: g * x,
     on_float=operator.mul, infix="*", domain=(ANY, ANY),
     code=operator.mul, neutral=lambda dtype: 1,
 )  # fmt: skip
-div: Row = primitive(
+div: Binary = primitive(
     "div", "x / y", np.true_divide,
     lambda g, out, x, y: g / y,
     lambda g, out, x, y: -g * out / y,
     on_float=operator.truediv, infix="/", domain=(ANY, POSITIVE),
     code=operator.truediv,
 )  # fmt: skip
-neg: Row = primitive(
+neg: Unary = primitive(
     "neg", "-x", np.negative,
     lambda g, out, x: -g,
     on_float=operator.neg, infix="-", domain=(ANY,),
@@ -176,7 +179,7 @@ def _simpler_power(x: Any, y: Any) -> Any:
     return x * x if y.value == 2 else x if y.value == 1 else sqrt(x)
 
 
-power: Row = primitive(
+power: Binary = primitive(
     "power", "x ** y", operator.pow,  # NumPy's operator squares and takes roots; np.power loops
     # The exceptions stand inside, so that what would be inf is nowhere, at any order.
     lambda g, out, x, y: g * y * power(_base(x, y), y - 1.0),
@@ -200,49 +203,49 @@ def _of_floats(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda x: function(_floats(x))
 
 
-exp: Row = primitive(
+exp: Unary = primitive(
     "exp", "e to the power x", _of_floats(np.exp),
     lambda g, out, x: g * out,
     on_float=math.exp, domain=(ANY,),
     code=ex.exp,
 )  # fmt: skip
-expm1: Row = primitive(
+expm1: Unary = primitive(
     "expm1", "exp(x) - 1, exact near 0", _of_floats(np.expm1),
     lambda g, out, x: g * exp(x),  # not out + 1, which loses a small exp(x)
     on_float=math.expm1, domain=(ANY,),
     code=ex.expm1,
 )  # fmt: skip
-log: Row = primitive(
+log: Unary = primitive(
     "log", "the natural logarithm of x", _of_floats(np.log),
     lambda g, out, x: g / x,
     on_float=math.log, domain=(POSITIVE,),
     code=ex.log,
 )  # fmt: skip
-log1p: Row = primitive(
+log1p: Unary = primitive(
     "log1p", "log(1 + x), exact near 0", _of_floats(np.log1p),
     lambda g, out, x: g / (1.0 + x),
     on_float=math.log1p, domain=((-0.7, 3.0),),
     code=ex.log1p,
 )  # fmt: skip
-sqrt: Row = primitive(
+sqrt: Unary = primitive(
     "sqrt", "the square root of x", _of_floats(np.sqrt),
     lambda g, out, x: g / (2.0 * out),
     on_float=math.sqrt, domain=(POSITIVE,), convention="sqrt'(0) = inf",
     code=ex.sqrt,
 )  # fmt: skip
-sin: Row = primitive(
+sin: Unary = primitive(
     "sin", "the sine of x in radians", _of_floats(np.sin),
     lambda g, out, x: g * cos(x),
     on_float=math.sin, domain=(ANY,),
     code=ex.sin,
 )  # fmt: skip
-cos: Row = primitive(
+cos: Unary = primitive(
     "cos", "the cosine of x in radians", _of_floats(np.cos),
     lambda g, out, x: -g * sin(x),
     on_float=math.cos, domain=(ANY,),
     code=ex.cos,
 )  # fmt: skip
-tanh: Row = primitive(
+tanh: Unary = primitive(
     "tanh", "the hyperbolic tangent of x", _of_floats(np.tanh),
     lambda g, out, x: g * (1.0 - out * out),
     on_float=math.tanh, domain=(ANY,),
@@ -259,13 +262,13 @@ def _softplus(x: Any) -> Any:
     return np.logaddexp(x, np.zeros((), x.dtype))
 
 
-sigmoid: Row = primitive(  # a row: 1 / (1 + exp(-x)) differentiated step by step gives inf / inf
+sigmoid: Unary = primitive(  # a row: 1 / (1 + exp(-x)) differentiated step by step gives inf / inf
     "sigmoid", "1 / (1 + exp(-x))", _of_floats(_sigmoid),
     lambda g, out, x: g * out * (1.0 - out),
     on_float=lambda x: 1.0 / (1.0 + math.exp(-x)), domain=(ANY,),
     code=ex.sigmoid,
 )  # fmt: skip
-softplus: Row = primitive(  # a row: log(1 + exp(x)) overflows from x = 89 on in float32
+softplus: Unary = primitive(  # a row: log(1 + exp(x)) overflows from x = 89 on in float32
     "softplus", "log(1 + exp(x))", _of_floats(_softplus),
     lambda g, out, x: g * sigmoid(x),
     on_float=lambda x: (x if x > 0.0 else 0.0) + math.log1p(math.exp(-math.fabs(x))), domain=(ANY,),
@@ -275,14 +278,14 @@ softplus: Row = primitive(  # a row: log(1 + exp(x)) overflows from x = 89 on in
 # --- with a kink: the derivative there is a convention -----------------------------------------
 # (At NaN, which is on no side, they let the gradient through, as PyTorch's do: no silent zero.)
 
-relu: Row = primitive(
+relu: Unary = primitive(
     "relu", "x where it is positive, else 0", lambda x: np.maximum(x, 0),
     lambda g, out, x: where(equal(out, 0.0), 0.0, g),
     on_float=lambda x: 0.0 if x <= 0.0 else x,  # NaN passes through, as in NumPy
     domain=(ANY,), kink=lambda x: x, convention="relu'(0) = 0 and relu'(nan) = 1",
     code=lambda x: ex.select(x <= 0, 0, x),
 )  # fmt: skip
-abs: Row = primitive(
+abs: Unary = primitive(
     "abs", "the absolute value of x", np.abs,
     lambda g, out, x: where(equal(x, 0.0), 0.0, where(greater(0.0, x), -g, g)),
     on_float=operator.abs, domain=(ANY,), kink=lambda x: x,
@@ -309,7 +312,7 @@ def _of_two(x: Any, y: Any, zero: Any) -> Any:
     return ex.select(ex.equal(x, 0) & ex.equal(y, 0), zero, y)
 
 
-maximum: Row = primitive(
+maximum: Binary = primitive(
     "maximum", "the larger of x and y; 0 counts as larger than -0",
     _at_zeros(np.maximum, lambda x, y: x + y),
     lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(y, x), 0.0, g)),
@@ -320,7 +323,7 @@ maximum: Row = primitive(
     code=lambda x, y: ex.select((x > y) | ex.not_equal(x, x), x, _of_two(x, y, x + y)),
     neutral=lambda dtype: -math.inf if dtype.kind == "f" else np.iinfo(dtype).min,
 )  # fmt: skip
-minimum: Row = primitive(
+minimum: Binary = primitive(
     "minimum", "the smaller of x and y; -0 counts as smaller than 0",
     _at_zeros(np.minimum, lambda x, y: -(-x - y)),
     lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(x, y), 0.0, g)),
@@ -352,7 +355,7 @@ def _is_zero(x: Any) -> bool:
     return x.__class__ is float and x == 0.0 and math.copysign(1.0, x) > 0
 
 
-where: Row = primitive(
+where: Choice = primitive(
     "where", "x where the condition holds, else y", _where,
     None,
     lambda g, out, condition, x, y: where(condition, g, 0.0),
@@ -518,15 +521,27 @@ log_softmax_row: Row = primitive(  # a row: x - logsumexp(x) rounds to the digit
 )  # fmt: skip
 
 
-def log_softmax(x: Any, axis: Axis = -1) -> Any:
+def log_softmax(x: Operand, axis: Axis = -1) -> Any:
     """The logarithm of softmax over an axis, several, or all (None), exact where softmax itself
-    rounds to 0."""
+    rounds to 0.
+
+    x: of any shape, which is the result's; integers and booleans become float64. Raises ValueError
+    for an axis that is not there or named twice, TypeError for a Value.
+
+    >>> from autograd import Tensor
+    >>> Tensor([[0.0, 1e4]]).log_softmax().data
+    array([[-10000.,      0.]])
+    """
     x = operand(x, "log_softmax")
     return log_softmax_row(x, axis=_axes(x, axis, "log_softmax"))
 
 
-def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """The sum of x over an axis, several, or all (None).
+
+    x: of any shape and dtype. The axes go, or with keepdims stay with length 1. Floats keep their
+    dtype, booleans and short integers become int64; the sum of nothing is 0. Raises ValueError for
+    an axis that is not there or named twice, TypeError for a Value.
 
     >>> from autograd import Tensor
     >>> Tensor([[1.0, 2.0], [3.0, 4.0]]).sum(axis=0).data
@@ -536,20 +551,43 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return sum_row(x, axis=_axes(x, axis, "sum"), keepdims=keepdims)
 
 
-def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The largest entry of x over an axis, several, or all. Ties share the gradient evenly."""
+def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The largest entry of x over an axis, several, or all. Ties share the gradient evenly.
+
+    Shapes and errors as `sum`; ValueError also where there is no entry. The dtype stays. A nan
+    among the entries makes all nan; 0 counts as larger than -0.
+
+    >>> from autograd import Tensor
+    >>> x = Tensor([[1.0, 3.0], [4.0, 4.0]], requires_grad=True)
+    >>> largest = x.max(axis=1)
+    >>> largest.data
+    array([3., 4.])
+    >>> largest.sum().backward(); x.grad.data
+    array([[0. , 1. ],
+           [0.5, 0.5]])
+    """
     x = operand(x, "max")
     return max_row(x, axis=_axes(x, axis, "max"), keepdims=keepdims)
 
 
-def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The smallest entry of x over an axis, several, or all. Ties share the gradient evenly."""
+def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The smallest entry of x over an axis, several, or all. Ties share the gradient evenly.
+
+    All else is as in `max`; -0 counts as smaller than 0.
+
+    >>> from autograd import Tensor
+    >>> Tensor([[1.0, 3.0], [4.0, 2.0]]).min(axis=1, keepdims=True).data
+    array([[1.],
+           [2.]])
+    """
     x = operand(x, "min")
     return min_row(x, axis=_axes(x, axis, "min"), keepdims=keepdims)
 
 
-def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def all(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """Whether all of the booleans x hold, over an axis, several, or all. TypeError for others.
+
+    Shapes and errors as `sum`; of nothing, true. No gradient flows.
 
     >>> from autograd import Tensor
     >>> (Tensor([[1.0, 2.0], [3.0, 4.0]]) > 1.0).all(axis=1).data
@@ -558,13 +596,28 @@ def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return equal(sum(logical_not(operand(x, "all")), axis, keepdims), 0)
 
 
-def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Whether any of the booleans x holds, over an axis, several, or all. TypeError for others."""
+def any(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Whether any of the booleans x holds, over an axis, several, or all. TypeError for others.
+
+    Shapes and errors as `sum`; of nothing, false. No gradient flows.
+
+    >>> from autograd import Tensor
+    >>> (Tensor([[1.0, 2.0], [3.0, 4.0]]) > 3.0).any(axis=1).data
+    array([False,  True])
+    """
     return logical_not(all(logical_not(operand(x, "any")), axis, keepdims))
 
 
-def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """log(sum(exp(x))) over axes, for any x without overflow: the largest is taken out first."""
+def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) over axes, for any x without overflow: the largest is taken out first.
+
+    Shapes and errors as `sum`, ValueError also where there is no entry; integers and booleans
+    become float64. Of -inf alone it is -inf.
+
+    >>> from autograd import Tensor
+    >>> Tensor([[1e4, 1e4], [0.0, 0.0]]).logsumexp(axis=1).data
+    array([1.00006931e+04, 6.93147181e-01])
+    """
     x = operand(x, "logsumexp")
     return logsumexp_row(x, axis=_axes(x, axis, "logsumexp"), keepdims=keepdims)
 
@@ -602,10 +655,12 @@ matmul_row: Row = primitive(
 )  # fmt: skip
 
 
-def matmul(x: Any, y: Any) -> Any:
+def matmul(x: Operand, y: Operand) -> Any:
     """The matrix product: of vectors, matrices, or stacks of matrices, which broadcast.
 
-    Raises ValueError where the inner lengths differ or an argument is a single number.
+    x: (..., n, k) or (k,). y: (..., k, m) or (k,). Gives (..., n, m), without the axis that a
+    vector lacks; the dtype is the wider of the two. Raises ValueError where the inner lengths
+    differ or an argument is a single number.
 
     >>> from autograd import Tensor
     >>> (Tensor([[1.0, 2.0], [3.0, 4.0]]) @ Tensor([1.0, -1.0])).data

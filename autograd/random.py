@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .expressions import INT32, UINT32, UINT64, Expr, Index, contiguous, convert, op, place
-from .rows import Row, primitive
+from .rows import Operand, Row, primitive
 from .shapes import Shape
 
 GOLDEN = 0x9E3779B9  # 2^32 by the golden ratio: what tells the stride from the start
@@ -87,7 +87,7 @@ uniform_row: Row = primitive(
 )
 
 
-def uniform(count: Any, shape: Shape, seed: int = 0, dtype: Any = np.float32) -> Any:
+def uniform(count: Operand, shape: Shape, seed: int = 0, dtype: Any = np.float32) -> Any:
     """Numbers in [0, 1), independent and uniform, multiples of 2**-24.
 
     count: an integer (a Tensor, to draw anew in each traced step). The same seed, count and shape

@@ -5,16 +5,18 @@ The rows themselves are in ops.py and shapes.py. `primitive` adds one; that is a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import BuiltinFunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 import numpy as np
 
 from .expressions import BOOL, FLOAT32, FLOAT64, INT64, Expr, Var
 
 Rule = Callable[..., Any]
+Operand: TypeAlias = "Any"  # a Value, a Tensor, an array, a number, or lists of these
 NUMBERS = frozenset((float, int, bool))
 PLAIN = NUMBERS | {np.ndarray}
 VAR_KEYWORDS = 0x08  # of co_flags: the function takes **keywords
@@ -26,6 +28,8 @@ OURS: set[Row] = set()  # the engine's own rows, once all are there: tests try w
 @dataclass(frozen=True, eq=False)
 class Row:
     """One primitive; calling it applies it to numbers, arrays, nodes or symbols.
+
+    `help(row)` prints a page of its own, made of these (describe.py):
 
     name: what errors, diagrams and the compiler call it.
     doc: what it computes, in a line.
@@ -93,7 +97,6 @@ class Row:
     arity: int = field(init=False, repr=False)  # how many arguments it takes; -1: any number
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "__doc__", self.doc)
         object.__setattr__(self, "__name__", self.name)
         rule = self.rules if callable(self.rules) else self.rules.__getitem__
         object.__setattr__(self, "rule", rule)
@@ -148,6 +151,17 @@ class Row:
         first = count if self.arity < 0 else min(self.arity, count)
         return tuple(code.co_varnames[first:every])
 
+    @property
+    def summary(self) -> str:
+        """What it computes, of which shapes, and its convention: the docstring of a method."""
+        lines = [f"{self.doc}."]
+        if self.on_float:
+            shape = "shapes broadcast together" if self.arity > 1 else "the shape stays"
+            lines += ["", f"Entry by entry: {shape}."]
+        if self.convention:
+            lines += ["", f"By convention {self.convention}."]
+        return "\n".join(lines)
+
     def __reduce__(self) -> Any:
         return _of_table, (self.name,)  # a copy is the row itself
 
@@ -174,6 +188,36 @@ class Row:
 
 def _of_table(name: str) -> Row:
     return TABLE[name]
+
+
+if TYPE_CHECKING:
+    # What an editor shows of a call, by the number of rules. (When it runs all are plain rows.)
+
+    class Leaf(Protocol):
+        """A Tensor that can be assigned to."""
+
+        def assign(self, value: Any) -> None: ...
+
+    class Unary(Row):
+        """A row of one argument."""
+
+        def __call__(  # type: ignore[override]
+            self, x: Operand, /, *, out: Leaf | None = None, **params: Any
+        ) -> Any: ...
+
+    class Binary(Row):
+        """A row of two arguments."""
+
+        def __call__(  # type: ignore[override]
+            self, x: Operand, y: Operand, /, *, out: Leaf | None = None, **params: Any
+        ) -> Any: ...
+
+    class Choice(Row):
+        """A row that chooses between two arguments."""
+
+        def __call__(  # type: ignore[override]
+            self, condition: Operand, x: Operand, y: Operand, /, *, out: Leaf | None = None
+        ) -> Any: ...
 
 
 def ieee(function: Callable[..., Any], args: tuple[float, ...]) -> float:
@@ -222,15 +266,35 @@ def fitting(dtype: Any, name: str) -> Any:
     )
 
 
+@overload
+def primitive(
+    name: str, doc: str, on_array: Callable[..., Any], rule: Rule | None, /, **fields: Any
+) -> Unary: ...
+@overload
 def primitive(
     name: str,
     doc: str,
     on_array: Callable[..., Any],
+    of_x: Rule | None,
+    of_y: Rule | None,
+    /,
+    **fields: Any,
+) -> Binary: ...
+@overload
+def primitive(
+    name: str, doc: str, on_array: Callable[..., Any], /, *rules: Rule | None, **fields: Any
+) -> Any: ...
+def primitive(
+    name: str,
+    doc: str,
+    on_array: Callable[..., Any],
+    /,
     *rules: Rule | None,
     variadic: Callable[[int], Rule | None] | None = None,
     **fields: Any,
 ) -> Row:
-    """Add a row to the table and give it back, ready to call. See `Row` for the fields.
+    """Add a row to the table and give it back, ready to call and with a page for `help`. See `Row`
+    for the fields.
 
     Raises ValueError where the name is taken, TypeError where its code is no expression of its
     arguments: of floats, or for a row that is tested on arrays, of their dtypes.
@@ -249,6 +313,8 @@ def primitive(
     if name in TABLE:
         raise ValueError(f"primitive: the table already has a row named {name!r}")
     row = Row(name, doc, on_array, variadic or rules, **fields)
+    # For `help`, which names the module that something is from.
+    object.__setattr__(row, "__module__", sys._getframe(1).f_globals.get("__name__", __name__))
     if row.code is not None and OURS:
         _try(row)
     TABLE[name] = row

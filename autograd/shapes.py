@@ -27,7 +27,7 @@ from .expressions import (
     zero,
 )
 from .graph import mode
-from .rows import DTYPES, Row, fitting, known, primitive
+from .rows import DTYPES, Operand, Row, fitting, known, primitive
 
 Shape = tuple[int, ...]
 
@@ -190,25 +190,40 @@ def axis_of(axis: Any, shape: Shape, name: str) -> int:
     return i % len(shape)
 
 
-def broadcast_to(x: Any, shape: Shape) -> Any:
-    """x broadcast to `shape`, as NumPy does; ValueError where it does not go."""
+def broadcast_to(x: Operand, shape: Shape) -> Any:
+    """x broadcast to `shape`, as NumPy does; ValueError where it does not go. The dtype stays.
+
+    >>> from autograd import Tensor
+    >>> Tensor([1.0, 2.0]).broadcast_to((2, 2)).data
+    array([[1., 2.],
+           [1., 2.]])
+    """
     return broadcast_row(x, shape=tuple(shape))
 
 
-def sum_to(x: Any, shape: Shape) -> Any:
-    """x summed down to `shape`, the transpose of broadcasting; ValueError where it does not go."""
+def sum_to(x: Operand, shape: Shape) -> Any:
+    """x summed down to `shape`, the transpose of broadcasting; ValueError where it does not go.
+
+    >>> from autograd import Tensor
+    >>> Tensor([[1.0, 2.0], [3.0, 4.0]]).sum_to((2, 1)).data
+    array([[3.],
+           [7.]])
+    """
     return sum_to_row(x, shape=tuple(shape))
 
 
-def reshape(x: Any, *shape: Any) -> Any:
+def reshape(x: Operand, *shape: int | Sequence[int]) -> Any:
     """x with the same entries in another shape, given as a tuple or as integers; one may be -1.
+
+    The entries are taken in row-major order. ValueError where their number differs.
 
     >>> from autograd import Tensor
     >>> Tensor([1.0, 2.0, 3.0, 4.0]).reshape(2, -1).shape
     (2, 2)
     """
     x = operand(x, "reshape")
-    wanted = tuple(shape[0]) if len(shape) == 1 and not np.isscalar(shape[0]) else shape
+    given: Any = shape
+    wanted = tuple(given[0]) if len(given) == 1 and not np.isscalar(given[0]) else given
     if -1 in wanted:
         known = -int(np.prod(wanted, dtype=np.int64))
         size = int(np.prod(x.shape, dtype=np.int64))
@@ -218,7 +233,7 @@ def reshape(x: Any, *shape: Any) -> Any:
     return reshape_row(x, shape=wanted)
 
 
-def transpose(x: Any, *order: Any, axes: Sequence[int] | None = None) -> Any:
+def transpose(x: Operand, *order: int | Sequence[int], axes: Sequence[int] | None = None) -> Any:
     """x with its axes in another order: a tuple or integers, reversed where none are given.
 
     Negative axes count from the end. ValueError where each axis is not named once.
@@ -231,21 +246,26 @@ def transpose(x: Any, *order: Any, axes: Sequence[int] | None = None) -> Any:
     """
     if order and axes is not None:
         raise TypeError("transpose: the axes are given twice")
+    given: Any = axes
     if order:
-        axes = order if len(order) > 1 or isinstance(order[0], int | np.integer) else order[0]
+        given = order if len(order) > 1 or isinstance(order[0], int | np.integer) else order[0]
     x = operand(x, "transpose")
-    if axes is None:
-        axes = range(x.ndim)[::-1]
-    places = [axis_of(i, x.shape, "transpose") for i in axes]
+    if given is None:
+        given = range(x.ndim)[::-1]
+    places = [axis_of(i, x.shape, "transpose") for i in given]
     if sorted(places) != list(range(x.ndim)):
-        raise ValueError(f"transpose: axes {tuple(axes)} do not name each of {x.ndim} axes once")
+        raise ValueError(f"transpose: axes {tuple(given)} do not name each of {x.ndim} axes once")
     return transpose_row(x, axes=tuple(places))
 
 
-def astype(x: Any, dtype: Any) -> Any:
+def astype(x: Operand, dtype: Any) -> Any:
     """x in another dtype, one that Tensors have (else TypeError); a gradient comes back in x's own.
 
     Of a dtype in another byte order it is the one in this machine's.
+
+    >>> from autograd import Tensor
+    >>> Tensor([0.5, 1.0]).astype("float32").dtype
+    dtype('float32')
     """
     x, dtype = operand(x, "astype"), fitting(np.dtype(dtype), "astype")
     return x if x.dtype == dtype else cast_row(x, dtype=dtype)
@@ -293,8 +313,11 @@ concatenate_row: Row = primitive(
 MOST = 32  # arrays that one row puts together
 
 
-def concatenate(parts: Sequence[Any], axis: int = 0) -> Any:
+def concatenate(parts: Sequence[Operand], axis: int = 0) -> Any:
     """The arrays of `parts` one after the other along an axis they may differ in.
+
+    The dtype is the widest of theirs. Raises ValueError where there are none, they differ along
+    another axis, or there is no such axis.
 
     >>> from autograd import Tensor, concatenate
     >>> concatenate([Tensor([1.0]), Tensor([2.0, 3.0])]).data
@@ -309,8 +332,8 @@ def concatenate(parts: Sequence[Any], axis: int = 0) -> Any:
     return concatenate_row(*parts, axis=axis)
 
 
-def stack(parts: Sequence[Any], axis: int = 0) -> Any:
-    """The arrays of `parts`, all of one shape, side by side along a new axis.
+def stack(parts: Sequence[Operand], axis: int = 0) -> Any:
+    """The arrays of `parts`, all of one shape (else ValueError), side by side along a new axis.
 
     >>> from autograd import Tensor, stack
     >>> stack([Tensor([1.0, 2.0]), Tensor([3.0, 4.0])], axis=1).data

@@ -125,9 +125,9 @@ def cube(row, rule, **fields):
 def test_wrong_sign(row):
     text = caught(cube(row, lambda g, out, x: -3.0 * g * x * x), 2.0)
     assert text == (
-        "gradcheck, order 1: wrong gradient of argument 0\n"
+        "gradcheck, order 1: wrong gradient of argument 0 (x)\n"
         "  the rules say -12, differences say 12: error 24, tolerance 2e-08\n"
-        "  wrong entries: 1 of 1 of argument 0\n"
+        "  wrong entries: 1 of 1 of argument 0 (x)\n"
         "  the sign is wrong"
     )
 
@@ -136,7 +136,7 @@ def test_missing_factor(row):
     text = caught(row(lambda x: x * x, lambda g, out, x: g * x), X)
     assert "a factor is wrong: the rules give 0.5 times what they should" in text
     assert "these are gradients of <w, f>, w random" in text
-    assert "wrong entries: 3 of 3 of argument 0" in text
+    assert "wrong entries: 3 of 3 of argument 0 (x)" in text
 
 
 def test_a_factor_wrong_by_a_millionth(row):
@@ -159,13 +159,15 @@ def test_missing_cotangent(row):
     assert "wrong gradient" in caught(forgets, X)
     # Of a single number, where the cotangent is 1, it takes another cotangent to see it.
     text = caught(forgets, 2.0)
-    assert "the gradient of argument 0 is 12 for a cotangent of zero" in text
+    assert "the gradient of argument 0 (x) is 12 for a cotangent of zero" in text
     assert "a rule that leaves out g, or adds to it" in text
 
 
 def test_a_cotangent_squared(row):
     text = caught(cube(row, lambda g, out, x: 3.0 * g * g * x * x), 2.0)
-    assert "the gradient of argument 0 is not linear in the cotangent: for 3 v - 2 w it is" in text
+    assert (
+        "the gradient of argument 0 (x) is not linear in the cotangent: for 3 v - 2 w it is" in text
+    )
 
 
 def test_missing_unbroadcast(row):
@@ -332,7 +334,7 @@ def test_a_kink_at_the_point_is_said_and_no_alarm(at):
     result = gradcheck(relu, at)
     assert result
     (note,) = result.notes
-    said = "order 1: at argument 0 there is a kink within 2e-08 of the point: slope "
+    said = "order 1: at argument 0 (x) there is a kink within 2e-08 of the point: slope "
     assert note.startswith(said)
     assert note.endswith(" on one side, 1 on the other")
 
@@ -349,8 +351,8 @@ def test_one_kink_among_many_entries_hides_no_other(row):
     x = np.array([0.0, 1.0, -1.0])
     assert "a kink" in gradcheck(relu, x).notes[0]
     text = caught(half, x, entries=True)
-    assert "wrong gradient of argument 0[1]" in text
-    assert "note: order 1: at argument 0[0] there is a kink within" in text
+    assert "wrong gradient of argument 0 (x)[1]" in text
+    assert "note: order 1: at argument 0 (x)[0] there is a kink within" in text
 
 
 def test_a_slope_outside_those_of_both_sides_is_wrong_also_at_a_kink(row):
@@ -427,7 +429,7 @@ def test_random_numbers_are_said_to_be():
 def test_a_function_or_a_gradient_that_is_not_finite():
     with np.errstate(all="ignore"):
         assert "the function is not finite at this point: result 0 is -inf" in caught(log, 0.0)
-        assert "the gradient of argument 0 is inf" in caught(sqrt, 0.0)
+        assert "the gradient of argument 0 (x) is inf" in caught(sqrt, 0.0)
         text = caught(lambda x: sqrt(x), np.array([1.0, 0.0]))
         assert re.search(r"the gradient of argument 0 \(x\)\[1\] is -?inf", text)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from autograd.compiler.interpret import evaluate
 from autograd.compiler.simplify import INPUT, _Builder
 from autograd.expressions import BOOL, ZERO, Affine, Var, aligned, convert, variables
-from autograd.indexing import ARRAY, index_row, pick, put_row, scatter_row
+from autograd.indexing import ARRAY, index_row, pick_row, put_row, scatter_row
 from autograd.random import uniform_row
 from autograd.rows import DTYPES, TABLE, primitive
 from autograd.shapes import (
@@ -233,7 +233,7 @@ def test_pick_and_put(data, shape, n, dtype, code):
         data.draw(st.lists(st.integers(0, n - 1), min_size=many, max_size=many)), code
     )
     labels = labels.reshape(shape)
-    assert_entries(pick, drawn(data.draw, (*shape, n), dtype), labels)
+    assert_entries(pick_row, drawn(data.draw, (*shape, n), dtype), labels)
     assert_entries(put_row, drawn(data.draw, shape, dtype), labels, size=n)
 
 
@@ -320,7 +320,7 @@ def test_a_position_that_comes_of_data_is_marked(n):
             return self.grid.known(np.zeros(2))
 
     x, labels = Seen(grid, np.zeros((2, n))), Argument(grid, np.array([0, 0]))
-    pick.entry(grid.at, x, labels)
+    pick_row.entry(grid.at, x, labels)
     index_row.entry(grid.at, Seen(grid, np.zeros(n)), labels, key=(ARRAY,))
     assert all(at[-1].name == "bounded" and at[-1].args[1].value == n for at in index)
 

@@ -86,11 +86,3 @@ def test_every_row_that_users_call_is_a_function_of_the_package():
     for_the_engine = {"same"}
     names = {row.name for row in autograd.rows.TABLE.values() if row.domain} - for_the_engine
     assert names <= set(autograd.__all__)
-
-
-@pytest.mark.parametrize("cls", [autograd.Tensor, autograd.Value])
-def test_methods_say_what_their_functions_say(cls):
-    """help(x.exp) is help(autograd.exp)."""
-    attributes = {"index", "grad"}  # of a node: its number and its gradient, no methods
-    for name in (set(autograd.__all__) & set(dir(cls))) - attributes:
-        assert getattr(cls, name).__doc__ == getattr(autograd, name).__doc__, name

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Node, Tensor, Value, pick
-from autograd.indexing import index_row
+from autograd import Node, Tensor, Value
+from autograd.indexing import index_row, pick_row
 from autograd.ops import add, sum_row
 from autograd.shapes import (
     broadcast_row,
@@ -30,7 +30,7 @@ __all__ = ["entry", "terms"]
 Array = np.ndarray[Any, Any]
 Index = tuple[int, ...]
 
-MOVES = (broadcast_row, reshape_row, transpose_row, index_row, pick, concatenate_row, cast_row)
+MOVES = (broadcast_row, reshape_row, transpose_row, index_row, pick_row, concatenate_row, cast_row)
 MOST_VALUES = 100_000  # behind one entry; of an unknown row all that its arguments hold
 
 

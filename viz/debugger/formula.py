@@ -36,7 +36,7 @@ __all__ = [
 
 # How tightly operators bind, and what their left and right operands must bind at least. The order
 # of operations is kept, because floats round: a + (b + c) is not (a + b) + c.
-SIGNS = {  # of rows that have no operator of their own
+SIGNS: dict[Row, str] = {  # of rows that have no operator of their own
     greater: ">", greater_equal: ">=", less: "<", less_equal: "<=",
     equal: "==", not_equal: "!=",
 }  # fmt: skip
