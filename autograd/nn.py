@@ -16,8 +16,9 @@ from .batching import Batched
 from .functions import cross_entropy
 from .graph import aligned, mode
 from .random import uniform
-from .rows import known
+from .rows import Operand, known
 from .shapes import astype, reshape
+from .summaries import counted, summary
 from .tensor import Tensor
 
 __all__ = [
@@ -39,7 +40,14 @@ __all__ = [
 
 
 class State:
-    """Something with Tensors that live from step to step: a Module, an optimizer."""
+    """Something with Tensors that live from step to step: a Module, an optimizer.
+
+    >>> class Counter(State):
+    ...     def __init__(self):
+    ...         self.count = Tensor(0.0)
+    >>> dict(Counter().named_state())
+    {'count': Tensor(0.)}
+    """
 
     def named_state(self) -> Iterator[tuple[str, Tensor]]:
         """Every Tensor held, parameter or not, by its path; names that begin with _ are private."""
@@ -103,7 +111,7 @@ def _named(path: str, value: Any) -> Iterator[tuple[str, Tensor]]:
 
 class Module(State):
     """A function with parameters. Subclasses set Tensors and Modules as attributes (also lists and
-    dicts of them), and say in `forward` what calling does.
+    dicts of them), and say in `forward` what calling does. `print` shows what it holds.
 
     >>> class Scale(Module):
     ...     def __init__(self):
@@ -112,6 +120,8 @@ class Module(State):
     ...         return self.factor * x
     >>> Scale()(3.0).item()
     6.0
+    >>> Scale()
+    Scale(factor: float64[])  # 1 parameter
     """
 
     _training = True
@@ -129,6 +139,10 @@ class Module(State):
             return self.forward(*args, **keywords)
         finally:
             mode.scope = outer
+
+    def __repr__(self) -> str:
+        total = sum(p.size for p in self.parameters())
+        return summary(self) + (f"  # {counted(total, 'parameter')}" if total else "")
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -187,18 +201,30 @@ Initialiser = Callable[[int, int, "np.random.Generator"], Array]
 
 
 def he(fan_out: int, fan_in: int, generator: np.random.Generator) -> Array:
-    """Normal with variance 2 / fan_in, for relu (He et al., arXiv 1502.01852, eq. 10)."""
+    """Normal with variance 2 / fan_in, for relu (He et al., arXiv 1502.01852, eq. 10).
+
+    >>> he(3, 2, np.random.default_rng(0)).shape
+    (3, 2)
+    """
     return math.sqrt(2.0 / fan_in) * generator.standard_normal((fan_out, fan_in))
 
 
 def glorot(fan_out: int, fan_in: int, generator: np.random.Generator) -> Array:
-    """Uniform with variance 2 / (fan_in + fan_out), for tanh (Glorot and Bengio 2010, eq. 16)."""
+    """Uniform with variance 2 / (fan_in + fan_out), for tanh (Glorot and Bengio 2010, eq. 16).
+
+    >>> bool(abs(glorot(3, 2, np.random.default_rng(0))).max() < math.sqrt(6 / 5))
+    True
+    """
     bound = math.sqrt(6.0 / (fan_in + fan_out))
     return np.asarray(generator.uniform(-bound, bound, (fan_out, fan_in)))
 
 
 def lecun(fan_out: int, fan_in: int, generator: np.random.Generator) -> Array:
-    """Normal with variance 1 / fan_in (LeCun et al., Efficient BackProp, 1998, eq. 16)."""
+    """Normal with variance 1 / fan_in (LeCun et al., Efficient BackProp, 1998, eq. 16).
+
+    >>> lecun(3, 2, np.random.default_rng(0)).shape
+    (3, 2)
+    """
     return math.sqrt(1.0 / fan_in) * generator.standard_normal((fan_out, fan_in))
 
 
@@ -210,6 +236,12 @@ class Linear(Module):
 
     weight: (features_out, features_in), from `init`. bias: (features_out,), zero. Both `dtype`.
     Raises ValueError where a size is not a positive integer.
+
+    >>> layer = Linear(784, 10)
+    >>> layer
+    Linear(weight: float32[10, 784], bias: float32[10])  # 7,850 parameters
+    >>> layer(np.ones((32, 784), np.float32)).shape
+    (32, 10)
     """
 
     def __init__(
@@ -243,7 +275,12 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 
 
 class Activation(Module):
-    """A function of ACTIVATIONS as a layer, by its name. ValueError for a name it lacks."""
+    """A function of ACTIVATIONS as a layer, by its name. ValueError for a name it lacks.
+
+    >>> relu = Activation("relu")
+    >>> relu, relu(Tensor([-1.0, 2.0]))
+    (Activation(name='relu'), Tensor([0., 2.]))
+    """
 
     def __init__(self, name: str) -> None:
         if name not in ACTIVATIONS:
@@ -255,7 +292,19 @@ class Activation(Module):
 
 
 class Sequential(Module):
-    """Modules one after the other; named by their position, as PyTorch names them."""
+    """Modules one after the other; named by their position, as PyTorch names them. TypeError for
+    what is no module.
+
+    >>> model = Sequential(Linear(784, 128), Activation("relu"), Linear(128, 10))
+    >>> print(model)
+    Sequential(
+      (0): Linear(weight: float32[128, 784], bias: float32[128])  # 100,480 parameters
+      (1): Activation(name='relu')
+      (2): Linear(weight: float32[10, 128], bias: float32[10])  # 1,290 parameters
+    )  # 101,770 parameters
+    >>> model(np.ones((32, 784), np.float32)).shape
+    (32, 10)
+    """
 
     def __init__(self, *modules: Module) -> None:
         for i, module in enumerate(modules):
@@ -280,6 +329,13 @@ class Dropout(Module):
     (Srivastava et al. 2014); in evaluation, nothing. What falls depends on the seed and on how
     many batches went through; that count is no part of `state_dict`, which stays PyTorch's. Under
     vmap each example has a mask of its own: what falls is what falls from the whole batch.
+    Raises ValueError for a `p` outside [0, 1).
+
+    >>> drop = Dropout(0.5)
+    >>> drop(Tensor([1.0, 1.0, 1.0, 1.0])).data
+    array([2., 0., 0., 2.])
+    >>> drop.eval()(Tensor([1.0, 1.0, 1.0, 1.0])).data
+    array([1., 1., 1., 1.])
     """
 
     def __init__(self, p: float, seed: int = 0) -> None:
@@ -304,7 +360,12 @@ class Dropout(Module):
 class LayerNorm(Module):
     """Each example's last axes, of the shape `features` (an integer for one axis), to mean 0 and
     variance 1, then scaled and shifted by learned `weight` and `bias` of that shape (Ba et al.,
-    arXiv 1607.06450). Raises ValueError for arrays that do not end in that shape."""
+    arXiv 1607.06450). Raises ValueError for arrays that do not end in that shape.
+
+    >>> LayerNorm(2)(Tensor([[1.0, 3.0], [2.0, 8.0]])).data.round(3)
+    array([[-1.,  1.],
+           [-1.,  1.]])
+    """
 
     def __init__(
         self, features: int | Sequence[int], eps: float = 1e-5, dtype: Any = np.float32
@@ -330,7 +391,15 @@ class BatchNorm(Module):
     all other axes, then scaled and shifted (Ioffe and Szegedy, arXiv 1502.03167). Evaluation uses
     running statistics, which training moves by `momentum` of the way, with PyTorch's unbiased
     variance and its names. Raises ValueError for another number of features, and in training where
-    each feature has one number alone."""
+    each feature has one number alone.
+
+    >>> norm = BatchNorm(2)
+    >>> norm(Tensor([[1.0, 3.0], [5.0, 3.0]])).data.round(3)
+    array([[-1.,  0.],
+           [ 1.,  0.]])
+    >>> norm.running_mean.data
+    array([0.3, 0.3], dtype=float32)
+    """
 
     def __init__(
         self, features: int, eps: float = 1e-5, momentum: float = 0.1, dtype: Any = np.float32
@@ -381,10 +450,17 @@ def _listed(sizes: Sequence[Any]) -> str:
     return ", ".join(map(str, sizes))
 
 
-def mse(prediction: Any, target: Any) -> Any:
-    """The mean squared error, a scalar; the shapes must agree (broadcasting here is a mistake)."""
-    if prediction.shape != np.shape(getattr(target, "_data", target)):
-        raise ValueError(f"mse: prediction {prediction.shape}, target {np.shape(target)}")
+def mse(prediction: Operand, target: Operand) -> Any:
+    """The mean squared error, a scalar; the shapes must agree (broadcasting here is a mistake).
+
+    Floats keep their dtype, integers become float64. Raises ValueError where the shapes differ.
+
+    >>> mse(Tensor([1.0, 2.0]), [0.0, 4.0]).item()
+    2.5
+    """
+    aim: Any = getattr(target, "_data", target)
+    if prediction.shape != np.shape(aim):
+        raise ValueError(f"mse: prediction {prediction.shape}, target {np.shape(aim)}")
     if prediction.dtype.kind != "f":  # the difference of small integers wraps around
         prediction = astype(prediction, np.float64)
     distance = prediction - target

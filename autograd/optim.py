@@ -7,9 +7,9 @@ step count, the learning rate. A schedule is an expression of the count.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ import numpy as np
 from . import functions, ops
 from .graph import mode, no_grad, set_mode
 from .nn import State
+from .rows import Operand
+from .summaries import counted, settings, written
 from .tensor import Tensor, wrap
 
 __all__ = [
@@ -34,45 +36,81 @@ __all__ = [
 Schedule = Callable[[Any], Any]
 
 
-def constant(rate: float) -> Schedule:
-    """The same learning rate at every step."""
-    _positive("rate", rate)
-    return functools.partial(_constant_at, rate)  # no lambda: an optimizer can be pickled
+# Schedules are objects, not closures: an optimizer can be pickled and printed.
 
 
-def _constant_at(rate: float, count: Any) -> float:
-    return rate
+@dataclass(frozen=True)
+class constant:
+    """The same learning rate at every step. ValueError where it is not positive.
+
+    >>> constant(0.1)(5)
+    0.1
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        _positive("rate", self.rate)
+
+    def __call__(self, count: Operand) -> Any:
+        return self.rate
 
 
-def cosine(rate: float, steps: int) -> Schedule:
+@dataclass(frozen=True)
+class cosine:
     """From `rate` to 0 along half a cosine over `steps` steps (Loshchilov and Hutter, arXiv
-    1608.03983), then 0."""
-    _positive("rate", rate)
-    _positive("steps", steps)
-    return functools.partial(_cosine_at, rate, steps)
+    1608.03983), then 0. Called with the count of steps, a number or a Tensor, it gives the rate.
+    ValueError where one is not positive.
+
+    >>> rate = cosine(0.5, steps=100)
+    >>> rate
+    cosine(rate=0.5, steps=100)
+    >>> [round(float(rate(count)), 3) for count in (0, 25, 50, 100, 200)]
+    [0.5, 0.427, 0.25, 0.0, 0.0]
+    """
+
+    rate: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        _positive("rate", self.rate)
+        _positive("steps", self.steps)
+
+    def __call__(self, count: Operand) -> Any:
+        return _cosine(self.rate, 0.0, functions.clip(count / self.steps, 0.0, 1.0))
 
 
-def _cosine_at(rate: float, steps: int, count: Any) -> Any:
-    return _cosine(rate, 0.0, functions.clip(count / steps, 0.0, 1.0))
-
-
-def one_cycle(rate: float, steps: int, warmup: float = 0.3) -> Schedule:
+@dataclass(frozen=True)
+class one_cycle:
     """Up from rate / 25 to `rate` over the first `warmup` of `steps`, then down to almost nothing,
-    each along half a cosine (Smith and Topin, arXiv 1708.07120; PyTorch's OneCycleLR)."""
-    _positive("rate", rate)
-    _positive("steps", steps)
-    if not 0.0 < warmup < 1.0:
-        raise ValueError(f"one_cycle: warmup is a fraction between 0 and 1, not {warmup}")
-    return functools.partial(_one_cycle_at, rate, steps, warmup)
+    each along half a cosine (Smith and Topin, arXiv 1708.07120; PyTorch's OneCycleLR). ValueError
+    where a number is not positive or `warmup` is no fraction.
 
+    >>> rate = one_cycle(0.5, steps=100)
+    >>> rate
+    one_cycle(rate=0.5, steps=100, warmup=0.3)
+    >>> [round(float(rate(count)), 3) for count in (0, 15, 29, 64, 99)]
+    [0.02, 0.273, 0.5, 0.25, 0.0]
+    """
 
-def _one_cycle_at(rate: float, steps: int, warmup: float, count: Any) -> Any:
-    # Steps are counted from 0, as PyTorch does; a run too short for both ramps keeps some of each.
-    peak = max(warmup * steps - 1.0, 1e-9)
-    last = max(steps - 1.0, peak + 1e-9)
-    up = _cosine(rate / 25.0, rate, functions.clip(count / peak, 0.0, 1.0))
-    fraction = functions.clip((count - peak) / (last - peak), 0.0, 1.0)
-    return ops.where(ops.less(count, peak), up, _cosine(rate, rate / 25e4, fraction))
+    rate: float
+    steps: int
+    warmup: float = 0.3
+
+    def __post_init__(self) -> None:
+        _positive("rate", self.rate)
+        _positive("steps", self.steps)
+        if not 0.0 < self.warmup < 1.0:
+            raise ValueError(f"one_cycle: warmup is a fraction between 0 and 1, not {self.warmup}")
+
+    def __call__(self, count: Operand) -> Any:
+        # Steps are counted from 0, as PyTorch does; a run too short for both ramps keeps some of
+        # each.
+        rate, peak = self.rate, max(self.warmup * self.steps - 1.0, 1e-9)
+        last = max(self.steps - 1.0, peak + 1e-9)
+        up = _cosine(rate / 25.0, rate, functions.clip(count / peak, 0.0, 1.0))
+        fraction = functions.clip((count - peak) / (last - peak), 0.0, 1.0)
+        return ops.where(ops.less(count, peak), up, _cosine(rate, rate / 25e4, fraction))
 
 
 def _cosine(start: float, end: float, fraction: Any) -> Any:
@@ -88,7 +126,21 @@ class Optimizer(State):
     """What optimizers share: the parameters, the step count, the rate.
 
     lr: a number, or a schedule. `optimizer.lr = 0.01` changes it, also under jit, without a reset.
-    `state_dict()` has all that changes: rate, count, momentum.
+    `state_dict()` has all that changes: rate, count, momentum. Raises TypeError for what is no
+    Tensor, ValueError for one that is no leaf, is there twice or requires no gradient.
+
+    A subclass says what becomes of one parameter:
+
+    >>> class Signs(Optimizer):
+    ...     def _update(self, i, p, g, rate):
+    ...         p.assign(p - rate * ops.where(g > 0.0, 1.0, -1.0))
+    >>> w = Tensor([1.0, -2.0], requires_grad=True)
+    >>> optimizer = Signs([w], lr=0.5)
+    >>> (w * w).sum().backward(); optimizer.step()
+    >>> w.data
+    array([ 0.5, -1.5])
+    >>> optimizer
+    Signs(lr=0.5)  # 1 parameter, 2 numbers, 1 step
     """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float | Schedule) -> None:
@@ -112,6 +164,14 @@ class Optimizer(State):
         self.count = Tensor(np.zeros(()))
         self.rate = Tensor(np.zeros(()))
         self.lr = lr
+
+    def __repr__(self) -> str:
+        lr = self._schedule or float(self.rate._data)
+        said = ", ".join([f"lr={written(lr)}", *settings(self)])
+        numbers = sum(p.size for p in self._parameters)
+        counts = [(len(self._parameters), "parameter"), (numbers, "number")]
+        counts.append((int(self.count._data), "step"))
+        return f"{type(self).__name__}({said})  # {', '.join(counted(*each) for each in counts)}"
 
     @property
     def lr(self) -> float | Schedule:
@@ -165,6 +225,15 @@ class SGD(Optimizer):
     """Stochastic gradient descent, as PyTorch's: v = momentum v + g; p = p - lr v.
 
     nesterov: step along g + momentum v instead. weight_decay: adds that much of p to g.
+    Raises ValueError for numbers out of range.
+
+    >>> w = Tensor([1.0, -2.0], requires_grad=True)
+    >>> optimizer = SGD([w], lr=0.25, momentum=0.9)
+    >>> (w * w).sum().backward(); optimizer.step(); optimizer.zero_grad()
+    >>> w.data
+    array([ 0.5, -1. ])
+    >>> print(optimizer)
+    SGD(lr=0.25, momentum=0.9, nesterov=False, weight_decay=0.0)  # 1 parameter, 2 numbers, 1 step
     """
 
     def __init__(
@@ -196,7 +265,14 @@ class SGD(Optimizer):
 
 class Adam(Optimizer):
     """Adam (Kingma and Ba, arXiv 1412.6980, algorithm 1): steps of about lr along the mean
-    gradient, each entry divided by its root mean square."""
+    gradient, each entry divided by its root mean square. ValueError for numbers out of range.
+
+    >>> w = Tensor([1.0, -2.0], requires_grad=True)
+    >>> optimizer = Adam([w], lr=0.5)
+    >>> (w * w).sum().backward(); optimizer.step()
+    >>> w.data.round(6)
+    array([ 0.5, -1.5])
+    """
 
     def __init__(
         self,
@@ -233,7 +309,12 @@ class Adam(Optimizer):
 
 class AdamW(Adam):
     """Adam with weight decay apart from the gradient: p shrinks by lr * weight_decay first
-    (Loshchilov and Hutter, arXiv 1711.05101). weight_decay is 0.01 if not given, as PyTorch's."""
+    (Loshchilov and Hutter, arXiv 1711.05101). weight_decay is 0.01 if not given, as PyTorch's.
+
+    >>> w = Tensor([1.0], requires_grad=True)
+    >>> AdamW([w], lr=0.1, betas=(0.9, 0.99))
+    AdamW(lr=0.1, betas=(0.9, 0.99), eps=1e-08, weight_decay=0.01)  # 1 parameter, 1 number, 0 steps
+    """
 
     def __init__(
         self,
@@ -253,7 +334,13 @@ class AdamW(Adam):
 @no_grad()
 def clip_by_global_norm(parameters: Iterable[Tensor], limit: float) -> Any:
     """Scale all gradients by one factor so that their joint Euclidean norm is at most `limit`
-    (Pascanu et al., arXiv 1211.5063). Gives the norm before, a scalar Tensor."""
+    (Pascanu et al., arXiv 1211.5063). Gives the norm before, a scalar Tensor.
+
+    >>> w = Tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> clip_by_global_norm([w], 1.0).item(), w.grad.data.round(3)
+    (10.0, array([0.6, 0.8]))
+    """
     _positive("limit", limit)
     given = [(p, p.grad) for p in parameters if p.grad is not None]
     if not given:
@@ -274,7 +361,13 @@ def _total(parts: Iterable[Any]) -> Any:
 
 @no_grad()
 def clip_by_value(parameters: Iterable[Tensor], limit: float) -> None:
-    """Hold every entry of every gradient between -limit and limit."""
+    """Hold every entry of every gradient between -limit and limit.
+
+    >>> w = Tensor([0.25, -4.0], requires_grad=True)
+    >>> (w * w).sum().backward(); clip_by_value([w], 1.0)
+    >>> w.grad.data
+    array([ 0.5, -1. ])
+    """
     _positive("limit", limit)
     for p in parameters:
         if p.grad is not None:

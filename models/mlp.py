@@ -27,6 +27,13 @@ class MLP(Sequential):
     >>> model = MLP([784, 128, 10], activation="relu", seed=0)
     >>> [name for name, _ in model.named_parameters()]
     ['0.weight', '0.bias', '2.weight', '2.bias']
+    >>> print(model)
+    MLP(
+      dropout=0.0
+      (0): Linear(weight: float32[128, 784], bias: float32[128])  # 100,480 parameters
+      (1): Activation(name='relu')
+      (2): Linear(weight: float32[10, 128], bias: float32[10])  # 1,290 parameters
+    )  # 101,770 parameters
     """
 
     def __init__(
@@ -48,6 +55,7 @@ class MLP(Sequential):
             if not last:
                 layers.append(Activation(activation))
         super().__init__(*layers)
+        self.dropout = dropout
         self._dropouts = [Dropout(dropout, seed * 1009 + i) for i in range(len(sizes) - 2)]
 
     def forward(self, x: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import counter
+from ..summaries import counted
 from ..tensor import memory as owner
 from . import build
 from .arrays import address, aligned, dense, folded, span, strides, view
@@ -26,7 +27,7 @@ from .plan import plan
 from .print_c import source, sources
 from .program import Program
 from .replay import Replayed
-from .simplify import CONSTANT, Graph, RefusedError, Spec, simplify
+from .simplify import CONSTANT, LEAVES, Graph, RefusedError, Spec, simplify
 from .tiling import Machine
 
 
@@ -59,6 +60,11 @@ class Lowered:
         from .measure import measure  # here: it is seldom wanted
 
         return measure(self)
+
+    def __repr__(self) -> str:
+        operations = counted(sum(op.row not in LEAVES for op in self.graph.ops), "operation")
+        kernels, scratch = len(self.plan.kernels), counted(self.memory.size, "byte")
+        return f"<lowered step: {operations}, {counted(kernels, 'kernel')}, {scratch} of scratch>"
 
     def __str__(self) -> str:
         stages = (self.program, self.graph, self.plan, self.memory, self.code)
@@ -93,21 +99,22 @@ def by_numpy(lowered: Lowered, kernel: ByNumpy, slots: Sequence[Any]) -> None:
 def runner(program: Program, inputs: Sequence[Any]) -> Replayed:
     """What does a step on input arrays such as these: compiled, if that is possible. Raises
     TraceError where a constant lies in memory that the step writes."""
-    replayed = Replayed(program)
+    replayed = Replayed(program, "there is no C compiler")
     replayed.check_apart()
     try:
         if build.compiler() is not None:
             return Native(program, [(array.shape, array.dtype) for array in inputs])
     except Exception as error:  # whatever it is, NumPy can do the step
-        say_replayed(error)
+        replayed.why = say_replayed(error)
     return replayed
 
 
-def say_replayed(error: Exception) -> None:
-    """Say why a step is not compiled."""
+def say_replayed(error: Exception) -> str:
+    """Say why a step is not compiled, and give the cause."""
     plain = isinstance(error, RefusedError | build.BuildError)
     cause = str(error) if plain else f"{type(error).__name__}: {error}"
     build.say(f"a step is replayed by NumPy, not compiled: {cause}")
+    return cause
 
 
 class Native(Replayed):
@@ -125,6 +132,13 @@ class Native(Replayed):
         self.layout = self.refused = None
         self._bind(self._layout())
         NATIVES.add(self)
+
+    def __str__(self) -> str:
+        if self.bound is None:
+            return super().__str__()
+        kernels, left = len(self.lowered.plan.kernels), self.left_to_numpy
+        said = f"compiled to C: {counted(kernels, 'kernel')}"
+        return f"{said}, of which NumPy does {', '.join(left)}" if left else said
 
     @property
     def left_to_numpy(self) -> list[str]:
@@ -210,7 +224,7 @@ class Native(Replayed):
         try:
             self._bind(layout)
         except Exception as error:  # as in `runner`
-            say_replayed(error)
+            self.why = say_replayed(error)
             self.refused = layout
         return self.bound is not None
 

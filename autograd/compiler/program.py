@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..rows import Row
+from ..summaries import counted
 from ..tensor import Tensor
 
 
@@ -44,6 +45,12 @@ class Program:
     steps: tuple[Apply | Assign, ...]
     results: tuple[int, ...]
     captured: tuple[Callable[[], Any], ...] = ()
+
+    def __repr__(self) -> str:
+        applied = sum(isinstance(step, Apply) for step in self.steps)
+        counts = {"input": self.inputs, "state": self.states, "result": self.results}
+        held = ", ".join(counted(len(slots), noun) for noun, slots in counts.items())
+        return f"<program: {counted(applied, 'operation')}, {held}>"
 
     def __str__(self) -> str:
         return "\n".join(self._lines())

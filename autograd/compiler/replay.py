@@ -61,13 +61,16 @@ def _alone(array: Any, taken: set[int]) -> Any:
 
 
 class Replayed:
-    """A step that NumPy does, where it cannot be compiled."""
+    """A step that NumPy does, where it cannot be compiled, and why."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, why: str = "") -> None:
+        self.program, self.why = program, why
         slots = dict(program.states)
         assigned = {step.state for step in program.steps if isinstance(step, Assign)}
         self.written = [slots[slot] for slot in assigned]
+
+    def __str__(self) -> str:
+        return f"replayed by NumPy: {self.why}"
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         self.check_writable()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graph import hooks, mode
+from ..summaries import counted
 from ..tensor import Tensor
 from ..tree import flatten
 from .program import Program
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST = 64  # keys for which a step keeps programs, and
 EACH = 8  # programs of each
+SHORT = 60  # characters of a static argument that are worth reading
 PATIENCE = 4  # traces in a row, each good for one call, until it is said
 
 
@@ -53,6 +55,9 @@ class jit:
     ...     return (w * w).sum()
     >>> step(np.array([1.0, 1.0])).item(), step(np.array([1.0, 1.0])).item(), w
     (2.5, 1.0, Tensor([0., 1.]))
+    >>> print(step)  # doctest: +ELLIPSIS
+    jit(step): 1 trace
+      float64[2]: ...
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -63,6 +68,14 @@ class jit:
         self._last: Any = None  # the key of the call before
         self._traces = 0  # in a row
         self._warned = False
+
+    def __repr__(self) -> str:
+        lines = [
+            f"\n  {', '.join(map(_told, key[4:])) or 'no arguments'}: {traced.run or 'not run yet'}"
+            for key, known in self._traced.items()
+            for traced in known
+        ]
+        return f"jit({self.name}): {counted(len(lines), 'trace')}{''.join(lines)}"
 
     def __get__(self, instance: Any, owner: Any) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -169,7 +182,8 @@ class jit:
             del self._traced[next(iter(self._traced))]
         self._traces = self._traces + 1 if cause or itself else 0
         if self._traces > PATIENCE or itself:
-            traced.once, traced.run = True, Replayed(traced.program)
+            why = f"something differs at every call: {itself or cause}"
+            traced.once, traced.run = True, Replayed(traced.program, why)
         if self._traces > PATIENCE:
             self._warn(itself or cause)
         return traced
@@ -200,13 +214,22 @@ def _another(traced: Traced, leaves: list[Any]) -> str:
     return ""
 
 
+def _told(part: Any) -> str:
+    """An argument in a key: an array's dtype and shape, or what is static."""
+    kind, value = part[:2]
+    if issubclass(kind, INPUTS):
+        return f"{part[2]}{list(value)}"
+    text = value if isinstance(value, str) and kind is not str else repr(value)
+    return text if len(text) <= SHORT else f"another {kind.__name__}"
+
+
 def _difference(then: Any, now: Any) -> str:
     """The static argument in which two keys differ; nothing if it is something else."""
     if then is None or len(then) != len(now) or then[0] != now[0]:
         return ""
     for i, (one, other) in enumerate(zip(then[4:], now[4:], strict=True)):
         if one != other and one[0] is other[0] not in INPUTS:
-            return f"argument {i} was {one[1]!r}, is {other[1]!r}"
+            return f"argument {i} was {_told(one)}, is {_told(other)}"
     return ""
 
 
@@ -222,7 +245,7 @@ def _runner(traced: Traced, arrays: list[Any]) -> Replayed:
             from .native import runner  # here: `import autograd` is to cost little beside NumPy
         except OSError as error:
             _say(f"a step is replayed by NumPy, not compiled: {error}")
-            traced.run = Replayed(traced.program)
+            traced.run = Replayed(traced.program, str(error))
         else:
             traced.run = runner(traced.program, arrays)
     return traced.run

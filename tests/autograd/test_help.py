@@ -12,9 +12,11 @@ import pytest
 
 import autograd
 from autograd import Tensor, Value, jit, primitive
+from autograd.nn import Activation, BatchNorm, Dropout, LayerNorm, Linear, Module, Sequential
+from autograd.optim import SGD, Adam, cosine
 from autograd.rows import OURS, TABLE, Row
 
-ROOMS = ["autograd", "autograd.functional", "autograd.random"]
+ROOMS = ["autograd", "autograd.nn", "autograd.optim", "autograd.functional", "autograd.random"]
 PUBLIC = [
     pytest.param(getattr(room, name), id=f"{room.__name__}.{name}")
     for room in map(importlib.import_module, ROOMS)
@@ -199,3 +201,133 @@ def test_to_look_at_a_page_within_a_step_leaves_no_trace():
 
     assert step(np.ones(2)).data.tolist() == [2.0, 2.0]
     assert len(step.programs[0].steps) == 1
+
+
+# --- what is printed of what holds Tensors -------------------------------------------------------
+
+
+def test_a_users_module_says_what_it_holds():
+    class Block(Module):
+        def __init__(self):
+            self.width, self.act, self.betas, self._hidden = 3, autograd.relu, (0.9, 0.99), "x"
+            self.scales = [Tensor(np.ones(3)), Tensor(np.ones((), np.float32), requires_grad=True)]
+            self.heads = {"a": Linear(3, 2), "b": Sequential(Activation("tanh"))}
+            self.losses = [0.5, 0.25]  # no setting
+
+    assert (
+        repr(Block())
+        == """\
+Block(
+  width=3
+  act=relu
+  betas=(0.9, 0.99)
+  scales.0: float64[3]
+  scales.1: float32[]
+  (heads.a): Linear(weight: float32[2, 3], bias: float32[2])  # 8 parameters
+  (heads.b): Sequential(
+    (0): Activation(name='tanh')
+  )
+)  # 9 parameters"""
+    )
+
+
+def test_a_parameter_that_two_modules_share_counts_once():
+    one, two = Linear(2, 2), Linear(2, 2)
+    two.weight = one.weight
+    assert repr(Sequential(one, two)).endswith("# 8 parameters")
+
+
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        (Linear(2, 3), "Linear(weight: float32[3, 2], bias: float32[3])  # 9 parameters"),
+        (Activation("gelu"), "Activation(name='gelu')"),
+        (Dropout(0.2, seed=7), "Dropout(p=0.2, seed=7)"),
+        (Sequential(), "Sequential()"),
+        (
+            LayerNorm((2, 3), dtype=np.float64),
+            "LayerNorm(eps=1e-05, weight: float64[2, 3], bias: float64[2, 3])  # 12 parameters",
+        ),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_a_layer_in_a_line(layer, text):
+    assert repr(layer) == text
+
+
+def test_many_attributes_have_a_line_each():
+    assert (
+        repr(BatchNorm(2))
+        == """\
+BatchNorm(
+  eps=1e-05
+  momentum=0.1
+  weight: float32[2]
+  bias: float32[2]
+  running_mean: float32[2]
+  running_var: float32[2]
+  num_batches_tracked: int64[]
+)  # 4 parameters"""
+    )
+
+
+def test_an_optimizer_says_its_numbers_and_how_far_it_is():
+    parameters = [Tensor(np.ones((2, 3)), requires_grad=True) for _ in range(2)]
+    optimizer = Adam(parameters, lr=cosine(0.1, 50))
+    for _ in range(3):
+        parameters[0].grad = Tensor(np.ones((2, 3)))
+        optimizer.step()
+    assert repr(optimizer) == (
+        "Adam(lr=cosine(rate=0.1, steps=50), betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0)"
+        "  # 2 parameters, 12 numbers, 3 steps"
+    )
+    optimizer.lr = 0.25
+    assert "lr=0.25" in repr(optimizer)
+
+
+def test_a_model_and_an_optimizer_can_be_printed_within_a_step():
+    """Their shapes and settings are no values that the trace would take for constants."""
+    model = Linear(2, 2)
+    optimizer = SGD(model.parameters())
+    seen = []
+
+    @jit
+    def step(x):
+        seen.append(f"{model} {optimizer}")
+        return model(x)
+
+    step(np.ones((1, 2), np.float32))
+    assert seen == [f"{model} {optimizer}"]
+
+
+def test_a_jitted_function_says_what_it_was_traced_for_and_what_runs_it():
+    @jit
+    def scaled(x, n, mode="plain"):
+        return x * n
+
+    assert repr(scaled) == "jit(scaled): 0 traces"
+    scaled(np.ones(3), 2.5)
+    scaled.lower(np.ones((2, 3), np.float32), 2, mode="loud")
+    assert (
+        repr(scaled)
+        == """\
+jit(scaled): 2 traces
+  float64[3], 2.5: replayed by NumPy: there is no C compiler
+  float32[2, 3], 2, 'loud': not run yet"""
+    )
+    (_, program) = scaled.programs
+    assert repr(program) == "<program: 1 operation, 1 input, 0 states, 1 result>"
+    lowered = scaled.lower(np.ones(3), 2.5)
+    assert repr(lowered) == "<lowered step: 1 operation, 1 kernel, 0 bytes of scratch>"
+
+
+def test_a_step_that_is_traced_at_every_call_says_why():
+    @jit
+    def scaled(x, n):
+        return x * n
+
+    for n in range(7):
+        scaled(np.ones(3), n)
+    assert "replayed by NumPy: something differs at every call: argument 1 was 5, is 6" in repr(
+        scaled
+    )
