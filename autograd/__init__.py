@@ -8,6 +8,10 @@
 8.0
 """
 
+from . import functional as functional
+from . import nn as nn
+from . import optim as optim
+from . import random as random
 from .anomaly import AnomalyError, detect_anomaly
 from .check import GradientError, gradcheck
 from .compiler import TraceError, jit

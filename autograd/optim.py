@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from . import functions, ops
 from .graph import mode, no_grad, set_mode
 from .nn import State
 from .rows import Operand
-from .summaries import counted, settings, written
+from .summaries import counted, settings, summary, written
 from .tensor import Tensor, wrap
 
 __all__ = [
@@ -36,10 +35,9 @@ __all__ = [
 Schedule = Callable[[Any], Any]
 
 
-# Schedules are objects, not closures: an optimizer can be pickled and printed.
+# Schedules are objects, not closures: with an optimizer they are pickled and printed.
 
 
-@dataclass(frozen=True)
 class constant:
     """The same learning rate at every step. ValueError where it is not positive.
 
@@ -47,16 +45,16 @@ class constant:
     0.1
     """
 
-    rate: float
+    __repr__ = summary
 
-    def __post_init__(self) -> None:
-        _positive("rate", self.rate)
+    def __init__(self, rate: float) -> None:
+        _positive("rate", rate)
+        self.rate = rate
 
     def __call__(self, count: Operand) -> Any:
         return self.rate
 
 
-@dataclass(frozen=True)
 class cosine:
     """From `rate` to 0 along half a cosine over `steps` steps (Loshchilov and Hutter, arXiv
     1608.03983), then 0. Called with the count of steps, a number or a Tensor, it gives the rate.
@@ -69,18 +67,17 @@ class cosine:
     [0.5, 0.427, 0.25, 0.0, 0.0]
     """
 
-    rate: float
-    steps: int
+    __repr__ = summary
 
-    def __post_init__(self) -> None:
-        _positive("rate", self.rate)
-        _positive("steps", self.steps)
+    def __init__(self, rate: float, steps: int) -> None:
+        _positive("rate", rate)
+        _positive("steps", steps)
+        self.rate, self.steps = rate, steps
 
     def __call__(self, count: Operand) -> Any:
         return _cosine(self.rate, 0.0, functions.clip(count / self.steps, 0.0, 1.0))
 
 
-@dataclass(frozen=True)
 class one_cycle:
     """Up from rate / 25 to `rate` over the first `warmup` of `steps`, then down to almost nothing,
     each along half a cosine (Smith and Topin, arXiv 1708.07120; PyTorch's OneCycleLR). ValueError
@@ -93,15 +90,14 @@ class one_cycle:
     [0.02, 0.273, 0.5, 0.25, 0.0]
     """
 
-    rate: float
-    steps: int
-    warmup: float = 0.3
+    __repr__ = summary
 
-    def __post_init__(self) -> None:
-        _positive("rate", self.rate)
-        _positive("steps", self.steps)
-        if not 0.0 < self.warmup < 1.0:
-            raise ValueError(f"one_cycle: warmup is a fraction between 0 and 1, not {self.warmup}")
+    def __init__(self, rate: float, steps: int, warmup: float = 0.3) -> None:
+        _positive("rate", rate)
+        _positive("steps", steps)
+        if not 0.0 < warmup < 1.0:
+            raise ValueError(f"one_cycle: warmup is a fraction between 0 and 1, not {warmup}")
+        self.rate, self.steps, self.warmup = rate, steps, warmup
 
     def __call__(self, count: Operand) -> Any:
         # Steps are counted from 0, as PyTorch does; a run too short for both ramps keeps some of

@@ -71,6 +71,16 @@ def test_importing_the_engine_imports_numpy_and_nothing_else():
     assert not {"viz", "models", "data"} & new
 
 
+def test_the_engines_rooms_are_there_once_it_is_imported():
+    """`import autograd; autograd.optim.SGD` needs no second import, and an editor completes it."""
+    program = """
+import autograd
+autograd.nn.Linear, autograd.optim.SGD, autograd.functional.grad, autograd.random.uniform
+assert {"nn", "optim", "functional", "random"} <= set(dir(autograd))
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+
+
 def test_importing_the_engine_leaves_numpys_settings_alone():
     program = """
 import numpy, os
