@@ -1,7 +1,7 @@
 """What `help(exp)` prints of a primitive: its signature and its page, made of its row when asked.
 
 So a row that a user adds has them too, nothing is said twice, and an import pays for none of it.
-(An editor, which runs nothing, reads the types that rows.py declares.)
+(An editor, which runs nothing, reads the types that primitives/primitive.py declares.)
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Mode, set_mode
-from .rows import Row
-from .symbol import Symbol
+from .modes.mode import Mode, set_mode
+from .nodes.symbol import Symbol
+from .primitives.primitive import Row
 from .tensor import Tensor
 
 KINDS = (np.float32, np.float64, np.int64, np.bool_)  # the dtypes that a row is tried on

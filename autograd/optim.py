@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from . import functions, ops
-from .graph import mode, no_grad, set_mode
-from .nn import State
-from .rows import Operand
-from .summaries import counted, settings, summary, written
+from . import composites, ops
+from .modes.mode import mode, no_grad, set_mode
+from .primitives.primitive import Operand
+from .state import State, counted, settings, summary, written
 from .tensor import Tensor, wrap
 
 __all__ = [
@@ -75,7 +74,7 @@ class cosine:
         self.rate, self.steps = rate, steps
 
     def __call__(self, count: Operand) -> Any:
-        return _cosine(self.rate, 0.0, functions.clip(count / self.steps, 0.0, 1.0))
+        return _cosine(self.rate, 0.0, composites.clip(count / self.steps, 0.0, 1.0))
 
 
 class one_cycle:
@@ -104,8 +103,8 @@ class one_cycle:
         # each.
         rate, peak = self.rate, max(self.warmup * self.steps - 1.0, 1e-9)
         last = max(self.steps - 1.0, peak + 1e-9)
-        up = _cosine(rate / 25.0, rate, functions.clip(count / peak, 0.0, 1.0))
-        fraction = functions.clip((count - peak) / (last - peak), 0.0, 1.0)
+        up = _cosine(rate / 25.0, rate, composites.clip(count / peak, 0.0, 1.0))
+        fraction = composites.clip((count - peak) / (last - peak), 0.0, 1.0)
         return ops.where(ops.less(count, peak), up, _cosine(rate, rate / 25e4, fraction))
 
 
@@ -367,4 +366,4 @@ def clip_by_value(parameters: Iterable[Tensor], limit: float) -> None:
     _positive("limit", limit)
     for p in parameters:
         if p.grad is not None:
-            p.grad = functions.clip(p.grad, -limit, limit)
+            p.grad = composites.clip(p.grad, -limit, limit)

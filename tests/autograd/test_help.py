@@ -14,7 +14,7 @@ import autograd
 from autograd import Tensor, Value, jit, primitive
 from autograd.nn import Activation, BatchNorm, Dropout, LayerNorm, Linear, Module, Sequential
 from autograd.optim import SGD, Adam, cosine
-from autograd.rows import OURS, TABLE, Row
+from autograd.primitives.primitive import OURS, TABLE, Row
 
 ROOMS = ["autograd", "autograd.nn", "autograd.optim", "autograd.functional", "autograd.random"]
 PUBLIC = [

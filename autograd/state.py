@@ -1,0 +1,138 @@
+"""Something with Tensors that live from step to step: what Modules and optimizers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from .primitives.dtypes import known
+from .tensor import Tensor
+
+
+class State:
+    """Something with Tensors that live from step to step: a Module, an optimizer.
+
+    >>> class Counter(State):
+    ...     def __init__(self):
+    ...         self.count = Tensor(0.0)
+    >>> dict(Counter().named_state())
+    {'count': Tensor(0.)}
+    """
+
+    def named_state(self) -> Iterator[tuple[str, Tensor]]:
+        """Every Tensor held, parameter or not, by its path; names that begin with _ are private."""
+        for name, value in vars(self).items():
+            if not name.startswith("_"):
+                yield from _named(name, value)
+
+    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
+        """A copy of every Tensor held, in row-major order, by its path ("0.weight").
+
+        >>> from autograd.nn import Linear
+        >>> sorted(Linear(2, 3).state_dict())
+        ['bias', 'weight']
+        """
+        return {name: np.array(t._data, order="C") for name, t in self.named_state()}
+
+    def load_state_dict(self, arrays: Mapping[str, Any]) -> None:
+        """Put back what `state_dict` gave (or PyTorch's, as NumPy arrays).
+
+        Raises ValueError, and changes nothing, where a name is missing or unknown, a shape differs,
+        or integers are given what is none; TypeError for dtypes that Tensors have not.
+        """
+        own = dict(self.named_state())
+        missing, unknown = sorted(own.keys() - arrays.keys()), sorted(arrays.keys() - own.keys())
+        if missing or unknown:
+            raise ValueError(f"load_state_dict: missing {missing}, unknown {unknown}")
+        given = {name: _plain(array, name) for name, array in arrays.items()}
+        for name, tensor in own.items():
+            if given[name].shape != tensor.shape or _loses(given[name], tensor):
+                raise ValueError(
+                    f"load_state_dict: {name} has shape {given[name].shape} ({given[name].dtype}), "
+                    f"the module's has {tensor.shape} ({tensor.dtype})"
+                )
+        for name, tensor in own.items():
+            tensor.assign(given[name].astype(tensor.dtype))
+
+
+def _plain(array: Any, name: str) -> Any:
+    if hasattr(array, "_record"):
+        return np.asarray(array)
+    return known(array, f"load_state_dict: {name}")
+
+
+def _loses(array: Any, tensor: Tensor) -> bool:
+    """Whether an array holds what a Tensor of integers or booleans cannot."""
+    if tensor.dtype.kind == "f":
+        return False
+    with np.errstate(invalid="ignore"):
+        return bool((array.astype(tensor.dtype) != array).any())
+
+
+def _named(path: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield path, value
+    elif isinstance(value, State):
+        for name, tensor in value.named_state():
+            yield f"{path}.{name}", tensor
+    elif isinstance(value, list | tuple | dict):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _named(f"{path}.{key}", item)
+
+
+# --- what `print` says of it -----------------------------------------------------------------
+
+WIDTH = 80  # what is longer is put on lines of its own
+
+
+def summary(holder: Any) -> str:
+    """A call with what the holder has: its settings, its Tensors, and what holds more of them,
+    indented; names that begin with _ are private."""
+    lines = settings(holder)
+    for name, value in vars(holder).items():
+        if not name.startswith("_"):
+            lines += _held(name, value)
+    nested = any(line.startswith("(") for line in lines)
+    inner = ", ".join(lines)
+    if nested or len(inner) > WIDTH:
+        inner = "".join(f"\n{line}" for line in lines).replace("\n", "\n  ") + "\n"
+    return f"{type(holder).__name__}({inner})"
+
+
+def settings(holder: Any) -> list[str]:
+    """The plain attributes: numbers, texts, tuples of these, and functions by name."""
+    return [
+        f"{name}={written(value)}"
+        for name, value in vars(holder).items()
+        if not name.startswith("_") and _is_setting(value)
+    ]
+
+
+def written(value: Any) -> str:
+    """A setting, as the program would say it."""
+    return getattr(value, "__name__", None) or repr(value)
+
+
+def _is_setting(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_setting, value))
+    return isinstance(value, bool | int | float | str) or (
+        callable(value) and not isinstance(value, State)
+    )
+
+
+def _held(path: str, value: Any) -> Iterator[str]:
+    if isinstance(value, Tensor):
+        yield f"{path}: {value.dtype}{list(value.shape)}"
+    elif isinstance(value, State):
+        yield f"({path}): {value!r}"
+    elif isinstance(value, list | tuple | dict):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _held(f"{path}.{key}", item)
+
+
+def counted(number: int, noun: str) -> str:
+    """ "1,290 parameters"; "1 parameter"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
