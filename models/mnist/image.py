@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.files import reason
+from models.mnist.settings import SIDE
+
 if TYPE_CHECKING:
     from PIL import Image
 
-SIDE = 28  # of the prepared picture
-BOX = 20  # the longer side of the ink within it
+BOX = 20  # the longer side of the ink in the prepared picture, in pixels
 # Counting the first pixel as 0, the centres of mass of MNIST's 60,000 training images average
 # (14.00, 14.01) and lie, but for 2, in [13.5, 14.5): moved by whole pixels towards 14, not
 # towards 13.5, the middle of the frame.
@@ -74,7 +76,7 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        raise ImageError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        raise ImageError(f"{path}: {reason(error)}") from error
 
 
 def _decode(file: BinaryIO) -> NDArray[np.uint8]:

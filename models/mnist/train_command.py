@@ -1,121 +1,114 @@
-"""The `train` command: around the loop of train.py the files, the screen and the signals."""
+"""The `train` command: the files, the screen and the signals around the loop of train.py."""
 
 from __future__ import annotations
 
-import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import data
 from data import Examples
-from models.mnist.cli import PROGRAM, mute
+from models.command_line import SIGPIPE, InputError, mute
+from models.mlp import MLP
+from models.mnist import PROGRAM
 from models.mnist.digits import Digits
-from models.mnist.settings import InputError, Settings
+from models.mnist.progress import HEADER, Lines, epoch_row, screen
+from models.mnist.run_folder import FILES, RunFolder, finite, new_run
+from models.mnist.scoring import Score, confusion_table, counts_table, score
+from models.mnist.settings import Settings
+from models.mnist.statistics import statistics
+from models.mnist.text import duration, layer_sizes
+from models.mnist.train import Epoch, Outcome, build_model, train
 
-if TYPE_CHECKING:
-    from models.mnist.checkpoint import Run
-    from models.mnist.progress import Lines
-    from models.mnist.scoring import Score
-    from models.mnist.train import Epoch, Outcome
-
-SIGPIPE = 13  # which Windows does not name
-
-HEADER = f"{'':8}{'train':^18}{'validation':^20}\n{'epoch':8}" + f"{'loss':>8}{'accuracy':>11}" * 2
+Sets = Mapping[str, Examples]  # "train", "validation" (if there is one) and "test"
+Scores = Mapping[str, Score]  # of those
 
 
-def train_command(settings: Settings, out: str | None) -> int:
+def train_command(settings: Settings, out: str | None, digits: Digits, start: float) -> int:
     """Teach a network by `settings` and keep it in `out`; gives the exit code.
 
-    Raises InputError. The test images are looked at before and after, and decide nothing.
+    start: when the command began, by time.perf_counter. Raises InputError. The test images are
+    scored before and after, and decide nothing.
     """
-    start = time.perf_counter()
-    digits = Digits("train", "test")
-    # While a thread unpacks them:
-    from models.mnist.checkpoint import FILES, new_run
-    from models.mnist.progress import screen
-    from models.mnist.scoring import confusion_table, counts_table, score
-    from models.mnist.statistics import statistics
-    from models.mnist.train import build_model, train
-
     with new_run(out) as run, _signals() as received:
         settings.check_counts(len(digits["train"]))
         run.config(settings)
         model = build_model(settings)
-        training, validation = _split(digits["train"], settings)
-        sets = {"train": training, "validation": validation, "test": digits["test"]}
-        sets = {name: examples for name, examples in sets.items() if len(examples)}
+        sets = _sets(digits, settings)
         print(_introduction(settings, sets, run))
-        before = {name: score(model, examples) for name, examples in sets.items()}
+        before = _scores(model, sets)
         print(f"\n{counts_table('before', before)}\n", flush=True)
 
-        lines = screen(settings, len(training))
-        shown = validation if len(validation) else training
-
-        def look(epoch: int, step: int) -> None:
-            run.histograms(epoch, step, statistics(model, shown))
-
-        watcher = _Watcher(settings, len(training), run, lines, received, look)
-        learning = time.perf_counter()
-        try:
-            lines.show(HEADER)
-            look(0, 0)
-            outcome = train(model, settings, training, validation, watcher)
-        finally:
-            lines.close()
-        learned = time.perf_counter() - learning
-
+        outcome, seconds = _learn(model, settings, sets, run, received)
         run.model(model)  # before the scores: a second Ctrl-C loses only those
-        after = {name: score(model, examples) for name, examples in sets.items()}
+        after = _scores(model, sets)
         run.summary(
             {
                 "reason": outcome.reason,
                 "message": outcome.message,
                 "seed": settings.seed,
                 "parameters": sum(p.size for p in model.parameters()),
-                "epochs": outcome.steps / (len(training) // settings.batch_size),
+                "epochs": outcome.steps / (len(sets["train"]) // settings.batch_size),
                 "steps": outcome.steps,
                 **_figures(after),
                 "test_class_accuracy": after["test"].class_accuracy,
                 "test_confusion": after["test"].confusion.tolist(),
                 "before": _figures(before),
-                "training_seconds": learned,
+                "training_seconds": seconds,
                 "seconds": time.perf_counter() - start,
             }
         )
-
-    if outcome.reason == "diverged":
-        raise InputError(
-            f"{outcome.message}; {run.folder} keeps the weights after step {outcome.steps:,}, the "
-            "last that gave a finite loss; try a lower --lr, or --clip 1"
-        )
-    print(f"\n{_ending(outcome, settings, received, learned)}\n")
-    print(f"{counts_table('after', after)}\n")
-    print(f"test images, {confusion_table(after['test'])}\n")
-    print(f"wrote   {run.folder}: {', '.join(FILES[:2])},")
-    print(f"        {', '.join(FILES[2:])}")
-    print(f"next    {PROGRAM} show --wrong {run.folder}", flush=True)
+    _check_finite(outcome, run)
+    print(f"\n{_ending(outcome, settings, received, seconds)}\n")
+    print(_results(after, run), flush=True)
     return 128 + received[0] if received else 0
 
 
+def _learn(
+    model: MLP, settings: Settings, sets: Sets, run: RunFolder, received: list[int]
+) -> tuple[Outcome, float]:
+    """Teach the model, with a line for each epoch on the screen and in the run's files: how that
+    ended, and the seconds it took."""
+    training = sets["train"]
+    shown = sets.get("validation", training)
+    lines = screen(settings, len(training))
+
+    def record(epoch: int, step: int) -> None:
+        run.histograms(epoch, step, statistics(model, shown))
+
+    watcher = _Watcher(settings, len(training), run, lines, received, record)
+    start = time.perf_counter()
+    try:
+        lines.show(HEADER)
+        record(0, 0)
+        none = Examples(training.images[:0], training.labels[:0])
+        outcome = train(model, settings, training, sets.get("validation", none), watcher)
+    finally:
+        lines.close()
+    return outcome, time.perf_counter() - start
+
+
 class _Watcher:
-    """Tells the screen and metrics.jsonl how the training goes, and the training when to end."""
+    """Tells the screen and the run's files how the training goes, and the training when to end.
+
+    received: the signals that came. record: writes the histograms after an epoch and a step.
+    """
 
     def __init__(
         self,
         settings: Settings,
         images: int,
-        run: Run,
+        run: RunFolder,
         lines: Lines,
         received: list[int],
-        look: Callable[[int, int], None],
+        record: Callable[[int, int], None],
     ) -> None:
-        self.settings, self.run, self.lines, self.received = settings, run, lines, received
-        self.look = look
+        self.run, self.lines, self.received, self.record = run, lines, received, record
+        self.epochs = settings.epochs
         self.steps_per_epoch = images // settings.batch_size
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
@@ -125,15 +118,10 @@ class _Watcher:
     def epoch(self, epoch: Epoch) -> None:
         """A line in each file, one on the screen."""
         self.run.metrics(asdict(epoch))
-        self.look(epoch.epoch, epoch.step)
-        done = epoch.step / self.steps_per_epoch
-        count = f"{done:.0f}" if done.is_integer() else f"{done:.2f}"
-        figures = _pair(epoch.train_loss, epoch.train_accuracy)
-        figures += _pair(epoch.validation_loss, epoch.validation_accuracy)
-        speed = f"{epoch.images / epoch.seconds:>10,.0f} images/s"
+        self.record(epoch.epoch, epoch.step)
         try:
-            self.lines.show(f"{f'{count}/{self.settings.epochs}':8}{figures}{speed}")
-        except BrokenPipeError:  # whoever read has gone: as if they had pressed Ctrl-C
+            self.lines.show(epoch_row(epoch, epoch.step / self.steps_per_epoch, self.epochs))
+        except BrokenPipeError:  # the reader of the output has gone: end as after Ctrl-C
             self.received.append(SIGPIPE)
             mute()
 
@@ -144,7 +132,7 @@ class _Watcher:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """A list that the first Ctrl-C or SIGTERM is noted in; the second does what it always does."""
+    """A list that the first Ctrl-C or SIGTERM is noted in; a second one ends the process."""
     received: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -157,7 +145,7 @@ def _signals() -> Iterator[list[int]]:
         restore()
 
     for number, handler in before.items():
-        if handler != signal.SIG_IGN:  # nohup, a shell's background job: let them be
+        if handler != signal.SIG_IGN:  # nohup and a shell's background jobs ignore it: so do we
             signal.signal(number, note)
     try:
         yield received
@@ -165,40 +153,52 @@ def _signals() -> Iterator[list[int]]:
         restore()
 
 
-def _split(examples: Examples, settings: Settings) -> tuple[Examples, Examples]:
-    if settings.validation:
-        return data.split(examples, settings.validation, settings.seed)
-    return examples, Examples(examples.images[:0], examples.labels[:0])
+def _sets(digits: Digits, settings: Settings) -> Sets:
+    """The training images, those set aside for validation, and the test images."""
+    examples, test = digits["train"], digits["test"]
+    if not settings.validation:
+        return {"train": examples, "test": test}
+    training, validation = data.split(examples, settings.validation, settings.seed)
+    return {"train": training, "validation": validation, "test": test}
 
 
-def _figures(scores: Mapping[str, Score]) -> dict[str, Any]:
-    """Loss, accuracy and counts of each set, for a file: JSON knows no infinity."""
+def _scores(model: MLP, sets: Sets) -> Scores:
+    return {name: score(model, examples) for name, examples in sets.items()}
+
+
+def _figures(scores: Scores) -> dict[str, Any]:
+    """Loss, accuracy and counts of each set, for summary.json."""
     figures: dict[str, Any] = {}
     for name, s in scores.items():
-        figures[f"{name}_accuracy"] = s.accuracy
-        figures[f"{name}_loss"] = s.loss if math.isfinite(s.loss) else None
-        figures |= {f"{name}_right": s.right, f"{name}_wrong": s.count - s.right}
+        figures |= {f"{name}_accuracy": s.accuracy, f"{name}_loss": finite(s.loss)}
+        figures |= {f"{name}_right": s.right, f"{name}_wrong": s.wrong}
     return figures
 
 
-def _pair(loss: float | None, accuracy: float | None) -> str:
-    from models.mnist.scoring import percent
-
-    return f"{'-' if loss is None else f'{loss:.4f}':>8}{percent(accuracy):>11}"
+# --- what is printed -----------------------------------------------------------------------------
 
 
-def _introduction(settings: Settings, sets: Mapping[str, Examples], run: Run) -> str:
+def _introduction(settings: Settings, sets: Sets, run: RunFolder) -> str:
     s = settings
     parts = [s.optimizer, f"{s.schedule} {s.rate:g}", f"batches of {s.batch_size}"]
     parts += [f"dropout {s.dropout:g}"] if s.dropout and s.hidden else []
     return "\n".join(
         [
-            f"network {'-'.join(map(str, s.sizes))}, {s.activation}, seed {s.seed}",
+            f"network {layer_sizes(s.sizes)}, {s.activation}, seed {s.seed}",
             f"digits  {', '.join(f'{len(e):,} {name}' for name, e in sets.items())}",
             f"recipe  {', '.join(parts)}",
-            f"folder  {run.folder}",
+            f"folder  {run.path}",
         ]
     )
+
+
+def _check_finite(outcome: Outcome, run: RunFolder) -> None:
+    """Raise InputError where the training diverged."""
+    if outcome.reason == "diverged":
+        raise InputError(
+            f"{outcome.message}; {run.path} keeps the weights after step {outcome.steps:,}, the "
+            "last that gave a finite loss; try a lower --lr, or --clip 1"
+        )
 
 
 def _ending(outcome: Outcome, settings: Settings, received: list[int], seconds: float) -> str:
@@ -211,4 +211,17 @@ def _ending(outcome: Outcome, settings: Settings, received: list[int], seconds: 
         how += ", keeping what was learned"
     else:
         how = "finished"
-    return f"{how}: {outcome.steps:,} steps in {seconds:.1f} s"
+    return f"{how}: {outcome.steps:,} steps in {duration(seconds)}"
+
+
+def _results(after: Scores, run: RunFolder) -> str:
+    """How good the network became, which files hold it, and what to type next."""
+    return "\n".join(
+        [
+            f"{counts_table('after', after)}\n",
+            f"test images, {confusion_table(after['test'])}\n",
+            f"wrote   {run.path}: {', '.join(FILES[:2])},",
+            f"        {', '.join(FILES[2:])}",
+            f"next    {PROGRAM} show --wrong {run.path}",
+        ]
+    )

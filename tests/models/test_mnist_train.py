@@ -10,10 +10,11 @@ import data
 from autograd import jit
 from autograd.nn import ACTIVATIONS
 from data import Examples
+from models.command_line import InputError
 from models.mlp import MLP
 from models.mnist import divergence, settings
 from models.mnist.scoring import Score, confusion_table, counts_table, inputs, probabilities, score
-from models.mnist.settings import InputError, Settings
+from models.mnist.settings import Settings
 from models.mnist.train import build_model, build_optimizer, build_schedule, build_step, train
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from autograd import Node, jit
 from autograd.compiler.program import Program
 from autograd.nn import Module
+from models.files import write
 from viz.backprop import cotangents, plain
 from viz.diagram import layout
 from viz.diagram.dot import ORDERS, Picture, dot
@@ -26,7 +27,6 @@ from viz.diagram.items import (
     items_of_nodes,
     items_of_program,
 )
-from viz.files import write
 from viz.text import norm, short
 
 __all__ = ["Diagram", "draw", "outline"]
