@@ -26,6 +26,7 @@ __all__ = [
     "Visit",
     "ancestors",
     "cotangents",
+    "first_roots",
     "plain",
     "pull",
     "record",
@@ -164,21 +165,36 @@ def ancestors(roots: Sequence[Any]) -> list[Any]:
     for root in roots:
         if not isinstance(root, Node):
             raise TypeError(f"viz: takes a Value or a Tensor, not {type(root).__name__}")
-    seen = set(roots)
-    stack = list(seen)
-    while stack:
-        node = stack.pop()
+    nodes: list[Any] = sorted(first_roots(roots), key=lambda node: node.index)
+    for node in nodes:
         for arg in node.args:
-            if isinstance(arg, Node):
-                if arg.index > node.index:
-                    raise RuntimeError(
-                        f"viz: {node.row.name} was computed before its argument "
-                        f"{arg.name or arg!r} was written; compute it again after the write"
-                    )
-                if arg not in seen:
-                    seen.add(arg)
+            if isinstance(arg, Node) and arg.index > node.index:
+                raise RuntimeError(
+                    f"viz: {node.row.name} was computed before its argument "
+                    f"{arg.name or arg!r} was written; compute it again after the write"
+                )
+    return nodes
+
+
+def first_roots(roots: Sequence[Any]) -> dict[Any, int]:
+    """Every node that `roots` were computed from, and themselves, each with the number of the first
+    root that needs it; the graph may be stale.
+
+    >>> a, b = Value(2.0), Value(5.0)
+    >>> found = first_roots([a * a, a * b])
+    >>> found[a], found[b]
+    (0, 1)
+    """
+    found: dict[Any, int] = {}
+    for number, root in enumerate(roots):
+        stack = [root] if root not in found else []
+        found.setdefault(root, number)
+        while stack:
+            for arg in stack.pop().args:
+                if isinstance(arg, Node) and arg not in found:
+                    found[arg] = number
                     stack.append(arg)
-    return sorted(seen, key=lambda node: node.index)
+    return found
 
 
 Share = tuple[int, Any, Any, Any]  # an argument's number, its contribution, before and after it

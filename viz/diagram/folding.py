@@ -18,9 +18,9 @@ from viz.diagram.items import Item, shape_of
 
 __all__ = ["Box", "fold", "span", "unfolded"]
 
-MOST_BOXES = 800
-MOST_SPAN = 5_000  # columns that arrows cross; dot takes less than a second for these
-LONGEST_PERIOD = 64  # of a repetition, in boxes; what it finds are the boxes of the next round
+FOLDED_BOXES = 800
+FOLDED_SPAN = 5_000  # columns that arrows cross; dot takes less than a second for these
+MAX_PERIOD = 64  # of a repetition, in boxes; what it finds are the boxes of the next round
 PIECES = 40  # into so many a graph is cut that neither modules nor repetition make small enough
 
 
@@ -93,7 +93,7 @@ def span(boxes: Sequence[Box], items: Sequence[Item]) -> int:
 
 
 def _large(boxes: Sequence[Box], items: Sequence[Item]) -> bool:
-    return len(boxes) > MOST_BOXES or span(boxes, items) > MOST_SPAN
+    return len(boxes) > FOLDED_BOXES or span(boxes, items) > FOLDED_SPAN
 
 
 class _Folding:
@@ -253,7 +253,7 @@ def _repetitions(keys: np.ndarray[Any, Any]) -> Iterator[tuple[int, int, int]]:
     n = len(keys)
     cover, period = np.zeros(n, int), np.ones(n, int)
     places = np.arange(n)
-    for p in range(1, min(LONGEST_PERIOD, n // 2) + 1):
+    for p in range(1, min(MAX_PERIOD, n // 2) + 1):
         differs = np.append(np.flatnonzero(keys[p:] != keys[:-p]), n - p)
         here = places[: n - p]
         times = (differs[np.searchsorted(differs, here)] - here) // p + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from xml.sax.saxutils import escape
+from html import escape
 
 __all__ = ["FONT", "image", "svg"]
 
@@ -14,9 +14,9 @@ SHOWN_FONTS = "Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',Courier,monos
 
 RETOUCHES = {
     f'"{FONT},monospace"': f'"{SHOWN_FONTS}"',
-    # The lines within boxes, quieter than their borders:
+    # The lines within boxes should be quieter than their borders.
     "<polyline ": '<polyline style="stroke-opacity:0.4;stroke-width:1" ',
-    "<text text-anchor": '<text xml:space="preserve" text-anchor',  # older dots leave that out
+    "<text text-anchor": '<text xml:space="preserve" text-anchor',  # which older dots leave out
 }
 
 
@@ -30,7 +30,7 @@ def svg(source: str) -> str:
     for before, after in RETOUCHES.items():
         text = text.replace(before, after)
     text = text[text.index("<svg") :]
-    return text.replace("<g ", f"<metadata>{escape(source)}</metadata>\n<g ", 1)
+    return text.replace("<g ", f"<metadata>{escape(source, quote=False)}</metadata>\n<g ", 1)
 
 
 def _svg(source: str) -> str:
