@@ -1,8 +1,8 @@
 """A forward and a backward pass over a graph, as a list of events that can be stepped through.
 
-The rows' own rules are called, on plain numbers, in the order of the engine's sweep, so that the
-events add up to the engine's gradients to the last bit. Nothing of the graph is touched, and no
-hook is called.
+The primitives' own rules are called on numbers and arrays in the order of the engine's reverse
+sweep, so that the events add up to the engine's gradients to the last bit. The graph is not
+changed, and no hook is called.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Visit:
-    """Forward, a leaf; backward, a node whose gradient is complete, its turn in the sweep."""
+    """Forward: a leaf. Backward: a node whose gradient is complete, when the sweep comes to it."""
 
     node: Any
     gradient: Any = None
@@ -46,14 +46,14 @@ class Visit:
 
 @dataclass(frozen=True, eq=False)
 class Compute:
-    """Forward: a node's row computes it from its arguments."""
+    """Forward: a node's primitive computes it from its arguments."""
 
     node: Any
 
 
 @dataclass(frozen=True, eq=False)
 class Send:
-    """A node's rule makes of its gradient, `upstream`, a contribution to argument number i."""
+    """A node's rule turns its gradient, `upstream`, into a contribution to argument number i."""
 
     node: Any
     i: int
@@ -63,7 +63,7 @@ class Send:
 
 @dataclass(frozen=True, eq=False)
 class Accumulate:
-    """A node adds a contribution to what it has got `before` (None: nothing), which gives `after`.
+    """A node adds a contribution to the sum `before` (None: there was none), which gives `after`.
 
     sender, i: whose contribution it is, the node being its argument number i; None for the
     gradient of 1 that a root starts with.
@@ -94,7 +94,7 @@ class Tape:
 
     @property
     def gradients(self) -> dict[Any, Any]:
-        """The gradient of each node that got one: what the events add up to."""
+        """The gradient of each node that has one: the sum of the events."""
         return replay(self.backward)
 
 
@@ -115,11 +115,11 @@ def record(root: Any) -> Tape:
     forward: list[Event] = [Compute(node) if node.args else Visit(node) for node in nodes]
     seeds = _seeds([root])
     backward: list[Event] = [Accumulate(root, None, None, None, g, g) for g in seeds.values()]
-    for node, g, shares in _sweep(nodes, seeds):
+    for node, g, sent in _sweep(nodes, seeds):
         backward.append(Visit(node, g))
-        for i, share, before, after in shares:
-            backward.append(Send(node, i, g, share))
-            backward.append(Accumulate(node.args[i], node, i, before, share, after))
+        for i, contribution, before, after in sent:
+            backward.append(Send(node, i, g, contribution))
+            backward.append(Accumulate(node.args[i], node, i, before, contribution, after))
     return Tape(root, nodes, forward, backward)
 
 
@@ -150,10 +150,10 @@ def cotangents(roots: Sequence[Any]) -> tuple[dict[Any, Any], dict[tuple[Any, in
     (5.0, 5.0)
     """
     gradients, contributions = {}, {}
-    for node, g, shares in _sweep(ancestors(roots), _seeds(roots)):
+    for node, g, sent in _sweep(ancestors(roots), _seeds(roots)):
         gradients[node] = g
-        for i, share, _, _ in shares:
-            contributions[node, i] = share
+        for i, contribution, _, _ in sent:
+            contributions[node, i] = contribution
     return gradients, contributions
 
 
@@ -197,10 +197,14 @@ def first_roots(roots: Sequence[Any]) -> dict[Any, int]:
     return found
 
 
-Share = tuple[int, Any, Any, Any]  # an argument's number, its contribution, before and after it
+Contribution = tuple[
+    int, Any, Any, Any
+]  # an argument's number, its contribution, before and after it
 
 
-def _sweep(nodes: Sequence[Any], running: dict[Any, Any]) -> Iterator[tuple[Any, Any, list[Share]]]:
+def _sweep(
+    nodes: Sequence[Any], running: dict[Any, Any]
+) -> Iterator[tuple[Any, Any, list[Contribution]]]:
     """Each node that gets a gradient, newest first, with it and what it sends to its arguments.
 
     running: what each node has got so far, to begin with the gradients of the roots.
@@ -209,21 +213,21 @@ def _sweep(nodes: Sequence[Any], running: dict[Any, Any]) -> Iterator[tuple[Any,
         g = running.pop(node, None)
         if g is None:
             continue
-        shares: list[Share] = []
+        sent: list[Contribution] = []
         args = [plain(arg) for arg in node.args]
-        # Not around the yield: what the caller does between two nodes is its own business.
+        # Not around the yield: it would hold for the caller too.
         with np.errstate(all="ignore"):
             for i, arg in enumerate(node.args):
                 if not isinstance(arg, Node) or not arg.requires_grad or not node.row.rule(i):
                     continue
-                share = _share(node, i, g, args)
+                contribution = _contribution(node, i, g, args)
                 before = running.get(arg)
-                running[arg] = after = _added(before, share)
-                shares.append((i, share, before, after))
-        yield node, g, shares
+                running[arg] = after = _added(before, contribution)
+                sent.append((i, contribution, before, after))
+        yield node, g, sent
 
 
-def _share(node: Any, i: int, g: Any, args: Sequence[Any]) -> Any:
+def _contribution(node: Any, i: int, g: Any, args: Sequence[Any]) -> Any:
     """What the node contributes to its argument number i. Raises RuntimeError, which names the
     rule, where that raises or answers what is no gradient."""
     rule = f"{node.row.name}: its rule for argument {i + 1}"
@@ -259,20 +263,24 @@ def plain(arg: Any) -> Any:
     return arg.data if isinstance(arg, Node) else arg  # type: ignore[attr-defined]
 
 
-def fitted(share: Any, data: Any) -> Any:
+def fitted(contribution: Any, data: Any) -> Any:
     """A rule's answer as the argument that holds `data` adds it up: broadcasting undone, in its
     dtype."""
     if not isinstance(data, np.ndarray):
-        return float(share)
-    share = np.asarray(share)
-    if share.shape != data.shape:  # a rule may also answer with less, a number for all entries
-        share = np.broadcast_to(share, np.broadcast_shapes(share.shape, data.shape))
-        share = sum_to(share, data.shape)
-    return share.astype(data.dtype, copy=False)
+        return float(contribution)
+    contribution = np.asarray(contribution)
+    if (
+        contribution.shape != data.shape
+    ):  # a rule may also answer with less, a number for all entries
+        contribution = np.broadcast_to(
+            contribution, np.broadcast_shapes(contribution.shape, data.shape)
+        )
+        contribution = sum_to(contribution, data.shape)
+    return contribution.astype(data.dtype, copy=False)
 
 
-def _added(before: Any, share: Any) -> Any:
-    return share if before is None else before + share
+def _added(before: Any, contribution: Any) -> Any:
+    return contribution if before is None else before + contribution
 
 
 def _seeds(roots: Sequence[Any]) -> dict[Any, Any]:

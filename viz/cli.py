@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(given: list[str]) -> int:
-    """Call the function of a command with its options; without any word, print the help."""
+    """Call the function of a command with its options; print the help where no word was given."""
     parser = _parser()
     if not given:
         parser.print_help()
@@ -89,17 +89,17 @@ def _lesson(options: argparse.Namespace) -> int:
     from viz.debugger import Debugger
     from viz.lesson import lessons
 
-    ten = [(each.node, each.title, each.text) for each in lessons()]
+    steps = [(each.node, each.title, each.text) for each in lessons()]
     n = options.number
     if n is None and options.out is None:
-        print(*(f"{i:2}. {title}" for i, (_, title, _) in enumerate(ten, 1)), sep="\n")
+        print(*(f"{i:2}. {title}" for i, (_, title, _) in enumerate(steps, 1)), sep="\n")
         print(f"\n{PROGRAM} lesson 1 opens the first, -o lesson.html writes all as a page.")
         return 0
     if n is None:
-        return _show(Debugger("How a gradient is made, in ten lessons", ten), options.out)
-    if not 1 <= n <= len(ten):
-        raise InputError(f"N: expected a lesson from 1 to {len(ten)}, found {n}")
-    node, title, text = ten[n - 1]
+        return _show(Debugger("How a gradient is made, in ten lessons", steps), options.out)
+    if not 1 <= n <= len(steps):
+        raise InputError(f"N: expected a lesson from 1 to {len(steps)}, found {n}")
+    node, title, text = steps[n - 1]
     return _show(Debugger("", [(node, f"{n}. {title}", text)]), options.out)
 
 
@@ -120,7 +120,7 @@ def _save(shown: Any, path: str) -> int:
 
 @contextmanager
 def _refusals(path: str = "") -> Iterator[None]:
-    """What the viewer refuses is something that was handed in."""
+    """Raise an InputError for what viz refuses: it was handed in."""
     try:
         yield
     except OSError as error:
@@ -158,7 +158,7 @@ def _graph(options: argparse.Namespace) -> Any:
 
 
 def _standard_input() -> str:
-    """The text there; of one that does not end only so much that it is seen to be too long."""
+    """The text there; only so much of an endless one that it is seen to be too long."""
     from viz.expression import MAX_LENGTH
 
     return sys.stdin.buffer.read(MAX_LENGTH + 1).decode("utf-8-sig", "replace")
@@ -195,7 +195,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _call(target: str) -> Any:
-    """What a function returns, `package.module:name`; whatever it raises is said in a line."""
+    """What the function `package.module:name` returns. Whatever it raises becomes an InputError."""
     module, _, name = target.partition(":")
     try:
         found: Any = importlib.import_module(module)
@@ -204,13 +204,13 @@ def _call(target: str) -> Any:
         return found()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # SystemExit, and whatever else is one's own
+    except BaseException as error:  # SystemExit, and whatever else a user derives
         line = traceback.format_exception_only(error)[-1]
         raise InputError(f"{target}: {line.strip()}{_place(error)}") from None
 
 
 def _place(error: BaseException) -> str:
-    """Where the caller's own code stood when it raised, as " (file.py:12)"."""
+    """The line of the caller's own code that raised, as " (file.py:12)"; "" where there is none."""
     if isinstance(error, SyntaxError):
         return f" ({error.filename}:{error.lineno})"
     paths = sysconfig.get_paths()
@@ -224,8 +224,8 @@ def _place(error: BaseException) -> str:
 
 
 def _backward(graph: Any) -> None:
-    """Run the sweep of one number where that was not done yet, so that there are gradients to
-    see. Of a graph that is stale or has a rule that fails, the picture says so."""
+    """Run `backward()` from a single number where that was not done yet, so that there are
+    gradients to see. Where it fails, as in a stale graph, the picture says so."""
     import numpy as np
 
     from autograd import Node
@@ -233,7 +233,7 @@ def _backward(graph: Any) -> None:
 
     if not isinstance(graph, Node) or not graph.requires_grad or getattr(graph, "shape", None):
         return
-    with suppress(Exception):  # a rule of one's own may raise anything
+    with suppress(Exception):  # a user's rule may raise anything
         leaves = [node for node in ancestors([graph]) if node.row is None and node.requires_grad]
         if not any(np.any(getattr(leaf.grad, "data", leaf.grad)) for leaf in leaves):
             graph.backward()
@@ -251,8 +251,8 @@ class _Parser(Parser):
 
 
 def _protected(given: list[str]) -> list[str]:
-    """With a space before an expression that begins with a minus: argparse would take it for an
-    option."""
+    """The words, with a space before an expression that begins with a minus, which argparse would
+    take for an option."""
     if len(given) > 1 and given[0] in ("draw", "debug"):
         word = given[1]
         if word[:1] == "-" and word[1:2] not in ("", "-") and word not in ("-h", "-o"):

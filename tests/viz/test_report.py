@@ -231,7 +231,7 @@ def test_layers_over_time_are_the_histograms(page, trained, tmp_path):
     norms = chart(page, "Length of the gradient")["data"]
     assert [trace["name"] for trace in norms] == ["layer 0", "layer 2", "layer 4", "layer 6"]
     assert norms[1]["y"] == [look["gradients"]["2.weight"]["norm"] for look in looks]
-    units = chart(page, "Units that say the same")["data"]
+    units = chart(page, "Units with the same output")["data"]
     assert [trace["name"] for trace in units] == [f"layer {i} (tanh)" for i in (1, 3, 5)]
     (numbers,) = [rows for caption, rows in tables(page).items() if caption.startswith("deep;")]
     head, first_row, *_ = numbers

@@ -46,7 +46,7 @@ NOT_FINITE = "NaN or inf"  # the word for the one fill that is too dark for dark
 MAX_PORTS = 40  # of one box; more arguments share one port
 MAX_EDGE_WIDTH = 3.2  # points, of an edge that carries the whole gradient of its node
 
-# Operators as they are printed rather than typed.
+# Operators as they are printed, where that is not as they are typed.
 SIGNS = {"*": "\N{MULTIPLICATION SIGN}", "-": "\N{MINUS SIGN}", "/": "\N{DIVISION SIGN}"}
 
 
@@ -108,7 +108,7 @@ def _scopes(picture: Picture) -> list[tuple[str, ...]]:
 
 
 def _edges(picture: Picture) -> Iterator[str]:
-    """An arrow for each argument; one for all that lead from one fold, or into one."""
+    """An arrow for each argument; those from one box into a fold are drawn as one."""
     place = {member: box for box in picture.boxes for member in box.members}
     arrows: dict[tuple[str, str, str], dict[int, float]] = {}
     for box in picture.boxes:
@@ -123,7 +123,7 @@ def _edges(picture: Picture) -> Iterator[str]:
                 carried[arg] = carried.get(arg, 0.0) + picture.shares.get((member, i), 0.0)
     for (tail, head, port), carried in arrows.items():
         name = f'id="{tail}-{head}-{port[1:] or "all"}"'
-        share = max(carried.values())  # of what this arrow brings most of
+        share = max(carried.values())  # of the argument that it carries most of
         width = f" penwidth={0.6 + (MAX_EDGE_WIDTH - 0.6) * share:.2f}" if picture.shares else ""
         yield f"{tail}:e -> {head}{port}:w [{name}{width}]"
     layers = [
@@ -215,7 +215,7 @@ def _label(picture: Picture, box: Box) -> str:
         return "|".join(shown)
     ports = [f"<{i}>" for i in range(1, len(item.args) + 1)]
     name = item.row.name if item.row else item.name
-    # keepdims=False goes without saying.
+    # keepdims=False, the default, is left out.
     params = [f"{key}={param(value)}" for key, value in item.params.items() if value is not False]
     called = r"\n".join(map(quote, [name, *params]))
     if item.row and item.row.infix and len(ports) == 2:  # an operator stands between its operands

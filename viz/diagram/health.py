@@ -16,7 +16,7 @@ __all__ = ["COLOURS", "health", "shares"]
 
 # The sizes of a gradient, of a whole array its length as a vector. A float32 sum of squares loses
 # entries below 1e-23; long before that a step of 1e-6 times a learning rate moves nothing that
-# float32 can hold. Above 1e3 one step of a usual rate throws a network off.
+# float32 can hold. Above 1e3 one step at a usual learning rate spoils a network.
 VANISHING, EXPLODING = 1e-6, 1e3
 # Saturated: to move x by its own size (or by 1) moves the result by less than this. tanh is
 # saturated from 3.0 on, sigmoid from 4.8 on; sqrt and log never are, although their slope is small
@@ -24,7 +24,7 @@ VANISHING, EXPLODING = 1e-6, 1e3
 SATURATED_SLOPE = 0.1
 PROBE_DISTANCE = 0.2  # how far on both sides it must be flat, times x (or 1)
 
-# Light to dark as well as by hue (Okabe and Ito 2008), so that they stay apart for any eye.
+# They differ in lightness as well as in hue (Okabe and Ito 2008), so that any eye tells them apart.
 COLOURS = {
     "healthy": "#e4f4ec",
     "zero": "#d9dce0",
@@ -70,14 +70,14 @@ def _blocked(item: Item) -> str:
         slopes = np.abs(pull(node, 0, one))
         size = np.maximum(1.0, np.abs(x))
         if 2 * np.count_nonzero(slopes * size < SATURATED_SLOPE) < np.size(x):
-            return ""  # the usual case, at one look
+            return ""  # the usual case, decided without other points
         for side in (1, -1) if row.kink is None else ():  # cos is flat in one point only
             nearby = np.asarray(x + side * PROBE_DISTANCE * size)
             slopes = np.maximum(slopes, _slopes_at(row, nearby, item.params))
         flat = slopes * size < SATURATED_SLOPE
     if _dead(slopes):
         return "dead"
-    smooth = row.kink is None  # half of relu's entries below 0 is what relu is for
+    smooth = row.kink is None  # relu is made to be flat in half of its entries
     return "saturated" if smooth and 2 * np.count_nonzero(flat) >= np.size(x) else ""
 
 

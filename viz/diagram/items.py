@@ -61,7 +61,7 @@ class Lowered(Protocol):
 
 @dataclass(slots=True)
 class Item:
-    """One thing in the picture. `args` are the positions of the items it reads."""
+    """A leaf, a constant or an operation. `args` are the positions of the items it reads."""
 
     id: str
     data: Any = None  # a number, an array, ShapeDtype, or None
@@ -73,7 +73,7 @@ class Item:
     kind: str = "result"  # or "leaf", "constant", "root"
     first_root: int = 0  # the number of the first root that needs it
     node: Any = None  # the Node that it is, if it is one
-    lines: tuple[str, ...] = ()  # what else to say of it
+    lines: tuple[str, ...] = ()  # more text for its label
 
 
 def _oldest_first(roots: Sequence[Any]) -> list[tuple[Any, int]]:
@@ -89,7 +89,7 @@ def _oldest_first(roots: Sequence[Any]) -> list[tuple[Any, int]]:
 
 
 def items_of_nodes(roots: Sequence[Any]) -> list[Item]:
-    """The graph behind some nodes. Node number i is n{i}; a plain number or array that is the
+    """The graph behind some nodes. Node number i is n{i}; a number or an array that is the
     second argument of n5 is an item of its own, n5_2."""
     items: list[Item] = []
     positions: dict[Any, int] = {}

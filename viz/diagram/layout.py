@@ -8,7 +8,7 @@ from html import escape
 __all__ = ["FONT", "image", "svg"]
 
 # The layout measures Courier, whose letters are all 0.6 em wide. None of the fonts that the SVG
-# asks for is wider (by more than 0.002 em), so whichever a machine has, text stays in its box.
+# asks for is wider (by more than 0.002 em), so text stays in its box, whichever a machine has.
 FONT = "Courier"
 SHOWN_FONTS = "Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',Courier,monospace"
 
@@ -47,7 +47,7 @@ def _svg(source: str) -> str:
 
 
 def _dot(source: str, format: str) -> bytes:
-    """What an installed `dot` draws; nothing where there is none, or one that does not work."""
+    """What an installed `dot` draws; b"" where there is none, or one that does not work."""
     try:
         import graphviz  # type: ignore[import-untyped]
     except ImportError:
@@ -60,7 +60,7 @@ def _dot(source: str, format: str) -> bytes:
 
 def image(source: str, format: str) -> bytes:
     """A "png" or "pdf" of DOT text. Raises RuntimeError where no `dot` is installed."""
-    # Twice the 72 dots an inch that a screen is taken for: sharp on today's.
+    # Twice the usual 72 dots an inch, so that it is sharp on today's screens.
     dotted = source.replace("{\n", "{\n  graph [dpi=144 bgcolor=white]\n", 1)
     drawn = _dot(dotted, format)
     if drawn:

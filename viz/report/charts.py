@@ -52,7 +52,7 @@ def marker(i: int) -> str:
 
 
 def label(text: str) -> str:
-    """Text that plotly shows as it is: it would read markup, links included.
+    """Text escaped for plotly, which would read markup in it, links included.
 
     >>> label("a<b")
     'a&lt;b'
@@ -70,7 +70,7 @@ def curves(runs: Sequence[Run], quantity: str) -> dict[str, Chart]:
         form = {"linear": "", "log": ""}
     else:
         linear = _curves(runs, "accuracy", "accuracy", float)
-        # The shares are of whole images: rounded, because 1 - 0.9998 is 0.0001999...
+        # Rounded, because 1 - 0.9998 is 0.0001999...: accuracies are of whole images.
         logarithmic = _curves(runs, "accuracy", "error", lambda share: round(1 - share, 12))
         form = {"linear": ".3~%", "log": "~%"}
 
@@ -105,7 +105,7 @@ def _curves(
 ) -> list[Chart]:
     traces: list[Chart] = []
     for i, run in enumerate(runs):
-        # Of a single epoch there is no line: the markers tell the two apart.
+        # A single epoch has no line: the markers tell training and validation apart.
         for part, dash, form in (("validation", "solid", ""), ("train", "dot", "-open")):
             known = [each.figures.get(f"{part}_{figure}") for each in run.metrics]
             if all(number is None for number in known):

@@ -49,7 +49,7 @@ def _layers(page: Page, run: Run) -> str:
     }
     health = [
         ("Length of the gradient of the weights", "gradients", "norm", titles, True),
-        ("Units that say the same of every image", "outputs", "constant", activations, False),
+        ("Units with the same output for every image", "outputs", "constant", activations, False),
         (f"Outputs where the slope is under {FLAT_SLOPE}", "outputs", "flat", activations, False),
     ]
     figures = []
@@ -88,7 +88,7 @@ def _histogram_table(run: Run) -> str:
         for name, h in histograms.items()
     ]
     title = (
-        f"{escape(run.name)}; constant: share of units that say the same of every image; "
+        f"{escape(run.name)}; constant: share of units with the same output for every image; "
         f"flat: share of outputs where the slope is under {FLAT_SLOPE}"
     )
     return table(title, ["epoch", "of", *numbers], rows)

@@ -1,4 +1,4 @@
-"""The report as the text of an HTML page: what the sections are, and what they are put into."""
+"""The report as the text of an HTML page: the list of its sections, and the page around them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FOLDER = Path(__file__).parent
 
 
 def render(runs: Sequence[Run], test: Examples, plotly: str) -> str:
-    """The page about `runs`, whose models are asked about `test`, with plotly's script in it."""
+    """The page about `runs`, whose models are scored on `test`, with plotly's script in it."""
     page = Page(runs, test)
     for i, run in enumerate(runs):
         if run.model is not None:

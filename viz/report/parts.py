@@ -1,4 +1,4 @@
-"""What the sections of a report are made of: the runs that they tell of, pieces of HTML, words.
+"""What the sections of a report share: the runs, pieces of HTML, and values as words.
 
 Whatever comes from a folder (names, settings, notes) passes through `escape` here and in the
 sections, or through `label` in charts.py: a run may be called anything.
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a run's model says of the test images: its score, and (n, 10) probabilities."""
+    """How a run's model does on the test images: its score, and (n, classes) probabilities."""
 
     score: Score
     chances: NDArray[np.float32]

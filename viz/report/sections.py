@@ -37,11 +37,11 @@ MISTAKES = 24  # shown of each run
 
 
 def runs_section(page: Page) -> str:
-    """The runs beside each other, in what they differ and how good they are; then the notes."""
+    """A row for each run: its settings that differ, and how good it is; then the notes."""
     settings = {key: None for run in page.runs for key in run.settings}
     first = page.runs[0].settings
     same = [k for k in settings if all(run.settings.get(k) == first.get(k) for run in page.runs)]
-    # The network's sizes and its activation stand in a column of their own.
+    # The column "network" shows the sizes and the activation.
     differing = [key for key in settings if key not in {*same, "hidden", "activation"}]
     head = ["run", "network", *map(option, differing), "epochs", "test accuracy", "test errors"]
     head += ["test loss", "validation accuracy", "training time"]
