@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Node, jit
-from autograd.compiler.program import Program
+from autograd.compiler.frontend.program import Program
 from autograd.nn import Module
 from models.files import write
 from viz.backprop import cotangents, plain

@@ -12,10 +12,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from autograd import Node, Tensor
-from autograd.compiler.program import Assign, Program
-from autograd.compiler.simplify import CONSTANT, STATE
+from autograd.compiler.frontend.program import Assign, Program
+from autograd.compiler.passes.simplify import CONSTANT, STATE
 from autograd.nn import Module, Sequential
-from autograd.rows import Row
+from autograd.primitives.primitive import Row
 from viz.backprop import first_roots
 from viz.text import amount
 
@@ -195,7 +195,7 @@ def _kernel_of_each(lowered: Lowered) -> list[int]:
 
 def _costs(lowered: Lowered) -> list[str]:
     """A line for each kernel: what it does and costs, with what is packed for it."""
-    from autograd.compiler.build import BuildError
+    from autograd.compiler.runtime.build import BuildError
 
     try:
         seconds = lowered.measure()
