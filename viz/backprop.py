@@ -1,8 +1,8 @@
 """A forward and a backward pass over a graph, as a list of events that can be stepped through.
 
-The primitives' own rules are called on numbers and arrays in the order of the engine's reverse
-sweep, so that the events add up to the engine's gradients to the last bit. The graph is not
-changed, and no hook is called.
+The rows' own rules are called, on plain numbers, in the order of the engine's sweep, so that the
+events add up to the engine's gradients to the last bit. Nothing of the graph is touched, and no
+hook is called.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ __all__ = [
     "Visit",
     "ancestors",
     "cotangents",
-    "first_roots",
     "plain",
     "pull",
     "record",
@@ -38,7 +37,7 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Visit:
-    """Forward: a leaf. Backward: a node whose gradient is complete, when the sweep comes to it."""
+    """Forward, a leaf; backward, a node whose gradient is complete, its turn in the sweep."""
 
     node: Any
     gradient: Any = None
@@ -46,14 +45,14 @@ class Visit:
 
 @dataclass(frozen=True, eq=False)
 class Compute:
-    """Forward: a node's primitive computes it from its arguments."""
+    """Forward: a node's row computes it from its arguments."""
 
     node: Any
 
 
 @dataclass(frozen=True, eq=False)
 class Send:
-    """A node's rule turns its gradient, `upstream`, into a contribution to argument number i."""
+    """A node's rule makes of its gradient, `upstream`, a contribution to argument number i."""
 
     node: Any
     i: int
@@ -63,7 +62,7 @@ class Send:
 
 @dataclass(frozen=True, eq=False)
 class Accumulate:
-    """A node adds a contribution to the sum `before` (None: there was none), which gives `after`.
+    """A node adds a contribution to what it has got `before` (None: nothing), which gives `after`.
 
     sender, i: whose contribution it is, the node being its argument number i; None for the
     gradient of 1 that a root starts with.
@@ -94,7 +93,7 @@ class Tape:
 
     @property
     def gradients(self) -> dict[Any, Any]:
-        """The gradient of each node that has one: the sum of the events."""
+        """The gradient of each node that got one: what the events add up to."""
         return replay(self.backward)
 
 
@@ -115,11 +114,11 @@ def record(root: Any) -> Tape:
     forward: list[Event] = [Compute(node) if node.args else Visit(node) for node in nodes]
     seeds = _seeds([root])
     backward: list[Event] = [Accumulate(root, None, None, None, g, g) for g in seeds.values()]
-    for node, g, sent in _sweep(nodes, seeds):
+    for node, g, shares in _sweep(nodes, seeds):
         backward.append(Visit(node, g))
-        for i, contribution, before, after in sent:
-            backward.append(Send(node, i, g, contribution))
-            backward.append(Accumulate(node.args[i], node, i, before, contribution, after))
+        for i, share, before, after in shares:
+            backward.append(Send(node, i, g, share))
+            backward.append(Accumulate(node.args[i], node, i, before, share, after))
     return Tape(root, nodes, forward, backward)
 
 
@@ -150,10 +149,10 @@ def cotangents(roots: Sequence[Any]) -> tuple[dict[Any, Any], dict[tuple[Any, in
     (5.0, 5.0)
     """
     gradients, contributions = {}, {}
-    for node, g, sent in _sweep(ancestors(roots), _seeds(roots)):
+    for node, g, shares in _sweep(ancestors(roots), _seeds(roots)):
         gradients[node] = g
-        for i, contribution, _, _ in sent:
-            contributions[node, i] = contribution
+        for i, share, _, _ in shares:
+            contributions[node, i] = share
     return gradients, contributions
 
 
@@ -165,46 +164,27 @@ def ancestors(roots: Sequence[Any]) -> list[Any]:
     for root in roots:
         if not isinstance(root, Node):
             raise TypeError(f"viz: takes a Value or a Tensor, not {type(root).__name__}")
-    nodes: list[Any] = sorted(first_roots(roots), key=lambda node: node.index)
-    for node in nodes:
+    seen = set(roots)
+    stack = list(seen)
+    while stack:
+        node = stack.pop()
         for arg in node.args:
-            if isinstance(arg, Node) and arg.index > node.index:
-                raise RuntimeError(
-                    f"viz: {node.row.name} was computed before its argument "
-                    f"{arg.name or arg!r} was written; compute it again after the write"
-                )
-    return nodes
-
-
-def first_roots(roots: Sequence[Any]) -> dict[Any, int]:
-    """Every node that `roots` were computed from, and themselves, each with the number of the first
-    root that needs it; the graph may be stale.
-
-    >>> a, b = Value(2.0), Value(5.0)
-    >>> found = first_roots([a * a, a * b])
-    >>> found[a], found[b]
-    (0, 1)
-    """
-    found: dict[Any, int] = {}
-    for number, root in enumerate(roots):
-        stack = [root] if root not in found else []
-        found.setdefault(root, number)
-        while stack:
-            for arg in stack.pop().args:
-                if isinstance(arg, Node) and arg not in found:
-                    found[arg] = number
+            if isinstance(arg, Node):
+                if arg.index > node.index:
+                    raise RuntimeError(
+                        f"viz: {node.row.name} was computed before its argument "
+                        f"{arg.name or arg!r} was written; compute it again after the write"
+                    )
+                if arg not in seen:
+                    seen.add(arg)
                     stack.append(arg)
-    return found
+    return sorted(seen, key=lambda node: node.index)
 
 
-Contribution = tuple[
-    int, Any, Any, Any
-]  # an argument's number, its contribution, before and after it
+Share = tuple[int, Any, Any, Any]  # an argument's number, its contribution, before and after it
 
 
-def _sweep(
-    nodes: Sequence[Any], running: dict[Any, Any]
-) -> Iterator[tuple[Any, Any, list[Contribution]]]:
+def _sweep(nodes: Sequence[Any], running: dict[Any, Any]) -> Iterator[tuple[Any, Any, list[Share]]]:
     """Each node that gets a gradient, newest first, with it and what it sends to its arguments.
 
     running: what each node has got so far, to begin with the gradients of the roots.
@@ -213,21 +193,21 @@ def _sweep(
         g = running.pop(node, None)
         if g is None:
             continue
-        sent: list[Contribution] = []
+        shares: list[Share] = []
         args = [plain(arg) for arg in node.args]
-        # Not around the yield: it would hold for the caller too.
+        # Not around the yield: what the caller does between two nodes is its own business.
         with np.errstate(all="ignore"):
             for i, arg in enumerate(node.args):
                 if not isinstance(arg, Node) or not arg.requires_grad or not node.row.rule(i):
                     continue
-                contribution = _contribution(node, i, g, args)
+                share = _share(node, i, g, args)
                 before = running.get(arg)
-                running[arg] = after = _added(before, contribution)
-                sent.append((i, contribution, before, after))
-        yield node, g, sent
+                running[arg] = after = _added(before, share)
+                shares.append((i, share, before, after))
+        yield node, g, shares
 
 
-def _contribution(node: Any, i: int, g: Any, args: Sequence[Any]) -> Any:
+def _share(node: Any, i: int, g: Any, args: Sequence[Any]) -> Any:
     """What the node contributes to its argument number i. Raises RuntimeError, which names the
     rule, where that raises or answers what is no gradient."""
     rule = f"{node.row.name}: its rule for argument {i + 1}"
@@ -263,24 +243,20 @@ def plain(arg: Any) -> Any:
     return arg.data if isinstance(arg, Node) else arg  # type: ignore[attr-defined]
 
 
-def fitted(contribution: Any, data: Any) -> Any:
+def fitted(share: Any, data: Any) -> Any:
     """A rule's answer as the argument that holds `data` adds it up: broadcasting undone, in its
     dtype."""
     if not isinstance(data, np.ndarray):
-        return float(contribution)
-    contribution = np.asarray(contribution)
-    if (
-        contribution.shape != data.shape
-    ):  # a rule may also answer with less, a number for all entries
-        contribution = np.broadcast_to(
-            contribution, np.broadcast_shapes(contribution.shape, data.shape)
-        )
-        contribution = sum_to(contribution, data.shape)
-    return contribution.astype(data.dtype, copy=False)
+        return float(share)
+    share = np.asarray(share)
+    if share.shape != data.shape:  # a rule may also answer with less, a number for all entries
+        share = np.broadcast_to(share, np.broadcast_shapes(share.shape, data.shape))
+        share = sum_to(share, data.shape)
+    return share.astype(data.dtype, copy=False)
 
 
-def _added(before: Any, contribution: Any) -> Any:
-    return contribution if before is None else before + contribution
+def _added(before: Any, share: Any) -> Any:
+    return share if before is None else before + share
 
 
 def _seeds(roots: Sequence[Any]) -> dict[Any, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from models.command_line import InputError, Parser, number, run, whole
 from models.mnist import PROGRAM
-from models.mnist.settings import ACTIVATIONS, OPTIMIZERS, SCHEDULES, Settings
+from models.mnist.settings import ACTIVATIONS, OPTIMIZERS, SCHEDULES, SHOWN, Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,12 +26,12 @@ def _dispatch(options: argparse.Namespace) -> int:
     name = given.pop("command")
     if name == "train":
         return _train(given)
-    from models.mnist import commands
+    from models.mnist.commands import examine
 
     called: dict[str, Callable[..., int]] = {
-        "evaluate": commands.evaluate,
-        "predict": commands.predict,
-        "show": commands.show,
+        "evaluate": examine.evaluate,
+        "predict": examine.predict,
+        "show": examine.show,
     }
     return called[name](**given)
 
@@ -48,7 +48,7 @@ def _train(given: dict[str, Any]) -> int:
     from models.mnist.digits import Digits
 
     digits = Digits("train", "test")  # threads unpack them while the engine is imported
-    from models.mnist.train_command import train_command
+    from models.mnist.commands.train import train_command
 
     return train_command(settings, out, digits, start)
 
@@ -64,46 +64,33 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="train|evaluate|predict|show"
     )
-
-    def command(name: str, help: str, description: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=help, description=description, allow_abbrev=False)
-
-    _add_train(
-        command(
-            "train",
-            "teach a new network, and keep it in a folder",
-            "Teach a new network and keep it in a folder. Ctrl-C ends early and keeps what was "
-            "learned.",
-        )
-    )
-    _add_evaluate(
-        command(
-            "evaluate",
-            "how good a network is, digit by digit",
-            "Loss and accuracy of a network, and which digits it takes for which.",
-        )
-    )
-    _add_predict(
-        command(
-            "predict",
-            "what a network reads in your own pictures",
-            "What a network reads in pictures of one digit each: of any size, dark on light or "
-            "light on dark.",
-        )
-    )
-    _add_show(
-        command(
-            "show",
-            "print digits in the terminal",
-            "Print digits in the terminal: the first ones, those of a class, given ones, or those "
-            "that a network gets wrong, the surest mistakes first.",
-        )
-    )
+    _add_train(commands)
+    _add_evaluate(commands)
+    _add_predict(commands)
+    _add_show(commands)
     return parser
 
 
-def _add_train(train: argparse.ArgumentParser) -> None:
-    """The options; their defaults are those of Settings."""
+def _add(commands: Any, name: str, help: str, description: str) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = commands.add_parser(
+        name, help=help, description=description, allow_abbrev=False
+    )
+    return added
+
+
+def _add_train(commands: Any) -> None:
+    train = _add(
+        commands,
+        "train",
+        "teach a new network, and keep it in a folder",
+        "Teach a new network and keep it in a folder. Ctrl-C ends early and keeps what was "
+        "learned.",
+    )
+    _add_options(train)
+
+
+def _add_options(train: argparse.ArgumentParser) -> None:
+    """The options of `train`; their defaults are those of Settings."""
 
     def option(name: str, help: str, default: object = None, **how: Any) -> None:
         text = help if default is None else f"{help} (default: {default})"
@@ -138,22 +125,44 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     option("--out", "the folder to write to (default: runs/mnist-<time>)", metavar="DIR")
 
 
-def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
+def _add_evaluate(commands: Any) -> None:
+    evaluate = _add(
+        commands,
+        "evaluate",
+        "how good a network is, digit by digit",
+        "Loss and accuracy of a network, and which digits it takes for which.",
+    )
     _add_checkpoint(evaluate)
     _add_split(evaluate)
 
 
-def _add_predict(predict: argparse.ArgumentParser) -> None:
+def _add_predict(commands: Any) -> None:
+    predict = _add(
+        commands,
+        "predict",
+        "what a network reads in your own pictures",
+        "What a network reads in pictures of one digit each: of any size, dark on light or light "
+        "on dark.",
+    )
     _add_checkpoint(predict)
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG, JPEG, ... file")
 
 
-def _add_show(show: argparse.ArgumentParser) -> None:
+def _add_show(commands: Any) -> None:
+    show = _add(
+        commands,
+        "show",
+        "print digits in the terminal",
+        "Print digits in the terminal: the first ones, those of a class, given ones, or those that "
+        "a network gets wrong, the surest mistakes first.",
+    )
     which = show.add_mutually_exclusive_group()
     which.add_argument("--index", metavar="I", type=whole, nargs="+", help="these, counted from 0")
     which.add_argument("--wrong", metavar="CHECKPOINT", help="those that this network gets wrong")
     show.add_argument("--class", dest="label", metavar="DIGIT", type=whole, help="only this digit")
-    show.add_argument("--count", metavar="N", type=whole, help="at most so many (default: 10)")
+    show.add_argument(
+        "--count", metavar="N", type=whole, help=f"at most so many (default: {SHOWN})"
+    )
     _add_split(show)
 
 

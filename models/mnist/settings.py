@@ -15,6 +15,7 @@ from models.command_line import InputError
 ACTIVATIONS = ("relu", "leaky_relu", "gelu", "tanh", "sigmoid", "softplus", "identity")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("one-cycle", "cosine", "constant")
+SHOWN = 10  # digits that `show` prints unless told otherwise
 
 SIDE = 28  # of an image, in pixels
 INPUTS, CLASSES = SIDE * SIDE, 10

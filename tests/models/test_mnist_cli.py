@@ -24,8 +24,8 @@ from data.datasets import load
 from data.registry import REGISTRY
 from models.command_line import InputError
 from models.mnist import __main__ as door
-from models.mnist import progress
 from models.mnist.cli import main
+from models.mnist.commands import progress
 from models.mnist.run_folder import FILES
 from models.mnist.settings import Settings
 from tests.few import few
@@ -200,7 +200,7 @@ def test_ctrl_c_before_the_first_step_leaves_nothing(tmp_path, monkeypatch, caps
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("models.mnist.train_command.build_model", interrupted)
+    monkeypatch.setattr("models.mnist.commands.train.build_model", interrupted)
     assert main(["train", *QUICK, "--out", "a/b/run"]) == 130
     assert capsys.readouterr().err == "\ninterrupted\n"
     assert not list(tmp_path.iterdir())

@@ -16,7 +16,6 @@ from autograd.compiler.frontend.program import Assign, Program
 from autograd.compiler.passes.simplify import CONSTANT, STATE
 from autograd.nn import Module, Sequential
 from autograd.primitives.primitive import Row
-from viz.backprop import first_roots
 from viz.text import amount
 
 __all__ = [
@@ -78,14 +77,22 @@ class Item:
 
 def _oldest_first(roots: Sequence[Any]) -> list[tuple[Any, int]]:
     """Every node that the roots were computed from, oldest first, and which root needs it first."""
-    first = first_roots(roots)
+    first: dict[Any, int] = {}
+    for order, root in enumerate(roots):
+        stack = [root] if root not in first else []
+        first.setdefault(root, order)
+        while stack:
+            for arg in stack.pop().args:
+                if isinstance(arg, Node) and arg not in first:
+                    first[arg] = order
+                    stack.append(arg)
     # A leaf that was written has a new index; it still comes before what was computed from it.
-    age: dict[Any, float] = {node: node.index for node in first}
+    place: dict[Any, float] = {node: node.index for node in first}
     for node in first:
         for arg in node.args:
-            if isinstance(arg, Node) and age[arg] >= node.index:
-                age[arg] = node.index - 0.5
-    return sorted(first.items(), key=lambda pair: age[pair[0]])
+            if isinstance(arg, Node) and place[arg] >= node.index:
+                place[arg] = node.index - 0.5
+    return sorted(first.items(), key=lambda pair: place[pair[0]])
 
 
 def items_of_nodes(roots: Sequence[Any]) -> list[Item]:

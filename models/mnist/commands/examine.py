@@ -12,6 +12,7 @@ from autograd.nn import Module
 from data import Examples
 from models.command_line import InputError, fail, has_unicode
 from models.mnist.checkpoint import load
+from models.mnist.commands.terminal import render
 from models.mnist.digits import Digits
 from models.mnist.image import ImageError, prepare, read_image
 from models.mnist.scoring import (
@@ -21,10 +22,8 @@ from models.mnist.scoring import (
     score,
     surest_mistakes,
 )
-from models.mnist.settings import CLASSES, SIDE
-from models.mnist.terminal import render
+from models.mnist.settings import CLASSES, SHOWN, SIDE
 
-COUNT = 10  # digits that `show` prints unless told otherwise
 NBSP = "\xa0"
 BAR = 24  # columns for a probability of 1
 SHRINK = 2  # what `predict` makes a digit smaller by, in both directions
@@ -75,14 +74,14 @@ def show(
     model = load(wrong) if wrong is not None else None
     examples = digits[split]
     if model:
-        return _show_wrong(model, examples, label, count or COUNT)
+        return _show_wrong(model, examples, label, count or SHOWN)
     if index is not None:
         for i in index:
             if not 0 <= i < len(examples):
                 raise InputError(f"--index: expected 0 to {len(examples) - 1}, found {i}")
         chosen = np.array(index)
     else:
-        chosen = _of_class(examples, label)[: count or COUNT]
+        chosen = _of_class(examples, label)[: count or SHOWN]
     captions = [f"#{i}: {examples.labels[i]}" for i in chosen]
     print(render(examples.images[chosen], captions))
     return 0

@@ -54,21 +54,16 @@ def render(
     tiles = [draw(image) for image in images]
     texts = [textwrap.wrap(caption, columns) for caption in captions or [""] * len(images)]
     across = max(1, (width + GAP) // (columns + GAP))
-    lines: list[str] = []
-    for i in range(0, len(tiles), across):
-        lines += [""] if i else []
-        lines += _side_by_side(tiles[i : i + across], texts[i : i + across], columns)
-    return "\n".join(lines)
+    groups = [slice(i, i + across) for i in range(0, len(tiles), across)]
+    return "\n\n".join(_side_by_side(tiles[each], texts[each], columns) for each in groups)
 
 
-def _side_by_side(
-    tiles: Sequence[list[str]], texts: Sequence[list[str]], columns: int
-) -> list[str]:
-    """The lines of pictures in one row, and of their captions below them."""
+def _side_by_side(tiles: Sequence[list[str]], texts: Sequence[list[str]], columns: int) -> str:
+    """Pictures in one row, with their captions below them."""
     rows = list(zip(*tiles, strict=True))
     for row in zip_longest(*texts, fillvalue=""):
         rows.append(tuple(text.ljust(columns) for text in row))
-    return [(" " * GAP).join(row).rstrip() for row in rows]
+    return "\n".join((" " * GAP).join(row).rstrip() for row in rows)
 
 
 def _checked(

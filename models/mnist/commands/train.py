@@ -1,4 +1,4 @@
-"""The `train` command: the files, the screen and the signals around the loop of train.py."""
+"""The `train` command: the files, the screen and the signals around the training loop."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from data import Examples
 from models.command_line import SIGPIPE, InputError, mute
 from models.mlp import MLP
 from models.mnist import PROGRAM
+from models.mnist.commands.progress import HEADER, Lines, epoch_row, screen
 from models.mnist.digits import Digits
-from models.mnist.progress import HEADER, Lines, epoch_row, screen
 from models.mnist.run_folder import FILES, RunFolder, finite, new_run
 from models.mnist.scoring import Score, confusion_table, counts_table, score
 from models.mnist.settings import Settings
