@@ -1,8 +1,8 @@
 """Expressions as people type them, `tanh(x * w + b)`, made into graphs; no Python is run.
 
 `parse` reads the text once, from left to right, and writes down what to compute in postfix order
-(Dijkstra's shunting yard), with a stack of operators: neither reading nor computing recurses, so
-parentheses may be nested to any depth.
+(Dijkstra's shunting yard), on two lists: neither reading nor computing knows recursion, so no
+depth of parentheses is too deep.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from autograd.ops import add, div, mul, neg, power, same, sub
 from autograd.primitives.primitive import TABLE
 from viz.text import cut
 
-__all__ = ["CONSTANTS", "MAX_LENGTH", "Expression", "ExpressionError", "functions", "parse"]
+__all__ = ["CONSTANTS", "LONGEST", "Expression", "ExpressionError", "functions", "parse"]
 
-MAX_LENGTH = 100_000  # characters
-# More than that is a program: nobody could read its picture.
-MAX_OPERATIONS = 1000
-MAX_NAME = 64
+LONGEST = 100_000  # characters
+# More is a program, not an expression; a picture or a debugger of it would be of no use.
+MOST_OPERATIONS = 1000
+LONGEST_NAME = 64
 EXCERPT = 60  # characters of the text that an error shows
 
 # What these names mean unless they are given a value.
@@ -48,7 +48,7 @@ TOKEN = re.compile(
     re.ASCII | re.DOTALL | re.VERBOSE,
 )
 
-HINTS = {
+INSTEAD = {
     "^": "a power is written **",
     "=": "an expression assigns nothing",
     ".": "nothing in an expression has attributes",
@@ -65,12 +65,12 @@ HINTS = {
 
 
 class ExpressionError(ValueError):
-    """Something is wrong with an expression: a line says what, two below it show where."""
+    """What is wrong with an expression, in one line, and beneath it the place."""
 
     def __init__(self, message: str, text: str, place: int):
         start = max(0, min(place - EXCERPT // 2, len(text) - EXCERPT))
         shown = text[start : start + EXCERPT]
-        # A character more or less than one column wide would move the caret away from its place.
+        # Whatever may be more or less than one column wide would push the caret aside.
         plain = "".join(" " if c in "\t\r\n" else c if " " <= c <= "~" else "?" for c in shown)
         super().__init__(f"{message}\n  {plain}\n  {' ' * (place - start)}^")
 
@@ -78,12 +78,12 @@ class ExpressionError(ValueError):
 @dataclass(frozen=True)
 class Expression:
     """An expression that has been read: its text, the names in it in order of appearance, and
-    what computes it in postfix order: numbers, names, and functions with the number of results
-    that each takes."""
+    the steps that compute it, in postfix order: a number, a name, or a function and how many
+    results it takes."""
 
     text: str
     names: tuple[str, ...]
-    postfix: tuple[Any, ...]
+    steps: tuple[Any, ...]
 
     def __call__(self, values: Mapping[str, Value]) -> Value:
         """The root of the expression's graph over `values`, the leaves, which are given their
@@ -99,13 +99,13 @@ class Expression:
         for name, value in values.items():
             value.name = name
         stack: list[Any] = []
-        for item in self.postfix:
-            if isinstance(item, float):
-                stack.append(item)
-            elif isinstance(item, str):
-                stack.append(known[item])
+        for step in self.steps:
+            if isinstance(step, float):
+                stack.append(step)
+            elif isinstance(step, str):
+                stack.append(known[step])
             else:
-                function, count = item
+                function, count = step
                 args = stack[-count:]
                 stack[-count:] = [function(*args)]
         (root,) = stack
@@ -114,7 +114,7 @@ class Expression:
         return root
 
     def missing(self, values: Mapping[str, Any]) -> list[str]:
-        """The names that are no constants and have no value in `values`."""
+        """The names that are no constants and have no value yet."""
         return [name for name in self.names if name not in {**CONSTANTS, **values}]
 
 
@@ -133,16 +133,14 @@ def parse(text: str) -> Expression:
       2 x
         ^
     """
-    if len(text) > MAX_LENGTH:
-        raise ExpressionError(
-            f"expected at most {MAX_LENGTH:,} characters, found more", text, MAX_LENGTH
-        )
+    if len(text) > LONGEST:
+        raise ExpressionError(f"expected at most {LONGEST:,} characters, found more", text, LONGEST)
     return _Reader(text).read()
 
 
 def functions() -> dict[str, tuple[Callable[..., Any], tuple[int, ...]]]:
-    """The functions that can be called, each with its numbers of arguments: the rows of the table
-    that take numbers and have a derivative by each, and three that are composed of such.
+    """What can be called, and with how many arguments: the rows of the table that take numbers
+    and have a derivative by each, and three that are composed of such.
 
     >>> sorted(functions())[:5]
     ['abs', 'clip', 'cos', 'exp', 'expm1']
@@ -165,8 +163,8 @@ class _Token:
 
 
 @dataclass
-class _Parenthesis:
-    """An open parenthesis: of a call, or (function is None) of an expression."""
+class _Open:
+    """An open parenthesis, of a call or of none."""
 
     place: int
     function: str | None = None
@@ -174,22 +172,22 @@ class _Parenthesis:
 
 
 class _Reader:
-    """Dijkstra's shunting yard. `postfix` is what was written down; the stack `operators` holds the
-    open parentheses, and with their precedence the operators whose last operand is not complete."""
+    """The shunting yard: `steps` are written down; in `waiting` are the open parentheses, and the
+    operators, with their precedence, whose last operand is not complete."""
 
     def __init__(self, text: str):
         self.text = text
         self.functions = functions()
         self.names: dict[str, None] = {}  # each once, in order
-        self.postfix: list[Any] = []
-        self.operators: list[_Parenthesis | tuple[int, Any, int]] = []
+        self.steps: list[Any] = []
+        self.waiting: list[_Open | tuple[int, Any, int]] = []
         self.operations = 0
 
     def read(self) -> Expression:
         operand = True  # whether one must come next
         for token in self.tokens():
             operand = self.operand(token) if operand else self.operator(token)
-        return Expression(self.text, tuple(self.names), tuple(self.postfix))
+        return Expression(self.text, tuple(self.names), tuple(self.steps))
 
     def tokens(self) -> Iterator[_Token]:
         place, kind = 0, ""
@@ -200,39 +198,39 @@ class _Reader:
             yield _Token(kind, match[kind], match.start(kind))
 
     def operand(self, token: _Token) -> bool:
-        """Take the token that begins an operand; gives whether an operand must still come next."""
+        """Take the token that begins an operand; whether an operand must still come next."""
         if token.kind == "number":
-            self.postfix.append(float(token.text))
+            self.steps.append(float(token.text))
             return False
         if token.kind == "name":
             self.check_name(token)
             self.names[token.text] = None
-            self.postfix.append(token.text)
+            self.steps.append(token.text)
             return False
         if token.kind == "call":
             self.check_function(token)
-            self.operators.append(_Parenthesis(token.place, token.text))
+            self.waiting.append(_Open(token.place, token.text))
         elif token.text == "(":
-            self.operators.append(_Parenthesis(token.place))
+            self.waiting.append(_Open(token.place))
         elif token.text == "-":
-            self.operators.append((*MINUS, 1))
+            self.waiting.append((*MINUS, 1))
         elif token.text != "+":
             raise self.unexpected("a number, a name or '('", token)
         return True
 
     def operator(self, token: _Token) -> bool:
-        """Take the token that follows an operand; gives whether an operand must come next."""
+        """Take the token that follows an operand; whether an operand must come next."""
         if token.text in BINARY:
             precedence, function = BINARY[token.text]
             # Equals are computed from left to right, but powers from right to left.
             self.complete(precedence + (function is power), token)
-            self.operators.append((precedence, function, 2))
+            self.waiting.append((precedence, function, 2))
             return True
         if token.text not in (")", ",") and token.kind != "end":
             factor = token.kind in ("name", "call") or token.text == "("
             raise self.unexpected("an operator", token, "a product is written *" if factor else "")
         self.complete(0, token)
-        opened = self.operators.pop() if self.operators else None
+        opened = self.waiting.pop() if self.waiting else None
         assert not isinstance(opened, tuple)
         if token.kind == "end":
             if opened:
@@ -246,20 +244,20 @@ class _Reader:
         if opened.function is None:
             raise self.unexpected("')'", token, "a comma stands between arguments")
         opened.arguments += 1
-        self.operators.append(opened)
+        self.waiting.append(opened)
         return True
 
     def complete(self, precedence: int, token: _Token) -> None:
-        """Write down the operators since the last open parenthesis that bind as tightly or more."""
-        while self.operators:
-            last = self.operators[-1]
-            if isinstance(last, _Parenthesis) or last[0] < precedence:
+        """Write down the innermost parenthesis's operators that bind so tightly or tighter."""
+        while self.waiting:
+            last = self.waiting[-1]
+            if isinstance(last, _Open) or last[0] < precedence:
                 return
-            self.operators.pop()
+            self.waiting.pop()
             self.write(last[1], last[2], token)
 
-    def close(self, opened: _Parenthesis, token: _Token) -> None:
-        """Write down the call that the parenthesis belongs to, if it belongs to one."""
+    def close(self, opened: _Open, token: _Token) -> None:
+        """Write down the call whose parentheses these are, if they are of a call."""
         if opened.function is None:
             return
         function, counts = self.functions[opened.function]
@@ -271,10 +269,10 @@ class _Reader:
 
     def write(self, function: Any, count: int, token: _Token) -> None:
         self.operations += 1
-        if self.operations > MAX_OPERATIONS:
-            message = f"expected at most {MAX_OPERATIONS:,} operations, found more"
+        if self.operations > MOST_OPERATIONS:
+            message = f"expected at most {MOST_OPERATIONS:,} operations, found more"
             raise self.error(message, token.place)
-        self.postfix.append((function, count))
+        self.steps.append((function, count))
 
     def check_name(self, token: _Token) -> None:
         """Refuse a name that is Python's, a function's or too long."""
@@ -282,12 +280,12 @@ class _Reader:
             raise self.unexpected("a number, a name or '('", token)
         if token.text in self.functions:
             raise self.error(f"expected '(' after {token.text}, which is a function", token.place)
-        if len(token.text) > MAX_NAME:
-            message = f"expected a name of at most {MAX_NAME} characters, found"
+        if len(token.text) > LONGEST_NAME:
+            message = f"expected a name of at most {LONGEST_NAME} characters, found"
             raise self.error(f"{message} {len(token.text):,}", token.place)
 
     def check_function(self, token: _Token) -> None:
-        """Refuse a call of what is no function, and name the functions nearest to it."""
+        """Refuse a call of what is no function, with the nearest ones."""
         if token.text in self.functions:
             return
         names = sorted(self.functions)
@@ -302,7 +300,7 @@ class _Reader:
                 why += "; names are made of a to z, digits and _"
         if iskeyword(token.text):
             why = "no Python is run"
-        why = HINTS.get(token.text, why)
+        why = INSTEAD.get(token.text, why)
         found = repr(cut(token.text)) if token.text else "the end"
         return self.error(f"expected {expected}, found {found}{why and f' ({why})'}", token.place)
 

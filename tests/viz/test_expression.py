@@ -11,9 +11,9 @@ from autograd import Value, clip, gelu, leaky_relu, maximum
 from autograd.primitives.primitive import TABLE, primitive
 from viz.expression import (
     CONSTANTS,
-    MAX_LENGTH,
-    MAX_NAME,
-    MAX_OPERATIONS,
+    LONGEST,
+    LONGEST_NAME,
+    MOST_OPERATIONS,
     ExpressionError,
     functions,
     parse,
@@ -89,7 +89,7 @@ def test_the_same_number_as_python(text):
 )
 def test_what_binds_tighter(text, parenthesized):
     """Else a graph has the right leaves and the wrong shape."""
-    assert parse(text).postfix == parse(parenthesized).postfix
+    assert parse(text).steps == parse(parenthesized).steps
 
 
 def test_a_gradient_is_the_graphs():
@@ -241,13 +241,13 @@ def test_python_is_not_run(text):
     "text",
     [
         "(" * 1_000_000,
-        "(" * MAX_LENGTH,
+        "(" * LONGEST,
         "1+" * 500_000 + "1",
-        "x+" * (MAX_LENGTH // 2 - 1) + "x",
-        "-" * (MAX_LENGTH - 1) + "x",
-        "abs(" * (MAX_LENGTH // 4),
-        "x**" * (MAX_LENGTH // 4) + "x",
-        "x" * MAX_LENGTH,
+        "x+" * (LONGEST // 2 - 1) + "x",
+        "-" * (LONGEST - 1) + "x",
+        "abs(" * (LONGEST // 4),
+        "x**" * (LONGEST // 4) + "x",
+        "x" * LONGEST,
         "f" * 1000 + "(x)",
     ],
     ids=lambda text: f"{len(text)} of {text[:4]}",
@@ -260,15 +260,15 @@ def test_too_much_is_refused(text):
 
 def test_any_depth_of_parentheses_is_read():
     """Else reading knows recursion."""
-    depth = MAX_LENGTH // 2 - 1
+    depth = LONGEST // 2 - 1
     assert value("(" * depth + "x" + ")" * depth, x=2.0) == 2.0
 
 
 def test_as_many_operations_as_are_promised():
     """Else the limit is another than the one that is said."""
-    assert value("x" + "+x" * MAX_OPERATIONS, x=1.0) == MAX_OPERATIONS + 1
-    assert "at most 1,000 operations" in refusal("x" + "+x" * (MAX_OPERATIONS + 1))[0]
-    assert parse("x" * MAX_NAME).names == ("x" * MAX_NAME,)
+    assert value("x" + "+x" * MOST_OPERATIONS, x=1.0) == MOST_OPERATIONS + 1
+    assert "at most 1,000 operations" in refusal("x" + "+x" * (MOST_OPERATIONS + 1))[0]
+    assert parse("x" * LONGEST_NAME).names == ("x" * LONGEST_NAME,)
 
 
 def test_the_place_is_shown_in_a_long_text():
