@@ -1,8 +1,8 @@
-"""From files to labelled images: `load` for registered datasets, `read_examples` for any others.
+"""Labelled images from files: `load` for registered datasets, `read_examples` for any others.
 
 `load` verifies every file before it returns, but unpacks a set only when it is first asked for:
 MNIST takes 11 ms to verify, its training set 105 ms to unpack and its test set 17 (2 cores of a
-Zen 5), so a program that only evaluates is spared most of it.
+Zen 5), and a program that only evaluates needs no training set.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ class Examples:
 
     `images` is (n, ...) and `labels` (n,); from `load` and `read_examples` they are uint8 and
     int64, both read-only. Labels are int64 although the files have uint8, in which the usual
-    `10 * label + prediction` wraps at 256 without a word.
+    `10 * label + prediction` silently wraps at 256.
 
     Raises `ValueError` if there are not as many images as labels.
 
@@ -74,7 +74,7 @@ class Dataset:
 
     @cached_property
     def test(self) -> Examples:
-        """The `Examples` to be judged by, unpacked at the first access and kept."""
+        """The `Examples` to evaluate with, unpacked at the first access and kept."""
         return _decode_examples(*self._test, len(self.classes), self.shape)
 
 
@@ -115,7 +115,7 @@ def read_examples(
 
     `images` holds uint8 of shape (n, *shape), `labels` integers from 0 up to `classes` - 1.
 
-    Raises `DataError` if a file is unsound (see `read_idx`), if it holds anything else, or if the
+    Raises `DataError` if a file is not valid (see `read_idx`), if it holds anything else, or if the
     two disagree in n.
 
     >>> folder = Path(__file__).parent / "mnist"

@@ -1,7 +1,7 @@
 """The datasets that `data.load` knows, one row each; data/README.md says how to add one.
 
 A digest is of the file as it lies in its folder, gzipped: that proves the content as well as the
-digest of the unpacked bytes would, for a fifth of the time. SHA-256 because processors have
+digest of the unpacked bytes would, in a fifth of the time. SHA-256 because processors have
 instructions for it: 5 ms for MNIST, where MD5 takes 12 (one core of a Zen 5).
 """
 

@@ -1,7 +1,7 @@
-"""Cuts examples for training: a validation set aside, and shuffled mini-batches of the rest.
+"""Splits examples for training: a validation set, and shuffled mini-batches of the rest.
 
-Randomness comes in from outside, as a seed or as a generator, and from nowhere else: the same one
-gives the same cut.
+All randomness comes from the seed or the generator that is passed in: the same one gives the same
+result.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def split(examples: Examples, validation: int, seed: int) -> tuple[Examples, Exa
     (Examples(3 of shape (28, 28)), Examples(2 of shape (28, 28)))
     """
     n = len(examples)
-    if validation not in range(n):  # a fraction is not either
+    if validation not in range(n):  # nor is a fraction
         raise ValueError(
             f"validation: expected a count, 0 or more and below the {n} examples there are, "
             f"found {validation}"
@@ -38,7 +38,7 @@ def split(examples: Examples, validation: int, seed: int) -> tuple[Examples, Exa
 def order(
     n: int, batch_size: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The indices of one epoch, shuffled: whole batches, and the ragged rest.
+    """The indices of one epoch, shuffled: whole batches, and the rest.
 
     The first array is (n // batch_size, batch_size), the second (n % batch_size,); together they
     hold each of 0 .. n - 1 once.
@@ -59,7 +59,7 @@ def order(
 def batches(
     examples: Examples, batch_size: int, generator: np.random.Generator, drop_last: bool = False
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """One epoch of mini-batches in shuffled order: (images, labels), each copied when its turn is.
+    """One epoch of mini-batches in shuffled order: (images, labels), copied when asked for.
 
     The last batch is smaller where batch_size does not divide n, so that each example comes once;
     `drop_last` leaves it out. The order is drawn from `generator` at the call, as `order` draws it.
@@ -79,7 +79,7 @@ def batches(
         raise ValueError(
             f"drop_last: expected a batch_size of at most {len(examples)}, found {batch_size}"
         )
-    ragged = [rest] if len(rest) and not drop_last else []
+    partial = [rest] if len(rest) and not drop_last else []
     # No `yield` in this function: wrong arguments raise at the call, not at the first batch.
-    parts = map(examples.take, [*whole, *ragged])
+    parts = map(examples.take, [*whole, *partial])
     return ((part.images, part.labels) for part in parts)

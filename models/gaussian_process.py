@@ -1,9 +1,9 @@
-"""A Gaussian process fitted by its marginal likelihood: an example of rows of your own.
+"""A Gaussian process fitted by its marginal likelihood: an example of primitives of your own.
 
 The engine has no linear algebra. Two calls of `primitive` add it: `cholesky` and `solve`, each with
-the rule for its derivative. Because a rule uses the engine's functions only, the rows then have
+the rule for its derivative. Because the rules use the engine's functions only, both have
 derivatives of any order, forward and backward: the fit below is Newton's method.
-`python -m models.gaussian_process` shows it at work.
+`python -m models.gaussian_process` runs it.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ __all__ = ["cholesky", "draw", "fit", "kernel", "main", "negative_log_likelihood
 
 Array = np.ndarray[Any, Any]
 
-# --- two rows of our own -----------------------------------------------------------------------
+# --- two primitives ----------------------------------------------------------------------------
 
 
 def _t(x: Any) -> Any:
-    """The last two axes exchanged."""
+    """The transpose of a matrix, or of each of several."""
     return transpose(x, (*range(x.ndim - 2), -1, -2))
 
 
-# What tests look at: fixed, because not every matrix is positive definite.
+# Tests try the rules on these: fixed, because not every matrix is positive definite.
 POSITIVE_DEFINITE = np.array([[2.0, 0.3, -0.4], [0.3, 1.5, 0.2], [-0.4, 0.2, 1.0]])
 COLUMNS = np.array([[1.0, -0.5], [0.5, 2.0], [-1.5, 0.3]])
 
@@ -46,8 +46,8 @@ solve: Row = primitive(
 
 @cache
 def _half_lower(n: int, dtype: Any) -> Array:
-    """1 below the diagonal and 1/2 on it: what makes of a symmetric matrix a triangle that, with
-    its transpose, adds up to it."""
+    """1 below the diagonal and 1/2 on it. Times a symmetric matrix it is a triangle that adds up to
+    the matrix with its transpose."""
     return np.tril(np.ones((n, n), dtype)) - np.eye(n, dtype=dtype) / 2
 
 
@@ -58,7 +58,7 @@ def _cholesky_rule(g: Any, out: Any, a: Any) -> Any:
     return (half + _t(half)) * 0.5
 
 
-# NumPy reads the lower triangle alone; the mean of both makes every entry count, as the rule says.
+# NumPy reads the lower triangle alone; with the mean of both, every entry counts, as in the rule.
 cholesky: Row = primitive(
     "cholesky", "lower triangular l where l @ l.T = a, of a symmetric a",
     lambda a: np.linalg.cholesky((a + _t(a)) / 2),
@@ -110,9 +110,9 @@ def draw(n: int, theta: Array, seed: int) -> tuple[Array, Array]:
 def fit(theta: Array, x: Array, y: Array, steps: int = 20) -> list[tuple[Array, float]]:
     """Newton's method from theta: each theta on the way, and its negative log likelihood.
 
-    Curvatures are taken by their size, so that the way is down also where the function is not
-    convex, and a step is halved until it does go down. Ends after `steps`, or where it is flat to
-    1e-9, or where no step goes down.
+    The absolute values of the curvatures are used, so that a step descends also where the function
+    is not convex; it is halved until the loss falls. Ends after `steps`, where all slopes are below
+    1e-9, or where no step lowers the loss.
     """
 
     def loss(theta: Any) -> Any:

@@ -19,10 +19,11 @@ INITIALISERS = {"tanh": glorot, "sigmoid": glorot, "identity": lecun}
 class MLP(Sequential):
     """Linear, activation, Linear, ..., Linear: named "0", "1", "2", ... as in a PyTorch Sequential.
 
-    sizes: of the input, the hidden layers and the output. seed: of the weights (and of dropout).
-    dropout: the share of each hidden layer's activations that falls in training; no layer of its
-    own, so that the names stay. Gives logits: (batch, sizes[0]) to (batch, sizes[-1]).
-    Raises ValueError where there are fewer than two sizes or one is not positive.
+    sizes: of the input, the hidden layers and the output. seed: of the weights and of dropout.
+    dropout: the fraction of each hidden layer's units that is dropped in training; it is no layer
+    of its own, so that the names stay. Called on (batch, sizes[0]) it gives logits,
+    (batch, sizes[-1]). Raises ValueError where there are fewer than two sizes or one is not
+    positive.
 
     >>> model = MLP([784, 128, 10], activation="relu", seed=0)
     >>> [name for name, _ in model.named_parameters()]

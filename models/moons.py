@@ -1,7 +1,7 @@
 """micrograd's demo: a small MLP of single numbers learns to tell two moons apart.
 
-`python -m models.moons` shows it at work: the loss as it falls, then both moons and the border that
-was learned between them, as characters.
+`python -m models.moons` runs it: it prints the loss as it falls, then both moons and the border
+that was learned between them, as characters.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 58, 24  # of the picture, in characters
 
 
 def moons(n: int, noise: float, seed: int) -> tuple[list[Point], list[int]]:
-    """n points on two interleaving half circles, in turn, and for each its moon: -1 or 1.
+    """n points on two interleaving half circles by turns, and for each its moon: -1 or 1.
 
     noise: the standard deviation of both coordinates. The half circles are those of
     scikit-learn's make_moons.
@@ -49,7 +49,7 @@ def learn(
     steps: int = 100,
     report: Callable[[int, float, float], None] = lambda step, loss, accuracy: None,
 ) -> float:
-    """Teach `net` in place, with all points in each step; gives the accuracy before the last.
+    """Teach `net` in place, with all points in each step; gives the accuracy before the last step.
 
     The loss is the max-margin mean(relu(1 - label * score)), plus 1e-4 of the squared weights.
     """
@@ -60,8 +60,7 @@ def learn(
         margins = [(1.0 - label * s).relu() for s, label in zip(scores, labels, strict=True)]
         squares: Value = sum((p * p for p in parameters), Value(0.0))
         loss = sum(margins, Value(0.0)) / len(margins) + 1e-4 * squares
-        right = sum((s > 0) == (label > 0) for s, label in zip(scores, labels, strict=True))
-        accuracy = right / len(labels)
+        accuracy = _right(scores, labels) / len(labels)
 
         net.zero_grad()
         loss.backward()
@@ -76,6 +75,11 @@ def _score(net: MLP, point: Point) -> Value:
     score = net(point)
     assert isinstance(score, Value)  # the net has one output
     return score
+
+
+def _right(scores: list[Value], labels: list[int]) -> int:
+    """How many scores have the sign of their label."""
+    return sum((s > 0) == (label > 0) for s, label in zip(scores, labels, strict=True))
 
 
 @no_grad()
@@ -105,13 +109,12 @@ def main() -> None:
     learn(net, points, labels, report=report)
     with no_grad():
         scores = [_score(net, point) for point in points]
-    right = sum((s > 0) == (label > 0) for s, label in zip(scores, labels, strict=True))
-    print(f"in the end {right} of {len(points)} points are right\n")
+    print(f"in the end {_right(scores, labels)} of {len(points)} points are right\n")
     print(picture(net, points, labels))
 
 
 if __name__ == "__main__":
-    # A step makes 65,000 nodes and no cycle among them: counting references frees them all, and
-    # looking for cycles meanwhile would take two thirds of the time.
+    # A step makes 65,000 nodes without a cycle: reference counts free them all, and a search for
+    # cycles would take two thirds of the time.
     gc.disable()
     main()

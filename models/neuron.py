@@ -1,6 +1,6 @@
-"""A multi-layer perceptron of single numbers: the one to read first.
+"""A multi-layer perceptron of single numbers, to be read first.
 
-The same classes as micrograd's nn. Every weight is a `Value`, every product and sum a node.
+The classes are those of micrograd's nn. Every weight is a `Value`, every product and sum a node.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Layer:
         return [neuron(x) for neuron in self.neurons]
 
     def parameters(self) -> list[Value]:
-        """Those of every neuron."""
+        """The parameters of every neuron."""
         return [p for neuron in self.neurons for p in neuron.parameters()]
 
     def __repr__(self) -> str:
@@ -58,7 +58,7 @@ class Layer:
 
 
 class MLP:
-    """Layers one after the other; the last is linear. One output comes as a Value, more as a list.
+    """Layers one after the other; the last is linear. Gives one output as a Value, more as a list.
 
     >>> net = MLP(3, [4, 4, 1], seed=1)
     >>> len(net.parameters())
@@ -81,7 +81,7 @@ class MLP:
         return values[0] if len(values) == 1 else list(values)  # type: ignore[return-value, arg-type]
 
     def parameters(self) -> list[Value]:
-        """Those of every layer."""
+        """The parameters of every layer."""
         return [p for layer in self.layers for p in layer.parameters()]
 
     def zero_grad(self) -> None:

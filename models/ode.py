@@ -1,8 +1,8 @@
 """Hares and lynxes: the rates of a small differential equation, learned through its Euler steps.
 
-The graph is the program: 200 steps of Lotka and Volterra's equation are a thousand nodes, and the
-derivative goes through them all. `python -m models.ode` fits it to the pelts that the Hudson's Bay
-Company took in each year from 1900 to 1920.
+The graph follows the program: 200 steps of Lotka and Volterra's equation are a thousand nodes, and
+the derivative goes through them all. `python -m models.ode` fits it to the pelts that the Hudson's
+Bay Company took in each year from 1900 to 1920.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from autograd import exp, jacobian, stack
 __all__ = ["PELTS", "fit", "guess", "main", "populations"]
 
 Array = np.ndarray[Any, Any]
-STEPS = 10  # in a year
+STEPS = 10  # of Euler's method in a year
 
 # Thousands of pelts of hare and lynx, 1900 to 1920: Howard, "Modeling basics" (2009), as used by
 # Carpenter, "Predator-prey population dynamics", Stan case studies (2018).
@@ -28,7 +28,7 @@ PELTS = np.array([
 
 
 def guess(data: Array) -> Array:
-    """A p to start from: rates for a cycle of ten years about the data's means."""
+    """Parameters to start from: rates for a cycle of ten years about the data's means."""
     rate, (hares, lynx) = 2.0 * np.pi / 10.0, data.mean(0)
     return np.array([rate, -rate, -rate / lynx, rate / hares, *np.log(data[0])])
 
@@ -40,12 +40,12 @@ def populations(p: Any, years: int = 20) -> Any:
     logarithms at the start. A species grows by log(n)' = growth + effect * (the other's number).
     """
     growth, effect, state = p[0:2], p[2:4], p[4:6]
-    found = [state]
+    states = [state]
     for _ in range(years):
         for _ in range(STEPS):
             state = state + (growth + effect * exp(state[::-1])) * (1.0 / STEPS)
-        found.append(state)
-    return stack(found)
+        states.append(state)
+    return stack(states)
 
 
 def fit(p: Array, data: Array, steps: int = 50) -> list[tuple[Array, float]]:
@@ -67,7 +67,7 @@ def fit(p: Array, data: Array, steps: int = 50) -> list[tuple[Array, float]]:
         matrix = derivative(p)
         normal = matrix.T @ matrix
         step = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), matrix.T @ distances(p))
-        with np.errstate(over="ignore", invalid="ignore"):  # a step too far may explode
+        with np.errstate(over="ignore", invalid="ignore"):  # after too long a step it may overflow
             there = loss(p - step)
         if not there < path[-1][1]:
             damping *= 10.0

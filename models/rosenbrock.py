@@ -16,13 +16,13 @@ from autograd import grad, hvp
 __all__ = ["Run", "main", "minimize", "rosenbrock", "start"]
 
 Array = np.ndarray[Any, Any]
-# ftol=0: L-BFGS-B ends by the gradient, as trust-ncg does.
+# ftol=0: L-BFGS-B, too, stops when the gradient is small.
 METHODS = {"trust-ncg": {}, "L-BFGS-B": {"ftol": 0.0, "maxiter": 10_000}}
 
 
 def rosenbrock(x: Any) -> Any:
-    """The sum over i of 100 (x[i+1] - x[i]^2)^2 + (1 - x[i])^2, for n >= 2 numbers; it is least, 0,
-    where all are 1 (Rosenbrock 1960; `scipy.optimize.rosen`).
+    """The sum over i of 100 (x[i+1] - x[i]^2)^2 + (1 - x[i])^2, for n >= 2 numbers; the minimum, 0,
+    is where all are 1 (Rosenbrock 1960; `scipy.optimize.rosen`).
 
     >>> rosenbrock(np.ones(5)), grad(rosenbrock)(np.array([0.0, 1.0]))
     (np.float64(0.0), array([ -2., 200.]))
@@ -48,15 +48,15 @@ class Run(NamedTuple):
     path: list[Array]
 
 
-def minimize(method: str, whose: str, x: Array) -> Run:
+def minimize(method: str, derivatives: str, x: Array) -> Run:
     """Minimize from x by "trust-ncg" or "L-BFGS-B", with "our" derivatives or "scipy's"."""
     from scipy import optimize  # type: ignore[import-untyped]
 
-    derivatives = {
+    functions = {
         "our": (rosenbrock, grad(rosenbrock), partial(hvp, rosenbrock)),
         "scipy's": (optimize.rosen, optimize.rosen_der, optimize.rosen_hess_prod),
     }
-    function, gradient, product = derivatives[whose]
+    function, gradient, product = functions[derivatives]
     path = [x]
     result = optimize.minimize(
         function,
@@ -78,10 +78,10 @@ def main() -> None:
     x = start(100)
     print("method      derivatives  iterations  gradients  H products  error at the end")
     for method in METHODS:
-        for whose in ("scipy's", "our"):
-            run = minimize(method, whose, x)
+        for derivatives in ("scipy's", "our"):
+            run = minimize(method, derivatives, x)
             print(
-                f"{method:12}{whose:13}{run.iterations:10}{run.gradients:11}"
+                f"{method:12}{derivatives:13}{run.iterations:10}{run.gradients:11}"
                 f"{run.products or '':12}{run.error:18.1e}"
             )
     gaps = [np.abs(grad(rosenbrock)(x) - optimize.rosen_der(x)) for x in run.path]

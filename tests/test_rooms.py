@@ -7,6 +7,7 @@ follow a file is the same.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -95,6 +96,32 @@ def test_there_is_no_circle():
         TopologicalSorter(IMPORTS).prepare()
     except CycleError as error:
         pytest.fail(f"these import each other: {' <- '.join(error.args[1])}")
+
+
+def test_data_knows_nobody():
+    """Else MNIST's files cannot be read without the engine."""
+    others = {other.split(".")[0] for name in MODULES if room(name) == ROOMS.index("data")
+              for other in IMPORTS[name]}  # fmt: skip
+    assert others == {"data"}
+
+
+def test_the_files_of_mnist_know_only_those_before_them():
+    """Else the order in which their opening says to read them is wrong."""
+    opening = " ".join(
+        (ast.get_docstring(ast.parse(MODULES["models.mnist"].read_text())) or "").split()
+    )
+    found = re.search(r"those before it: (.*?)\.", opening)
+    assert found
+    order = [f"models.mnist.{each}" for each in found[1].split(", ")]
+
+    def place(name: str) -> int:
+        return order.index(".".join(name.split(".")[:3]))
+
+    files = [name for name in MODULES if name.startswith("models.mnist.")]
+    assert {place(name) for name in files} == set(range(len(order)))
+    for name in files:
+        known = [other for other in IMPORTS[name] if other in files]
+        assert [other for other in known if place(other) > place(name)] == [], name
 
 
 def folders() -> list[Path]:

@@ -1,4 +1,4 @@
-"""The door of `python -m viz`; see cli.py."""
+"""Runs `python -m viz`; see cli.py."""
 
 import sys
 

@@ -1,15 +1,13 @@
-"""The command line: `python -m viz draw | debug | report | lesson`, and how every command ends.
+"""The command line: `python -m viz draw | debug | report | lesson`.
 
-Exit codes are those of `python -m models.mnist`: 0 done; 2 something handed in is wrong, said in a
-line; 130 stopped by Ctrl-C; 141 whoever read the output has gone. What computes is imported after
-parsing.
+What computes is imported after parsing, and each command imports only what it needs: drawing an
+expression loads nothing of MNIST.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import io
 import os
 import re
 import sys
@@ -20,8 +18,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
-from models.mnist.cli import BROKEN_PIPE, INTERRUPTED, fail, mute, whole
-from models.mnist.settings import InputError
+from models.command_line import InputError, Parser, run, whole
+from models.files import reason
 
 __all__ = ["main"]
 
@@ -41,50 +39,19 @@ EXPR is one of
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; gives the exit code."""
-    _open_closed()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A name that is not UTF-8, a terminal that knows only ASCII: show it, do not crash.
-        sys.stdout.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        parser = _parser()
-        if not given:
-            parser.print_help()
-        code = _run(parser.parse_args(_protected(given))) if given else 0
-        sys.stdout.flush()
-    except BrokenPipeError:
-        mute()
-        return BROKEN_PIPE
-    except OSError as error:  # a full disk behind standard output
-        mute()
-        return fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
-        return INTERRUPTED
-    except InputError as error:
-        message, *place = map(str, error.args)
-        code = fail(message)
-        sys.stderr.writelines(f"{line}\n" for line in place)
-    except MemoryError as error:
-        return fail(f"expected enough memory, found: {error or 'none left'}")
-    return code
+    return run(lambda: _dispatch(given))
 
 
-def _open_closed() -> None:
-    """A standard stream that the caller has closed, as with >&-, is None: nothing comes from there
-    and nothing arrives."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
-
-
-def _run(options: argparse.Namespace) -> int:
-    if options.command == "report":
-        from viz.report import report_command
-
-        return int(report_command(options.runs, options.out))
-    commands = {"draw": _draw, "debug": _debug, "lesson": _lesson}
-    return commands[options.command](options)
+def _dispatch(given: list[str]) -> int:
+    """Call the function of a command with its options; print the help where no word was given."""
+    parser = _parser()
+    if not given:
+        parser.print_help()
+        return 0
+    options = parser.parse_args(_protected(given))
+    called = {"draw": _draw, "debug": _debug, "report": _report, "lesson": _lesson}
+    return called[options.command](options)
 
 
 # --- the commands --------------------------------------------------------------------------------
@@ -112,21 +79,27 @@ def _debug(options: argparse.Namespace) -> int:
     return _show(debugger, options.out)
 
 
+def _report(options: argparse.Namespace) -> int:
+    from viz.report import report_command
+
+    return report_command(options.runs, options.out)
+
+
 def _lesson(options: argparse.Namespace) -> int:
     from viz.debugger import Debugger
     from viz.lesson import lessons
 
-    ten = [(each.node, each.title, each.text) for each in lessons()]
+    steps = [(each.node, each.title, each.text) for each in lessons()]
     n = options.number
     if n is None and options.out is None:
-        print(*(f"{i:2}. {title}" for i, (_, title, _) in enumerate(ten, 1)), sep="\n")
+        print(*(f"{i:2}. {title}" for i, (_, title, _) in enumerate(steps, 1)), sep="\n")
         print(f"\n{PROGRAM} lesson 1 opens the first, -o lesson.html writes all as a page.")
         return 0
     if n is None:
-        return _show(Debugger("How a gradient is made, in ten lessons", ten), options.out)
-    if not 1 <= n <= len(ten):
-        raise InputError(f"N: expected a lesson from 1 to {len(ten)}, found {n}")
-    node, title, text = ten[n - 1]
+        return _show(Debugger("How a gradient is made, in ten lessons", steps), options.out)
+    if not 1 <= n <= len(steps):
+        raise InputError(f"N: expected a lesson from 1 to {len(steps)}, found {n}")
+    node, title, text = steps[n - 1]
     return _show(Debugger("", [(node, f"{n}. {title}", text)]), options.out)
 
 
@@ -147,11 +120,11 @@ def _save(shown: Any, path: str) -> int:
 
 @contextmanager
 def _refusals(path: str = "") -> Iterator[None]:
-    """What the viewer refuses is something that was handed in."""
+    """Raise an InputError for what viz refuses: it was handed in."""
     try:
         yield
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
+        raise InputError(f"{path}: {reason(error)}") from error
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(str(error)) from error
 
@@ -185,7 +158,7 @@ def _graph(options: argparse.Namespace) -> Any:
 
 
 def _standard_input() -> str:
-    """The text there; of one that does not end only so much that it is seen to be too long."""
+    """The text there; only so much of an endless one that it is seen to be too long."""
     from viz.expression import LONGEST
 
     return sys.stdin.buffer.read(LONGEST + 1).decode("utf-8-sig", "replace")
@@ -222,7 +195,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _call(target: str) -> Any:
-    """What a function returns, `package.module:name`; whatever it raises is said in a line."""
+    """What the function `package.module:name` returns. Whatever it raises becomes an InputError."""
     module, _, name = target.partition(":")
     try:
         found: Any = importlib.import_module(module)
@@ -231,13 +204,13 @@ def _call(target: str) -> Any:
         return found()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # SystemExit, and whatever else is one's own
+    except BaseException as error:  # SystemExit, and whatever else a user derives
         line = traceback.format_exception_only(error)[-1]
         raise InputError(f"{target}: {line.strip()}{_place(error)}") from None
 
 
 def _place(error: BaseException) -> str:
-    """Where the caller's own code stood when it raised, as " (file.py:12)"."""
+    """The line of the caller's own code that raised, as " (file.py:12)"; "" where there is none."""
     if isinstance(error, SyntaxError):
         return f" ({error.filename}:{error.lineno})"
     paths = sysconfig.get_paths()
@@ -251,8 +224,8 @@ def _place(error: BaseException) -> str:
 
 
 def _backward(graph: Any) -> None:
-    """Run the sweep of one number where that was not done yet, so that there are gradients to
-    see. Of a graph that is stale or has a rule that fails, the picture says so."""
+    """Run `backward()` from a single number where that was not done yet, so that there are
+    gradients to see. Where it fails, as in a stale graph, the picture says so."""
     import numpy as np
 
     from autograd import Node
@@ -260,7 +233,7 @@ def _backward(graph: Any) -> None:
 
     if not isinstance(graph, Node) or not graph.requires_grad or getattr(graph, "shape", None):
         return
-    with suppress(Exception):  # a rule of one's own may raise anything
+    with suppress(Exception):  # a user's rule may raise anything
         leaves = [node for node in ancestors([graph]) if node.row is None and node.requires_grad]
         if not any(np.any(getattr(leaf.grad, "data", leaf.grad)) for leaf in leaves):
             graph.backward()
@@ -269,17 +242,17 @@ def _backward(graph: Any) -> None:
 # --- what can be typed ---------------------------------------------------------------------------
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     def error(self, message: str) -> NoReturn:
-        """One line, without the usage."""
+        """One line, which says where the expression stands."""
         if message == "the following arguments are required: EXPR":
             message = "the expression comes first; in parentheses if it begins with --"
-        raise InputError(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
+        super().error(message)
 
 
 def _protected(given: list[str]) -> list[str]:
-    """With a space before an expression that begins with a minus: argparse would take it for an
-    option."""
+    """The words, with a space before an expression that begins with a minus, which argparse would
+    take for an option."""
     if len(given) > 1 and given[0] in ("draw", "debug"):
         word = given[1]
         if word[:1] == "-" and word[1:2] not in ("", "-") and word not in ("-h", "-o"):
@@ -296,28 +269,38 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="draw|debug|report|lesson"
     )
+    _add_draw(commands)
+    _add_debug(commands)
+    _add_report(commands)
+    _add_lesson(commands)
+    return parser
 
-    def command(name: str, help: str, *examples: str, gives: str = "") -> argparse.ArgumentParser:
-        shown = "".join(f"\n  {PROGRAM} {name} {example}".rstrip() for example in examples)
-        added = commands.add_parser(
-            name,
-            help=help,
-            # --at takes all that follows it: the expression comes first.
-            usage=f"{PROGRAM} {name} [-h] EXPR [--at NAME=NUMBER ...] [-o FILE]" if gives else None,
-            description=f"{help[0].upper()}{help[1:]}.",
-            epilog=f"examples:{shown}" + (f"\n\n{_about_expr(gives)}" if gives else ""),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        if gives:
-            added.add_argument("what", metavar="EXPR", help="what to look at, see below")
-            added.add_argument(
-                "--at", metavar="NAME=NUMBER", nargs="+", action="extend", default=[],
-                help="the number of each name in the expression",
-            )  # fmt: skip
-        return added
 
-    draw = command(
+def _add(commands: Any, name: str, help: str, *examples: str, gives: str = "") -> Any:
+    """Add a command. gives: of one that takes an expression, what a function may give instead."""
+    shown = "".join(f"\n  {PROGRAM} {name} {example}".rstrip() for example in examples)
+    added = commands.add_parser(
+        name,
+        help=help,
+        # --at takes all that follows it: the expression comes first.
+        usage=f"{PROGRAM} {name} [-h] EXPR [--at NAME=NUMBER ...] [-o FILE]" if gives else None,
+        description=f"{help[0].upper()}{help[1:]}.",
+        epilog=f"examples:{shown}" + (f"\n\n{_about_expr(gives)}" if gives else ""),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    if gives:
+        added.add_argument("what", metavar="EXPR", help="what to look at, see below")
+        added.add_argument(
+            "--at", metavar="NAME=NUMBER", nargs="+", action="extend", default=[],
+            help="the number of each name in the expression",
+        )  # fmt: skip
+    return added
+
+
+def _add_draw(commands: Any) -> None:
+    draw = _add(
+        commands,
         "draw",
         "draw a graph, with its values and gradients",
         '"tanh(x*w + b)" --at x=0.5 w=-1.2 b=0.1 -o g.svg',
@@ -328,7 +311,11 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("-o", dest="out", metavar="FILE", default="graph.svg",
                       help="an .svg, .html, .dot, .png or .pdf file, - for DOT on standard "
                       "output (default: graph.svg)")  # fmt: skip
-    debug = command(
+
+
+def _add_debug(commands: Any) -> None:
+    debug = _add(
+        commands,
         "debug",
         "step through a forward and a backward pass, number by number",
         '"x*x + sin(x)" --at x=3',
@@ -337,7 +324,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     debug.add_argument("-o", dest="out", metavar="FILE",
                        help="an .html file to write (default: open it here)")  # fmt: skip
-    report = command(
+
+
+def _add_report(commands: Any) -> None:
+    report = _add(
+        commands,
         "report",
         "show trainings in pictures, as one HTML page",
         "runs/mnist-1",
@@ -345,15 +336,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.add_argument("runs", metavar="RUN_DIR", nargs="+",
                         help="the folder of a training (python -m models.mnist train)")  # fmt: skip
-    report.add_argument("-o", dest="out", metavar="FILE",
+    report.add_argument("-o", dest="out", metavar="FILE", default="report.html",
                         help="the page (default: report.html)")  # fmt: skip
-    lesson = command("lesson", "learn in ten short lessons how a gradient is made",
-                     "", "3", "-o lesson.html")  # fmt: skip
+
+
+def _add_lesson(commands: Any) -> None:
+    lesson = _add(commands, "lesson", "learn in ten short lessons how a gradient is made",
+                  "", "3", "-o lesson.html")  # fmt: skip
     lesson.add_argument("number", metavar="N", nargs="?", type=whole,
                         help="the lesson to open (default: list them)")  # fmt: skip
     lesson.add_argument("-o", dest="out", metavar="FILE",
                         help="an .html file to write, of all lessons or of this one")  # fmt: skip
-    return parser
 
 
 def _about_expr(gives: str) -> str:

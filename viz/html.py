@@ -1,4 +1,4 @@
-"""What the pages that are files of their own have in common."""
+"""Reads the parts of a page that is a file of its own, and hashes its scripts."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def digest(text: str) -> str:
 
 
 def read(folder: Path, name: str) -> str:
-    """The text of a part of a page."""
+    """The text of a file that is part of a page."""
     return (folder / name).read_text(encoding="utf-8")

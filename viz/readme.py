@@ -13,9 +13,9 @@ PICTURE = Path(__file__).with_name("graph.svg")
 
 
 def readme_picture() -> Diagram:
-    """`(a * b + c) / a` after `backward()`: every number can be checked in one's head.
+    """`(a * b + c) / a` after `backward()`: a reader can check every number in his head.
 
-    `a` is used twice, so its gradient is a sum of two; the order of the division can be seen.
+    `a` is used twice, so its gradient is a sum of two; the division shows the order of arguments.
     """
     a, b, c = Value(2.0, name="a"), Value(-3.0, name="b"), Value(10.0, name="c")
     d = a * b + c

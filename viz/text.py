@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["amount", "cut", "entries", "extent", "norm", "param", "printable", "short"]
+__all__ = ["amount", "cut", "entries", "norm", "param", "printable", "short", "value_range"]
 
 
 def short(number: float, digits: int = 4) -> str:
-    """A number in a few digits; a float looks like one where these are all of it.
+    """A number in a few digits; a whole float keeps its ".0".
 
     >>> short(2.0), short(0.123456), short(-1e10), short(7), short(float("nan"))
     ('2.0', '0.1235', '-1e+10', '7', 'nan')
@@ -25,19 +25,21 @@ def short(number: float, digits: int = 4) -> str:
     return text + ".0" if text.lstrip("-").isdigit() and float(text) == number else text
 
 
-def extent(array: np.ndarray[Any, Any]) -> str:
-    """Of an array too large to write down, where its entries lie.
+def value_range(array: np.ndarray[Any, Any]) -> str:
+    """The least and the greatest entry of an array that is too large to write down.
 
-    >>> extent(np.array([3, 1, 2])), extent(np.array([1.5, np.nan, 0.25])), extent(np.ones(9))
-    ('1 to 3', '0.25 to 1.5, nan in 1', 'all 1.0')
+    >>> value_range(np.array([3, 1, 2])), value_range(np.ones(9))
+    ('1 to 3', 'all 1.0')
+    >>> value_range(np.array([1.5, np.nan, 0.25]))
+    '0.25 to 1.5, nan in 1'
     """
     known = array[array == array]
-    bad = array.size - known.size
+    missing = array.size - known.size
     if not known.size:
-        return "all nan" if bad else ""
+        return "all nan" if missing else ""
     low, high = short(known.min().item()), short(known.max().item())
-    said = f"all {low}" if low == high and not bad else f"{low} to {high}"
-    return f"{said}, nan in {bad:,}" if bad else said
+    text = f"all {low}" if low == high and not missing else f"{low} to {high}"
+    return f"{text}, nan in {missing:,}" if missing else text
 
 
 def amount(count: int) -> str:
@@ -53,7 +55,7 @@ def amount(count: int) -> str:
 
 
 def entries(array: np.ndarray[Any, Any]) -> list[list[str]]:
-    """The entries as rows of short numbers, where they are few enough to read."""
+    """The entries as rows of short numbers; [] where they are too many to read."""
     if array.ndim > 2 or max(array.shape, default=1) > 4 or not array.size:
         return []
     digits = 4 if array.size == 1 else 3
@@ -90,7 +92,7 @@ def cut(text: str, longest: int = 32) -> str:
 
 
 def printable(text: str) -> str:
-    """What has no picture (line ends, control characters) written as Python escapes it.
+    """Text in which line ends and control characters are written as Python escapes them.
 
     >>> print(printable("two" + chr(10) + "lines"))
     two\\nlines

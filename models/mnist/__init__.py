@@ -1,6 +1,10 @@
 """MNIST on the command line: `python -m models.mnist train | evaluate | predict | show`.
 
-Importing this imports no NumPy: __main__.py still has to tell its BLAS about the processor.
+From low to high, each module knows only those before it: settings, text, image, digits, run_folder,
+checkpoint, scoring, statistics, divergence, train, commands, cli, __main__. Importing this imports
+no NumPy: __main__.py still has to tell its BLAS about the processor.
 """
 
-__all__: list[str] = []
+__all__ = ["PROGRAM"]
+
+PROGRAM = "python -m models.mnist"  # what people type

@@ -1,10 +1,10 @@
-"""The door of `python -m models.mnist`: prepares NumPy's BLAS before NumPy loads, then cli.py."""
+"""Runs `python -m models.mnist`: prepares NumPy's BLAS before NumPy is imported, then cli.py."""
 
 import os
 import sys
 
 CPUINFO = "/proc/cpuinfo"
-# The instructions that OpenBLAS's SKYLAKEX kernels are made of.
+# The instructions that OpenBLAS's SKYLAKEX kernels use.
 AVX512 = {"avx512f", "avx512bw", "avx512vl", "avx512dq"}
 
 
@@ -20,13 +20,14 @@ def _has_avx512() -> bool:
 
 
 def _prepare_blas() -> None:
-    """Tell OpenBLAS what it gets wrong; it reads this once, when NumPy is imported."""
+    """Set what OpenBLAS chooses badly; it reads this once, when NumPy is imported."""
     if _has_avx512():
-        # Older OpenBLAS takes many AMD CPUs for a Haswell, and this setting, inherited, makes any
-        # take any: half their speed in sgemm. Without AVX-512 it is an illegal instruction.
+        # Older OpenBLAS takes many AMD CPUs for a Haswell, at half their speed in sgemm; an
+        # inherited setting may name another CPU. Without AVX-512 this would be an illegal
+        # instruction.
         os.environ["OPENBLAS_CORETYPE"] = "SKYLAKEX"
-    # Its idle threads spin for 2**26 cycles after a product by default and take a core from
-    # whoever computes next; 2**4 ends that.
+    # By default its idle threads spin for 2**26 cycles after a product, on a core that the next
+    # computation needs; now for 2**4.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 

@@ -1,4 +1,4 @@
-"""MNIST for the command line: loaded while something else is being done, errors as one line."""
+"""MNIST for the command line: unpacked while something else is done; errors take one line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from threading import Thread
 
 import data
 from data import DataError, Dataset, Examples
-from models.mnist.settings import InputError
+from models.command_line import InputError
 
 
 class Digits:

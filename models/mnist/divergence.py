@@ -1,7 +1,8 @@
-"""When the loss turns NaN: back to the last weights that gave a finite one, and who went bad first.
+"""When the loss turns NaN: goes back to the last weights that gave a finite loss, and names the
+layer that was the first to go bad.
 
-A step that meets NaN has already spoilt every weight, and a copy before each step would cost 3 %
-of it. So everything that changes is copied now and then, and the few steps since are done again.
+A step on a NaN has already spoilt every weight, and a copy before each step would cost 3 % of it.
+So everything that changes is copied every few steps, and the steps since then are done again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from autograd import Tensor, no_grad
 from autograd.nn import Linear, Sequential
 from autograd.optim import Optimizer
 
-EVERY = 32  # steps from copy to copy
+EVERY = 32  # steps between two copies
 
 Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
 Index = NDArray[np.int64]
@@ -27,11 +28,11 @@ class Rewind:
 
     def __init__(self, model: Sequential, optimizer: Optimizer) -> None:
         self.model = model
-        # Of the modules every Tensor, private ones too: dropout's counter must go back as well.
+        # Every Tensor of the modules, private ones too: dropout's counter must go back as well.
         held = [value for module in model.modules() for value in vars(module).values()]
         self.tensors = [value for value in held if isinstance(value, Tensor)]
         self.tensors += [tensor for _, tensor in optimizer.named_state()]
-        # "K": a weight lies transposed, and copying across the order of memory is ten times slower.
+        # "K": a weight is transposed in memory, and a copy in another order is ten times slower.
         self.copies = [tensor.data.copy("K") for tensor in self.tensors]
         self.fresh = [copy.copy("K") for copy in self.copies]
         self.since: list[Index] = []  # the batches that were learned from since `copies`
@@ -49,16 +50,16 @@ class Rewind:
             del self.since[:-1]
 
     def back(self, step: Callable[..., Any], batch: Callable[[Index], Batch]) -> str:
-        """Undo the step whose loss was not finite, and the one before it, which led there.
+        """Undo the step whose loss was not finite, and the one before it, which caused that.
 
-        Gives which layer was the first to go bad. `batch` gives the batch of an index.
+        Gives the name of the layer that went bad first. `batch` gives the batch of an index.
         """
         *done, bad = self.since
         self._restore(self.copies)
         for index in done[:-1]:
             step(*batch(index))
         self._copy(self.fresh)
-        for index in done[-1:]:  # none where the very first loss was bad
+        for index in done[-1:]:  # [] where the very first loss was bad
             step(*batch(index))
         where = first_bad_layer(self.model, batch(bad)[0])
         self._restore(self.fresh)
@@ -75,7 +76,7 @@ class Rewind:
 
 @no_grad()
 def first_bad_layer(model: Sequential, x: Any) -> str:
-    """The first layer, in forward order, whose weights or whose answer to `x` are not finite.
+    """The first layer, in forward order, whose weights or whose output for `x` are not finite.
 
     >>> from models.mlp import MLP
     >>> model = MLP([2, 3, 1])

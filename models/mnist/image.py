@@ -1,7 +1,7 @@
 """Pictures of digits from anywhere, prepared as the digits of MNIST were.
 
-A net trained on MNIST knows digits of one size, in one place, white on black; `prepare` brings
-any grey picture there. `read_image` reads such a picture from a file.
+A net trained on MNIST knows digits of one size, in one place, white on black; `prepare` makes
+such a digit of any grey picture. `read_image` reads a picture from a file.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.files import reason
+from models.mnist.settings import SIDE
+
 if TYPE_CHECKING:
     from PIL import Image
 
-SIDE = 28  # of the prepared picture
-BOX = 20  # the longer side of the ink within it
+BOX = 20  # the longer side of the ink in the prepared picture, in pixels
 # Counting the first pixel as 0, the centres of mass of MNIST's 60,000 training images average
-# (14.00, 14.01) and lie, but for 2, in [13.5, 14.5): moved by whole pixels towards 14, not
-# towards 13.5, the middle of the frame.
+# (14.00, 14.01), and all but 2 lie in [13.5, 14.5): they were moved by whole pixels to 14, not to
+# 13.5, the middle of the frame.
 CENTRE = 14
 
 
@@ -58,8 +60,8 @@ def prepare(picture: ArrayLike) -> NDArray[np.uint8]:
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """The picture in a file that Pillow can open, upright, as (h, w) uint8 greys.
 
-    Of an animation the first frame. Transparency becomes paper that the drawing stands out from:
-    white behind dark ink, black behind light ink. Greys deeper than 8 bits are scaled.
+    An animation gives its first frame. Transparency becomes paper that contrasts with the drawing:
+    white behind dark ink, black behind light ink. Greys of more than 8 bits are scaled.
 
     Raises ImageError when there is no such file, or it is a folder, not an image, damaged, or
     larger than Pillow's limit against decompression bombs (`Image.MAX_IMAGE_PIXELS`).
@@ -74,7 +76,7 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        raise ImageError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        raise ImageError(f"{path}: {reason(error)}") from error
 
 
 def _decode(file: BinaryIO) -> NDArray[np.uint8]:
@@ -96,7 +98,7 @@ def _decode(file: BinaryIO) -> NDArray[np.uint8]:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             limit = f"at most {Image.MAX_IMAGE_PIXELS:,} pixels"
             raise ImageError(f"expected {limit}, found an image of more") from error
-        except Exception as error:  # Pillow's decoders let nearly any type out on damaged data
+        except Exception as error:  # Pillow's decoders raise nearly any type on damaged data
             raise ImageError(f"the image is damaged or unsupported: {error}") from error
 
 
@@ -124,9 +126,9 @@ def _ink(picture: ArrayLike) -> NDArray[np.float32]:
 
 
 def _crop(ink: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The bounding box of the ink. Fainter than an eighth of the strongest is blur, or JPEG's
-    ringing, and does not count. By that a fifth of MNIST's own digits lose a faint row or column,
-    242 of the 60,000 move by a pixel, and 5 are resized."""
+    """The bounding box of the ink. Ink fainter than an eighth of the strongest is blur, or JPEG's
+    ringing, and is left out. A fifth of MNIST's own digits lose a faint row or column by that, 242
+    of the 60,000 move by a pixel, and 5 are resized."""
     drawn = ink > ink.max() / 8
     rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -164,15 +166,15 @@ def _grey(picture: Image.Image) -> NDArray[np.uint8]:
     alpha = np.asarray(picture.getchannel("A"), np.float32)
     # The edges of a drawing may be tinted by a paper it once lay on; its most opaque part is not.
     solid = grey[alpha == alpha.max()]
-    # One shade is ink, which needs another as its paper; several bring their paper with them.
+    # A single shade is ink, and needs paper of the opposite shade; several shades include paper.
     opposite = 255 if solid.mean() < 128 else 0
     paper = opposite if np.ptp(solid) < 128 else np.median(solid)
     return np.rint(paper + (grey - paper) * alpha / 255).astype(np.uint8)
 
 
 def _scaled(deep: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Greys deeper than 8 bits as 8: what fills 16 bits by their range, anything else, which
-    may be in any unit, from its least to its greatest."""
+    """Greys of more than 8 bits as 8: 16-bit ones by the range of 16 bits; others, which may be in
+    any unit, from the least to the greatest."""
     if not np.isfinite(deep).all():
         raise ValueError("it has pixels that are nan or infinite")
     low, high = float(deep.min()), float(deep.max())

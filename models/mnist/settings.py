@@ -1,4 +1,4 @@
-"""Every setting of a training and its default, in one place; what makes no sense stops here.
+"""Every setting of a training and its default; a value that makes no sense is refused here.
 
 Nothing here imports NumPy, so that a mistyped option is answered at once.
 """
@@ -10,17 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from models.command_line import InputError
+
 ACTIVATIONS = ("relu", "leaky_relu", "gelu", "tanh", "sigmoid", "softplus", "identity")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("one-cycle", "cosine", "constant")
+SHOWN = 10  # digits that `show` prints unless told otherwise
 
-INPUTS, CLASSES = 784, 10
+SIDE = 28  # of an image, in pixels
+INPUTS, CLASSES = SIDE * SIDE, 10
 # Of all weights together. Learning holds four float32 arrays of them (weights, gradient, momentum,
 # the copy that divergence.py keeps): 1.6 GB at this bound, beyond which machines run out.
-MOST_WEIGHTS = 100_000_000
-MOST_SEED = 2**32 - 1
+MAX_WEIGHTS = 100_000_000
+MAX_SEED = 2**32 - 1
 
-# The learning rate that is taken where none is given. A schedule that ends low may start high.
+# The learning rate where none is given. A schedule that ends low may start high.
 RATES: Mapping[tuple[str, str], float] = MappingProxyType(
     {
         ("sgd", "one-cycle"): 0.4,
@@ -36,13 +40,9 @@ RATES: Mapping[tuple[str, str], float] = MappingProxyType(
 )
 
 
-class InputError(Exception):
-    """Something that was handed in is wrong; one line says what was expected and what was found."""
-
-
 @dataclass(frozen=True)
 class Settings:
-    """A recipe: with the same settings, a machine learns the same bits.
+    """What a training does: with the same settings, a machine learns the same bits.
 
     Raises InputError, which names the option, for a value that makes no sense.
 
@@ -50,7 +50,7 @@ class Settings:
     ((784, 512, 10), 0.004)
     >>> Settings(dropout=1.5)
     Traceback (most recent call last):
-    models.mnist.settings.InputError: --dropout: expected at least 0 and below 1, found 1.5
+    models.command_line.InputError: --dropout: expected at least 0 and below 1, found 1.5
     """
 
     # The defaults were chosen by validation accuracy (means of 3 to 5 seeds, on the same 5,000
@@ -61,7 +61,7 @@ class Settings:
     epochs: int = 13
     batch_size: int = 256
     optimizer: str = "sgd"
-    lr: float | None = None  # the highest the schedule goes to; None: what RATES says
+    lr: float | None = None  # the highest of the schedule; None: the one of RATES
     schedule: str = "one-cycle"
     momentum: float = 0.9  # of sgd; the others have their own
     weight_decay: float = 0.0
@@ -69,8 +69,8 @@ class Settings:
     clip: float | None = None  # of the gradient's global norm
     seed: int = 0
     validation: int = 5000
-    stop_at: float | None = None  # the validation accuracy at which it is enough
-    eager: bool = False  # compute each step in NumPy, instead of compiling it (other last bits)
+    stop_at: float | None = None  # end when the validation accuracy reaches this fraction
+    eager: bool = False  # compute each step in NumPy, not compiled (the last bits differ)
 
     def __post_init__(self) -> None:
         _one_of("--activation", self.activation, ACTIVATIONS)
@@ -79,8 +79,8 @@ class Settings:
         for size in self.hidden:
             _expect(size >= 1, "--hidden", "layers of at least 1 neuron", size)
         weights = sum(map(math.prod, zip(self.sizes, self.sizes[1:], strict=False)))
-        most = f"sizes that make at most {MOST_WEIGHTS:,} weights"
-        _expect(weights <= MOST_WEIGHTS, "--hidden", most, f"{weights:,}")
+        few = f"sizes that make at most {MAX_WEIGHTS:,} weights"
+        _expect(weights <= MAX_WEIGHTS, "--hidden", few, f"{weights:,}")
         _expect(self.epochs >= 1, "--epochs", "at least 1", self.epochs)
         _expect(self.batch_size >= 1, "--batch-size", "at least 1", self.batch_size)
         _expect(0 < self.rate < math.inf, "--lr", "a positive number", self.rate)
@@ -89,7 +89,7 @@ class Settings:
         _expect(0 <= self.dropout < 1, "--dropout", "at least 0 and below 1", self.dropout)
         if self.clip is not None:
             _expect(0 < self.clip < math.inf, "--clip", "a positive number", self.clip)
-        _expect(0 <= self.seed <= MOST_SEED, "--seed", f"0 to {MOST_SEED}", self.seed)
+        _expect(0 <= self.seed <= MAX_SEED, "--seed", f"0 to {MAX_SEED}", self.seed)
         _expect(self.validation >= 0, "--validation", "0 or more", self.validation)
         if self.stop_at is not None:
             fraction = "a fraction above 0 and at most 1 (0.975 is 97.5 %)"
@@ -104,16 +104,16 @@ class Settings:
 
     @property
     def rate(self) -> float:
-        """The learning rate that is meant."""
+        """The learning rate: the one given, or the one of RATES."""
         return RATES[self.optimizer, self.schedule] if self.lr is None else self.lr
 
     def check_counts(self, images: int) -> None:
         """Raise InputError unless `images` are enough to train on and to validate with."""
-        most = f"fewer than the {images:,} training images"
-        _expect(self.validation < images, "--validation", most, self.validation)
+        fewer = f"fewer than the {images:,} training images"
+        _expect(self.validation < images, "--validation", fewer, self.validation)
         left = images - self.validation
-        most = f"at most the {left:,} images there are to train on"
-        _expect(self.batch_size <= left, "--batch-size", most, self.batch_size)
+        at_most = f"at most the {left:,} images there are to train on"
+        _expect(self.batch_size <= left, "--batch-size", at_most, self.batch_size)
 
 
 def _expect(holds: bool, option: str, expected: str, found: object) -> None:

@@ -1,7 +1,7 @@
 """The training loop, to be read from top to bottom: batches in, weights out.
 
-It decides nothing about files or screens: it tells a `Watcher` what happens, and asks it whether
-to go on.
+It knows nothing of files or screens: it tells a `Watcher` what happens, and asks it whether to go
+on.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,9 +33,9 @@ from models.mnist.divergence import Batch, Index, Rewind
 from models.mnist.scoring import Score, inputs, score
 from models.mnist.settings import Settings
 
-# With --stop-at the validation accuracy is looked at so many times an epoch: it is often reached
-# in the middle of one, and a look at 5,000 images costs 1 to 3 % of an epoch.
-LOOKS = 4
+# With --stop-at the validation accuracy is checked so many times an epoch: it is often reached in
+# the middle of one, and a check on 5,000 images costs 1 to 3 % of an epoch.
+CHECKS = 4
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Outcome:
     """How a training ended.
 
     reason: "finished", "reached" (--stop-at), "stopped" (by the watcher), or "diverged".
-    steps: how many the model has learned from. message: of a divergence, what went bad and where.
+    steps: how many the model has learned from. message: after a divergence, what went bad where.
     """
 
     reason: str
@@ -71,7 +71,7 @@ class Outcome:
 
 
 class Watcher(Protocol):
-    """Who wants to know how it goes."""
+    """What wants to know how the training goes."""
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
         """Called after each step, with the means of the epoch so far."""
@@ -80,7 +80,7 @@ class Watcher(Protocol):
         """Called at the end of each epoch, and of the training in the middle of one."""
 
     def stop(self) -> bool:
-        """Asked after each step: whether to end here."""
+        """Called after each step: whether to end the training here."""
 
 
 def build_model(settings: Settings) -> MLP:
@@ -89,14 +89,14 @@ def build_model(settings: Settings) -> MLP:
 
 
 def build_schedule(settings: Settings, steps: int) -> Callable[[Any], Any]:
-    """The learning rate as a function of the steps done, `steps` in all."""
+    """The learning rate as a function of the steps done; `steps` is their number in the end."""
     if settings.schedule == "constant":
         return constant(settings.rate)
     return (cosine if settings.schedule == "cosine" else one_cycle)(settings.rate, steps)
 
 
 def build_optimizer(settings: Settings, model: MLP, schedule: Callable[[Any], Any]) -> Optimizer:
-    """What moves the model's parameters."""
+    """The optimizer of the model's parameters."""
     parameters, decay = model.parameters(), settings.weight_decay
     if settings.optimizer == "sgd":
         return SGD(parameters, schedule, settings.momentum, weight_decay=decay)
@@ -105,7 +105,8 @@ def build_optimizer(settings: Settings, model: MLP, schedule: Callable[[Any], An
 
 
 def build_step(model: MLP, optimizer: Optimizer, clip: float | None) -> Callable[..., Any]:
-    """One step of learning: (batch, 784) float32 and (batch,) labels to the loss and the logits."""
+    """One step of learning: of inputs, (batch, 784) float32, and labels, (batch,), it gives the
+    loss and the logits."""
     parameters = model.parameters()
 
     def step(x: Any, labels: Any) -> tuple[Any, Any]:
@@ -121,70 +122,107 @@ def build_step(model: MLP, optimizer: Optimizer, clip: float | None) -> Callable
     return step
 
 
+@dataclass
+class _Sums:
+    """The sums that an epoch's training figures are the means of."""
+
+    batch_size: int
+    start: float = field(default_factory=time.perf_counter)
+    steps: int = 0
+    loss: float = 0.0
+    right: int = 0
+
+    def add(self, loss: float, right: int) -> None:
+        """Count a batch in."""
+        self.steps += 1
+        self.loss += loss
+        self.right += right
+
+    @property
+    def mean_loss(self) -> float:
+        return self.loss / self.steps
+
+    @property
+    def accuracy(self) -> float:
+        return self.right / (self.steps * self.batch_size)
+
+    def epoch(self, epoch: int, step: int, checked: Score | None, lr: float) -> Epoch:
+        """The figures until now. checked: the score on the validation set, if there is one."""
+        return Epoch(
+            epoch=epoch,
+            step=step,
+            images=self.steps * self.batch_size,
+            train_loss=self.mean_loss,
+            train_accuracy=self.accuracy,
+            validation_loss=checked.loss if checked else None,
+            validation_accuracy=checked.accuracy if checked else None,
+            lr=lr,
+            seconds=time.perf_counter() - self.start,
+        )
+
+
 def train(
     model: MLP, settings: Settings, training: Examples, validation: Examples, watcher: Watcher
 ) -> Outcome:
-    """Teach `model` the `training` digits, in place, by the recipe of `settings`.
+    """Teach `model` the `training` digits, in place, as `settings` say.
 
-    What is left over when an epoch is cut into batches waits for the next epoch's shuffle.
+    The images that are left over when an epoch is cut into batches are not used in it.
     """
-    steps_per_epoch = len(training) // settings.batch_size
-    schedule = build_schedule(settings, settings.epochs * steps_per_epoch)
+    steps = len(training) // settings.batch_size  # in an epoch
+    schedule = build_schedule(settings, settings.epochs * steps)
     optimizer = build_optimizer(settings, model, schedule)
     step = build_step(model, optimizer, settings.clip)
     step = step if settings.eager else jit(step)
     rewind = Rewind(model, optimizer)
     # Not default_rng(seed): the weights and the validation split were drawn from that.
     generator = np.random.default_rng([settings.seed, 1])
-    looks = {steps_per_epoch * i // LOOKS for i in range(1, LOOKS)} if settings.stop_at else set()
+    checks = {steps * i // CHECKS for i in range(1, CHECKS)} if settings.stop_at else set()
+
+    model.train()
+    done = 0
+    for epoch in range(1, settings.epochs + 1):
+        sums = _Sums(settings.batch_size)
+        whole, _ = data.order(len(training), settings.batch_size, generator)
+        for i, index in enumerate(whole, 1):
+            loss, right, bad = _learned(step, rewind, training, index)
+            if bad:
+                message = f"epoch {epoch}, step {i}: the loss became {loss}; first bad: {bad}"
+                return Outcome("diverged", max(0, done - 1), message)
+            done += 1
+            sums.add(loss, right)
+            watcher.step(epoch, done, sums.mean_loss, sums.accuracy)
+            stopped, last = watcher.stop(), i == steps
+            if not (stopped or last or i in checks):
+                continue
+            checked = score(model, validation) if len(validation) else None
+            reached = _reached(checked, settings.stop_at)
+            if stopped or last or reached:
+                watcher.epoch(sums.epoch(epoch, done, checked, _rate(schedule, done - 1)))
+            if stopped or reached:
+                return Outcome("reached" if reached else "stopped", done)
+    return Outcome("finished", done)
+
+
+def _learned(
+    step: Callable[..., Any], rewind: Rewind, training: Examples, index: Index
+) -> tuple[float, int, str]:
+    """Do the step on the batch at `index`: its loss, how many of the batch were right, and "".
+
+    Where the loss is not finite, the step and the one before it are undone, and the last is what
+    went bad first.
+    """
 
     def batch(index: Index) -> Batch:
         examples = training.take(index)
         return inputs(examples.images), examples.labels
 
-    model.train()
-    done = 0
-    for epoch in range(1, settings.epochs + 1):
-        start, total_loss, right = time.perf_counter(), 0.0, 0
-        whole, _ = data.order(len(training), settings.batch_size, generator)
-        for i, index in enumerate(whole, 1):
-            rewind.before(index)
-            with np.errstate(all="ignore"):  # of inf and nan the loss will tell
-                loss, hits = _measured(step, *batch(index))
-                if not math.isfinite(loss):
-                    where = rewind.back(step, batch)
-                    message = f"epoch {epoch}, step {i}: the loss became {loss}; first bad: {where}"
-                    return Outcome("diverged", max(0, done - 1), message)
-            rewind.after()
-            done += 1
-            total_loss += loss
-            right += hits
-            accuracy = right / (i * settings.batch_size)
-            watcher.step(epoch, done, total_loss / i, accuracy)
-
-            stopped, last = watcher.stop(), i == steps_per_epoch
-            if not (stopped or last or i in looks):
-                continue
-            checked = score(model, validation) if len(validation) else None
-            reached = _reached(checked, settings.stop_at)
-            if not (stopped or last or reached):
-                continue
-            watcher.epoch(
-                Epoch(
-                    epoch=epoch,
-                    step=done,
-                    images=i * settings.batch_size,
-                    train_loss=total_loss / i,
-                    train_accuracy=accuracy,
-                    validation_loss=checked.loss if checked else None,
-                    validation_accuracy=checked.accuracy if checked else None,
-                    lr=_rate(schedule, done - 1),
-                    seconds=time.perf_counter() - start,
-                )
-            )
-            if reached or stopped:
-                return Outcome("reached" if reached else "stopped", done)
-    return Outcome("finished", done)
+    rewind.before(index)
+    with np.errstate(all="ignore"):  # the loss shows inf and nan
+        loss, right = _measured(step, *batch(index))
+        if not math.isfinite(loss):
+            return loss, right, rewind.back(step, batch)
+    rewind.after()
+    return loss, right, ""
 
 
 def _measured(step: Callable[..., Any], x: Any, labels: Any) -> tuple[float, int]:

@@ -1,4 +1,4 @@
-"""The IDX reader against files written by hand here, sound and broken."""
+"""The IDX reader against files written by hand here, valid and damaged."""
 
 import gzip
 import struct
@@ -94,9 +94,9 @@ BROKEN = {
         b"\0\0\x08\xff" + b"\0\0\0\x01" * 255 + b"x",
         r"expected a shape NumPy can hold, found \(1, 1, ",
     ),
-    "gzip-header": (b"\x1f\x8bjunk", r"expected sound gzip, found: .*unknown compression method"),
-    "gzip-crc": (FLIPPED, r"expected sound gzip, found: .*incorrect data check"),
-    "gzip-length": (LYING, r"expected sound gzip, found: .*incorrect length check"),
+    "gzip-header": (b"\x1f\x8bjunk", r"expected valid gzip, found: .*unknown compression method"),
+    "gzip-crc": (FLIPPED, r"expected valid gzip, found: .*incorrect data check"),
+    "gzip-length": (LYING, r"expected valid gzip, found: .*incorrect length check"),
     "gzip-short": (PACKED[:-9], r"truncated: expected a whole gzip stream, found its end missing"),
     "gzip-long": (PACKED + b"ab", r"trailing bytes: expected one gzip stream, found 2 bytes after"),
     "gzip-of-short": (gzip.compress(SOUND[:-1]), r"truncated: expected 6 bytes .* found 5"),

@@ -67,7 +67,7 @@ def test_batches_follow_order_and_keep_labels_with_images(n, batch_size, seed):
     assert [labels.tolist() for _, labels in found] == expected
 
 
-def test_drop_last_leaves_out_the_ragged_batch_alone():
+def test_drop_last_leaves_out_the_smaller_batch_alone():
     """Else a compiled step meets a second shape, or loses a whole batch."""
 
     def lengths(n, drop_last):

@@ -22,11 +22,12 @@ from safetensors.numpy import load_file, save_file
 import data
 from data.datasets import load
 from data.registry import REGISTRY
+from models.command_line import InputError
 from models.mnist import __main__ as door
-from models.mnist import progress
-from models.mnist.checkpoint import FILES
 from models.mnist.cli import main
-from models.mnist.settings import InputError, Settings
+from models.mnist.commands import progress
+from models.mnist.run_folder import FILES
+from models.mnist.settings import Settings
 from tests.few import few
 
 QUICK = ["--hidden", "32", "--epochs", "1", "--validation", "500"]
@@ -199,7 +200,7 @@ def test_ctrl_c_before_the_first_step_leaves_nothing(tmp_path, monkeypatch, caps
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("models.mnist.train.build_model", interrupted)
+    monkeypatch.setattr("models.mnist.commands.train.build_model", interrupted)
     assert main(["train", *QUICK, "--out", "a/b/run"]) == 130
     assert capsys.readouterr().err == "\ninterrupted\n"
     assert not list(tmp_path.iterdir())
@@ -408,7 +409,8 @@ def damaged(folder, how):
         ("nan", "expected 0.weight to be finite floats, found nan or inf in it"),
         ("integers", "expected 0.bias to be finite floats, found int32"),
         ("{", "config.json: expected JSON, found: "),
-        ("[]", 'expected a list of "sizes" and the name of an "activation", found None'),
+        ("[]", "config.json: expected a JSON object, found []"),
+        ("{}", 'expected a list of "sizes" and the name of an "activation", found None'),
         ('{"sizes": [784, 64, 10], "activation": "relu"}', "expected 0.bias of shape (64,)"),
         ('{"sizes": [784, 32, 2], "activation": "relu"}', "from 784 pixels to 10 digits"),
         ('{"sizes": [784], "activation": "relu"}', "from 784 pixels to 10 digits"),
@@ -434,7 +436,9 @@ def test_every_command_reads_checkpoints_with_the_same_suspicion(
 
 def test_a_checkpoint_without_its_config(fails, trained, tmp_path):
     shutil.copy(trained / "model.safetensors", tmp_path)
-    assert "config.json: expected beside the weights" in fails("evaluate", "model.safetensors")
+    assert "config.json: expected a file that a training writes, found: No such file" in fails(
+        "evaluate", "model.safetensors"
+    )
 
 
 def test_head_ends_quietly(tmp_path):

@@ -10,10 +10,12 @@ import data
 from autograd import jit
 from autograd.nn import ACTIVATIONS
 from data import Examples
+from data.registry import REGISTRY
+from models.command_line import InputError
 from models.mlp import MLP
 from models.mnist import divergence, settings
 from models.mnist.scoring import Score, confusion_table, counts_table, inputs, probabilities, score
-from models.mnist.settings import InputError, Settings
+from models.mnist.settings import Settings
 from models.mnist.train import build_model, build_optimizer, build_schedule, build_step, train
 
 
@@ -203,6 +205,13 @@ def test_inputs_are_pixels_by_255():
     expected = (np.arange(256) / 255).astype(np.float32)
     np.testing.assert_array_equal(inputs(pixels)[0], expected)
     assert inputs(pixels).dtype == np.float32
+
+
+def test_the_shape_in_settings_is_that_of_the_registry():
+    """Else a network has other inputs or outputs than MNIST; settings.py may not import data."""
+    source = REGISTRY["mnist"]
+    assert source.shape == (settings.SIDE, settings.SIDE)
+    assert len(source.classes) == settings.CLASSES
 
 
 def test_the_names_in_settings_are_those_of_the_engine():

@@ -19,16 +19,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import data
-from models.mnist import checkpoint
+from models.command_line import InputError
+from models.mnist.checkpoint import load
 from models.mnist.cli import main
-from models.mnist.scoring import percent, probabilities, score
-from models.mnist.settings import InputError
+from models.mnist.scoring import probabilities, score
+from models.mnist.text import epoch_count, percent
 from tests.few import few
 from viz import cli
 from viz.report import report_command
 from viz.report.charts import curves, spread
 from viz.report.pictures import LEVELS, first_weights
-from viz.report.runs import Histogram, read_runs, whole
+from viz.report.runs import Histogram, read_runs
 
 TRAININGS = {
     "relu": ["--hidden", "16", "--epochs", "3", "--validation", "500"],
@@ -113,7 +114,7 @@ def test_the_numbers_of_several_runs(page, trained, tmp_path):
     head, *rows = found["What differs"]
     for name, row in zip(names, rows, strict=True):
         shown = dict(zip(head, row, strict=True))
-        model = checkpoint.load(str(trained / name))
+        model = load(str(trained / name))
         expected = score(model, few().test)
         summary = json.loads((trained / name / "summary.json").read_text())
         assert expected.accuracy == summary["test_accuracy"]
@@ -178,7 +179,7 @@ def test_confusions_and_mistakes_are_the_engines(page, trained, tmp_path):
     written(trained / "relu")
     page.goto((tmp_path / "report.html").as_uri())
     open_all(page)
-    model, test = checkpoint.load(str(trained / "relu")), few().test
+    model, test = load(str(trained / "relu")), few().test
     expected = score(model, test)
     _, *rows = tables(page)["Rows: the label. Columns: the answer."]
     assert [[int(cell) for cell in row[1:-1]] for row in rows] == expected.confusion.tolist()
@@ -230,7 +231,7 @@ def test_layers_over_time_are_the_histograms(page, trained, tmp_path):
     norms = chart(page, "Length of the gradient")["data"]
     assert [trace["name"] for trace in norms] == ["layer 0", "layer 2", "layer 4", "layer 6"]
     assert norms[1]["y"] == [look["gradients"]["2.weight"]["norm"] for look in looks]
-    units = chart(page, "Units that say the same")["data"]
+    units = chart(page, "Units with the same output")["data"]
     assert [trace["name"] for trace in units] == [f"layer {i} (tanh)" for i in (1, 3, 5)]
     (numbers,) = [rows for caption, rows in tables(page).items() if caption.startswith("deep;")]
     head, first_row, *_ = numbers
@@ -276,7 +277,7 @@ def test_a_run_may_be_called_anything(page, trained, tmp_path):
 
 def test_weights_are_the_colours():
     weight = np.random.default_rng(0).standard_normal((70, 784)).astype(np.float32)
-    found = first_weights(weight, by_norm=True)
+    found = first_weights(weight, (28, 28), by_norm=True)
     norms = np.linalg.norm(weight, axis=1)
     assert len(found.neurons) == 64
     assert norms[found.neurons].tolist() == sorted(norms.tolist(), reverse=True)[:64]
@@ -311,13 +312,14 @@ def test_it_ends_before_its_time(trained):
     summary = json.loads((trained / "stopped" / "summary.json").read_text())
     assert summary["epochs"] < 9
     assert (
-        f"Ended after {whole(summary['epochs'])} of 9 epochs: it had reached --stop-at 0.3" in text
+        f"Ended after {epoch_count(summary['epochs'])} of 9 epochs: it had reached --stop-at 0.3"
+        in text
     )
     assert "Diverged after 0 of 13 epochs: epoch 1, step 2: the loss became" in text
     stopped, diverged = read_runs([str(trained / name) for name in ("stopped", "diverged")])
-    assert [line.epochs for line in stopped.lines][-1] == summary["epochs"]
-    assert stopped.looks[-1].epochs == summary["epochs"]
-    assert not diverged.lines and len(diverged.looks) == 1
+    assert [line.epochs for line in stopped.metrics][-1] == summary["epochs"]
+    assert stopped.snapshots[-1].epochs == summary["epochs"]
+    assert not diverged.metrics and len(diverged.snapshots) == 1
 
 
 def test_a_killed_training(run):
@@ -327,14 +329,17 @@ def test_a_killed_training(run):
         content = (run / name).read_bytes()
         (run / name).write_bytes(content[:-40])
     text = written(run)
-    assert "summary.json: expected a training's, found: No such file or directory" in text
+    assert (
+        "summary.json: expected a file that a training writes, found: No such file or directory"
+        in text
+    )
     assert "What needs the weights is left out." in text
     assert "metrics.jsonl: line 3 is damaged or half written, and left out." in text
     assert "histograms.jsonl: line 4 is damaged or half written, and left out." in text
     assert "There is no network to ask." in text
     (found,) = read_runs([str(run)])
-    assert [line.epochs for line in found.lines] == [1, 2]
-    assert [look.epochs for look in found.looks] == [0, 1, 2]
+    assert [line.epochs for line in found.metrics] == [1, 2]
+    assert [look.epochs for look in found.snapshots] == [0, 1, 2]
 
 
 def test_an_older_run_without_histograms(run):
@@ -387,7 +392,10 @@ def test_a_damaged_checkpoint(run):
     [
         (lambda path: None, "expected the folder of a training, found nothing"),
         (lambda path: path.write_text(""), "expected the folder of a training, found a file"),
-        (lambda path: path.mkdir(), "config.json: expected a training's, found: No such file"),
+        (
+            lambda path: path.mkdir(),
+            "config.json: expected a file that a training writes, found: No such",
+        ),
         (lambda path: config(path, "{"), "config.json: expected JSON, found"),
         (lambda path: config(path, "[]"), "config.json: expected a JSON object, found []"),
         (lambda path: config(path, "{}"), 'expected a list of "sizes" and an object of "settings"'),
@@ -433,7 +441,7 @@ def test_of_one_epoch_training_and_validation_are_told_apart(trained):
 def test_without_plotly_one_sentence_says_what_to_install(trained, monkeypatch):
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
     with pytest.raises(InputError, match=r"pip install 'chainrule\[report\]'"):
-        report_command([str(trained / "relu")])
+        report_command([str(trained / "relu")], "report.html")
 
 
 def test_two_runs_of_one_name_are_told_apart(trained, tmp_path):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from models.files import write
 from viz.debugger.story import Data, chapter
 from viz.diagram import outline
-from viz.files import write
 
 __all__ = ["Debugger", "debug"]
 

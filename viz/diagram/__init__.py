@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -13,29 +12,30 @@ import numpy as np
 from autograd import Node, jit
 from autograd.compiler.frontend.program import Program
 from autograd.nn import Module
+from models.files import write
 from viz.backprop import cotangents, plain
 from viz.diagram import layout
-from viz.diagram.dot import ORDERS, Picture, dot
+from viz.diagram.dot import ROOT_FILLS, Picture, dot
 from viz.diagram.folding import fold as folded
 from viz.diagram.folding import span, unfolded
 from viz.diagram.health import health, shares
 from viz.diagram.items import (
     Item,
+    Lowered,
     items_of_lowered,
     items_of_module,
     items_of_nodes,
     items_of_program,
 )
-from viz.files import write
 from viz.text import norm, short
 
 __all__ = ["Diagram", "draw", "outline"]
 
 # What dot can lay out in a few seconds: 1,000 boxes of an MLP on Values take 1 s, a chain of 240
-# that all read one weight, with arrows across 15,000 columns, 1.5 s; beyond, the time grows faster
+# that all read one weight, with arrows across 15,000 columns, 1.5 s. Beyond, the time grows faster
 # than the square, and nobody could read the picture.
-MOST_BOXES = 1000
-MOST_SPAN = 15_000
+MAX_BOXES = 1000
+MAX_SPAN = 15_000
 
 PAGE = """\
 <!doctype html>
@@ -69,14 +69,14 @@ class Diagram:
 
     @property
     def too_large(self) -> bool:
-        """Whether it is more than can be laid out as a picture."""
-        return self.boxes > MOST_BOXES or self.span > MOST_SPAN
+        """Whether a layout would take too long."""
+        return self.boxes > MAX_BOXES or self.span > MAX_SPAN
 
     def _repr_svg_(self) -> str:
         if self.too_large:
             raise ValueError(
                 f"draw: {self.boxes:,} boxes whose arrows cross {self.span:,} columns are too many "
-                f"for a picture (at most {MOST_BOXES:,} and {MOST_SPAN:,}); leave out fold=False, "
+                f"for a picture (at most {MAX_BOXES:,} and {MAX_SPAN:,}); leave out fold=False, "
                 'or save the DOT text with .save("graph.dot")'
             )
         return layout.svg(self.source)
@@ -142,10 +142,10 @@ def draw(what: Any, fold: bool | None = None) -> Diagram:
     if all(isinstance(root, Node) for root in roots):
         roots = list(dict.fromkeys(roots))
     items = _items(what, roots)
-    large = len(items) > MOST_BOXES if fold is None else fold and not isinstance(what, Module)
+    large = len(items) > MAX_BOXES if fold is None else fold and not isinstance(what, Module)
     boxes = folded(items) if large else unfolded(items)
     width = span(boxes, items)
-    if fold is None and width > MOST_SPAN:
+    if fold is None and width > MAX_SPAN:
         boxes = folded(items)
         width = span(boxes, items)
     picture = Picture(items, boxes)
@@ -159,8 +159,8 @@ def draw(what: Any, fold: bool | None = None) -> Diagram:
 
 
 def outline(root: Any) -> Diagram:
-    """The graph behind a node, uncoloured and nothing folded, with the gradients that are yet to
-    flow: whoever steps through it shows each when its time comes."""
+    """The graph behind a node, without colours and not folded, with the gradients that a backward
+    pass gives: a debugger shows each of them when its step comes."""
     items = items_of_nodes([root])
     boxes = unfolded(items)
     gradients, _ = cotangents([root])
@@ -179,7 +179,7 @@ def _items(what: Any, roots: list[Any]) -> list[Item]:
         what = what.programs[-1]
     if isinstance(what, Program):
         return items_of_program(what)
-    if _is_lowered(what):
+    if isinstance(what, Lowered):
         return items_of_lowered(what)
     raise TypeError(
         "draw: takes a Value, a Tensor or a list of them, a Module, a jitted step or its lower(), "
@@ -187,14 +187,8 @@ def _items(what: Any, roots: list[Any]) -> list[Item]:
     )
 
 
-def _is_lowered(what: Any) -> bool:
-    """Whether it is a step's `lower()`; who has one has loaded the compiler."""
-    module = sys.modules.get("autograd.compiler.runtime.lowered")
-    return module is not None and isinstance(what, module.Lowered)
-
-
 def _add_gradients(picture: Picture, roots: list[Any]) -> None:
-    """What leaves hold, and of one root that a backward pass was run from, all gradients."""
+    """The gradients that leaves hold; all gradients, if a backward pass was run from one root."""
     leaves = {i: item.node for i, item in enumerate(picture.items) if item.kind == "leaf"}
     held = {i: plain(leaf.grad) for i, leaf in leaves.items() if leaf.grad is not None}
     picture.gradients = {i: gradient for i, gradient in held.items() if np.any(gradient)}
@@ -211,11 +205,11 @@ def _add_gradients(picture: Picture, roots: list[Any]) -> None:
     given = {i: gradients[leaf] for i, leaf in leaves.items() if leaf in gradients}
     if not picture.gradients and any(map(np.any, given.values())):
         return
-    picture.notes.clear()  # whether it has or not: all gradients are zero
+    picture.notes.clear()  # it may have run all the same: all gradients are zero
     picture.gradients = held
     if not all(_same(held.get(i, 0.0), given.get(i, 0.0)) for i in leaves):
         picture.notes.append("leaves hold gradients other than this root's, or more")
-        if np.size(roots[0].data) > 1:  # nobody can tell which seed it was run with
+        if np.size(roots[0].data) > 1:  # the seed that it was run with is not known
             return
     for i, item in enumerate(picture.items):
         if item.node in gradients:
@@ -225,7 +219,7 @@ def _add_gradients(picture: Picture, roots: list[Any]) -> None:
 
 
 def _between(picture: Picture) -> set[int]:
-    """The items that another box than their own reads: whose gradients arrows carry."""
+    """The items that a box other than their own reads: arrows carry the gradients of these."""
     box_of = {member: box for box in picture.boxes for member in box.members}
     return {
         arg
@@ -236,15 +230,15 @@ def _between(picture: Picture) -> set[int]:
 
 
 def _add_roots(picture: Picture, roots: list[Any]) -> None:
-    """Colours for several roots, as far as there are colours."""
-    if len(roots) > len(ORDERS):
+    """Names of several roots, which colour the boxes, where there are colours enough."""
+    if len(roots) > len(ROOT_FILLS):
         picture.notes.append(f"{len(roots):,} roots")
     else:
         picture.roots = [str(root.name or f"root {i}") for i, root in enumerate(roots, 1)]
 
 
 def _add_parameter_gradients(picture: Picture) -> None:
-    """Of a module's layers: the gradients that their parameters hold, taken as one."""
+    """For each layer of a module, the gradients of its parameters, taken as one array."""
     for i, item in enumerate(picture.items):
         given = [p for p in item.node.parameters() if p.grad is not None]
         if given:
@@ -255,5 +249,5 @@ def _add_parameter_gradients(picture: Picture) -> None:
 
 
 def _same(held: Any, given: Any) -> bool:
-    """Whether a leaf holds what this root gives."""
+    """Whether a leaf holds the gradient that this root gives it."""
     return bool(np.allclose(held, given, rtol=1e-6, atol=0.0, equal_nan=True))

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, Value
 from autograd.nn import Module
+from viz.backprop import plain
 from viz.diagram.folding import Box, span
 from viz.diagram.health import COLOURS
-from viz.diagram.items import Item, Unknown, kind_of, shape_of
+from viz.diagram.items import Item, ShapeDtype, kind_of, shape_of
 from viz.diagram.layout import FONT
-from viz.text import cut, entries, extent, norm, param, printable, short
+from viz.text import cut, entries, norm, param, printable, short, value_range
 
 __all__ = ["Picture", "dot"]
 
@@ -33,29 +33,29 @@ digraph "computation graph" {{
   node [fontname={FONT} fontsize=11 fontcolor="#1b1f24" penwidth=1.2]
   edge [color="#7d8590" penwidth=1.2 arrowsize=0.6]
 """
-# Where the layout would take minutes to make it a little better.
-QUICK = "  graph [nslimit=0.5 mclimit=0.5]\n"
-CALM_SPAN = 2_000  # columns; what arrows cross in a picture whose best layout takes no second
+# In a large picture the layout would take minutes to make it a little better.
+FAST_LAYOUT = "  graph [nslimit=0.5 mclimit=0.5]\n"
+EXACT_SPAN = 2_000  # columns that arrows cross; up to these the best layout takes no second
 
 # The border says what a box is, the fill what its gradient is; without gradients the fill says
 # what it is too. Blue, amber and grey stay apart for colour-blind eyes (Okabe and Ito 2008).
 BORDERS = {"leaf": "#2f7fb5", "result": "#d09a3c", "root": "#8f5a00", "constant": "#9aa0a8"}
 FILLS = {"leaf": "#e4f1fa", "result": "#fdf3e1", "root": "#fae3b8", "constant": "#f3f4f6"}
-ORDERS = ("#dcebf8", "#fbe6c2", "#dff0e4", "#f3dcec", "#e6e0f5", "#eceff2")  # of several roots
-DARK = "NaN or inf"  # the one fill that wants light text
-MOST_PORTS = 40  # more arguments than that share one
-WIDEST = 3.2  # points, of the edge that carries its node's whole gradient
+ROOT_FILLS = ("#dcebf8", "#fbe6c2", "#dff0e4", "#f3dcec", "#e6e0f5", "#eceff2")  # of several roots
+NOT_FINITE = "NaN or inf"  # the word for the one fill that is too dark for dark text
+MAX_PORTS = 40  # of one box; more arguments share one port
+MAX_EDGE_WIDTH = 3.2  # points, of an edge that carries the whole gradient of its node
 
-# Operators as they are printed rather than typed.
+# Operators as they are printed, where that is not as they are typed.
 SIGNS = {"*": "\N{MULTIPLICATION SIGN}", "-": "\N{MINUS SIGN}", "/": "\N{DIVISION SIGN}"}
 
 
 @dataclass
 class Picture:
-    """What is to be drawn: boxes of items, and what is known of their gradients.
+    """What is drawn: boxes of items, and what is known of their gradients.
 
     gradients, health: by position of the item. shares: by (position, number of the argument).
-    roots: names of several roots, whose colours then tell the boxes apart. notes: a badge each.
+    roots: the names of several roots: each box then has the colour of one. notes: a badge each.
     """
 
     items: Sequence[Item]
@@ -70,7 +70,7 @@ class Picture:
 def dot(picture: Picture) -> str:
     """The picture as DOT text."""
     body = "".join(f"  {line}\n" for part in PARTS for line in part(picture))
-    quick = QUICK if span(picture.boxes, picture.items) > CALM_SPAN else ""
+    quick = FAST_LAYOUT if span(picture.boxes, picture.items) > EXACT_SPAN else ""
     return f"{HEAD}{quick}{body}}}\n"
 
 
@@ -90,13 +90,13 @@ def _boxes(picture: Picture) -> Iterator[str]:
             yield f'subgraph cluster_{frames} {{ margin=10 label="{quote(name, 80)}"'
         open_scope = scope
         id = _id(picture, box)
-        yield f'{id} [id={id} label="{_label(picture, box)}" {_look(picture, box)}]'
+        yield f'{id} [id={id} label="{_label(picture, box)}" {_style(picture, box)}]'
     yield from ["}"] * len(open_scope)
 
 
 def _scopes(picture: Picture) -> list[tuple[str, ...]]:
-    """The frames that each box stands in. A leaf stands with the box after it, which is the first
-    that reads it. A folded module says itself what it is."""
+    """The modules whose frames each box stands in. A leaf stands with the box after it, the first
+    that reads it. A folded module names itself, and needs no frame."""
     scopes: list[tuple[str, ...]] = []
     following: tuple[str, ...] = ()
     for box in reversed(picture.boxes):
@@ -108,7 +108,7 @@ def _scopes(picture: Picture) -> list[tuple[str, ...]]:
 
 
 def _edges(picture: Picture) -> Iterator[str]:
-    """An arrow for each argument; one for all that lead from one fold, or into one."""
+    """An arrow for each argument; those from one box into a fold are drawn as one."""
     place = {member: box for box in picture.boxes for member in box.members}
     arrows: dict[tuple[str, str, str], dict[int, float]] = {}
     for box in picture.boxes:
@@ -118,13 +118,13 @@ def _edges(picture: Picture) -> Iterator[str]:
             for i, arg in enumerate(args):
                 if place[arg] is box:
                     continue
-                port = "" if box.folded or len(args) > MOST_PORTS else f":{i + 1}"
+                port = "" if box.folded or len(args) > MAX_PORTS else f":{i + 1}"
                 carried = arrows.setdefault((_id(picture, place[arg]), head, port), {})
                 carried[arg] = carried.get(arg, 0.0) + picture.shares.get((member, i), 0.0)
     for (tail, head, port), carried in arrows.items():
         name = f'id="{tail}-{head}-{port[1:] or "all"}"'
-        share = max(carried.values())  # of what this arrow brings most of
-        width = f" penwidth={0.6 + (WIDEST - 0.6) * share:.2f}" if picture.shares else ""
+        share = max(carried.values())  # of the argument that it carries most of
+        width = f" penwidth={0.6 + (MAX_EDGE_WIDTH - 0.6) * share:.2f}" if picture.shares else ""
         yield f"{tail}:e -> {head}{port}:w [{name}{width}]"
     layers = [
         box for box in picture.boxes if isinstance(picture.items[box.members[0]].node, Module)
@@ -134,17 +134,17 @@ def _edges(picture: Picture) -> Iterator[str]:
 
 
 def _legend(picture: Picture) -> Iterator[str]:
-    """What the colours in this picture say, and the badges."""
+    """The meaning of the colours in this picture, and the badges."""
     entries: list[tuple[str, str]] = []
-    orders = {item.order for item in picture.items}
-    for order, name in enumerate(picture.roots):
-        if order in orders:
-            what = f"needed for {name}" if not order else f"more for {name}"
-            entries.append((what, f'fillcolor="{ORDERS[order]}" color="#9aa0a8"'))
-    shown = {_word(_counts(picture, box)) for box in picture.boxes}
+    needed = {item.first_root for item in picture.items}
+    for i, name in enumerate(picture.roots):
+        if i in needed:
+            what = f"needed for {name}" if not i else f"more for {name}"
+            entries.append((what, f'fillcolor="{ROOT_FILLS[i]}" color="#9aa0a8"'))
+    shown = {_summary(_counts(picture, box)) for box in picture.boxes}
     for word in COLOURS:
         if word in shown:
-            text = word if word == DARK else f"gradient {word}"
+            text = word if word == NOT_FINITE else f"gradient {word}"
             entries.append((text, f'{_fill(word)} color="#9aa0a8"'))
     if picture.shares:
         entries.append(
@@ -162,28 +162,28 @@ PARTS = (_boxes, _edges, _legend)
 
 
 def _id(picture: Picture, box: Box) -> str:
-    """A fold is called after the last of its items, which are operations in order."""
+    """The id of a box; of a fold that of its last item, which is an operation."""
     return picture.items[box.members[-1]].id
 
 
 def _fill(word: str) -> str:
-    return f'fillcolor="{COLOURS[word]}"' + (' fontcolor="#ffffff"' if word == DARK else "")
+    return f'fillcolor="{COLOURS[word]}"' + (' fontcolor="#ffffff"' if word == NOT_FINITE else "")
 
 
-def _look(picture: Picture, box: Box) -> str:
+def _style(picture: Picture, box: Box) -> str:
     """Border and fill of a box."""
     item = picture.items[box.members[-1]]
     kind = item.kind
     border = f'color="{BORDERS[kind]}"' + (" penwidth=2.4" if kind == "root" else "")
-    word = _word(_counts(picture, box))
+    word = _summary(_counts(picture, box))
     if picture.roots:
-        return f'{border} fillcolor="{ORDERS[item.order]}"' + _dashes(kind)
+        return f'{border} fillcolor="{ROOT_FILLS[item.first_root]}"' + _dashes(kind)
     fill = _fill(word) if word else f'fillcolor="{FILLS[kind]}"'
     return f"{border} {fill}" + _dashes(kind)
 
 
 def _dashes(kind: str) -> str:
-    """Constants are told from the rest without any colour."""
+    """A dashed border for constants: they differ from the rest without any colour too."""
     return ' style="filled,dashed"' if kind == "constant" else ""
 
 
@@ -191,9 +191,9 @@ def _counts(picture: Picture, box: Box) -> Counter[str]:
     return Counter(picture.health[i] for i in box.members if i in picture.health)
 
 
-def _word(counts: Counter[str]) -> str:
-    """What a box is coloured by: one bad number is enough, otherwise what most of it is."""
-    for word in (DARK, "exploding"):
+def _summary(counts: Counter[str]) -> str:
+    """The word for a whole box: one bad number is enough, otherwise the most frequent word."""
+    for word in (NOT_FINITE, "exploding"):
         if counts[word]:
             return word
     return max(counts, key=lambda word: counts[word], default="")
@@ -215,7 +215,7 @@ def _label(picture: Picture, box: Box) -> str:
         return "|".join(shown)
     ports = [f"<{i}>" for i in range(1, len(item.args) + 1)]
     name = item.row.name if item.row else item.name
-    # keepdims=False goes without saying.
+    # keepdims=False, the default, is left out.
     params = [f"{key}={param(value)}" for key, value in item.params.items() if value is not False]
     called = r"\n".join(map(quote, [name, *params]))
     if item.row and item.row.infix and len(ports) == 2:  # an operator stands between its operands
@@ -223,7 +223,7 @@ def _label(picture: Picture, box: Box) -> str:
         operation = f"{{{ports[0]}|{quote(sign)}|{ports[1]}}}"
     elif len(ports) == 1:
         operation = f"{ports[0]} {called}"
-    elif len(ports) > MOST_PORTS:
+    elif len(ports) > MAX_PORTS:
         operation = rf"{called}\nof {len(ports):,}"
     else:
         numbered = "|".join(f"{port} {i}" for i, port in enumerate(ports, 1))
@@ -232,7 +232,7 @@ def _label(picture: Picture, box: Box) -> str:
 
 
 def _fold_label(picture: Picture, box: Box) -> str:
-    """What is in a fold: the module, the operations (once, and how often), the leaves."""
+    """The label of a fold: the module, the operations that repeat and how often, the leaves."""
     items = [picture.items[i] for i in box.members]
     leaves = [item for item in items if not item.args]
     count = len(items) - len(leaves)
@@ -254,7 +254,7 @@ def _fold_label(picture: Picture, box: Box) -> str:
 
 
 def _wrapped(parts: Sequence[str]) -> list[str]:
-    """The parts in lines of some 40 characters; many of them by how often they occur."""
+    """The parts in lines of some 40 characters; of many, the most frequent ones."""
     if len(parts) > 12:
         counted = Counter(parts).most_common()
         parts = [f"{name} x {n:,}" if n > 1 else name for name, n in counted[:12]]
@@ -269,15 +269,14 @@ def _wrapped(parts: Sequence[str]) -> list[str]:
 
 
 def fields(item: Item, gradient: Any, word: str) -> list[str]:
-    """The parts of a record that say what an item holds: its name, then the rest in lines."""
-    lines = [kind_of(item.data)] if isinstance(item.data, np.ndarray | Unknown) else []
+    """The fields of a record for what an item holds: its name, then the rest in lines."""
+    lines = [kind_of(item.data)] if isinstance(item.data, np.ndarray | ShapeDtype) else []
     tables = []
-    if not (item.data is None or isinstance(item.data, Unknown)):
+    if not (item.data is None or isinstance(item.data, ShapeDtype)):
         shows_gradient = item.node is not None and (item.row or item.kind != "constant")
         tables.append(("data " if shows_gradient else "", np.asarray(item.data)))
     if gradient is not None:
-        held = gradient.data if isinstance(gradient, Value | Tensor) else gradient
-        tables.append(("grad ", np.asarray(held)))
+        tables.append(("grad ", np.asarray(plain(gradient))))
     cells = [(title, array, entries(array)) for title, array in tables]
     width = max((len(cell) for *_, rows in cells for row in rows for cell in row), default=0)
     for title, array, rows in cells:
@@ -285,10 +284,10 @@ def fields(item: Item, gradient: Any, word: str) -> list[str]:
             indent = " " * len(title) if i else title
             lines.append(indent + " ".join(cell.rjust(width) for cell in row))
         if not rows and array.size:
-            summary = f"norm {short(norm(array))}" if title == "grad " else extent(array)
+            summary = f"norm {short(norm(array))}" if title == "grad " else value_range(array)
             lines.append(f"{title}{summary}")
     lines += item.lines
-    if word not in ("", "healthy", "zero", DARK):  # zero and NaN can be read in the numbers
+    if word not in ("", "healthy", "zero", NOT_FINITE):  # zero and NaN can be read in the numbers
         lines.append(word)
     text = "".join(quote(line, longest=80) + r"\l" for line in lines)
     named = item.name is not None and (item.row or not item.args)  # else it is the operation
@@ -296,7 +295,7 @@ def fields(item: Item, gradient: Any, word: str) -> list[str]:
 
 
 def quote(text: Any, longest: int = 32) -> str:
-    """Text that a record shows as it is, whatever it is: no name can be DOT or HTML.
+    """Any text as a record shows it, escaped: no name can be DOT or HTML.
 
     >>> print(quote('a|b "c"'))
     a\\|b\\ \\"c\\"

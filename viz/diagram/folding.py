@@ -18,10 +18,10 @@ from viz.diagram.items import Item, shape_of
 
 __all__ = ["Box", "fold", "span", "unfolded"]
 
-MOST_BOXES = 800
-MOST_SPAN = 5_000  # columns that arrows cross; dot takes less than a second for these
-LONGEST_PERIOD = 64  # of a repetition, in boxes; what it finds are the boxes of the next round
-PIECES = 40  # into so many a graph is cut that neither modules nor repetition make small enough
+FOLDED_BOXES = 800
+FOLDED_SPAN = 5_000  # columns that arrows cross; dot takes less than a second for these
+MAX_PERIOD = 64  # of a repetition, in boxes; longer ones are found when their parts are folded
+PIECES = 40  # that a graph is cut into which neither modules nor repetitions make small enough
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +40,12 @@ class Box:
 
     @property
     def folded(self) -> bool:
-        """Whether it is more than the item itself."""
+        """Whether it stands for more than one item."""
         return bool(self.title) or len(self.members) > 1
 
     @property
     def label(self) -> str:
-        """What it is called as a part of a larger one."""
+        """Its name as a part of a larger box."""
         text = self.title or ", ".join(self.parts)
         if self.times == 1:
             return text
@@ -60,8 +60,8 @@ def unfolded(items: Sequence[Item]) -> list[Box]:
 
 def fold(items: Sequence[Item]) -> list[Box]:
     """The boxes of a folded picture: runs of one module's operations, then runs that repeat; for
-    as long as the picture is too large, that again. The roots stay in sight, if they are few; a
-    leaf goes into the fold that alone reads it."""
+    as long as the picture is too large, that again. Roots stay boxes of their own, if they are
+    few; a leaf goes into the fold that alone reads it."""
     folding = _Folding(items)
     folding.by_scope()
     folding.by_repetition()
@@ -74,7 +74,7 @@ def fold(items: Sequence[Item]) -> list[Box]:
 
 
 def span(boxes: Sequence[Box], items: Sequence[Item]) -> int:
-    """How many columns the arrows cross, in all: what the layout takes its time for."""
+    """How many columns the arrows cross, in all: the time of a layout depends on that."""
     place = {member: number for number, box in enumerate(boxes) for member in box.members}
     reads = [
         {place[arg] for member in box.members for arg in items[member].args} - {number}
@@ -87,13 +87,13 @@ def span(boxes: Sequence[Box], items: Sequence[Item]) -> int:
         for arg in read:
             first[arg] = min(first.get(arg, column[number]), column[number])
     for number, read in enumerate(reads):
-        if not read and number in first:  # it may stand anywhere before that
+        if not read and number in first:  # a leaf may stand in any column before that
             column[number] = first[number] - 1
     return sum(column[n] - column[arg] for n, read in enumerate(reads) for arg in read)
 
 
 def _large(boxes: Sequence[Box], items: Sequence[Item]) -> bool:
-    return len(boxes) > MOST_BOXES or span(boxes, items) > MOST_SPAN
+    return len(boxes) > FOLDED_BOXES or span(boxes, items) > FOLDED_SPAN
 
 
 class _Folding:
@@ -101,7 +101,9 @@ class _Folding:
 
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
-        self.numbers: dict[Hashable, int] = {}  # of all that looks the same
+        self.numbers: dict[
+            Hashable, int
+        ] = {}  # a number for each key: boxes of one key look the same
         self.depth = max((len(item.scope) for item in items), default=0)
         roots = [i for i, item in enumerate(items) if item.kind == "root"]
         self.roots = set(roots) if len(roots) <= PIECES else set()
@@ -110,13 +112,13 @@ class _Folding:
         for i, item in enumerate(items):
             if item.args:
                 name = item.row.name if item.row else str(item.name)
-                # A root is like nothing else, and so never repeated.
+                # No other box has the key of a root, so a root is never part of a repetition.
                 own = ("root", i) if i in self.roots else None
                 key = own or (name, shape_of(item.data), alike[item.scope])
                 self.boxes.append(Box((i,), self._number(key), "", 1, (name,)))
 
     def _alike(self, scope: tuple[str, ...]) -> int:
-        """Layers are alike whatever their numbers."""
+        """A number for a scope, the same for layers that differ in their numbers only."""
         return self._number(tuple(re.sub(r"\d+", "#", part) for part in scope))
 
     def _number(self, key: Hashable) -> int:
@@ -139,7 +141,7 @@ class _Folding:
         return len(self.boxes) < before
 
     def by_scope(self) -> None:
-        """Runs of boxes that one module made become one, also of several calls of it."""
+        """Make one box of each run of boxes that one module made, in one call or in several."""
 
         def scope(box: Box) -> Any:
             item = self.items[box.members[0]]
@@ -152,7 +154,7 @@ class _Folding:
         ]
 
     def by_repetition(self) -> None:
-        """Runs that repeat become one box each; what is in no such run stays as it is."""
+        """Make one box of each run that repeats; the other boxes stay as they are."""
         found: list[Box] = []
         end = 0
         for start, period, times in _repetitions(np.array([box.key for box in self.boxes])):
@@ -162,7 +164,7 @@ class _Folding:
         self.boxes = found + self.boxes[end:]
 
     def in_pieces(self) -> None:
-        """What has neither modules nor repetition is cut into pieces of one size, beside roots."""
+        """Cut the boxes into pieces of one size; a root stays a box of its own."""
         size = -(-len(self.boxes) // PIECES)
         found: list[Box] = []
         for is_root, run in groupby(self.boxes, self._root):
@@ -176,7 +178,7 @@ class _Folding:
         return box.members[-1] in self.roots
 
     def _joined(self, run: Sequence[Box], title: str = "", times: int = 1) -> Box:
-        """One box for a run, of which the first 1/times is repeated."""
+        """One box for a run of boxes that consists of `times` equal parts."""
         members = tuple(i for box in run for i in box.members)
         once = run[: len(run) // times]
         key = self._number((times, *(box.key for box in once)))
@@ -185,8 +187,8 @@ class _Folding:
     # --- with the leaves ---
 
     def with_leaves(self) -> list[Box]:
-        """The boxes, with the leaves and constants before the first that reads them, or in the fold
-        that alone does; an array of data stays in sight."""
+        """The boxes, and each leaf and constant before the first box that reads it, or within the
+        fold that alone reads it; an array of data stays a box."""
         inside: dict[int, list[int]] = {}
         before: dict[int, list[Box]] = {}
         for leaf, read_by in self._readers().items():
@@ -197,7 +199,7 @@ class _Folding:
         return self._together(inside, before)
 
     def with_few_leaves(self) -> list[Box]:
-        """The same, but those that are first read by one box are one box too."""
+        """The same, but leaves that the same box reads first share a box."""
         inside: dict[int, list[int]] = {}
         before: dict[int, list[int]] = {}
         for leaf, read_by in self._readers().items():
@@ -235,7 +237,7 @@ def _is_data(item: Item) -> bool:
 
 
 def _times(run: Sequence[Box]) -> int:
-    """How often a run is the same thing over again."""
+    """Of how many equal parts a run consists."""
     keys = [box.key for box in run]
     for period in range(1, len(keys) // 2 + 1):
         if len(keys) % period == 0 and keys == keys[:period] * (len(keys) // period):
@@ -253,7 +255,7 @@ def _repetitions(keys: np.ndarray[Any, Any]) -> Iterator[tuple[int, int, int]]:
     n = len(keys)
     cover, period = np.zeros(n, int), np.ones(n, int)
     places = np.arange(n)
-    for p in range(1, min(LONGEST_PERIOD, n // 2) + 1):
+    for p in range(1, min(MAX_PERIOD, n // 2) + 1):
         differs = np.append(np.flatnonzero(keys[p:] != keys[:-p]), n - p)
         here = places[: n - p]
         times = (differs[np.searchsorted(differs, here)] - here) // p + 1

@@ -1,4 +1,4 @@
-"""Gradient health: what the colours of a diagram say, and the share that each edge carries."""
+"""Gradient health: a word for the colour of each box, and the share that each edge carries."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from viz.text import norm
 
 __all__ = ["COLOURS", "health", "shares"]
 
-# Of one scalar or of a whole array, by its length as a vector. A float32 sum of squares loses
+# The sizes of a gradient, of a whole array its length as a vector. A float32 sum of squares loses
 # entries below 1e-23; long before that a step of 1e-6 times a learning rate moves nothing that
-# float32 can hold. Above 1e3 one step of a usual rate throws a network off.
+# float32 can hold. Above 1e3 one step at a usual learning rate spoils a network.
 VANISHING, EXPLODING = 1e-6, 1e3
-# Saturated: to move x by its own size (or by 1) moves the result by less than this. tanh is from
-# 3.0 on, sigmoid from 4.8 on; sqrt and log never are, however large x makes their slope small.
-FLAT = 0.1
-ASIDE = 0.2  # how far to both sides it is to be flat, times x (or 1)
+# Saturated: to move x by its own size (or by 1) moves the result by less than this. tanh is
+# saturated from 3.0 on, sigmoid from 4.8 on; sqrt and log never are, although their slope is small
+# for a large x.
+SATURATED_SLOPE = 0.1
+PROBE_DISTANCE = 0.2  # how far on both sides it must be flat, times x (or 1)
 
-# Light to dark as well as by hue (Okabe and Ito 2008), so that they stay apart for any eye.
+# They differ in lightness as well as in hue (Okabe and Ito 2008), so that any eye tells them apart.
 COLOURS = {
     "healthy": "#e4f4ec",
     "zero": "#d9dce0",
@@ -36,7 +37,7 @@ COLOURS = {
 
 
 def health(item: Item, gradient: Any) -> str:
-    """What becomes of the gradient at one item: a word of COLOURS.
+    """A word of COLOURS for what becomes of the gradient at one item.
 
     NaN or inf: it, or the value, is not finite. dead: the operation passes none of it on, here and
     around here (relu below 0); of an array (examples, units) for half of the units or more.
@@ -49,15 +50,15 @@ def health(item: Item, gradient: Any) -> str:
         finite = bool(np.isfinite(gradient).all() and np.isfinite(item.data).all())
     if not finite:
         return "NaN or inf"
-    if slope := _slope(item):
+    if slope := _blocked(item):
         return slope
     if size == 0.0:
         return "zero"
     return "vanishing" if size < VANISHING else "exploding" if size > EXPLODING else "healthy"
 
 
-def _slope(item: Item) -> str:
-    """Whether an elementwise function of one argument is dead or saturated here."""
+def _blocked(item: Item) -> str:
+    """Whether an elementwise function of one argument is "dead" or "saturated" here; else ""."""
     row, node = item.row, item.node
     if row is None or len(row.domain) != 1 or row.linear or row.rule(0) is None:
         return ""
@@ -68,14 +69,15 @@ def _slope(item: Item) -> str:
     with np.errstate(all="ignore"):
         slopes = np.abs(pull(node, 0, one))
         size = np.maximum(1.0, np.abs(x))
-        if 2 * np.count_nonzero(slopes * size < FLAT) < np.size(x):
-            return ""  # the usual case, at one look
-        for aside in (ASIDE, -ASIDE) if row.kink is None else ():  # cos is flat in one point
-            slopes = np.maximum(slopes, _slopes_at(row, np.asarray(x + aside * size), item.params))
-        flat = slopes * size < FLAT
+        if 2 * np.count_nonzero(slopes * size < SATURATED_SLOPE) < np.size(x):
+            return ""  # the usual case, decided without other points
+        for side in (1, -1) if row.kink is None else ():  # cos is flat in one point only
+            nearby = np.asarray(x + side * PROBE_DISTANCE * size)
+            slopes = np.maximum(slopes, _slopes_at(row, nearby, item.params))
+        flat = slopes * size < SATURATED_SLOPE
     if _dead(slopes):
         return "dead"
-    smooth = row.kink is None  # half of relu's entries below 0 is what relu is for
+    smooth = row.kink is None  # relu is made to be flat in half of its entries
     return "saturated" if smooth and 2 * np.count_nonzero(flat) >= np.size(x) else ""
 
 
@@ -86,8 +88,8 @@ def _slopes_at(row: Row, x: Any, params: dict[str, Any]) -> Any:
 
 
 def _dead(slopes: Any) -> bool:
-    """Whether half of the units (the last axis), for every one of several examples, or all that
-    there is, passes nothing on."""
+    """Whether half of the units (the last axis) or more pass nothing on for any of the examples;
+    without several examples, whether no entry passes anything on."""
     if slopes.ndim < 2 or slopes.size == slopes.shape[-1]:
         return not slopes.any()
     dead = ~slopes.any(axis=tuple(range(slopes.ndim - 1)))
@@ -97,10 +99,10 @@ def _dead(slopes: Any) -> bool:
 def shares(
     items: Sequence[Item], contributions: dict[Any, Any], seen: set[int]
 ) -> dict[tuple[int, int], float]:
-    """Which share, from 0 to 1, each edge carries of the gradient of the argument it comes from, by
-    (position of the item, number of the argument); of arguments `seen` by other boxes.
+    """The share, from 0 to 1, of an argument's gradient that each edge carries, by (position of the
+    item, number of the argument). seen: the positions of the arguments that are wanted.
 
-    Contributions that cancel count by their size.
+    Contributions that cancel each other count by their size.
     """
     sizes: dict[tuple[int, int], float] = {}
     totals: dict[int, float] = {}

@@ -1,4 +1,4 @@
-"""What a picture shows, before it is one: the items of a graph, a traced program or a module.
+"""The items that a picture shows: of a graph, of a traced program, of a compiled step, of a module.
 
 An item is a leaf, a constant or an operation; it knows which earlier items it reads, in order.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,12 +18,10 @@ from autograd.nn import Module, Sequential
 from autograd.primitives.primitive import Row
 from viz.text import amount
 
-if TYPE_CHECKING:
-    from autograd.compiler.runtime.lowered import Lowered
-
 __all__ = [
     "Item",
-    "Unknown",
+    "Lowered",
+    "ShapeDtype",
     "items_of_lowered",
     "items_of_module",
     "items_of_nodes",
@@ -32,31 +30,52 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Unknown:
-    """Stands for an array that a program will compute: nothing is known but shape and dtype."""
+class ShapeDtype:
+    """An array that a program will compute: only its shape and dtype are known."""
 
     shape: tuple[int, ...]
     dtype: Any
 
 
+@runtime_checkable
+class Lowered(Protocol):
+    """What a step's `lower()` gives, as far as a picture shows it. A protocol, so that drawing need
+    not load the compiler."""
+
+    @property
+    def program(self) -> Program:
+        """The traced step."""
+
+    @property
+    def plan(self) -> Any:
+        """The graph of its operations, and the kernels that compute them."""
+
+    @property
+    def costs(self) -> Sequence[Any]:
+        """What each function of the step computes and touches."""
+
+    def measure(self) -> list[float]:
+        """The seconds that each function takes, in the order of `costs`."""
+
+
 @dataclass(slots=True)
 class Item:
-    """One thing in the picture. `args` are the positions of the items it reads."""
+    """A leaf, a constant or an operation. `args` are the positions of the items it reads."""
 
     id: str
-    data: Any = None  # a number, an array, Unknown, or None
+    data: Any = None  # a number, an array, ShapeDtype, or None
     args: tuple[int, ...] = ()
     row: Row | None = None
     params: dict[str, Any] = field(default_factory=dict)
     name: Any = None
     scope: tuple[str, ...] = ()
     kind: str = "result"  # or "leaf", "constant", "root"
-    order: int = 0  # the first of several roots that needs it
+    first_root: int = 0  # the number of the first root that needs it
     node: Any = None  # the Node that it is, if it is one
-    lines: tuple[str, ...] = ()  # what else to say of it
+    lines: tuple[str, ...] = ()  # more text for its label
 
 
-def _by_age(roots: Sequence[Any]) -> list[tuple[Any, int]]:
+def _oldest_first(roots: Sequence[Any]) -> list[tuple[Any, int]]:
     """Every node that the roots were computed from, oldest first, and which root needs it first."""
     first: dict[Any, int] = {}
     for order, root in enumerate(roots):
@@ -77,25 +96,25 @@ def _by_age(roots: Sequence[Any]) -> list[tuple[Any, int]]:
 
 
 def items_of_nodes(roots: Sequence[Any]) -> list[Item]:
-    """The graph behind some nodes. Node number i is n{i}; a plain number or array that is the
+    """The graph behind some nodes. Node number i is n{i}; a number or an array that is the
     second argument of n5 is an item of its own, n5_2."""
     items: list[Item] = []
-    places: dict[Any, int] = {}
-    wanted = set(roots)
-    for number, (node, order) in enumerate(_by_age(roots), 1):
+    positions: dict[Any, int] = {}
+    named = set(roots)
+    for number, (node, first_root) in enumerate(_oldest_first(roots), 1):
         name, args = f"n{number}", []
         for i, arg in enumerate(node.args, 1):
             if not isinstance(arg, Node):
-                items.append(Item(f"{name}_{i}", arg, kind="constant", order=order))
+                items.append(Item(f"{name}_{i}", arg, kind="constant", first_root=first_root))
                 args.append(len(items) - 1)
             else:
-                args.append(places[arg])
-        places[node] = len(items)
+                args.append(positions[arg])
+        positions[node] = len(items)
         kind = "result" if node.row else "leaf" if node.requires_grad else "constant"
         items.append(
             Item(
                 name, node.data, tuple(args), node.row, node.params if node.row else {}, node.name,
-                node.scope, "root" if node in wanted and node.row else kind, order, node,
+                node.scope, "root" if node in named and node.row else kind, first_root, node,
             )
         )  # fmt: skip
     return items
@@ -104,10 +123,10 @@ def items_of_nodes(roots: Sequence[Any]) -> list[Item]:
 def items_of_program(program: Program) -> list[Item]:
     """A traced step: its inputs, states and constants, what it computes, what it assigns."""
     items: list[Item] = []
-    places: dict[int, int] = {}
+    positions: dict[int, int] = {}
 
     def add(slot: int, item: Item) -> None:
-        places[slot] = len(items)
+        positions[slot] = len(items)
         items.append(item)
 
     for i, slot in enumerate(program.inputs, 1):
@@ -116,43 +135,43 @@ def items_of_program(program: Program) -> list[Item]:
     for i, (slot, tensor) in enumerate(program.states, 1):
         kind = "leaf" if tensor.requires_grad else "constant"
         names[slot] = tensor.name or f"state {i}"
-        known = Unknown(tensor.shape, tensor.dtype)
+        known = ShapeDtype(tensor.shape, tensor.dtype)
         add(slot, Item(f"state{i}", known, name=names[slot], kind=kind))
     for i, (slot, value) in enumerate(program.constants, 1):
         add(slot, Item(f"constant{i}", value, kind="constant"))
     for i, step in enumerate(program.steps, 1):
         if isinstance(step, Assign):
-            source = places[step.source]
+            source = positions[step.source]
             lines = (f"to {names[step.state]}",)
             scope = items[source].scope
             items.append(Item(f"n{i}", args=(source,), scope=scope, name="assign", lines=lines))
             continue
-        read = tuple(places[slot] for slot in step.args)
-        data = Unknown(step.shape, step.dtype)
+        read = tuple(positions[slot] for slot in step.args)
+        data = ShapeDtype(step.shape, step.dtype)
         add(step.out, Item(f"n{i}", data, read, step.row, step.params, scope=step.scope))
     for slot in program.results:
-        items[places[slot]].kind = "root"
+        items[positions[slot]].kind = "root"
     return items
 
 
 def items_of_lowered(lowered: Lowered) -> list[Item]:
     """A compiled step: its operations by the kernels that compute them, each with its time on this
     machine, its arithmetic and the bytes that it touches."""
-    graph, home = lowered.plan.graph, _kernels(lowered)
+    graph, kernel_of = lowered.plan.graph, _kernel_of_each(lowered)
     names = [tensor.name or f"state {i}" for i, (_, tensor) in enumerate(lowered.program.states, 1)]
     titles = ["", *_costs(lowered)]
     items: list[Item] = []
-    places: dict[int, int] = {}
+    positions: dict[int, int] = {}
     writes: dict[int, list[str]] = {}
     for state, number in graph.writes:
         writes.setdefault(number, []).append(names[state])
-    for number in sorted(range(len(graph.ops)), key=lambda n: (home[n], n)):
+    for number in sorted(range(len(graph.ops)), key=lambda n: (kernel_of[n], n)):
         op = graph.ops[number]
-        data: Any = Unknown(op.shape, op.dtype)
-        scope = tuple(filter(None, [titles[home[number] + 1]]))
-        places[number] = len(items)
+        data: Any = ShapeDtype(op.shape, op.dtype)
+        scope = tuple(filter(None, [titles[kernel_of[number] + 1]]))
+        positions[number] = len(items)
         if op.args:
-            args = tuple(places[arg] for arg in op.args)
+            args = tuple(positions[arg] for arg in op.args)
             lines = tuple(f"to {name}" for name in writes.get(number, ()))
             kind = "root" if number in graph.results else "result"
             item = Item(f"n{number}", data, args, op.row, op.params, scope=scope, kind=kind)
@@ -168,26 +187,26 @@ def items_of_lowered(lowered: Lowered) -> list[Item]:
     return items
 
 
-def _kernels(lowered: Lowered) -> list[int]:
-    """The first kernel that computes each operation; -1 of what is there from the beginning."""
+def _kernel_of_each(lowered: Lowered) -> list[int]:
+    """The number of the first kernel that computes each operation; -1 for inputs and constants."""
     first: dict[int, int] = {}
     for cost in lowered.costs:
         for number in cost.ops:
             first.setdefault(number, cost.kernel)
-    home: list[int] = []
+    kernel_of: list[int] = []
     for number, op in enumerate(lowered.plan.graph.ops):
-        # A view that is only read through stands where what it shows was made.
-        home.append(first.get(number, max((home[arg] for arg in op.args), default=-1)))
-    return home
+        # A view that no kernel makes stands with the array that it is a view of.
+        kernel_of.append(first.get(number, max((kernel_of[arg] for arg in op.args), default=-1)))
+    return kernel_of
 
 
 def _costs(lowered: Lowered) -> list[str]:
-    """What each kernel does and costs, in a line; what is packed for it included."""
+    """A line for each kernel: what it does and costs, with what is packed for it."""
     from autograd.compiler.runtime.build import BuildError
 
     try:
         seconds = lowered.measure()
-    except BuildError:  # no compiler: what it would do is known all the same
+    except BuildError:  # without a C compiler the rest is known all the same
         seconds = []
     said = []
     for number, kernel in enumerate(lowered.plan.kernels):
@@ -257,4 +276,4 @@ def kind_of(data: Any) -> str:
 
 def shape_of(data: Any) -> tuple[int, ...]:
     """The shape of what an item holds; of a number ()."""
-    return data.shape if isinstance(data, np.ndarray | Unknown) else ()
+    return data.shape if isinstance(data, np.ndarray | ShapeDtype) else ()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from xml.sax.saxutils import escape
+from html import escape
 
 __all__ = ["FONT", "image", "svg"]
 
 # The layout measures Courier, whose letters are all 0.6 em wide. None of the fonts that the SVG
-# asks for is wider (by more than 0.002 em), so whichever a machine has, text stays in its box.
+# asks for is wider (by more than 0.002 em), so text stays in its box, whichever a machine has.
 FONT = "Courier"
 SHOWN_FONTS = "Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',Courier,monospace"
 
 RETOUCHES = {
     f'"{FONT},monospace"': f'"{SHOWN_FONTS}"',
-    # The lines within boxes, quieter than their borders:
+    # The lines within boxes should be quieter than their borders.
     "<polyline ": '<polyline style="stroke-opacity:0.4;stroke-width:1" ',
-    "<text text-anchor": '<text xml:space="preserve" text-anchor',  # older dots leave that out
+    "<text text-anchor": '<text xml:space="preserve" text-anchor',  # which older dots leave out
 }
 
 
@@ -30,7 +30,7 @@ def svg(source: str) -> str:
     for before, after in RETOUCHES.items():
         text = text.replace(before, after)
     text = text[text.index("<svg") :]
-    return text.replace("<g ", f"<metadata>{escape(source)}</metadata>\n<g ", 1)
+    return text.replace("<g ", f"<metadata>{escape(source, quote=False)}</metadata>\n<g ", 1)
 
 
 def _svg(source: str) -> str:
@@ -47,7 +47,7 @@ def _svg(source: str) -> str:
 
 
 def _dot(source: str, format: str) -> bytes:
-    """What an installed `dot` draws; nothing where there is none, or one that does not work."""
+    """What an installed `dot` draws; b"" where there is none, or one that does not work."""
     try:
         import graphviz  # type: ignore[import-untyped]
     except ImportError:
@@ -60,7 +60,7 @@ def _dot(source: str, format: str) -> bytes:
 
 def image(source: str, format: str) -> bytes:
     """A "png" or "pdf" of DOT text. Raises RuntimeError where no `dot` is installed."""
-    # Twice the 72 dots an inch that a screen is taken for: sharp on today's.
+    # Twice the usual 72 dots an inch, so that it is sharp on today's screens.
     dotted = source.replace("{\n", "{\n  graph [dpi=144 bgcolor=white]\n", 1)
     drawn = _dot(dotted, format)
     if drawn:

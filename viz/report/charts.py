@@ -1,69 +1,76 @@
-"""The charts as plotly takes them: dictionaries of traces and a layout, without a colour that would
-depend on the page being light or dark. The page's script adds those.
+"""The charts as plotly takes them: dictionaries of traces and a layout.
+
+The colours that differ between a light and a dark page are not here: the page's script adds them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.mnist.scoring import Score
-from viz.report.runs import Histogram, Look, Run
+from viz.report.runs import Histogram, Run, Snapshot
 
 __all__ = [
     "class_accuracies",
-    "color",
+    "colour",
     "curves",
     "label",
     "lines_over_time",
     "over_time",
-    "some",
     "spread",
+    "thinned",
 ]
 
 Chart = dict[str, Any]
 
 # Okabe and Ito's colours, which stay apart for colour-blind eyes, the ones strongest on white and
-# on black first. Beyond six runs the markers tell them apart.
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+# on black first. The markers tell more than six runs apart.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross", "triangle-down")
 
 LEGEND = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
 
 STEPS = [float(f"{step}e{power}") for power in range(-9, 7) for step in (1, 2, 5)]
 
-LOOKS = 50  # columns in a picture of histograms over time; of more epochs some are left out
+MAX_SNAPSHOTS = 50  # columns in a chart of histograms over time; of more, some are left out
 CELLS = 60  # rows in it
 
 
-def color(i: int) -> str:
+def colour(i: int) -> str:
     """The colour of run or layer number i, from 0."""
-    return COLORS[i % len(COLORS)]
+    return COLOURS[i % len(COLOURS)]
+
+
+def marker(i: int) -> str:
+    """The symbol of run or layer number i, from 0."""
+    return MARKERS[i % len(MARKERS)]
 
 
 def label(text: str) -> str:
-    """Text that plotly shows as it is: it would read markup, links included.
+    """Text escaped for plotly, which would read markup in it, links included.
 
     >>> label("a<b")
     'a&lt;b'
     """
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escape(text, quote=False)
 
 
 def curves(runs: Sequence[Run], quantity: str) -> dict[str, Chart]:
     """The loss or the accuracy of training and validation by epoch, for each kind of axes.
 
-    On a logarithmic axis accuracies look all the same: there it is 1 - accuracy, the errors.
+    On a logarithmic axis all accuracies look the same: there it is 1 - accuracy, the errors.
     """
     if quantity == "loss":
         linear = logarithmic = _curves(runs, "loss", "loss", float)
         form = {"linear": "", "log": ""}
     else:
         linear = _curves(runs, "accuracy", "accuracy", float)
-        # The shares are of whole images: rounded, because 1 - 0.9998 is 0.0001999...
+        # Rounded, because 1 - 0.9998 is 0.0001999...: accuracies are of whole images.
         logarithmic = _curves(runs, "accuracy", "error", lambda share: round(1 - share, 12))
         form = {"linear": ".3~%", "log": "~%"}
 
@@ -98,9 +105,9 @@ def _curves(
 ) -> list[Chart]:
     traces: list[Chart] = []
     for i, run in enumerate(runs):
-        # Of a single epoch there is no line: the markers tell the two apart.
+        # A single epoch has no line: the markers tell training and validation apart.
         for part, dash, form in (("validation", "solid", ""), ("train", "dot", "-open")):
-            known = [line.figures.get(f"{part}_{figure}") for line in run.lines]
+            known = [each.figures.get(f"{part}_{figure}") for each in run.metrics]
             if all(number is None for number in known):
                 continue
             traces.append(
@@ -110,10 +117,10 @@ def _curves(
                     "name": label(run.name),
                     "legendgroup": i,
                     "showlegend": not any(trace["legendgroup"] == i for trace in traces),
-                    "x": [line.epochs for line in run.lines],
+                    "x": [each.epochs for each in run.metrics],
                     "y": [None if number is None else value(number) for number in known],
-                    "line": {"color": color(i), "dash": dash, "width": 2},
-                    "marker": {"symbol": MARKERS[i % len(MARKERS)] + form, "size": 6},
+                    "line": {"color": colour(i), "dash": dash, "width": 2},
+                    "marker": {"symbol": marker(i) + form, "size": 6},
                     "hovertemplate": f"epoch %{{x:.4~g}}: {shown} %{{y:.4~g}}"
                     f"<extra>{label(run.name)}, {part}</extra>",
                 }
@@ -122,7 +129,7 @@ def _curves(
 
 
 def class_accuracies(scores: Sequence[tuple[int, str, Score]]) -> Chart:
-    """The share of each digit's images that are read correctly. Dots, because bars must start at 0,
+    """The share of each digit's images that is read correctly. Dots, because bars must start at 0,
     where 98 % and 99 % look the same. `scores`: number and name of each run with its score."""
     traces = [
         {
@@ -131,7 +138,7 @@ def class_accuracies(scores: Sequence[tuple[int, str, Score]]) -> Chart:
             "name": label(name),
             "x": list(range(len(score.class_accuracy))),
             "y": score.class_accuracy,
-            "marker": {"color": color(i), "symbol": MARKERS[i % len(MARKERS)], "size": 11},
+            "marker": {"color": colour(i), "symbol": marker(i), "size": 11},
             "hovertemplate": "%{x}: %{y:.2%}",
         }
         for i, name, score in scores
@@ -148,30 +155,27 @@ def class_accuracies(scores: Sequence[tuple[int, str, Score]]) -> Chart:
 # --- histograms over time ------------------------------------------------------------------------
 
 
-def some(looks: Sequence[Look]) -> list[Look]:
-    """At most LOOKS of them, evenly, with the first and the last.
+def thinned(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
+    """At most MAX_SNAPSHOTS of them, evenly, with the first and the last.
 
-    >>> [look.epochs for look in some([Look(i, {}) for i in range(200)])][:3]
+    >>> [each.epochs for each in thinned([Snapshot(i, {}) for i in range(200)])][:3]
     [0, 4, 8]
     """
-    chosen = np.linspace(0, len(looks) - 1, min(len(looks), LOOKS)).round().astype(int)
-    return [looks[i] for i in chosen]
+    count = len(snapshots)
+    chosen = np.linspace(0, count - 1, min(count, MAX_SNAPSHOTS)).round().astype(int)
+    return [snapshots[i] for i in chosen]
 
 
-def over_time(looks: Sequence[Look], kind: str, name: str) -> Chart | None:
-    """The histograms of one array, one column for each look, and a line at its mean.
+def over_time(snapshots: Sequence[Snapshot], kind: str, name: str) -> Chart | None:
+    """The histograms of one array, one column for each snapshot, and a line at its mean.
 
     None where none of them has a finite entry.
     """
-    known = [(look.epochs, look.found[kind].get(name)) for look in some(looks)]
+    known = [(each.epochs, each.histograms[kind].get(name)) for each in thinned(snapshots)]
     drawn = [(epochs, h) for epochs, h in known if h and _ends(h) and sum(h.counts)]
     if not drawn:
         return None
-    lows, highs = zip(*(_ends(h) or (0.0, 0.0) for _, h in drawn), strict=True)
-    low, high = min(lows), max(highs)
-    if low == high:
-        low, high = low - (abs(low) or 1.0), high + (abs(high) or 1.0)
-    edges = np.linspace(low, high, CELLS + 1)
+    edges = _edges([h for _, h in drawn])
     columns = np.stack([spread(h, edges) for _, h in drawn])
     shares = [[float(f"{share:.3g}") or None for share in row] for row in columns.T]
     x = [epochs for epochs, _ in drawn]
@@ -190,7 +194,7 @@ def over_time(looks: Sequence[Look], kind: str, name: str) -> Chart | None:
         "mode": "lines",
         "x": x,
         "y": [h.numbers.get("mean") for _, h in drawn],
-        "line": {"color": COLORS[1], "width": 1.5},
+        "line": {"color": COLOURS[1], "width": 1.5},
         "hoverinfo": "skip",
     }
     layout = {
@@ -199,6 +203,15 @@ def over_time(looks: Sequence[Look], kind: str, name: str) -> Chart | None:
         "showlegend": False,
     }
     return {"data": [heat, mean], "layout": layout}
+
+
+def _edges(histograms: Sequence[Histogram]) -> NDArray[np.float64]:
+    """The edges of CELLS equal cells from the lowest end of some histograms to the highest."""
+    lows, highs = zip(*(_ends(h) or (0.0, 0.0) for h in histograms), strict=True)
+    low, high = min(lows), max(highs)
+    if low == high:
+        low, high = low - (abs(low) or 1.0), high + (abs(high) or 1.0)
+    return np.linspace(low, high, CELLS + 1)
 
 
 def _ends(histogram: Histogram) -> tuple[float, float] | None:
@@ -223,15 +236,19 @@ def spread(histogram: Histogram, edges: NDArray[np.float64]) -> NDArray[np.float
 
 
 def lines_over_time(
-    looks: Sequence[Look], kind: str, number: str, names: dict[str, str], logarithmic: bool = False
+    snapshots: Sequence[Snapshot],
+    kind: str,
+    number: str,
+    names: dict[str, str],
+    logarithmic: bool = False,
 ) -> Chart | None:
-    """One `number` of the histograms of several arrays (their names: what to call them) by epoch.
+    """One `number` of the histograms of several arrays by epoch; names: theirs, with their titles.
 
     None where no histogram has it.
     """
     traces = []
-    for i, (name, called) in enumerate(names.items()):
-        found = [look.found[kind].get(name) for look in looks]
+    for i, (name, title) in enumerate(names.items()):
+        found = [each.histograms[kind].get(name) for each in snapshots]
         y = [None if h is None else h.numbers.get(number) for h in found]
         if all(value is None for value in y):
             continue
@@ -239,11 +256,11 @@ def lines_over_time(
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "name": label(called),
-                "x": [look.epochs for look in looks],
+                "name": label(title),
+                "x": [each.epochs for each in snapshots],
                 "y": y,
-                "line": {"color": color(i), "width": 2},
-                "marker": {"symbol": MARKERS[i % len(MARKERS)], "size": 6},
+                "line": {"color": colour(i), "width": 2},
+                "marker": {"symbol": marker(i), "size": 6},
                 "hovertemplate": "epoch %{x:.4~g}: " + ("%{y:.4~g}" if logarithmic else "%{y:.2%}"),
             }
         )

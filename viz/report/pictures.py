@@ -1,4 +1,4 @@
-"""Small pictures as PNG in `data:` addresses: digits, and the weights that look at them."""
+"""Small pictures as PNG in `data:` addresses: digits, and the weights of a first layer."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 __all__ = ["Weights", "digit", "first_weights"]
 
-SIDE = 28
 SHOWN = 64  # neurons
 # The ends and the middle of ColorBrewer's RdBu, which colour-blind eyes can tell apart.
 NEGATIVE, ZERO, POSITIVE = (33, 102, 172), (247, 247, 247), (178, 24, 43)
-LEVELS = 127  # on either side of zero: the palette has 255 colours and one for nothing
+LEVELS = 127  # on either side of zero: the palette has 255 colours and one for the gaps
 
 
 @dataclass(frozen=True)
@@ -34,17 +33,18 @@ class Weights:
 
 
 def digit(image: NDArray[np.uint8]) -> str:
-    """A (28, 28) image, as it is."""
+    """An image, (height, width) uint8, as it is."""
     from PIL import Image
 
     return _png(Image.fromarray(image))
 
 
-def first_weights(weight: NDArray[np.float32], by_norm: bool) -> Weights:
-    """Each neuron of a layer, (n, 784), as the picture it looks for: the SHOWN of largest norm,
-    the largest first, or the first ones in their own order.
+def first_weights(weight: NDArray[np.float32], shape: tuple[int, int], by_norm: bool) -> Weights:
+    """The weights of each neuron of a layer, (n, height * width), as a picture of `shape`: those
+    of the SHOWN neurons of largest norm, the largest first, or of the first in their own order.
 
-    >>> found = first_weights(np.outer([1, -3, 2], np.ones(784)).astype(np.float32), by_norm=True)
+    >>> weight = np.outer([1, -3, 2], np.ones(784)).astype(np.float32)
+    >>> found = first_weights(weight, (28, 28), by_norm=True)
     >>> found.neurons, found.columns, found.scale, found.source[:22]
     ([1, 2, 0], 3, 3.0, 'data:image/png;base64,')
     """
@@ -58,14 +58,15 @@ def first_weights(weight: NDArray[np.float32], by_norm: bool) -> Weights:
     levels = np.rint(np.clip(shown / scale, -1, 1) * LEVELS).astype(np.int64) + LEVELS
     columns = 5 if len(shown) == 10 else min(8, len(shown))
     rows = -(-len(shown) // columns)
-    nothing = 2 * LEVELS + 1
-    grid = np.full((rows, columns, SIDE + 1, SIDE + 1), nothing, np.uint8)
-    for i, tile in enumerate(levels.reshape(-1, SIDE, SIDE)):
-        grid[i // columns, i % columns, :SIDE, :SIDE] = tile
-    pixels = grid.swapaxes(1, 2).reshape(rows * (SIDE + 1), columns * (SIDE + 1))[:-1, :-1]
+    gap = 2 * LEVELS + 1
+    height, width = shape
+    grid = np.full((rows, columns, height + 1, width + 1), gap, np.uint8)
+    for i, tile in enumerate(levels.reshape(-1, height, width)):
+        grid[i // columns, i % columns, :height, :width] = tile
+    pixels = grid.swapaxes(1, 2).reshape(rows * (height + 1), columns * (width + 1))[:-1, :-1]
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     picture.putpalette(_palette())
-    source = _png(picture, transparency=nothing)
+    source = _png(picture, transparency=gap)
     return Weights(source, neurons.tolist(), columns, pixels.shape[1], scale)
 
 

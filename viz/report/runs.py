@@ -1,31 +1,40 @@
-"""What a training left in its folder, read with suspicion.
+"""Reads what a training left in its folder, and trusts none of it.
 
-It may have diverged, been killed in the middle of a line, be still running, or be older than a
-file that is looked for here. Only a folder without a readable config.json is no run; whatever else
-is amiss becomes a note, and the rest is shown.
+A training may have diverged, been killed in the middle of a line, still be running, or be older
+than a file that is looked for here. Only a folder without a readable config.json is no run;
+whatever else is wrong becomes a note, and the rest is shown.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.command_line import InputError
 from models.mlp import MLP
-from models.mnist.checkpoint import CONFIG, HISTOGRAMS, METRICS, SUMMARY, load
-from models.mnist.settings import InputError
+from models.mnist.checkpoint import load
+from models.mnist.run_folder import (
+    CONFIG,
+    HISTOGRAMS,
+    METRICS,
+    SUMMARY,
+    read_lines,
+    read_number,
+    read_object,
+)
+from models.mnist.text import epoch_count
 
-__all__ = ["FIGURES", "Histogram", "Line", "Look", "Run", "read_runs", "whole"]
+__all__ = ["FIGURES", "Histogram", "Metrics", "Run", "Snapshot", "read_runs"]
 
 FIGURES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 KINDS = ("weights", "gradients", "outputs")
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line of metrics.jsonl: how it stood after `epochs`, which need not be a whole number."""
+class Metrics:
+    """A line of metrics.jsonl: the figures after `epochs`, which need not be a whole number."""
 
     epochs: float
     figures: dict[str, float | None]
@@ -41,25 +50,25 @@ class Histogram:
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """A line of histograms.jsonl: of each kind (KINDS) the histograms by name."""
 
     epochs: float
-    found: dict[str, dict[str, Histogram]]
+    histograms: dict[str, dict[str, Histogram]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
-    """A training. `notes` are sentences on what is amiss; `model` is None where there is none."""
+    """A training. `notes` are sentences on what is wrong; `model` is None where there is none."""
 
     name: str
     sizes: list[int]
     activation: str
     settings: dict[str, Any]
-    lines: list[Line]
-    looks: list[Look]
-    summary: dict[str, Any]
-    model: MLP | None
+    metrics: list[Metrics] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
+    summary: dict[str, Any] = field(default_factory=dict)
+    model: MLP | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -68,11 +77,11 @@ class Run:
         ended = self.number("epochs")
         if ended is not None:
             return ended
-        return self.lines[-1].epochs if self.lines else 0
+        return self.metrics[-1].epochs if self.metrics else 0
 
     def number(self, key: str) -> float | None:
         """A number of the summary."""
-        return _number(self.summary.get(key))
+        return read_number(self.summary.get(key))
 
 
 def read_runs(folders: Sequence[str]) -> list[Run]:
@@ -85,94 +94,69 @@ def read_runs(folders: Sequence[str]) -> list[Run]:
         names = list(folders)
     # A name of bytes that are no UTF-8 cannot stand in a page as it is.
     shown = [name.encode("utf-8", "backslashreplace").decode() for name in names]
-    return [read(Path(folder), name) for folder, name in zip(folders, shown, strict=True)]
+    return [_read_run(Path(folder), name) for folder, name in zip(folders, shown, strict=True)]
 
 
-def read(folder: Path, name: str) -> Run:
+def _read_run(folder: Path, name: str) -> Run:
     """The training in a folder. Raises InputError where there is none."""
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing"
         raise InputError(f"{folder}: expected the folder of a training, found {found}")
-    config = _object(folder / CONFIG)
+    config = read_object(folder / CONFIG)
     sizes, settings = config.get("sizes"), config.get("settings")
     if not isinstance(sizes, list) or not isinstance(settings, dict):
         raise InputError(
             f'{folder / CONFIG}: expected a list of "sizes" and an object of "settings", '
             f"found {sizes!r:.60} and {settings!r:.60}"
         )
-    notes: list[str] = []
-    summary = {}
+    run = Run(name, sizes, str(config.get("activation")), settings)
     try:
-        summary = _object(folder / SUMMARY)
-        notes += _ending(summary, settings)
+        run.summary = read_object(folder / SUMMARY)
+        run.notes += _ending(run.summary, settings)
     except InputError as error:
-        notes.append(f"{_short(error, folder)}: the training was killed, or is still running.")
-    model = None
+        why = _without_folder(error, folder)
+        run.notes.append(f"{why}: the training was killed, or is still running.")
     try:
-        model = load(str(folder))
+        run.model = load(str(folder))
     except InputError as error:
-        notes.append(f"{_short(error, folder)}. What needs the weights is left out.")
-    metrics = list(_lines(folder / METRICS, notes))
-    # Older runs have none.
-    histograms = list(_lines(folder / HISTOGRAMS, notes)) if (folder / HISTOGRAMS).exists() else []
-    per_epoch = _steps_per_epoch(summary, [*metrics, *histograms])
-    lines = [Line(line["step"] / per_epoch, _numbers(line)) for line in metrics]
-    looks = [
-        Look(line["step"] / per_epoch, {kind: _histograms(line.get(kind)) for kind in KINDS})
+        why = _without_folder(error, folder)
+        run.notes.append(f"{why}. What needs the weights is left out.")
+    _read_epochs(run, folder)
+    return run
+
+
+def _read_epochs(run: Run, folder: Path) -> None:
+    """Add the metrics and the histograms of each epoch, and notes on what is wrong with them."""
+    metrics = _lines(folder / METRICS, run.notes)
+    # Older runs have no histograms.
+    histograms = _lines(folder / HISTOGRAMS, run.notes) if (folder / HISTOGRAMS).exists() else []
+    per_epoch = _steps_per_epoch(run.summary, [*metrics, *histograms])
+    run.metrics = [Metrics(line["step"] / per_epoch, _numbers(line)) for line in metrics]
+    run.snapshots = [
+        Snapshot(line["step"] / per_epoch, {kind: _histograms(line.get(kind)) for kind in KINDS})
         for line in histograms
     ]
-    notes += _not_finite(lines, looks)
-    return Run(
-        name, sizes, str(config.get("activation")), settings, lines, looks, summary, model, notes
-    )
+    run.notes += _not_finite(run.metrics, run.snapshots)
 
 
-def _object(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_bytes())
-    except OSError as error:
-        raise InputError(f"{file}: expected a training's, found: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{file}: expected JSON, found: {error}") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{file}: expected a JSON object, found {str(found)[:40]}")
-    return found
-
-
-def _lines(file: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
+def _lines(file: Path, notes: list[str]) -> list[dict[str, Any]]:
     """The objects of a JSON-lines file, with a note on the lines that are none."""
     try:
-        content = file.read_bytes()
-    except OSError as error:
-        notes.append(f"{file.name} cannot be read: {error.strerror}.")
-        return
-    damaged = []
-    for number, text in enumerate(content.split(b"\n"), 1):
-        if not text.strip():
-            continue
-        try:
-            line = json.loads(text)
-        except (ValueError, RecursionError):
-            line = None
-        if isinstance(line, dict) and _counted(line, "epoch") and _counted(line, "step"):
-            yield line
-        else:
-            damaged.append(number)
+        lines, damaged = read_lines(file)
+    except InputError as error:
+        notes.append(f"{_without_folder(error, file.parent)}.")
+        return []
     if damaged:
         more = f" (and {len(damaged) - 1:,} more)" if damaged[1:] else ""
         notes.append(
             f"{file.name}: line {damaged[0]}{more} is damaged or half written, and left out."
         )
-
-
-def _counted(line: dict[str, Any], key: str) -> bool:
-    number = _number(line.get(key))
-    return number is not None and number >= 0
+    return lines
 
 
 def _steps_per_epoch(summary: dict[str, Any], lines: list[dict[str, Any]]) -> float:
-    """Of the training as it was set up: it may have ended in the middle of its last epoch."""
-    steps, epochs = _number(summary.get("steps")), _number(summary.get("epochs"))
+    """The steps in an epoch, which a training need not have finished."""
+    steps, epochs = read_number(summary.get("steps")), read_number(summary.get("epochs"))
     if steps and epochs and steps > 0 and epochs > 0:
         return steps / epochs
     each = (line["step"] / line["epoch"] for line in lines if line["epoch"] >= 1)
@@ -180,7 +164,7 @@ def _steps_per_epoch(summary: dict[str, Any], lines: list[dict[str, Any]]) -> fl
 
 
 def _histograms(found: Any) -> dict[str, Histogram]:
-    """By name, without those that are damaged."""
+    """The histograms by name, without those that are damaged."""
     histograms = {}
     for name, each in found.items() if isinstance(found, dict) else ():
         counts = each.get("counts") if isinstance(each, dict) else None
@@ -190,26 +174,19 @@ def _histograms(found: Any) -> dict[str, Histogram]:
 
 
 def _numbers(found: dict[str, Any]) -> dict[str, float | None]:
-    return {key: _number(value) for key, value in found.items()}
+    return {key: read_number(value) for key, value in found.items()}
 
 
 def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**53
 
 
-def _number(value: Any) -> float | None:
-    """A number as it is, None for anything else, and for what a sum or a quotient could carry to
-    infinity: float32 ends at 3e38."""
-    is_number = type(value) in (int, float) and abs(value) < 1e100
-    return value if is_number else None
-
-
 def _ending(summary: dict[str, Any], settings: dict[str, Any]) -> Iterator[str]:
-    """What is to be said of an end that came too early."""
-    epochs = _number(summary.get("epochs"))
+    """A sentence on a training that ended before its last epoch."""
+    epochs = read_number(summary.get("epochs"))
     when = ""
     if epochs is not None:
-        when = f" after {whole(epochs)} of {settings.get('epochs')} epochs"
+        when = f" after {epoch_count(epochs)} of {settings.get('epochs')} epochs"
     reason = summary.get("reason")
     if reason == "diverged":
         yield (
@@ -222,39 +199,30 @@ def _ending(summary: dict[str, Any], settings: dict[str, Any]) -> Iterator[str]:
         yield f"Ended{when}: it had reached --stop-at {settings.get('stop_at')}."
 
 
-def _not_finite(lines: list[Line], looks: list[Look]) -> Iterator[str]:
+def _not_finite(metrics: list[Metrics], snapshots: list[Snapshot]) -> Iterator[str]:
     for figure in FIGURES:
-        known = [line.epochs for line in lines if line.figures.get(figure) is not None]
-        gaps = [line.epochs for line in lines if line.figures.get(figure) is None]
+        known = [each.epochs for each in metrics if each.figures.get(figure) is not None]
+        gaps = [each.epochs for each in metrics if each.figures.get(figure) is None]
         if gaps and (known or figure == "train_loss"):  # without validation there is none at all
             yield (
                 f"{figure.replace('_', ' ').capitalize()} is no finite number after "
                 f"{_count(gaps[0], 'epoch')}{' and later' if gaps[1:] else ''}: a gap in the chart."
             )
-    for look in looks:
-        for kind, histograms in look.found.items():
+    for snapshot in snapshots:
+        for kind, histograms in snapshot.histograms.items():
             for name, histogram in histograms.items():
                 if bad := histogram.numbers.get("bad"):
                     yield (
-                        f"After {_count(look.epochs, 'epoch')} there is NaN or infinity in the "
+                        f"After {_count(snapshot.epochs, 'epoch')} there is NaN or infinity in the "
                         f"{kind} of layer {name}, {bad:,.0f} in all."
                     )
                     return
 
 
-def whole(number: float) -> str:
-    """How many epochs, where there may be a part of one.
-
-    >>> whole(13.0), whole(0.75)
-    ('13', '0.75')
-    """
-    return f"{number:,.0f}" if number == round(number) else f"{number:,.2f}"
-
-
 def _count(number: float, what: str) -> str:
-    return f"{whole(number)} {what}{'' if number == 1 else 's'}"
+    return f"{epoch_count(number)} {what}{'' if number == 1 else 's'}"
 
 
-def _short(error: InputError, folder: Path) -> str:
-    """What went wrong with a file, which needs no folder in a run's own notes."""
+def _without_folder(error: InputError, folder: Path) -> str:
+    """The text of an error without the folder, which a run's own notes do not repeat."""
     return str(error).replace(f"{folder}/", "")

@@ -82,7 +82,7 @@ def test_the_picture_has_a_box_for_each_node():
 
 def test_what_cannot_be_laid_out_is_refused_at_once(monkeypatch):
     """Else it opens, and fails when it is saved, with words about another function."""
-    monkeypatch.setattr("viz.diagram.MOST_SPAN", 3)
+    monkeypatch.setattr("viz.diagram.MAX_SPAN", 3)
     x = Value(0.5, "x")
     with pytest.raises(ValueError, match=r"^debug: .* of 5 nodes, is too tangled to be laid out; "):
         debug(x * x + x * x.tanh())

@@ -19,8 +19,8 @@ from autograd import Tensor, Value, cross_entropy, gradients, jit, maximum, no_g
 from autograd.nn import Linear, Module, Sequential
 from autograd.primitives.primitive import TABLE
 from models.mlp import MLP
-from viz.diagram import MOST_BOXES, MOST_SPAN, layout
-from viz.diagram.dot import BORDERS, ORDERS
+from viz.diagram import MAX_BOXES, MAX_SPAN, layout
+from viz.diagram.dot import BORDERS, ROOT_FILLS
 from viz.diagram.health import COLOURS
 from viz.readme import PICTURE, readme_picture
 from viz.text import short
@@ -352,7 +352,7 @@ def test_a_hundred_thousand_boxes_have_dot_text_but_no_picture(tmp_path):
 def test_a_picture_just_below_the_limit_is_laid_out(monkeypatch, without):
     """Else `draw` says that it can and then takes minutes: all of these read one weight."""
     y, w = Value(0.5), Value(0.9)
-    while (drawn := viz.draw(y, fold=False)).span < 0.9 * MOST_SPAN:
+    while (drawn := viz.draw(y, fold=False)).span < 0.9 * MAX_SPAN:
         for _ in range(8):
             y = (y * w).tanh()
     if without:
@@ -363,7 +363,7 @@ def test_a_picture_just_below_the_limit_is_laid_out(monkeypatch, without):
 def test_the_largest_picture_is_drawn(monkeypatch):
     """Else the limit is stricter than it says."""
     y = Value(1.0)
-    for _ in range(MOST_BOXES - 1):
+    for _ in range(MAX_BOXES - 1):
         y = y.sin()
     monkeypatch.setattr(layout, "_svg", lambda source: f"<svg><g >{len(source)}</g></svg>")
     assert viz.draw(y)._repr_svg_().startswith("<svg>")
@@ -534,7 +534,7 @@ def test_several_roots_are_told_apart_by_colour():
     (second,) = gradients(first, [x], create_graph=True)
     f.name, first.name, second.name = "f", "f'", "f''"
     source = viz.draw([f, first, second]).source
-    order = {node: ORDERS.index(fill) for node, fill in FILL.findall(source)}
+    order = {node: ROOT_FILLS.index(fill) for node, fill in FILL.findall(source)}
     assert order["n1"] == order["n2"] == 0 and set(order.values()) == {0, 1, 2}
     assert len([1 for _, look in boxes(source).values() if "penwidth=2.4" in look]) == 3
     assert all(text in source for text in ("needed\\ for\\ f", "more\\ for\\ f'"))

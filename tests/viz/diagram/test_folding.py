@@ -90,7 +90,7 @@ def test_few_boxes_with_long_arrows_are_folded_as_well():
     """Else the layout of some 900 boxes that all read one leaf takes minutes."""
     y = repeated(400)
     items = items_of_nodes([y])
-    assert len(items) < diagram.MOST_BOXES and span(unfolded(items), items) > diagram.MOST_SPAN
+    assert len(items) < diagram.MAX_BOXES and span(unfolded(items), items) > diagram.MAX_SPAN
     assert viz.draw(y).boxes < 10
 
 
@@ -100,8 +100,8 @@ def test_a_tangle_without_modules_or_repetition_is_cut_into_pieces(count):
     items = items_of_nodes([tangle(count)])
     boxes = fold(items)
     check(boxes, items)
-    assert len(boxes) <= folding.MOST_BOXES
-    assert span(boxes, items) <= folding.MOST_SPAN or len(boxes) <= 2 * folding.PIECES + 1
+    assert len(boxes) <= folding.FOLDED_BOXES
+    assert span(boxes, items) <= folding.FOLDED_SPAN or len(boxes) <= 2 * folding.PIECES + 1
 
 
 def test_a_hundred_thousand_nodes_are_a_few_boxes():
@@ -160,7 +160,7 @@ def test_that_holds_for_every_way_to_fold_further(program, most):
     nodes = [Tensor(x, requires_grad=True) for x in map(np.asarray, program.inputs)]
     items = items_of_nodes([program(*nodes)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(folding, "MOST_BOXES", most)
+        patch.setattr(folding, "FOLDED_BOXES", most)
         patch.setattr(folding, "PIECES", 3)
         check(fold(items), items)
 

@@ -1,16 +1,17 @@
-"""Digits in a terminal: two pixels to a character, captions beneath, side by side as they fit."""
+"""Digits in a terminal: two pixels to a character, a caption below each, several in a row."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import sys
 import textwrap
 from collections.abc import Sequence
 from itertools import groupby, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.command_line import can_redraw, has_unicode
 
 GAP = 2  # columns between two pictures
 SHADES = " .:-=+*#%@"  # from black to white, all ASCII: a log or a mail keeps them
@@ -25,14 +26,14 @@ def render(
 ) -> str:
     """Pictures as text to print: `images` is (n, h, w) or (h, w) uint8, 255 is white.
 
-    A picture takes `w` columns and `h / 2` rows, after `shrink` (a whole number) made both that
-    many times smaller by averaging. As many stand side by side as fit into `width` columns, at
-    least one; each with its caption, wrapped to its own columns.
+    A picture takes `w` columns and `h / 2` rows, after averaging has made both `shrink` times
+    smaller. As many stand side by side as fit into `width` columns, at least one; each with its
+    caption, wrapped to its own columns.
 
     In colour each character is an upper half block, with 24-bit grey escape codes for the pixel
-    above and the one below; otherwise it is one of ten shades of ASCII. `width` and `colour` are
-    by default what the terminal on standard output has; colour stays off without a terminal,
-    with NO_COLOR set (https://no-color.org), and where blocks cannot be encoded.
+    above and the one below; otherwise it is one of ten shades of ASCII. By default `width` is the
+    terminal's, and there is colour unless standard output is no terminal, NO_COLOR is set
+    (https://no-color.org) or blocks cannot be encoded.
 
     Raises ValueError for another shape, too few or too many captions, or a `shrink` that does
     not divide the pictures; TypeError for another dtype.
@@ -47,20 +48,22 @@ def render(
             dark
     """
     images = _checked(images, captions, shrink)
-    n, _, side = images.shape
+    columns = images.shape[2]
     width = shutil.get_terminal_size().columns if width is None else width
-    draw = _blocks if (_colourful() if colour is None else colour) else _shades
+    draw = _blocks if (_shows_colour() if colour is None else colour) else _shades
     tiles = [draw(image) for image in images]
-    texts = [textwrap.wrap(caption, side) for caption in captions or [""] * n]
-    across = max(1, (width + GAP) // (side + GAP))
-    lines: list[str] = []
-    for i in range(0, n, across):
-        lines += [""] if i else []
-        rows = list(zip(*tiles[i : i + across], strict=True))
-        for row in zip_longest(*texts[i : i + across], fillvalue=""):
-            rows.append(tuple(text.ljust(side) for text in row))
-        lines += [(" " * GAP).join(row).rstrip() for row in rows]
-    return "\n".join(lines)
+    texts = [textwrap.wrap(caption, columns) for caption in captions or [""] * len(images)]
+    across = max(1, (width + GAP) // (columns + GAP))
+    groups = [slice(i, i + across) for i in range(0, len(tiles), across)]
+    return "\n\n".join(_side_by_side(tiles[each], texts[each], columns) for each in groups)
+
+
+def _side_by_side(tiles: Sequence[list[str]], texts: Sequence[list[str]], columns: int) -> str:
+    """Pictures in one row, with their captions below them."""
+    rows = list(zip(*tiles, strict=True))
+    for row in zip_longest(*texts, fillvalue=""):
+        rows.append(tuple(text.ljust(columns) for text in row))
+    return "\n".join((" " * GAP).join(row).rstrip() for row in rows)
 
 
 def _checked(
@@ -103,6 +106,5 @@ def _shades(image: NDArray[np.uint8]) -> list[str]:
     return ["".join(row) for row in shades.tolist()]
 
 
-def _colourful() -> bool:
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return sys.stdout.isatty() and not plain and "utf" in (sys.stdout.encoding or "").lower()
+def _shows_colour() -> bool:
+    return can_redraw() and has_unicode() and not os.environ.get("NO_COLOR")

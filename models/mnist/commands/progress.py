@@ -1,23 +1,38 @@
-"""What is seen while a network learns: a live bar on a terminal, plain lines anywhere else."""
+"""What is printed while a network learns: a table with a line for each epoch, and on a terminal a
+bar that moves below it."""
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from typing import TYPE_CHECKING
 
-from models.mnist.scoring import percent
+from models.command_line import can_redraw
 from models.mnist.settings import Settings
+from models.mnist.text import epoch_count, percent
+from models.mnist.train import Epoch
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-REFRESH = 0.1  # seconds from one picture of the bar to the next
+REFRESH = 0.1  # seconds between two drawings of the bar
+
+HEADER = f"{'':8}{'train':^18}{'validation':^20}\n{'epoch':8}" + f"{'loss':>8}{'accuracy':>11}" * 2
+
+
+def epoch_row(epoch: Epoch, done: float, epochs: int) -> str:
+    """An epoch as a line below HEADER. done: epochs until now. epochs: of the whole training."""
+    row = f"{f'{epoch_count(done)}/{epochs}':8}"
+    row += _pair(epoch.train_loss, epoch.train_accuracy)
+    row += _pair(epoch.validation_loss, epoch.validation_accuracy)
+    return f"{row}{epoch.images / epoch.seconds:>10,.0f} images/s"
+
+
+def _pair(loss: float | None, accuracy: float | None) -> str:
+    return f"{'-' if loss is None else f'{loss:.4f}':>8}{percent(accuracy):>11}"
 
 
 class Lines:
-    """Plain lines, each at once on its way: a log can be followed."""
+    """Plain lines, each printed at once, so that a log can be followed."""
 
     def show(self, text: str) -> None:
         """Print a line, or several."""
@@ -31,7 +46,7 @@ class Lines:
 
 
 class Bar(Lines):
-    """Above, the same lines; below them a bar over the whole training."""
+    """The same lines, and below them a bar over the whole training."""
 
     def __init__(self, settings: Settings, images: int) -> None:
         from rich.console import Console
@@ -63,7 +78,7 @@ class Bar(Lines):
         self.progress.console.print(text, markup=False, soft_wrap=True)
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
-        """Move the bar, if it is time to."""
+        """Move the bar, unless it was drawn a moment ago."""
         now = time.perf_counter()
         if now - self.drawn < REFRESH:
             return
@@ -82,12 +97,10 @@ class Bar(Lines):
         self.progress.refresh()
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self.progress.stop()
 
 
 def screen(settings: Settings, images: int) -> Lines:
     """A bar, for epochs of `images` images, where standard output is a terminal; else lines."""
-    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        return Bar(settings, images)
-    return Lines()
+    return Bar(settings, images) if can_redraw() else Lines()

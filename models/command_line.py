@@ -1,0 +1,122 @@
+"""What the command lines of `models` and `viz` share: words that argparse reads, and how every
+command ends.
+
+Exit codes, as shells count them: 0 done; 2 something handed in is wrong, said in one line; 130 and
+143 stopped by Ctrl-C and by SIGTERM; 141 the reader of the output has gone. Nothing here imports
+NumPy, so that `--help` and mistyped options are answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+__all__ = [
+    "SIGPIPE",
+    "InputError",
+    "Parser",
+    "can_redraw",
+    "fail",
+    "has_unicode",
+    "mute",
+    "number",
+    "run",
+    "whole",
+]
+
+WRONG_INPUT = 2
+SIGPIPE = 13  # which Windows does not name
+
+
+class InputError(Exception):
+    """Something that was handed in is wrong: one line says what was expected and what was found.
+
+    More arguments are lines that are printed below that one, to show the place.
+    """
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises InputError for a command line that cannot be read."""
+
+    def error(self, message: str) -> NoReturn:
+        """One line, without the usage."""
+        raise InputError(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
+
+
+def whole(text: str) -> int:
+    """A whole number that was typed, for argparse."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number, found {text!r}") from None
+
+
+def number(text: str) -> float:
+    """A number that was typed, for argparse."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, found {text!r}") from None
+
+
+def run(command: Callable[[], int]) -> int:
+    """Call a command, which gives its exit code, and turn whatever else ends it into one."""
+    _open_closed_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that is not UTF-8, a terminal that knows only ASCII: show it, do not crash.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = command()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        mute()
+        return 128 + SIGPIPE
+    except OSError as error:  # a full disk behind standard output
+        mute()
+        return fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except InputError as error:
+        message, *place = map(str, error.args)
+        code = fail(message)
+        sys.stderr.writelines(f"{line}\n" for line in place)
+    except MemoryError as error:
+        return fail(f"expected enough memory, found: {error or 'none left'}")
+    return code
+
+
+def fail(message: str) -> int:
+    """Say in one line what is wrong; gives the exit code for it."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return WRONG_INPUT
+
+
+def mute() -> None:
+    """Send whatever is still printed to nowhere: the reader of a pipe has gone, and Python would
+    say so once more when it flushes at the end."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def can_redraw() -> bool:
+    """Whether standard output is a terminal that understands escape codes."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def has_unicode() -> bool:
+    """Whether standard output can encode block characters."""
+    return "utf" in (sys.stdout.encoding or "").lower()
+
+
+def _open_closed_streams() -> None:
+    """Open the null device in place of a standard stream that the caller has closed, as by >&-:
+    Python has None there, which can neither be read nor be written."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
