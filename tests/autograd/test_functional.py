@@ -148,12 +148,9 @@ def test_argnums(argnums, judge):
 
 
 @pytest.mark.parametrize("argnums", [(1, 1), (1, -1)])
-def test_an_argument_named_twice_gets_its_gradient_twice_or_an_error(argnums):
-    try:
-        found = grad(lambda x, y: x * x * y, argnums)(2.0, 3.0)
-    except ValueError:
-        return
-    assert found == (4.0, 4.0)
+def test_an_argument_named_twice_is_refused(argnums):
+    with pytest.raises(ValueError, match="name an argument twice"):
+        grad(lambda x, y: x * x * y, argnums)(2.0, 3.0)
 
 
 def test_keywords_and_other_arguments_are_handed_on():
@@ -372,7 +369,7 @@ def test_errors_say_who_refuses_what(call, error, words):
 
 @pytest.mark.parametrize("many", [lambda x: (x * x, x), lambda x: [x * x], lambda x: {"y": x * x}])
 def test_a_tree_of_results_is_refused_by_grad(many):
-    with pytest.raises((TypeError, ValueError), match="grad"):
+    with pytest.raises(ValueError, match=r"grad: the function gives a .*, not one number"):
         grad(many)(2.0)
 
 
@@ -381,19 +378,9 @@ def test_an_out_axis_that_is_not_there_is_refused():
         vmap(lambda x: x, out_axes=5)(ROWS)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda: grad(lambda x, y: x * y, [0, 1])(1.0, 2.0),
-        lambda: vmap(lambda x, y: x + y, in_axes=[0, None])(ROWS, np.ones(2)),
-    ],
-    ids=["argnums", "in_axes"],
-)
-def test_a_list_of_numbers_works_as_a_tuple_or_is_refused_by_name(call):
-    try:
-        call()
-    except TypeError as error:
-        assert "argnums" in str(error) or "in_axes" in str(error)
+def test_a_list_of_numbers_works_as_a_tuple():
+    assert grad(lambda x, y: x * y, [0, 1])(1.0, 2.0) == (2.0, 1.0)
+    equal(vmap(lambda x, y: x + y, in_axes=[0, None])(ROWS, np.ones(2)), ROWS + 1.0)
 
 
 def test_a_batch_is_not_read_by_numpy():
@@ -761,12 +748,9 @@ def test_hessians_inside_jit():
     ids=["grad", "jvp", "vjp", "jacobian", "gradients"],
 )
 def test_nothing_differentiates_through_a_compiled_call_in_silence(transform):
-    """It may differentiate, or raise as backward() does. 0 is wrong."""
-    try:
-        found = transform(jit(cubes))
-    except (RuntimeError, TypeError):
-        return
-    assert np.any(np.asarray(found[-1].data if isinstance(found[-1], Tensor) else found[-1]))
+    """A gradient of 0 would be wrong."""
+    with pytest.raises(RuntimeError, match="a compiled step's result does not differentiate"):
+        transform(jit(cubes))
 
 
 def test_jit_under_vmap_is_the_function_itself():

@@ -362,7 +362,7 @@ def test_text_and_complex_numbers_are_no_numbers(wrong):
 )
 def test_value_and_tensor_do_not_mix(act):
     for tensor in (Tensor(1.0), Tensor([1.0, 2.0])):
-        with pytest.raises((TypeError, ValueError), match=r"mix|matmul"):
+        with pytest.raises(TypeError, match="do not mix"):
             act(Value(1.0), tensor)
 
 
