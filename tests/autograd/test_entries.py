@@ -362,10 +362,7 @@ def test_what_a_row_is_composed_of_gives_the_same(row, case, dtype):
         x if isinstance(x, np.ndarray) else generator.integers(0, 4, x).astype(dtype)
         for x in case[0]
     ]
-    try:
-        want = np.asarray(row.on_array(*args, **case[1]))
-    except (TypeError, ValueError):  # of booleans, or integers to a negative power
-        return
+    want = np.asarray(row.on_array(*args, **case[1]))
     build = _Builder()
     leaves = tuple(build.leaf(INPUT, i, x.shape, x.dtype) for i, x in enumerate(args))
     number = build.add(build.infer(row, leaves, dict(case[1])))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import autograd
@@ -644,8 +644,7 @@ def test_values_and_tensors_agree_on_random_graphs(numbers, steps):
     root = graph(leaves, steps)
     with np.errstate(all="ignore"):
         result = graph(tensors, steps)
-    if not (math.isfinite(root.data) and abs(root.data) < 1e6):
-        return
+    assume(abs(root.data) < 1e6)  # nor is it nan
     # Roundings differ by an ulp, and 25 steps may amplify each as they do the slopes.
     np.testing.assert_allclose(result.item(), root.data, rtol=1e-9, atol=1e-9)
 
