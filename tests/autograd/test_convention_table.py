@@ -17,6 +17,8 @@ import autograd
 from autograd import Tensor, Value, cross_entropy, grad, gradients, jit, jvp, less, vmap
 from autograd.rows import TABLE, Row
 
+pytestmark = pytest.mark.rules
+
 PAGE = Path(autograd.__file__).parent / "CONVENTIONS.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 INF, NAN = math.inf, math.nan
