@@ -5,9 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from autograd import cross_entropy
-from autograd.nn import BatchNorm, LayerNorm
+from autograd.nn import Activation, BatchNorm, LayerNorm, Linear, Sequential
 from autograd.optim import SGD, Adam, AdamW, clip_by_global_norm, clip_by_value, cosine, one_cycle
 from models.mlp import MLP
+
+X = np.random.default_rng(1).standard_normal((12, 16, 5))
+Y = np.random.default_rng(2).integers(0, 3, (12, 16))
+
+
+def network(*middle):
+    generator = np.random.default_rng(0)
+    return Sequential(
+        Linear(5, 8, generator=generator, dtype=np.float64),
+        Activation("tanh"),
+        *middle,
+        Linear(8, 3, generator=generator, dtype=np.float64),
+    )
 
 
 def training(model, optimizer, between=None):
