@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Node, Value, sum_to
-from autograd.rows import ieee
+from autograd.primitives.primitive import ieee
 from viz.text import cut
 
 __all__ = [

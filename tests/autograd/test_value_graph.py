@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import autograd
 from autograd import Tensor, Value, gradients, no_grad
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 
 ROOT = Path(autograd.__file__).parents[1]
 

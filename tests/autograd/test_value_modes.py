@@ -13,7 +13,7 @@ import pytest
 
 import autograd
 from autograd import Tensor, Value, gradients, no_grad, primitive
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 
 # --- no_grad, detach, hooks ----------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import pytest
 import autograd
 from autograd import Tensor, cross_entropy, grad, greater, hvp, tanh, vmap, where
 from autograd.nn import Linear, Sequential
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 from tests.autograd.transforms import POINT, ROWS, cubes, equal
 
 

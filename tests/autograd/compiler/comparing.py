@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from autograd.compiler.native import Native
-from autograd.compiler.replay import replay
-from autograd.compiler.trace import trace
-from autograd.tree import flatten
+from autograd.compiler.frontend.replay import replay
+from autograd.compiler.frontend.trace import trace
+from autograd.compiler.runtime.native import Native
+from autograd.transforms.tree import flatten
 
 
 def compiled(function, *arrays):

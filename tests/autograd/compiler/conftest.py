@@ -2,7 +2,7 @@
 
 import pytest
 
-from autograd.compiler import build
+from autograd.compiler.runtime import build
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 
 import autograd
 from autograd import Tensor, TraceError, cross_entropy, jit, no_grad
-from autograd.compiler.program import Apply, Assign
+from autograd.compiler.frontend.program import Apply, Assign
 from autograd.nn import BatchNorm, Dropout
 from autograd.optim import SGD, Adam
 from tests.autograd.compiler.steps import X, Y, network, training

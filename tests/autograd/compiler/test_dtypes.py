@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, concatenate, jit, primitive, where
-from autograd.rows import TABLE
-from autograd.shapes import sum_to
+from autograd.primitives.primitive import TABLE
+from autograd.primitives.shapes import sum_to
 from tests.autograd.compiler.comparing import both_ways
 
 pytestmark = pytest.mark.usefixtures("compiler")

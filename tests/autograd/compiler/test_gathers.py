@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, gradients, jit
-from autograd.compiler.replay import replay
+from autograd.compiler.frontend.replay import replay
 from tests.autograd.compiler.comparing import assert_close, both_ways, compiled
 
 pytestmark = pytest.mark.usefixtures("compiler")

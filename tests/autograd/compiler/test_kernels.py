@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, gradients, matmul, value_and_grad
-from autograd.compiler.replay import replay
+from autograd.compiler.frontend.replay import replay
+from autograd.primitives.primitive import TABLE
 from autograd.random import uniform
-from autograd.rows import TABLE
 from tests import programs
 from tests.autograd.compiler.comparing import assert_close, both_ways, compiled
 

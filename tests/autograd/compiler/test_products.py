@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, matmul
-from autograd.compiler import build
-from autograd.compiler.tiling import Machine
+from autograd.compiler.passes.tiling import Machine
+from autograd.compiler.runtime import build
 from tests.autograd.compiler.comparing import assert_close, both_ways
 
 pytestmark = pytest.mark.usefixtures("compiler")

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd import Tensor, Value, clip, gelu, jit, leaky_relu, maximum, minimum
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 from tests.autograd.compiler.comparing import both_ways
 
 pytestmark = pytest.mark.usefixtures("compiler")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, jit, matmul, pick, primitive
-from autograd.compiler import build
-from autograd.rows import TABLE
+from autograd.compiler.runtime import build
+from autograd.primitives.primitive import TABLE
 from tests.autograd.compiler.comparing import both_ways, compiled
 from tests.autograd.compiler.steps import batches, build_training
 

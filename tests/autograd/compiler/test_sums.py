@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd import Tensor, cross_entropy, gradients, jit
-from autograd.shapes import sum_to, total
+from autograd.primitives.shapes import sum_to, total
 from tests.autograd.compiler.comparing import both_ways, compiled
 
 pytestmark = pytest.mark.usefixtures("compiler")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, cross_entropy, jit, matmul, primitive
-from autograd.compiler.replay import replay
+from autograd.compiler.frontend.replay import replay
 from autograd.optim import clip_by_global_norm
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 from models.mlp import MLP
 from tests.autograd.compiler.comparing import assert_close, compiled
 from tests.autograd.compiler.steps import STEPS, batches, build_training

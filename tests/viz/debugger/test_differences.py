@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from autograd import Tensor, Value, maximum, primitive, softmax, where
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 from tests.autograd.test_rows import has_derivative
 from tests.programs import programs
 from viz.backprop import Send, fitted, pull, record
