@@ -135,8 +135,8 @@ def test_in_arrays_entries_at_a_kink_are_left_out():
     [(lambda x: x.sqrt(), 0.0), (lambda x: x.log(), 0.0), (lambda x: 1.0 / x, 0.0)],
 )
 def test_where_there_is_no_difference_nothing_is_compared(function, at):
-    for check in checks(record(function(Value(at)))):
-        assert check is None or (check.agrees is None and check.note.startswith("not compared"))
+    (check,) = checks(record(function(Value(at))))
+    assert check.agrees is None and check.note.startswith("not compared")
 
 
 def test_what_is_not_finite_is_not_compared():
@@ -257,18 +257,18 @@ def test_what_takes_too_long_is_not_computed_again():
 
 
 @pytest.mark.parametrize(
-    ("function", "at"),
+    ("function", "at", "agree"),
     [
-        (lambda x: (1e9 * x).sin(), 1e8),
-        (lambda x: 1e-200 * x * 1e-200, 1.0),
-        (lambda x: x.sin() / x, 1e-8),
+        (lambda x: (1e9 * x).sin(), 1e8, []),  # no step is short enough: nothing is compared
+        (lambda x: 1e-200 * x * 1e-200, 1.0, [True, True]),
+        (lambda x: x.sin() / x, 1e-8, [True, True]),
     ],
 )
-def test_a_graph_that_rounds_to_nothing_turns_nothing_red(function, at):
+def test_a_graph_that_rounds_to_nothing_turns_nothing_red(function, at, agree):
     """Else numbers at the ends of what floats hold are called a mistake of the rules."""
     tape = record(function(Value(at)))
     found = check_gradients(tape.nodes, tape.gradients)
-    assert all(check.agrees is not False for _, check in found)
+    assert [check.agrees for _, check in found] == agree
 
 
 def test_infinity_is_infinity():

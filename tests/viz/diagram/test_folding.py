@@ -101,7 +101,7 @@ def test_a_tangle_without_modules_or_repetition_is_cut_into_pieces(count):
     boxes = fold(items)
     check(boxes, items)
     assert len(boxes) <= folding.MOST_BOXES
-    assert span(boxes, items) <= folding.MOST_SPAN or len(boxes) <= 2 * folding.PIECES + 1
+    assert span(boxes, items) <= folding.MOST_SPAN
 
 
 def test_a_hundred_thousand_nodes_are_a_few_boxes():
