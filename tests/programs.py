@@ -155,9 +155,12 @@ def genes(draw: Any, rows: tuple[Row, ...]) -> tuple[Row, list[int], int]:
 
 
 @st.composite
-def programs(draw: Any) -> Program:
-    """A program: its inputs, and genes that say which row comes next and what it is applied to."""
-    numbers = draw(st.sampled_from(range(9))) == 0
+def programs(draw: Any, numbers: bool | None = None) -> Program:
+    """A program: its inputs, and genes that say which row comes next and what it is applied to.
+
+    numbers: whether its inputs are floats (else arrays). None: of one program in nine."""
+    if numbers is None:
+        numbers = draw(st.sampled_from(range(9))) == 0
     generator = np.random.default_rng(draw(st.integers(0, 999)))
     count = draw(st.integers(1, 3))
     if numbers:

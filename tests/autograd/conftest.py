@@ -14,7 +14,7 @@ STEP = 5e-4
 @pytest.fixture(autouse=True, name="replayed")
 def _replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     """`jit` replays: to the last bit what runs eagerly. What is compiled rounds differently; its
-    tests (compiler/test_kernels.py) have a fixture of this name that asks for the compiler."""
+    tests (compiler/) ask for the compiler, by the fixture of that name."""
     monkeypatch.setenv("CHAINRULE_CC", "")
 
 

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 import autograd
 from autograd import Tensor, Value, grad, gradients
 
+pytestmark = pytest.mark.rules
+
 INF, NAN = math.inf, math.nan
 
 

@@ -185,6 +185,7 @@ def test_there_are_mutants_of_every_rule_and_every_kind():
     assert asked | {"out for an input", "comparison flipped", "detached"} <= kinds
 
 
+@pytest.mark.slow
 def test_a_sample_of_mutants_is_killed_or_known_to_survive():
     for verdict in judge.judged(ALL[::STEP]):
         name = verdict.mutant.name

@@ -296,24 +296,24 @@ def test_loading_keeps_the_dtype_and_the_place():
 
 
 @pytest.mark.parametrize(
-    ("change", "word"),
+    ("change", "error", "word"),
     [
-        (lambda s: s.pop("3.bias"), r"missing \['3.bias'\]"),
-        (lambda s: s.update(extra=1.0), r"unknown \['extra'\]"),
-        (lambda s: s.update({"3.bias": np.ones(3)}), r"3.bias has shape \(3,\).*\(2,\)"),
-        (lambda s: s.update({"3.bias": 1.0}), r"3.bias has shape \(\).*\(2,\)"),
-        (lambda s: s.update({"3.bias": np.array(["a", "b"])}), "3.bias"),
-        (lambda s: s.update({"3.bias": np.array([1j, 2j])}), "3.bias"),
+        (lambda s: s.pop("3.bias"), ValueError, r"missing \['3.bias'\]"),
+        (lambda s: s.update(extra=1.0), ValueError, r"unknown \['extra'\]"),
+        (lambda s: s.update({"3.bias": np.ones(3)}), ValueError, r"3.bias .* \(3,\).*\(2,\)"),
+        (lambda s: s.update({"3.bias": 1.0}), ValueError, r"3.bias has shape \(\).*\(2,\)"),
+        (lambda s: s.update({"3.bias": np.array(["a", "b"])}), TypeError, "3.bias"),
+        (lambda s: s.update({"3.bias": np.array([1j, 2j])}), TypeError, "3.bias"),
     ],
     ids=["missing", "unknown", "shape", "scalar", "text", "complex"],
 )
-def test_a_state_that_does_not_fit_changes_nothing(change, word):
+def test_a_state_that_does_not_fit_changes_nothing(change, error, word):
     model = model_with_state(0)
     before = model.state_dict()
     saved = {name: array + 1.0 for name, array in before.items()}
     change(saved)
     try:
-        with pytest.raises((ValueError, TypeError), match=word):
+        with pytest.raises(error, match=word):
             model.load_state_dict(saved)
     finally:
         for name, array in model.state_dict().items():

@@ -140,7 +140,7 @@ def test_what_wants_an_integer_takes_no_node():
     one = Tensor(1.0)
     for call in (lambda: x.sum(axis=one), lambda: x.reshape(one, 4), lambda: x.transpose((one, 0)),
                  lambda: x.softmax(axis=one), lambda: stack([x, x], axis=one)):  # fmt: skip
-        with pytest.raises((TypeError, ValueError)):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
             call()
 
 
@@ -194,20 +194,42 @@ DOORS = {
 }
 
 
+# What is refused for another reason than its dtype: it is no index, or no tree of one leaf.
+SCALARS = ("complex scalar", "longdouble scalar", "complex number", "set", "decimal")
+TREES = {
+    "seed": ("none",),
+    "batch": ("none",),
+    "cotangent": ("none", "list of complex", "list of text"),
+    "tangent": ("none", "list of complex", "list of text"),
+}
+
+
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
-@given(st.sampled_from(sorted(DOORS)), st.sampled_from(sorted(FOREIGN)))
-def test_a_foreign_array_is_refused_by_name(door, kind):
+@pytest.mark.parametrize("door", DOORS)
+def test_a_foreign_array_is_refused_by_name(door):
     """Its imaginary part, digits, mask or meaning would be lost on the way."""
-    check_door(door, kind)
+    for kind, foreign in FOREIGN.items():
+        error = ValueError if kind in TREES.get(door, ()) else TypeError
+        error = IndexError if door == "index" and kind in SCALARS else error
+        with pytest.raises(error):
+            DOORS[door](foreign)
 
 
-def check_door(door, kind):
-    with pytest.raises((TypeError, ValueError, IndexError)) as caught:
-        DOORS[door](FOREIGN[kind])
-    assert not isinstance(caught.value, np.exceptions.ComplexWarning)
+NUMPYS = {
+    "mul": lambda x, a: x * a,
+    "on the left": lambda x, a: a * x,
+    "add": lambda x, a: a + x,
+    "where": lambda x, a: np.where(x > 1.0, x, a),
+    "maximum": lambda x, a: np.maximum(x, a),
+    "matmul": lambda x, a: x @ a,
+    "concatenate": lambda x, a: np.concatenate([x, a]),
+    "stack": lambda x, a: np.stack([x, a]),
+    "beside in vmap": lambda x, a: np.ones((3, 2)) * a,
+    "beside in jit": lambda x, a: np.ones(2) * a,
+}
 
 
-@given(st.sampled_from(sorted(DOORS)), st.sampled_from(["?", *"bhilqBHILQfd"]), st.booleans(),
+@given(st.sampled_from(sorted(NUMPYS)), st.sampled_from(["?", *"bhilqBHILQfd"]), st.booleans(),
        st.booleans())  # fmt: skip
 def test_any_dtype_and_byte_order_gives_numpys_numbers(door, code, swapped, readonly):
     """The doors that compute: as NumPy does with the same array in this machine's order."""
@@ -215,18 +237,8 @@ def test_any_dtype_and_byte_order_gives_numpys_numbers(door, code, swapped, read
     array = array.astype(array.dtype.newbyteorder()) if swapped else array
     array.flags.writeable = not readonly
     native = array.astype(array.dtype.newbyteorder("="))
-    x = TWO.data
-    right = {
-        "mul": lambda: x * native, "on the left": lambda: native * x, "add": lambda: native + x,
-        "where": lambda: np.where(x > 1.0, x, native), "maximum": lambda: np.maximum(x, native),
-        "matmul": lambda: x @ native, "concatenate": lambda: np.concatenate([x, native]),
-        "stack": lambda: np.stack([x, native]),
-        "beside in vmap": lambda: np.ones((3, 2)) * native,
-        "beside in jit": lambda: np.ones(2) * native,
-    }  # fmt: skip
-    if door in right:
-        answer = DOORS[door](array)
-        np.testing.assert_array_equal(getattr(answer, "_data", answer), right[door]())
+    answer = DOORS[door](array)
+    np.testing.assert_array_equal(getattr(answer, "_data", answer), NUMPYS[door](TWO.data, native))
 
 
 @pytest.mark.parametrize("code", [">i2", ">i4", ">i8", ">u4", "<i2", "u1", "i1", "u8", "i8"])

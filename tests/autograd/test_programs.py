@@ -108,6 +108,7 @@ def picture(report):
     return Path(re.search(r"drawn in (\S+)", report)[1]).read_text()
 
 
+@pytest.mark.slow
 def test_a_wrong_tanh_is_shrunk_named_printed_and_drawn():
     """The whole way of a failure: the smallest program with the fault in it, as Python that fails
     when it is pasted, and a picture in which the node is marked."""

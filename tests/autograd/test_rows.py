@@ -19,6 +19,8 @@ import autograd.optim
 from autograd import Tensor, Value, gradients, primitive
 from autograd.primitives.primitive import TABLE, Row
 
+pytestmark = pytest.mark.rules
+
 SHAPES = ((), (3,), (2, 3))
 SEEDS = st.integers(0, 2**32 - 1)
 EDGE = 0.01  # how near to a kink is near: twenty times the step of the differences

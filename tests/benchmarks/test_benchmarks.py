@@ -26,6 +26,7 @@ PEERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PEERS)
 def test_prints_json(name: str) -> None:
     missing = [peer for peer in PEERS[name] if find_spec(peer) is None]

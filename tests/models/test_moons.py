@@ -41,6 +41,7 @@ def test_a_small_net_learns_and_is_drawn():
     assert set("".join(rows)) == set(".:ox")
 
 
+@pytest.mark.slow
 def test_the_demo_ends_with_every_point_right():
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     run = subprocess.run([sys.executable, "-m", "models.moons"], env=env, check=True, text=True,

@@ -58,10 +58,7 @@ from autograd.primitives.expressions import (
     select,
 )
 
-pytestmark = [
-    pytest.mark.skipif(build.compiler() is None, reason="there is no C compiler"),
-    pytest.mark.usefixtures("compiler"),
-]
+pytestmark = pytest.mark.usefixtures("compiler")
 FUSED = "fma" in build.features().split() or platform.machine() in ("aarch64", "arm64")
 AT = Affine.of("i")
 

@@ -14,14 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd import Tensor, Value, clip, gelu, jit, leaky_relu, maximum, minimum
-from autograd.compiler.runtime import build
 from autograd.primitives.primitive import TABLE
-from tests.autograd.compiler.test_kernels import both_ways
+from tests.autograd.compiler.comparing import both_ways
 
-pytestmark = [
-    pytest.mark.skipif(build._found(None) is None, reason="there is no C compiler"),
-    pytest.mark.usefixtures("compiler"),
-]
+pytestmark = pytest.mark.usefixtures("compiler")
 
 DTYPES = [np.float32, np.float64]
 ROWS = [row for row in TABLE.values() if row.domain and row.on_float and row.code]

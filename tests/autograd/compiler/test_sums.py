@@ -15,14 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd import Tensor, cross_entropy, gradients, jit
-from autograd.compiler.runtime import build
 from autograd.primitives.shapes import sum_to, total
-from tests.autograd.compiler.test_kernels import both_ways, compiled
+from tests.autograd.compiler.comparing import both_ways, compiled
 
-pytestmark = [
-    pytest.mark.skipif(build._found(None) is None, reason="there is no C compiler"),
-    pytest.mark.usefixtures("compiler"),
-]
+pytestmark = pytest.mark.usefixtures("compiler")
 
 TENTH = float(np.float32(0.1))
 

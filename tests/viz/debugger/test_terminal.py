@@ -48,6 +48,10 @@ def anywhere(view="backward", step=0):
     return Stepper(story()).to_view(view).at(step)
 
 
+STATES = [anywhere(view, step) for view in ("forward", "backward")
+          for step in range(len(anywhere(view).events))]  # fmt: skip
+
+
 # --- keys ----------------------------------------------------------------------------------------
 
 
@@ -61,20 +65,18 @@ def test_no_keys_lead_outside(keys):
     assert not (state.playing and (state.asking or state.page))
 
 
-@given(st.sampled_from(["forward", "backward"]), st.integers(0, 99))
-def test_a_step_on_and_one_back_change_nothing(view, step):
+@pytest.mark.parametrize("state", STATES, ids=lambda state: f"{state.view}-{state.step}")
+def test_a_step_on_and_one_back_change_nothing(state):
     """Else what was shown before is lost: gradients, above all."""
-    state = anywhere(view, step)
     if state.step + 1 < len(state.events):
         assert pressed(state, ["right", "left"]) == state
     if state.step:
         assert pressed(state, ["p", "n"]) == state
-    assert pressed(state, ["f", "b", view[0]]) == state
+    assert pressed(state, ["f", "b", state.view[0]]) == state
 
 
-@given(st.sampled_from(["forward", "backward"]), st.integers(0, 99), st.integers(1, 99))
-def test_steps_add_up(view, step, count):
-    state = anywhere(view, step)
+@given(st.sampled_from(STATES), st.integers(1, 20))
+def test_steps_add_up(state, count):
     assert pressed(state, ["n"] * count) == state.at(state.step + count)
     assert pressed(state, ["end"]) == state.at(10**6) == pressed(state, ["n"] * 100)
     assert pressed(state, ["home"]) == state.at(0) == pressed(state, ["left"] * 100)
@@ -89,10 +91,9 @@ def test_in_the_end_the_gradients_are_the_engines():
     assert all(text.startswith("(") for text in anywhere(step=0).gradients().values())
 
 
-@given(st.integers(0, 99))
-def test_gradients_are_those_that_were_told(step):
+@pytest.mark.parametrize("state", STATES[-len(anywhere().events) :], ids=lambda state: state.step)
+def test_gradients_are_those_that_were_told(state):
     """Else the running sum on the screen is not that of the events."""
-    state = anywhere(step=step)
     told = {}
     for event in state.events[: state.step + 1]:
         if event["kind"] == "accumulate":
