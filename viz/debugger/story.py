@@ -18,7 +18,7 @@ import numpy as np
 
 from autograd import Node, Tensor, Value
 from viz.backprop import Accumulate, Send, Visit, ancestors, plain, pull, record
-from viz.debugger.differences import Check, check_gradients, check_rule
+from viz.debugger.check import Check
 from viz.debugger.entry import entry, terms
 from viz.debugger.formula import (
     ATOM,
@@ -30,6 +30,8 @@ from viz.debugger.formula import (
     number,
     written,
 )
+from viz.debugger.graph_check import check_gradients
+from viz.debugger.rule_check import check_rule
 from viz.text import cut, entries, norm, printable, short
 
 __all__ = ["MOST_NODES", "chapter", "describe", "exact"]

@@ -1,4 +1,4 @@
-"""Checks by central differences: no right rule is called wrong, and no wrong one right."""
+"""Checks by difference quotients: no right rule is called wrong, and no wrong one right."""
 
 from types import SimpleNamespace
 
@@ -10,7 +10,8 @@ from autograd import Tensor, Value, maximum, primitive, softmax, where
 from autograd.rows import TABLE
 from tests.programs import programs
 from viz.backprop import Send, fitted, pull, record
-from viz.debugger.differences import check_gradients, check_rule
+from viz.debugger.graph_check import check_gradients
+from viz.debugger.rule_check import check_rule
 
 ELEMENTWISE = [row for row in TABLE.values() if row.domain and row.on_float and row.rule(0)]
 # Rules that are wrong in the ways in which rules are.
