@@ -17,7 +17,7 @@ import numpy as np
 
 from . import shapes
 from .batching import Batched, named, vmap
-from .graph import VIEW, Node, ancestors, by_index, mode, pull, set_mode
+from .graph import VIEW, Node, ancestors, mode, pull, set_mode
 from .ops import same
 from .rows import known
 from .shapes import Shape
@@ -379,7 +379,7 @@ def push(roots: Sequence[Any], tangents: dict[Node, Any], create_graph: bool) ->
     """
     on_nodes = create_graph or mode.trace is not None
     alive = [r for r in roots if isinstance(r, Node) and r.requires_grad]
-    nodes = sorted({node for root in alive for node in ancestors(root)}, key=by_index)
+    nodes = reversed(ancestors(*alive))
     tangents = dict(tangents)
     with set_mode(gradients=create_graph, rules=True), np.errstate(all="ignore"):
         for node in nodes:

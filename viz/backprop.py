@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Node, Value, sum_to
+from autograd.graph import check_order, walk
 from autograd.rows import ieee
 from viz.text import cut
 
@@ -164,21 +165,9 @@ def ancestors(roots: Sequence[Any]) -> list[Any]:
     for root in roots:
         if not isinstance(root, Node):
             raise TypeError(f"viz: takes a Value or a Tensor, not {type(root).__name__}")
-    seen = set(roots)
-    stack = list(seen)
-    while stack:
-        node = stack.pop()
-        for arg in node.args:
-            if isinstance(arg, Node):
-                if arg.index > node.index:
-                    raise RuntimeError(
-                        f"viz: {node.row.name} was computed before its argument "
-                        f"{arg.name or arg!r} was written; compute it again after the write"
-                    )
-                if arg not in seen:
-                    seen.add(arg)
-                    stack.append(arg)
-    return sorted(seen, key=lambda node: node.index)
+    nodes = walk(roots)
+    check_order(nodes, "viz")
+    return nodes
 
 
 Share = tuple[int, Any, Any, Any]  # an argument's number, its contribution, before and after it

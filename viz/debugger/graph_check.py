@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Node
 from autograd.checking.differences import EPS, STEP, ULPS
+from autograd.graph import dependents
 from viz.backprop import pull
 from viz.debugger.best_slope import best_slope
 from viz.debugger.check import TINY, Check, compare_with_slope
@@ -68,12 +68,8 @@ class _GraphFunction:
 
     def __init__(self, node: Any, later: Sequence[Any]) -> None:
         self.node = node
-        self.dependents: list[Any] = []
-        known = {node}
-        for other in later:
-            if any(isinstance(arg, Node) and arg in known for arg in other.args):
-                known.add(other)
-                self.dependents.append(other)
+        known = dependents(later, [node])
+        self.dependents = [other for other in later if other in known]
 
     def _computed(self, t: float) -> Iterator[tuple[Any, list[float], float]]:
         """Each dependent, its arguments and its value, where the node is moved by t."""
