@@ -48,8 +48,10 @@ def said(i):
 def shown(i):
     """The values, gradients and contributions that the debugger shows of lesson i."""
     tape = record(lesson(i).node)
-    shares = [event.contribution for event in tape.backward if hasattr(event, "contribution")]
-    numbers = [*(node.data for node in tape.nodes), *tape.gradients.values(), *shares]
+    contributions = [
+        event.contribution for event in tape.backward if hasattr(event, "contribution")
+    ]
+    numbers = [*(node.data for node in tape.nodes), *tape.gradients.values(), *contributions]
     return {float(short(number)) for number in numbers}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from autograd.checking.differences import EPS, STEP, ULPS
 from autograd.graph import dependents
-from viz.backprop import pull
+from viz.backprop import vjp
 from viz.debugger.best_slope import best_slope
 from viz.debugger.check import TINY, Check, compare_with_slope
 
@@ -56,7 +56,7 @@ def check_gradients(nodes: Sequence[Any], gradients: dict[Any, Any]) -> Iterator
 def _contributions_size(node: Any, later: Sequence[Any], gradients: dict[Any, Any]) -> float:
     """The sizes of a node's contributions together: what rounds where they cancel."""
     return sum(
-        abs(float(pull(other, i, gradients[other])))
+        abs(float(vjp(other, i, gradients[other])))
         for other in later
         for i, arg in enumerate(other.args)
         if arg is node and other in gradients and other.row.rule(i)

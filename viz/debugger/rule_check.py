@@ -21,7 +21,7 @@ from autograd.checking.differences import (
     slope_rounding,
     stencil,
 )
-from viz.backprop import fitted, plain
+from viz.backprop import plain, unbroadcast
 from viz.debugger.best_slope import best_slope, smooth, truncation
 from viz.debugger.check import TINY, Check, compare, compare_digits, compare_with_slope
 from viz.text import norm, short
@@ -121,7 +121,7 @@ class _ArrayRule:
         answer = self.row.rule(self.i)(g, out, *args, **self.params)
         # At a pole the slope is infinite, and that times an upstream of 0 is NaN.
         kept = answer if within is True else np.where(within, answer, 0.0)
-        return np.asarray(fitted(kept, self.x))
+        return np.asarray(unbroadcast(kept, self.x))
 
     def check(self, g: Array, contribution: Array) -> Check:
         """Along the direction, and if that agrees, entry by entry in float64."""

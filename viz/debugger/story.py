@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Node, Tensor, Value
-from viz.backprop import Accumulate, Send, Visit, ancestors, plain, pull, record
+from viz.backprop import Accumulate, Send, Visit, ancestors, plain, record, vjp
 from viz.debugger.check import Check
 from viz.debugger.entry import entry, terms
 from viz.debugger.formula import (
@@ -353,7 +353,7 @@ class _Story:
         one = np.ones_like(event.upstream) if np.ndim(event.upstream) else 1.0
         try:
             with np.errstate(all="ignore"):
-                local = pull(event.node, event.i, one)
+                local = vjp(event.node, event.i, one)
         except Exception:  # a wrong rule need not know 1
             return None
         if isinstance(event.node, Value):

@@ -9,7 +9,7 @@ from hypothesis import given
 from autograd import Tensor, Value, log_softmax, logsumexp, primitive, where
 from autograd.rows import TABLE
 from tests.programs import programs
-from viz.backprop import ancestors, fitted, pull, record
+from viz.backprop import ancestors, record, unbroadcast, vjp
 from viz.debugger.entry import entry, terms
 
 # Whose functions take arrays of numbers alone.
@@ -49,7 +49,7 @@ def check(node, index):
                 total[where_read(name)[1]] += gradient
     for i, arg in enumerate(node.args):
         if node.row.rule(i) and isinstance(arg, Tensor) and arg.requires_grad:
-            shown[arg] -= fitted(pull(node, i, seed), arg.data)
+            shown[arg] -= unbroadcast(vjp(node, i, seed), arg.data)
             if not any(arg is other for other in node.args[i + 1 :]):
                 # The same few operations, in another order where an entry is read twice.
                 # log_softmax's scalars cancel by the largest entry, relative to parts near 1.
