@@ -10,8 +10,8 @@ from autograd import Tensor, Value, maximum, primitive, softmax, where
 from autograd.rows import TABLE
 from tests.programs import programs
 from viz.backprop import Send, record, unbroadcast, vjp
-from viz.debugger.graph_check import check_gradients
-from viz.debugger.rule_check import check_rule
+from viz.debugger.checks.graph import check_gradients
+from viz.debugger.checks.rule import check_rule
 
 ELEMENTWISE = [row for row in TABLE.values() if row.domain and row.on_float and row.rule(0)]
 # Rules that are wrong in the ways in which rules are.

@@ -22,8 +22,8 @@ from autograd.checking.differences import (
     stencil,
 )
 from viz.backprop import plain, unbroadcast
-from viz.debugger.best_slope import best_slope, smooth, truncation
-from viz.debugger.check import TINY, Check, compare, compare_digits, compare_with_slope
+from viz.debugger.checks.best_slope import best_slope, smooth, truncation
+from viz.debugger.checks.check import TINY, Check, compare, compare_digits, compare_with_slope
 from viz.text import norm, short
 
 __all__ = ["check_rule"]

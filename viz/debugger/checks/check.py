@@ -1,6 +1,6 @@
 """What a difference quotient says of a gradient, in the words that the debugger shows.
 
-`rule_check` makes these checks for one rule, `graph_check` for the gradient of a whole graph.
+`rule` makes these checks for one rule, `graph` for the gradients of a whole graph.
 """
 
 from __future__ import annotations

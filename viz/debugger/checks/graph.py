@@ -11,8 +11,8 @@ import numpy as np
 from autograd.checking.differences import EPS, STEP, ULPS
 from autograd.graph import dependents
 from viz.backprop import vjp
-from viz.debugger.best_slope import best_slope
-from viz.debugger.check import TINY, Check, compare_with_slope
+from viz.debugger.checks.best_slope import best_slope
+from viz.debugger.checks.check import TINY, Check, compare_with_slope
 
 __all__ = ["check_gradients"]
 
