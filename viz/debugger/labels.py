@@ -12,7 +12,7 @@ import numpy as np
 
 from autograd import Node
 from viz.backprop import plain
-from viz.debugger.formula import ATOM, LOOSEST, Formula, Text, formula_of_node, number, written
+from viz.debugger.formula import ATOM, LOOSEST, Formula, Text, format_call, formula_of_node, number
 from viz.text import cut, entries, norm, printable, short
 
 __all__ = ["MAX_LABEL", "Labels", "describe", "exact"]
@@ -89,7 +89,7 @@ class Labels:
         others = {*self.names.values(), *(text.text for text in self._labels.values())}
         if len(names) > MAX_LABEL or names in others:
             return Text(self.ids[node])
-        return written(node.row, self.arguments(node), node.params)[0]
+        return format_call(node.row, self.arguments(node), node.params)[0]
 
     def label(self, node: Any) -> str:
         """What a node is called."""

@@ -10,7 +10,7 @@ import numpy as np
 from autograd import Tensor
 from viz.backprop import ancestors
 from viz.debugger.entry import entry, terms
-from viz.debugger.formula import ATOM, Formula, Text, formula_of_node, number, written
+from viz.debugger.formula import ATOM, Formula, Text, format_call, formula_of_node, number
 from viz.debugger.labels import MAX_LABEL, Labels, describe, exact
 from viz.text import cut, printable, short
 
@@ -101,7 +101,7 @@ def _term(term: Any) -> Data:
         if node.name is not None or not args:
             name = Text(node.name) if node.name else number(node.data)
         else:
-            name = written(node.row, args, node.params)[0]
+            name = format_call(node.row, args, node.params)[0]
             name = Text(cut(name.text, 2 * MAX_LABEL), name.strength)
         symbols[node] = Formula(name, number(node.data), node.data)
     numbers = symbols[term].numbers.text

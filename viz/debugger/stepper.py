@@ -155,10 +155,7 @@ def press(state: Stepper, key: str) -> Stepper:
     stopped = replace(state, playing=False, message="")
     match key:
         case " ":
-            if state.playing:
-                return stopped
-            at_end = state.step + 1 == len(state.events)
-            return replace(stopped.at(0) if at_end else stopped, playing=True)
+            return stopped if state.playing else _play(stopped)
         case "right" | "n" | "enter":
             return stopped.at(state.step + 1)
         case "left" | "p":
@@ -184,6 +181,12 @@ def press(state: Stepper, key: str) -> Stepper:
         case "q":
             return replace(stopped, ended=True)
     return state
+
+
+def _play(state: Stepper) -> Stepper:
+    """Playing from here, or at the last step from the beginning."""
+    at_end = state.step + 1 == len(state.events)
+    return replace(state.at(0) if at_end else state, playing=True)
 
 
 def _typing(state: Stepper, key: str) -> Stepper:

@@ -160,7 +160,7 @@ def test_what_cannot_be_opened_says_so():
     x = Tensor([[1.0, 2.0]], requires_grad=True, name="x")
     with pytest.raises(ValueError, match=r"^entry: logsumexp cannot be opened: its function takes"):
         entry(logsumexp(x), ())
-    with pytest.raises(ValueError, match=r"^entry: a leaf has nothing behind it"):
+    with pytest.raises(ValueError, match=r"^entry: a leaf is not computed from anything"):
         entry(x, (0, 0))
     with pytest.raises(ValueError, match=r"^entry: \(0,\) is no index of an entry of shape"):
         entry(x * 2.0, (0,))
@@ -194,7 +194,7 @@ def test_a_row_that_makes_floats_of_its_arguments_says_so():
 def test_too_many_numbers_are_not_opened():
     """Else the sum of a batch of images fills the memory."""
     x = Tensor(np.ones(100_001), requires_grad=True)
-    with pytest.raises(ValueError, match=r"^entry: the 100,001 numbers behind it are too many"):
+    with pytest.raises(ValueError, match=r"^entry: it is computed from 100,001 numbers, too many"):
         entry(x.sum(), ())
 
 
