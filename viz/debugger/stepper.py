@@ -170,10 +170,8 @@ def press(state: Stepper, key: str) -> Stepper:
             return replace(stopped, asking="watch")
         case "e":
             return stopped.to_difference()
-        case "f":
-            return stopped.to_view("forward")
-        case "b":
-            return stopped.to_view("backward")
+        case "f" | "b":
+            return stopped.to_view("forward" if key == "f" else "backward")
         case "t" if state.trace["text"]:
             return replace(stopped, page="text")
         case "?":
