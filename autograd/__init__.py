@@ -8,21 +8,13 @@
 8.0
 """
 
-from .anomaly import AnomalyError, detect_anomaly
-from .check import GradientError, gradcheck
+from .checking.anomaly import AnomalyError, detect_anomaly
+from .checking.gradcheck import GradientError, gradcheck
 from .compiler import TraceError, jit
+from .composites import clip, cross_entropy, gelu, leaky_relu, mean, softmax, var
 from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
-from .functions import (
-    clip,
-    cross_entropy,
-    gelu,
-    leaky_relu,
-    mean,
-    softmax,
-    var,
-)
-from .graph import Node, gradients, no_grad
-from .indexing import index, pick
+from .graph import Node, gradients
+from .modes.mode import no_grad
 from .ops import (
     abs,
     add,
@@ -65,18 +57,11 @@ from .ops import (
     tanh,
     where,
 )
-from .rows import OURS as _OURS
-from .rows import TABLE as _TABLE
-from .rows import primitive
-from .shapes import (
-    astype,
-    broadcast_to,
-    concatenate,
-    reshape,
-    stack,
-    sum_to,
-    transpose,
-)
+from .primitives.indexing import index, pick
+from .primitives.primitive import OURS as _OURS
+from .primitives.primitive import TABLE as _TABLE
+from .primitives.primitive import primitive
+from .primitives.shapes import astype, broadcast_to, concatenate, reshape, stack, sum_to, transpose
 from .tensor import Tensor
 from .value import Value
 

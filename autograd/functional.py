@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from . import shapes
-from .batching import Batched, named, vmap
-from .graph import VIEW, Node, ancestors, mode, pull, set_mode
+from .graph import VIEW, Node, ancestors, pull
+from .modes.mode import mode, set_mode
 from .ops import same
-from .rows import known
-from .shapes import Shape
+from .primitives import shapes
+from .primitives.dtypes import known
+from .primitives.shapes import Shape
 from .tensor import Tensor, memory, wrap
-from .tree import flatten, flatten_as, is_number, paths, unfit, unflatten
+from .transforms.batching import Batched, named, vmap
+from .transforms.tree import flatten, flatten_as, is_number, paths, unfit, unflatten
 from .value import Value, number
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp", "vmap"]

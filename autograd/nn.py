@@ -6,19 +6,20 @@ Names and shapes are PyTorch's, so that files of weights exchange.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from . import functions, ops
-from .batching import Batched
-from .functions import cross_entropy
-from .graph import aligned, mode
+from . import composites, ops
+from .composites import cross_entropy
+from .graph import aligned
+from .modes.mode import mode
+from .primitives.shapes import astype, reshape
 from .random import uniform
-from .rows import known
-from .shapes import astype, reshape
+from .state import State
 from .tensor import Tensor
+from .transforms.batching import Batched
 
 __all__ = [
     "ACTIVATIONS",
@@ -36,69 +37,6 @@ __all__ = [
     "lecun",
     "mse",
 ]
-
-
-class State:
-    """Something with Tensors that live from step to step: a Module, an optimizer."""
-
-    def named_state(self) -> Iterator[tuple[str, Tensor]]:
-        """Every Tensor held, parameter or not, by its path; names that begin with _ are private."""
-        for name, value in vars(self).items():
-            if not name.startswith("_"):
-                yield from _named(name, value)
-
-    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """A copy of every Tensor held, in row-major order, by its path ("0.weight").
-
-        >>> sorted(Linear(2, 3).state_dict())
-        ['bias', 'weight']
-        """
-        return {name: np.array(t._data, order="C") for name, t in self.named_state()}
-
-    def load_state_dict(self, arrays: Mapping[str, Any]) -> None:
-        """Put back what `state_dict` gave (or PyTorch's, as NumPy arrays).
-
-        Raises ValueError, and changes nothing, where a name is missing or unknown, a shape differs,
-        or integers are given what is none; TypeError for dtypes that Tensors have not.
-        """
-        own = dict(self.named_state())
-        missing, unknown = sorted(own.keys() - arrays.keys()), sorted(arrays.keys() - own.keys())
-        if missing or unknown:
-            raise ValueError(f"load_state_dict: missing {missing}, unknown {unknown}")
-        given = {name: _plain(array, name) for name, array in arrays.items()}
-        for name, tensor in own.items():
-            if given[name].shape != tensor.shape or _loses(given[name], tensor):
-                raise ValueError(
-                    f"load_state_dict: {name} has shape {given[name].shape} ({given[name].dtype}), "
-                    f"the module's has {tensor.shape} ({tensor.dtype})"
-                )
-        for name, tensor in own.items():
-            tensor.assign(given[name].astype(tensor.dtype))
-
-
-def _plain(array: Any, name: str) -> Any:
-    if hasattr(array, "_record"):
-        return np.asarray(array)
-    return known(array, f"load_state_dict: {name}")
-
-
-def _loses(array: Any, tensor: Tensor) -> bool:
-    """Whether an array holds what a Tensor of integers or booleans cannot."""
-    if tensor.dtype.kind == "f":
-        return False
-    with np.errstate(invalid="ignore"):
-        return bool((array.astype(tensor.dtype) != array).any())
-
-
-def _named(path: str, value: Any) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(value, Tensor):
-        yield path, value
-    elif isinstance(value, State):
-        for name, tensor in value.named_state():
-            yield f"{path}.{name}", tensor
-    elif isinstance(value, list | tuple | dict):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _named(f"{path}.{key}", item)
 
 
 class Module(State):
@@ -233,8 +171,8 @@ class Linear(Module):
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "relu": ops.relu,
-    "leaky_relu": functions.leaky_relu,
-    "gelu": functions.gelu,
+    "leaky_relu": composites.leaky_relu,
+    "gelu": composites.gelu,
     "tanh": ops.tanh,
     "sigmoid": ops.sigmoid,
     "softplus": ops.softplus,
@@ -320,8 +258,8 @@ class LayerNorm(Module):
         if x.shape[-len(shape) :] != shape:
             raise ValueError(f"LayerNorm: takes (..., {_listed(shape)}), not shape {x.shape}")
         axes = tuple(range(-len(shape), 0))
-        distance = x - functions.mean(x, axes, keepdims=True)
-        variance = functions.mean(distance * distance, axes, keepdims=True)
+        distance = x - composites.mean(x, axes, keepdims=True)
+        variance = composites.mean(distance * distance, axes, keepdims=True)
         return distance / ops.sqrt(variance + self.eps) * self.weight + self.bias
 
 
@@ -356,8 +294,8 @@ class BatchNorm(Module):
             n = math.prod(x.shape[axis] for axis in axes)
             if n < 2:
                 raise ValueError(f"BatchNorm: a batch of {n} has no variance to learn from")
-            mean = functions.mean(x, axes)
-            variance = functions.var(x, axes)
+            mean = composites.mean(x, axes)
+            variance = composites.var(x, axes)
             self._move(self.running_mean, ops.detach(mean))
             self._move(self.running_var, ops.detach(variance) * (n / (n - 1)))
             self.num_batches_tracked.assign(self.num_batches_tracked + 1)
@@ -388,4 +326,4 @@ def mse(prediction: Any, target: Any) -> Any:
     if prediction.dtype.kind != "f":  # the difference of small integers wraps around
         prediction = astype(prediction, np.float64)
     distance = prediction - target
-    return functions.mean(distance * distance)
+    return composites.mean(distance * distance)

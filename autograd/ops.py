@@ -8,7 +8,8 @@ Broadcasting is undone by the sweep (graph.py); no rule mentions it. Rules avoid
 which raises and turns complex where IEEE arithmetic does not.
 
 To add a primitive, add a row. The tests draw from `domain`, away from `kink`.
-The linear rows that change shapes are in shapes.py; what is composed of rows in functions.py.
+The linear rows that change shapes are in primitives/shapes.py; what is composed of rows in
+composites.py.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from . import expressions as ex
-from .rows import TABLE, Row, primitive
-from .shapes import (
+from .primitives import expressions as ex
+from .primitives.primitive import TABLE, Row, primitive
+from .primitives.shapes import (
     astype,
     axis_of,
     broadcast_to,

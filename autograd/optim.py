@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from . import functions, ops
-from .graph import mode, no_grad, set_mode
-from .nn import State
+from . import composites, ops
+from .modes.mode import mode, no_grad, set_mode
+from .state import State
 from .tensor import Tensor, wrap
 
 __all__ = [
@@ -53,7 +53,7 @@ def cosine(rate: float, steps: int) -> Schedule:
 
 
 def _cosine_at(rate: float, steps: int, count: Any) -> Any:
-    return _cosine(rate, 0.0, functions.clip(count / steps, 0.0, 1.0))
+    return _cosine(rate, 0.0, composites.clip(count / steps, 0.0, 1.0))
 
 
 def one_cycle(rate: float, steps: int, warmup: float = 0.3) -> Schedule:
@@ -70,8 +70,8 @@ def _one_cycle_at(rate: float, steps: int, warmup: float, count: Any) -> Any:
     # Steps are counted from 0, as PyTorch does; a run too short for both ramps keeps some of each.
     peak = max(warmup * steps - 1.0, 1e-9)
     last = max(steps - 1.0, peak + 1e-9)
-    up = _cosine(rate / 25.0, rate, functions.clip(count / peak, 0.0, 1.0))
-    fraction = functions.clip((count - peak) / (last - peak), 0.0, 1.0)
+    up = _cosine(rate / 25.0, rate, composites.clip(count / peak, 0.0, 1.0))
+    fraction = composites.clip((count - peak) / (last - peak), 0.0, 1.0)
     return ops.where(ops.less(count, peak), up, _cosine(rate, rate / 25e4, fraction))
 
 
@@ -278,4 +278,4 @@ def clip_by_value(parameters: Iterable[Tensor], limit: float) -> None:
     _positive("limit", limit)
     for p in parameters:
         if p.grad is not None:
-            p.grad = functions.clip(p.grad, -limit, limit)
+            p.grad = composites.clip(p.grad, -limit, limit)

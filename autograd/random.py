@@ -12,9 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from .expressions import INT32, UINT32, UINT64, Expr, Index, contiguous, convert, op, place
-from .rows import Row, primitive
-from .shapes import Shape
+from .primitives.expressions import (
+    INT32,
+    UINT32,
+    UINT64,
+    Expr,
+    Index,
+    contiguous,
+    convert,
+    op,
+    place,
+)
+from .primitives.primitive import Row, primitive
+from .primitives.shapes import Shape
 
 GOLDEN = 0x9E3779B9  # 2^32 by the golden ratio: what tells the stride from the start
 

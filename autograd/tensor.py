@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from . import shapes
-from .foreign import Foreign
-from .graph import VIEW, Node, Wrapper, counter, made, mode, special
-from .indexing import index
-from .operators import ArrayMethods, Comparisons, NumberMethods, Operators
+from .graph import VIEW, Node, Wrapper, counter, made
+from .modes.mode import mode, special
+from .nodes.methods import ArrayMethods, Comparisons, NumberMethods, Operators
+from .nodes.numpy_protocols import Foreign
 from .ops import matmul
-from .rows import DTYPES, NUMBERS, Row, known, native
-from .shapes import Shape, operand
+from .primitives import shapes
+from .primitives.dtypes import DTYPES, known, native
+from .primitives.indexing import index
+from .primitives.primitive import NUMBERS, Row
+from .primitives.shapes import Shape, operand
 
 Array = np.ndarray
 
@@ -381,7 +383,7 @@ def wrap(array: Any) -> Tensor:
     node.row, node.args, node.index, node.requires_grad = None, (), next(counter), False
     node._grad = None
     if special and mode.trace:
-        mode.trace.born.add(node)
+        mode.trace.created.add(node)
     return node
 
 

@@ -1,7 +1,7 @@
 """Value: one number that remembers how it was computed (micrograd's idea and names).
 
 Its operators and its sweep are the hot loops of a graph of many small nodes. So the operators are
-written out per row, and the sweep runs steps compiled from the rows' rules (floats.py).
+written out per row, and the sweep runs steps compiled from the rows' rules (specialized.py).
 """
 
 from __future__ import annotations
@@ -13,22 +13,12 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .floats import compile_operator, compile_sweep
-from .foreign import Foreign
-from .graph import (
-    Node,
-    Wrapper,
-    ancestors,
-    by_index,
-    check_order,
-    counter,
-    hooks,
-    made,
-    mode,
-    special,
-)
-from .operators import Comparisons, NumberMethods, Operators, compares
-from .rows import Row, ieee
+from .graph import Node, Wrapper, ancestors, by_index, check_order, counter, hooks, made
+from .modes.mode import mode, special
+from .nodes.methods import Comparisons, NumberMethods, Operators, compares
+from .nodes.numpy_protocols import Foreign
+from .nodes.specialized import compile_operator, compile_sweep
+from .primitives.primitive import Row, ieee
 from .tensor import Tensor, float_of
 
 # The fast sweep keeps cotangents in a slot of the nodes: one sweep at a time, or the general one.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autograd import exp, grad, hessian, log, primitive, transpose
-from autograd.rows import Row
+from autograd.primitives.primitive import Row
 
 __all__ = ["cholesky", "draw", "fit", "kernel", "main", "negative_log_likelihood", "solve"]
 

@@ -27,11 +27,11 @@ import numpy as np
 
 import autograd as ag
 from autograd import Tensor, cross_entropy, gradients, jit, matmul
-from autograd.indexing import ARRAY
 from autograd.nn import Activation, BatchNorm, Dropout, LayerNorm, Linear, Module, Sequential, mse
 from autograd.optim import SGD, Adam, AdamW, clip_by_global_norm, clip_by_value, cosine, one_cycle
+from autograd.primitives.indexing import ARRAY
+from autograd.primitives.primitive import TABLE, Row
 from autograd.random import uniform
-from autograd.rows import TABLE, Row
 
 Array = np.ndarray[Any, Any]
 Generator = np.random.Generator

@@ -32,8 +32,8 @@ from hypothesis import strategies as st
 import viz
 from autograd import Tensor, Value, grad, gradients, jit, jvp, value_and_grad, vmap
 from autograd.graph import walk
-from autograd.indexing import ARRAY
-from autograd.rows import TABLE, Row
+from autograd.primitives.indexing import ARRAY
+from autograd.primitives.primitive import TABLE, Row
 
 EDGE = 0.02  # how far from a kink is far: ten times the largest step of the differences
 LARGEST = 100.0  # what a node may reach; beyond it products of products lose every digit
@@ -101,8 +101,12 @@ def as_python(program: Program) -> str:
     ]
     text = "\n".join(body)
     head = ["import numpy as np"] * ("np." in text)
-    head += ["from autograd.indexing import ARRAY"] * ("ARRAY" in text)
-    head += ["from autograd.rows import TABLE", "from tests.programs import agree", ""]
+    head += ["from autograd.primitives.indexing import ARRAY"] * ("ARRAY" in text)
+    head += [
+        "from autograd.primitives.primitive import TABLE",
+        "from tests.programs import agree",
+        "",
+    ]
     rows = sorted({step.row for step in program.steps})
     return "\n".join([*head, *(f'{row} = TABLE["{row}"]' for row in rows), text])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autograd.compiler import build
+from autograd.compiler.runtime import build
 from tests import corpus, golden
 
 ROOT = Path(__file__).parents[1]

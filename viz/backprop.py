@@ -15,7 +15,7 @@ import numpy as np
 
 from autograd import Node, Value, sum_to
 from autograd.graph import check_order, walk
-from autograd.rows import ieee
+from autograd.primitives.primitive import ieee
 from viz.text import cut
 
 __all__ = [

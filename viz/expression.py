@@ -18,7 +18,7 @@ from typing import Any
 
 from autograd import Value, clip, gelu, leaky_relu
 from autograd.ops import add, div, mul, neg, power, same, sub
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 from viz.text import cut
 
 __all__ = ["CONSTANTS", "LONGEST", "Expression", "ExpressionError", "functions", "parse"]

@@ -1,4 +1,1 @@
-"""What looks for mistakes: differences that gradients are held against, gradcheck, anomalies.
-
-Nothing here is needed to compute a value or a gradient.
-"""
+"""Is it right? Gradients against differences, and where the first bad number came from."""

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graph import hooks, mode
+from ..graph import hooks
+from ..modes.mode import mode
 from ..tensor import Tensor
-from ..tree import flatten
-from .program import Program
-from .replay import Replayed
-from .trace import INPUTS, Trace, Traced, TraceError, is_input, trace
+from ..transforms.tree import flatten
+from .frontend.program import Program, TraceError
+from .frontend.replay import Replayed
+from .frontend.trace import INPUTS, Trace, Traced, is_input, trace
 
 if TYPE_CHECKING:
-    from .native import Lowered
+    from .runtime.lowered import Lowered
 
 MOST = 64  # keys for which a step keeps programs, and
 EACH = 8  # programs of each
@@ -122,7 +123,7 @@ class jit:
         keep: slots of the program (the %numbers of `.program`) whose values are to be in memory,
         though fusion would do without.
         """
-        from .native import lowered
+        from .runtime.lowered import lowered
 
         leaves, structure = flatten((args, keywords))
         traced = self._find(leaves, structure)
@@ -219,7 +220,9 @@ def _check_cleared(traced: Traced) -> None:
 def _runner(traced: Traced, arrays: list[Any]) -> Replayed:
     if traced.run is None:
         try:
-            from .native import runner  # here: `import autograd` is to cost little beside NumPy
+            from .runtime.native import (
+                runner,  # here: `import autograd` is to cost little beside NumPy
+            )
         except OSError as error:
             _say(f"a step is replayed by NumPy, not compiled: {error}")
             traced.run = Replayed(traced.program)

@@ -37,9 +37,9 @@ from autograd import (
     vmap,
     where,
 )
-from autograd.graph import mode, special
+from autograd.modes.mode import mode, special
 from autograd.optim import SGD
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 from models.mlp import MLP
 
 HERE = str(Path(__file__))

@@ -26,8 +26,8 @@ from autograd import (
     tanh,
     where,
 )
-from autograd.check import STEP
-from autograd.rows import TABLE
+from autograd.checking.gradcheck import STEP
+from autograd.primitives.primitive import TABLE
 
 X = np.array([0.3, -1.2, 0.7])
 MATRIX = np.array([[0.3, -1.2, 0.7], [1.1, 0.4, -0.6]])

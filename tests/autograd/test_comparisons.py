@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import autograd
 from autograd import Tensor, Value, grad, jit, vmap
-from autograd.compiler import build
+from autograd.compiler.runtime import build
 from autograd.graph import hooks
 
 SIGNS = {

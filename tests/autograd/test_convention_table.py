@@ -15,7 +15,7 @@ import pytest
 
 import autograd
 from autograd import Tensor, Value, cross_entropy, grad, gradients, jit, jvp, less, vmap
-from autograd.rows import TABLE, Row
+from autograd.primitives.primitive import TABLE, Row
 
 PAGE = Path(autograd.__file__).parent / "CONVENTIONS.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"

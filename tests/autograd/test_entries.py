@@ -13,18 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograd.compiler.interpret import evaluate
-from autograd.compiler.simplify import INPUT, _Builder
-from autograd.expressions import BOOL, ZERO, Affine, Var, aligned, convert, variables
-from autograd.indexing import ARRAY, index_row, pick, put_row, scatter_row
+from autograd.compiler.language.interpret import evaluate
+from autograd.compiler.passes.simplify import INPUT, _Builder
+from autograd.primitives.dtypes import DTYPES
+from autograd.primitives.expressions import BOOL, ZERO, Affine, Var, aligned, convert, variables
+from autograd.primitives.indexing import ARRAY, index_row, pick, put_row, scatter_row
+from autograd.primitives.primitive import TABLE, primitive
+from autograd.primitives.shapes import broadcast_row, concatenate_row, reshape_row, transpose_row
 from autograd.random import uniform_row
-from autograd.rows import DTYPES, TABLE, primitive
-from autograd.shapes import (
-    broadcast_row,
-    concatenate_row,
-    reshape_row,
-    transpose_row,
-)
 
 DRAWS = settings(max_examples=60, deadline=None)
 CODED = [row for row in TABLE.values() if row.code is not None]

@@ -31,7 +31,7 @@ from autograd import (
     where,
 )
 from autograd.nn import Linear, Sequential
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 
 ROWS = np.arange(6.0).reshape(3, 2) / 4 - 0.6
 POINT = np.array([0.3, -0.7, 1.1])

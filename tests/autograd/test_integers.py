@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 import autograd
 from autograd import Tensor, grad, gradients, jit, jvp, primitive, vjp
 from autograd.nn import LayerNorm, mse
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 
 DTYPES = [np.dtype(t) for t in (np.uint8, np.int8, np.int16, np.uint16, np.int32, np.int64)]
 INTEGERS = [*DTYPES, np.dtype(bool)]

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograd import Tensor, detect_anomaly, grad, jit, no_grad, vmap
-from autograd.graph import mode, set_mode, special
+from autograd.modes.mode import mode, set_mode, special
 from autograd.nn import Linear
 
 X = Tensor(np.ones(2), requires_grad=True)

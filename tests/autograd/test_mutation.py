@@ -8,8 +8,9 @@ import ast
 import numpy as np
 import pytest
 
-from autograd import ops, shapes, value
-from autograd.rows import TABLE
+from autograd import ops, value
+from autograd.primitives import shapes
+from autograd.primitives.primitive import TABLE
 from tests.autograd import test_rows
 from tests.mutation import judge
 from tests.mutation.mutants import Mutant, mutants, places, planted

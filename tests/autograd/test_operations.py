@@ -25,7 +25,7 @@ from autograd import (
     vmap,
     where,
 )
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 
 X = np.array([[0.5, -1.5], [2.0, 1.0]])
 

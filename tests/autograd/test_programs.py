@@ -12,7 +12,7 @@ from hypothesis import Phase, settings
 
 from autograd import greater, primitive, where
 from autograd.ops import _share, _swap
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 from tests import programs
 from tests.programs import Census, Program, Step, agree, as_python, features
 

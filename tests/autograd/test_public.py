@@ -84,7 +84,9 @@ assert before == (numpy.geterr(), numpy.get_printoptions(), dict(os.environ))
 def test_every_row_that_users_call_is_a_function_of_the_package():
     """`autograd.exp(x)` for every elementwise row: a new one is forgotten here most easily."""
     for_the_engine = {"same"}
-    names = {row.name for row in autograd.rows.TABLE.values() if row.domain} - for_the_engine
+    names = {
+        row.name for row in autograd.primitives.primitive.TABLE.values() if row.domain
+    } - for_the_engine
     assert names <= set(autograd.__all__)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import autograd
 from autograd.ops import mul
-from autograd.rows import TABLE, Row
+from autograd.primitives.primitive import TABLE, Row
 
 ROOM = Path(autograd.__file__).parent
 PAGE = ROOM / "README.md"

@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import mutually_broadcastable_shapes
 import autograd.nn
 import autograd.optim
 from autograd import Tensor, Value, gradients, primitive
-from autograd.rows import TABLE, Row
+from autograd.primitives.primitive import TABLE, Row
 
 SHAPES = ((), (3,), (2, 3))
 SEEDS = st.integers(0, 2**32 - 1)

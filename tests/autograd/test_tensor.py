@@ -979,7 +979,7 @@ def test_gradients_computes_only_what_is_on_the_way():
         assert found.item() == 2.0
         row(x, w).sum().backward()
     finally:
-        del autograd.rows.TABLE["of_a_test"]
+        del autograd.primitives.primitive.TABLE["of_a_test"]
 
 
 @pytest.mark.parametrize("function", [

@@ -11,18 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograd import (
-    Tensor,
-    TraceError,
-    grad,
-    gradcheck,
-    jit,
-    jvp,
-    value_and_grad,
-    vjp,
-    vmap,
-)
-from autograd.tree import flatten, flatten_as, paths, unflatten
+from autograd import Tensor, TraceError, grad, gradcheck, jit, jvp, value_and_grad, vjp, vmap
+from autograd.transforms.tree import flatten, flatten_as, paths, unflatten
 
 W = np.array([1.0, -2.0])
 

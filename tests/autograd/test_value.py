@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import autograd
 from autograd import Tensor, Value, gradients, no_grad, primitive
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 
 ROOT = Path(autograd.__file__).parents[1]
 

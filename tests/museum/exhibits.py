@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from autograd import Tensor, cross_entropy, relu, softmax
-from autograd.check import gradcheck
-from autograd.indexing import scatter_row
+from autograd.checking.gradcheck import gradcheck
+from autograd.primitives.indexing import scatter_row
 from tests.autograd.conftest import differences
 from tests.autograd.test_rows import in_table
 from tests.museum import digits

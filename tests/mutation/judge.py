@@ -19,7 +19,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 
 from autograd import Tensor, gradients
-from autograd.rows import Row
+from autograd.primitives.primitive import Row
 from tests.autograd import test_conventions, test_rows
 from tests.autograd.conftest import differences
 from tests.mutation.mutants import Mutant, planted

@@ -18,8 +18,8 @@ from types import ModuleType
 from typing import Any
 
 from autograd import ops, value
-from autograd.floats import compile_sweep
-from autograd.rows import TABLE, Row
+from autograd.nodes.specialized import compile_sweep
+from autograd.primitives.primitive import TABLE, Row
 
 INLINED = (ops.mul, ops.add, ops.sub)  # whose rules stand inside Value's sweep
 

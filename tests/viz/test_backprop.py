@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograd import Tensor, Value, gradients, no_grad, primitive
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 from tests.programs import programs
 from viz.backprop import Accumulate, Compute, Send, Visit, ancestors, cotangents, record, replay
 

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from autograd import Value, clip, gelu, leaky_relu, maximum
-from autograd.rows import TABLE, primitive
+from autograd.primitives.primitive import TABLE, primitive
 from viz.expression import (
     CONSTANTS,
     LONGEST,

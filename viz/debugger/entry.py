@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from autograd import Node, Tensor, Value, pick
-from autograd.indexing import index_row
 from autograd.ops import add, sum_row
-from autograd.shapes import (
+from autograd.primitives.indexing import index_row
+from autograd.primitives.shapes import (
     broadcast_row,
     cast_row,
     concatenate_row,

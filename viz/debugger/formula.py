@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd import index, sum_to
-from autograd.indexing import index_row
-from autograd.operators import ArrayMethods, NumberMethods
+from autograd.nodes.methods import ArrayMethods, NumberMethods
+from autograd.nodes.symbol import Symbol
 from autograd.ops import equal, greater, greater_equal, less, less_equal, not_equal
-from autograd.rows import Row
-from autograd.shapes import transpose_row
-from autograd.symbol import Symbol
+from autograd.primitives.indexing import index_row
+from autograd.primitives.primitive import Row
+from autograd.primitives.shapes import transpose_row
 from viz.text import param, short
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Node, jit
-from autograd.compiler.program import Program
+from autograd.compiler.frontend.program import Program
 from autograd.nn import Module
 from viz.backprop import cotangents, plain
 from viz.diagram import layout
@@ -189,8 +189,8 @@ def _items(what: Any, roots: list[Any]) -> list[Item]:
 
 def _is_lowered(what: Any) -> bool:
     """Whether it is a step's `lower()`; who has one has loaded the compiler."""
-    native = sys.modules.get("autograd.compiler.native")
-    return native is not None and isinstance(what, native.Lowered)
+    module = sys.modules.get("autograd.compiler.runtime.lowered")
+    return module is not None and isinstance(what, module.Lowered)
 
 
 def _add_gradients(picture: Picture, roots: list[Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.rows import Row
+from autograd.primitives.primitive import Row
 from viz.backprop import vjp
 from viz.diagram.items import Item
 from viz.text import norm

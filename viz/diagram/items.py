@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autograd import Node, Tensor
-from autograd.compiler.program import Assign, Program
-from autograd.compiler.simplify import CONSTANT, STATE
+from autograd.compiler.frontend.program import Assign, Program
+from autograd.compiler.passes.simplify import CONSTANT, STATE
 from autograd.graph import walk
 from autograd.nn import Module, Sequential
-from autograd.rows import Row
+from autograd.primitives.primitive import Row
 from viz.text import amount
 
 if TYPE_CHECKING:
-    from autograd.compiler.native import Lowered
+    from autograd.compiler.runtime.lowered import Lowered
 
 __all__ = [
     "Item",
@@ -178,7 +178,7 @@ def _kernels(lowered: Lowered) -> list[int]:
 
 def _costs(lowered: Lowered) -> list[str]:
     """What each kernel does and costs, in a line; what is packed for it included."""
-    from autograd.compiler.build import BuildError
+    from autograd.compiler.runtime.build import BuildError
 
     try:
         seconds = lowered.measure()

@@ -18,7 +18,7 @@ import pytest
 
 import autograd
 from autograd import Tensor, jit
-from autograd.compiler import build, native
+from autograd.compiler.runtime import build, native
 
 CC = build._found(None)
 pytestmark = pytest.mark.skipif(CC is None, reason="there is no C compiler")

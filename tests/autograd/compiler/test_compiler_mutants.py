@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd.compiler import lower, memory
-from autograd.compiler.loops import Array, For, Function, Run, Store
-from autograd.compiler.nest import integer
-from autograd.expressions import FLOAT32, FLOAT64, ZERO, Affine, Const, Load
+from autograd.compiler.language.statements import Array, For, Function, Run, Store
+from autograd.compiler.passes import lower, memory
+from autograd.compiler.passes.nest import integer
+from autograd.primitives.expressions import FLOAT32, FLOAT64, ZERO, Affine, Const, Load
 from tests.mutation.compiler import judge
 from tests.mutation.compiler.execution import Block, FaultError, execute_group
 from tests.mutation.compiler.mutants import Mutant, mutants, places, planted

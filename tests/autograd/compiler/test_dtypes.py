@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, concatenate, jit, primitive, where
-from autograd.compiler import build
-from autograd.rows import TABLE
-from autograd.shapes import sum_to
+from autograd.compiler.runtime import build
+from autograd.primitives.primitive import TABLE
+from autograd.primitives.shapes import sum_to
 from tests.autograd.compiler.test_kernels import both_ways
 
 pytestmark = [

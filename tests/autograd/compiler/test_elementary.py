@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd import expressions
-from autograd.compiler.elementary import definition
-from autograd.compiler.interpret import evaluate
-from autograd.expressions import FLOAT32, FLOAT64, FUNCTIONS, Op, Var, names, walk
+from autograd.compiler.language.elementary import definition
+from autograd.compiler.language.interpret import evaluate
+from autograd.primitives import expressions
+from autograd.primitives.expressions import FLOAT32, FLOAT64, FUNCTIONS, Op, Var, names, walk
 
 BOUND = 2.0  # units in the last place
 

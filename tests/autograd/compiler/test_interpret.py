@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograd.compiler import tiles
-from autograd.compiler.interpret import evaluate, interpret
-from autograd.compiler.loops import (
+from autograd.compiler.language import tiles
+from autograd.compiler.language.interpret import evaluate, interpret
+from autograd.compiler.language.statements import (
     PART,
     PARTS,
     Array,
@@ -32,8 +32,8 @@ from autograd.compiler.loops import (
     Store,
     Tile,
 )
-from autograd.compiler.tiles import CHUNK, grown
-from autograd.expressions import (
+from autograd.compiler.language.tiles import CHUNK, grown
+from autograd.primitives.expressions import (
     BOOL,
     FLOAT32,
     FLOAT64,

@@ -14,24 +14,16 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, cross_entropy, gradients, jit, matmul, pick, primitive, value_and_grad
-from autograd.compiler import build
-from autograd.compiler.native import Native
-from autograd.compiler.replay import replay
-from autograd.compiler.tiling import Machine
-from autograd.compiler.trace import trace
+from autograd.compiler.frontend.replay import replay
+from autograd.compiler.frontend.trace import trace
+from autograd.compiler.passes.tiling import Machine
+from autograd.compiler.runtime import build
+from autograd.compiler.runtime.native import Native
 from autograd.nn import BatchNorm, LayerNorm
-from autograd.optim import (
-    SGD,
-    Adam,
-    AdamW,
-    clip_by_global_norm,
-    clip_by_value,
-    cosine,
-    one_cycle,
-)
+from autograd.optim import SGD, Adam, AdamW, clip_by_global_norm, clip_by_value, cosine, one_cycle
+from autograd.primitives.primitive import TABLE
 from autograd.random import uniform
-from autograd.rows import TABLE
-from autograd.tree import flatten
+from autograd.transforms.tree import flatten
 from models.mlp import MLP
 from tests import programs
 from tests.autograd.compiler.steps import training

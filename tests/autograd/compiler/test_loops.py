@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from autograd.compiler.loops import (
+from autograd.compiler.language.statements import (
     PART,
     PARTS,
     Array,
@@ -23,8 +23,8 @@ from autograd.compiler.loops import (
     Store,
     Tile,
 )
-from autograd.compiler.verify import MalformedError, verify
-from autograd.expressions import (
+from autograd.compiler.language.verify import MalformedError, verify
+from autograd.primitives.expressions import (
     BOOL,
     FLOAT32,
     FLOAT64,

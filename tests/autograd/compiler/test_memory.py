@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd import Tensor, jit, maximum
-from autograd.compiler import build
-from autograd.compiler.trace import TraceError
+from autograd.compiler.frontend.program import TraceError
+from autograd.compiler.runtime import build
 
 needs_compiler = pytest.mark.skipif(build._found(None) is None, reason="there is no C compiler")
 BOTH = ["", pytest.param("cc", marks=needs_compiler)]

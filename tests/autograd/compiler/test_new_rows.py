@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, concatenate, jit, primitive
-from autograd import expressions as ex
-from autograd.compiler import build
-from autograd.expressions import INT64, bounded, convert, equal, select
+from autograd.compiler.runtime import build
 from autograd.ops import add, logical_and, mul
-from autograd.rows import TABLE
+from autograd.primitives import expressions as ex
+from autograd.primitives.expressions import INT64, bounded, convert, equal, select
+from autograd.primitives.primitive import TABLE
 
 pytestmark = pytest.mark.skipif(build._found(None) is None, reason="there is no C compiler")
 

@@ -14,13 +14,13 @@ import pytest
 
 import autograd as ag
 from autograd import Tensor, jit
-from autograd.compiler import plan as planner
-from autograd.compiler.bodies import Body
-from autograd.compiler.kernels import Check
-from autograd.compiler.lower import _groups, _waits
-from autograd.compiler.memory import Array, _Room
-from autograd.indexing import ARRAY
-from autograd.rows import TABLE
+from autograd.compiler.passes import plan as planner
+from autograd.compiler.passes.bodies import Body
+from autograd.compiler.passes.kernels import Check
+from autograd.compiler.passes.lower import _groups, _waits
+from autograd.compiler.passes.memory import Array, _Room
+from autograd.primitives.indexing import ARRAY
+from autograd.primitives.primitive import TABLE
 from tests.mutation.compiler import steps
 
 X, SQUARE, VECTOR, COLUMN = np.ones((3, 4)), np.ones((4, 4)), np.ones(4), np.ones((4, 1))

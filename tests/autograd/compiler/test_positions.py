@@ -15,15 +15,17 @@ from hypothesis import strategies as st
 
 import autograd as ag
 from autograd import Tensor, gradients, index, jit, pick, primitive, where
-from autograd.compiler import build
-from autograd.compiler.interpret import interpret
-from autograd.compiler.kernels import ByNumpy, Check
-from autograd.compiler.memory import LINE
-from autograd.compiler.native import Native, by_numpy, lowered
-from autograd.compiler.trace import trace
-from autograd.indexing import ARRAY, put_row, scatter_row
-from autograd.rows import TABLE
-from autograd.tree import flatten
+from autograd.compiler.frontend.trace import trace
+from autograd.compiler.language.interpret import interpret
+from autograd.compiler.passes.kernels import ByNumpy, Check
+from autograd.compiler.passes.memory import LINE
+from autograd.compiler.runtime import build
+from autograd.compiler.runtime.lowered import lowered
+from autograd.compiler.runtime.native import Native
+from autograd.compiler.runtime.segments import by_numpy
+from autograd.primitives.indexing import ARRAY, put_row, scatter_row
+from autograd.primitives.primitive import TABLE
+from autograd.transforms.tree import flatten
 
 compiles = pytest.mark.skipif(build._found(None) is None, reason="there is no C compiler")
 DRAWS = settings(max_examples=60, deadline=None)

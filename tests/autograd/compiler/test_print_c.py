@@ -9,10 +9,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from autograd.compiler import build, elementary
-from autograd.compiler.arrays import address
-from autograd.compiler.interpret import interpret
-from autograd.compiler.loops import (
+from autograd.compiler.language import elementary
+from autograd.compiler.language.interpret import interpret
+from autograd.compiler.language.statements import (
     PART,
     PARTS,
     Array,
@@ -28,8 +27,18 @@ from autograd.compiler.loops import (
     Tile,
     load,
 )
-from autograd.compiler.print_c import TYPES, expression, function, literal, source, sources, timed
-from autograd.expressions import (
+from autograd.compiler.printers.print_c import (
+    TYPES,
+    expression,
+    function,
+    literal,
+    source,
+    sources,
+    timed,
+)
+from autograd.compiler.runtime import build
+from autograd.compiler.runtime.arrays import address
+from autograd.primitives.expressions import (
     BOOL,
     COMPARES,
     FLOAT32,

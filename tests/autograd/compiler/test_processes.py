@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, jit, matmul, primitive
-from autograd.compiler import build
-from autograd.rows import TABLE
+from autograd.compiler.runtime import build
+from autograd.primitives.primitive import TABLE
 
 needs_compiler = pytest.mark.skipif(build._found(None) is None, reason="there is no C compiler")
 SECONDS = 20.0  # after which a child counts as hanging
@@ -201,7 +201,7 @@ def test_what_is_interrupted_while_it_is_bound_is_bound_again(monkeypatch):
             def interrupt(*_):
                 raise KeyboardInterrupt
 
-            patch.setattr(f"autograd.compiler.native.{name}", interrupt)
+            patch.setattr(f"autograd.compiler.runtime.native.{name}", interrupt)
             w.data = np.ones((4, 3)).T if name == "lowered" else np.ones((3, 4))
             with pytest.raises(KeyboardInterrupt):
                 step()

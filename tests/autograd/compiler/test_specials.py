@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd import Tensor, Value, clip, gelu, jit, leaky_relu, maximum, minimum
-from autograd.compiler import build
-from autograd.rows import TABLE
+from autograd.compiler.runtime import build
+from autograd.primitives.primitive import TABLE
 from tests.autograd.compiler.test_kernels import both_ways
 
 pytestmark = [

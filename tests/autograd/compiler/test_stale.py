@@ -31,7 +31,7 @@ import autograd
 from autograd import Tensor, TraceError, jit
 from autograd.nn import Activation, BatchNorm, Dropout, Linear, Module, Sequential
 from autograd.optim import SGD
-from autograd.rows import TABLE, primitive
+from autograd.primitives.primitive import TABLE, primitive
 from tests import stale
 
 X = np.array([1.0, 2.0, 3.0])
@@ -62,7 +62,7 @@ def test_compiled_programs_agree(number, monkeypatch):
 
 def test_the_fuzz_sees_a_guard_that_is_missing(monkeypatch):
     """Else its silence says nothing."""
-    from autograd.compiler.guards import Guards
+    from autograd.compiler.frontend.guards import Guards
 
     monkeypatch.setattr(Guards, "changed", lambda self: "")
     programs = [stale.draw(random.Random(f"blind/{i}")) for i in range(60)]

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd import Tensor, cross_entropy, gradients, jit
-from autograd.compiler import build
-from autograd.shapes import sum_to, total
+from autograd.compiler.runtime import build
+from autograd.primitives.shapes import sum_to, total
 from tests.autograd.compiler.test_kernels import both_ways, compiled
 
 pytestmark = [

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 
 import autograd as ag
 from autograd import Tensor, jit, matmul
-from autograd.compiler import build
-from autograd.compiler.native import Native
-from autograd.compiler.quota import quota
-from autograd.compiler.trace import trace
+from autograd.compiler.frontend.trace import trace
+from autograd.compiler.runtime import build
+from autograd.compiler.runtime.native import Native
+from autograd.compiler.runtime.quota import quota
 from autograd.optim import SGD, Adam
-from autograd.tree import flatten
+from autograd.transforms.tree import flatten
 from models.mlp import MLP
 from tests.autograd.compiler.steps import training
 

@@ -15,17 +15,9 @@ import pytest
 
 import autograd
 from autograd import Tensor, TraceError, Value, cross_entropy, jit, no_grad
-from autograd.compiler.program import Apply, Assign
+from autograd.compiler.frontend.program import Apply, Assign
 from autograd.nn import Activation, BatchNorm, Dropout, LayerNorm, Linear, Module, Sequential
-from autograd.optim import (
-    SGD,
-    Adam,
-    AdamW,
-    clip_by_global_norm,
-    clip_by_value,
-    cosine,
-    one_cycle,
-)
+from autograd.optim import SGD, Adam, AdamW, clip_by_global_norm, clip_by_value, cosine, one_cycle
 from tests.autograd.compiler.steps import training
 
 X = np.random.default_rng(1).standard_normal((12, 16, 5))

@@ -16,12 +16,13 @@ from unittest.mock import patch
 
 import numpy as np
 
-from autograd.compiler import interpret
-from autograd.compiler.kernels import ByNumpy
-from autograd.compiler.loops import For, Run
-from autograd.compiler.memory import Array
-from autograd.compiler.native import Lowered, by_numpy
-from autograd.expressions import INT64, Const
+from autograd.compiler.language import interpret
+from autograd.compiler.language.statements import For, Run
+from autograd.compiler.passes.kernels import ByNumpy
+from autograd.compiler.passes.memory import Array
+from autograd.compiler.runtime.lowered import Lowered
+from autograd.compiler.runtime.segments import by_numpy
+from autograd.primitives.expressions import INT64, Const
 
 SHARES = 3  # what is shared is done in so many parts
 GAP = 64  # bytes between arrays

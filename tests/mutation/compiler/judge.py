@@ -20,17 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from autograd.compiler import bodies, plan, product, tiling
-from autograd.compiler.kernels import ByNumpy
-from autograd.compiler.lower import lower
-from autograd.compiler.memory import arrange
-from autograd.compiler.native import Lowered
-from autograd.compiler.program import Apply, Program
-from autograd.compiler.replay import replay
-from autograd.compiler.simplify import simplify
-from autograd.compiler.tiling import Machine
-from autograd.compiler.verify import verify
-from autograd.tree import flatten
+from autograd.compiler.frontend.program import Apply, Program
+from autograd.compiler.frontend.replay import replay
+from autograd.compiler.language.verify import verify
+from autograd.compiler.passes import bodies, plan, product, tiling
+from autograd.compiler.passes.kernels import ByNumpy
+from autograd.compiler.passes.lower import lower
+from autograd.compiler.passes.memory import arrange
+from autograd.compiler.passes.simplify import simplify
+from autograd.compiler.passes.tiling import Machine
+from autograd.compiler.runtime.lowered import Lowered
+from autograd.transforms.tree import flatten
 from tests.mutation.compiler.execution import Block, execute, strides
 from tests.mutation.compiler.mutants import Mutant, places, planted
 from tests.mutation.compiler.steps import STEPS, Step

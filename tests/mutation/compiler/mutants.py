@@ -19,18 +19,18 @@ from dataclasses import dataclass
 from types import CodeType, ModuleType
 from typing import Any
 
-COMPILER = "autograd.compiler"
+PASSES = "autograd.compiler.passes"
 # Of a module all functions, but for those that print; of the others these.
-WHOLE = ("plan", "memory", "entries", "nest", "bodies", "product", "tiling")
+WHOLE = ("plan", "memory", "entries", "nest", "bodies", "product", "tiling")  # of its passes
 PARTS = {
-    f"{COMPILER}.lower": ("lower", "_careful", "_groups", "_waits"),
-    "autograd.expressions": (
+    f"{PASSES}.lower": ("lower", "_careful", "_groups", "_waits"),
+    "autograd.primitives.expressions": (
         *("variables", "contiguous", "place", "aligned"),
         *("Affine.__add__", "Affine.__sub__", "Affine.__mul__", "Affine.names", "Affine.factor"),
         "Affine.renamed",
     ),
-    "autograd.shapes": ("_reshaped", "_entry_of_parts"),
-    "autograd.indexing": ("_label", "_position", "_named", "_read", "_unsliced"),
+    "autograd.primitives.shapes": ("_reshaped", "_entry_of_parts"),
+    "autograd.primitives.indexing": ("_label", "_position", "_named", "_read", "_unsliced"),
 }
 PRINTS = ("__str__", "_lines")
 
@@ -79,7 +79,7 @@ class Mutant:
 @functools.cache
 def places() -> list[Place]:
     """The functions that decide. LookupError where one that is listed is not there."""
-    modules = {f"{COMPILER}.{name}": None for name in WHOLE} | PARTS
+    modules = {f"{PASSES}.{name}": None for name in WHOLE} | PARTS
     found = list[Place]()
     for name, wanted in modules.items():
         module = importlib.import_module(name)

@@ -15,11 +15,11 @@ import numpy as np
 
 import autograd as ag
 from autograd import Tensor, cross_entropy, gradients, jit, matmul
-from autograd.indexing import ARRAY
 from autograd.nn import BatchNorm, Linear, Sequential
 from autograd.optim import SGD, Adam, clip_by_global_norm
+from autograd.primitives.indexing import ARRAY
+from autograd.primitives.primitive import TABLE
 from autograd.random import uniform
-from autograd.rows import TABLE
 
 SCATTER, PUT, SUM = TABLE["scatter"], TABLE["put"], TABLE["sum"]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from autograd import Tensor, Value, maximum, primitive, softmax, where
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 from tests.programs import programs
 from viz.backprop import Send, record, unbroadcast, vjp
 from viz.debugger.checks.graph import check_gradients

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from autograd import Tensor, Value, log_softmax, logsumexp, primitive, where
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 from tests.programs import programs
 from viz.backprop import ancestors, record, unbroadcast, vjp
 from viz.debugger.entry import entry, terms

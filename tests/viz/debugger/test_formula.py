@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograd import Tensor, Value, cos, exp, primitive, where
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 from viz.backprop import unbroadcast, vjp
 from viz.debugger.formula import Text, constant, formula_of_node, formula_of_rule, symbol
 

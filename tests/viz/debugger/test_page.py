@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, Value, gradients, logsumexp, primitive
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 from models.neuron import MLP
 from viz.backprop import record
 from viz.debugger import Debugger, debug

@@ -10,7 +10,7 @@ from hypothesis import given
 
 import viz
 from autograd import Tensor, Value, cross_entropy, gradients, logsumexp, no_grad, ops, primitive
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 from models import mlp, neuron
 from tests.programs import programs
 from viz.debugger.event_view import MAX_CHECKED, TIMES

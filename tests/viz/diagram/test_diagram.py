@@ -15,18 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import viz
-from autograd import (
-    Tensor,
-    Value,
-    cross_entropy,
-    gradients,
-    jit,
-    maximum,
-    no_grad,
-    where,
-)
+from autograd import Tensor, Value, cross_entropy, gradients, jit, maximum, no_grad, where
 from autograd.nn import Linear, Module, Sequential
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 from models.mlp import MLP
 from viz.diagram import MOST_BOXES, MOST_SPAN, layout
 from viz.diagram.dot import BORDERS, ORDERS

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import viz
 from autograd import Tensor, Value
 from autograd.nn import Activation, Linear, Module
-from autograd.rows import TABLE
+from autograd.primitives.primitive import TABLE
 from tests.programs import programs
 from viz import diagram
 from viz.diagram import folding

@@ -1,0 +1,466 @@
+"""gradcheck: do the rules' gradients agree with the function itself?
+
+The judge is the function's own differences, along one random direction for all arguments at once,
+or entry by entry. With them go what any gradient must be: of its argument's shape and dtype,
+linear in the cotangent, the same on a second call, and the same forward as in reverse.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..functional import jvp, vjp
+from ..graph import Node, ancestors, pull
+from ..modes.mode import no_grad, set_mode
+from ..tensor import wrap
+from ..transforms.tree import flatten, paths, unflatten
+from ..value import Value
+from .differences import (
+    EPS,
+    STEP,
+    ULPS,
+    Slope,
+    first_smooth_slope,
+    random_direction,
+    random_entries,
+    slope_rounding,
+)
+
+__all__ = ["GradientCheck", "GradientError", "gradcheck"]
+
+Function = Callable[..., Any]
+
+MOST = 2000  # entries looked at to find the worst; entries=True looks at all
+
+
+class GradientError(AssertionError):
+    """A gradient is wrong; the text says of which argument, where, and by how much."""
+
+
+@dataclass
+class GradientCheck:
+    """What a check saw that found nothing wrong. It counts as true.
+
+    order: the highest that was checked. compared: how many slopes.
+    error: the largest difference between rules and differences, in units of its tolerance.
+    notes: kinks at the point, and where the differences were too coarse to say much.
+    """
+
+    order: int
+    compared: int = 0
+    error: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+
+def gradcheck(
+    f: Function, *inputs: Any, order: int = 1, entries: bool = False, seed: int = 0
+) -> GradientCheck:
+    """Check the gradient of `f` at a point against differences of `f`, in float64.
+
+    inputs: numbers, arrays, Values or Tensors, also in nested lists, tuples and dicts; whatever
+    holds no floats (labels, flags) goes to f as it is. f gives a number, an array, or a
+    structure of them; arrays are checked against a random cotangent drawn with `seed`.
+    order: 2 also checks the gradient of the gradient. entries: every entry, not one direction.
+    Raises GradientError, which names the argument, the entry, both numbers and the error;
+    ValueError for an order other than 1 and 2, or inputs without a float.
+
+    A slope is the difference over steps h and h/2, h = eps**(1/3) * max(1, |x|), extrapolated to
+    0 (Richardson). It may be off by 8 B/h for rounding and by what the extrapolation changed, an
+    upper bound of what it left. B = 4 eps * sum over nodes of |cotangent * value| bounds the
+    rounding in f. So a badly conditioned f has a wide tolerance, and a wrong rule no excuse.
+    A kink shows as a fourth difference above its own rounding, 16 B. If the jump of the slope
+    stays while h shrinks, it is at the point: there any slope between those of the two sides
+    passes, with a note; and where nothing settles, nothing is checked, with a note.
+
+    >>> from autograd import detach, gradcheck, sin
+    >>> bool(gradcheck(sin, 0.5, order=2))
+    True
+    >>> gradcheck(lambda x, y: x * detach(y), 2.0, 3.0)
+    Traceback (most recent call last):
+    autograd.checking.gradcheck.GradientError: gradcheck, order 1: wrong gradient of argument 1 (y)
+      the rules say 0, differences say 2: error 2, tolerance 7e-09
+      wrong entries: 0 of 1 of argument 0 (x), 1 of 1 of argument 1 (y)
+      no gradient gets there: a rule that is None or gives 0, or a detach()
+    """
+    if order not in (1, 2):
+        raise ValueError(f"gradcheck: order 1 or 2, not {order!r}")
+    flat, given, names = _taken_apart(f, inputs)
+    leaves = [x if isinstance(x, float) else np.array(x, np.float64) for x in given]
+    result = GradientCheck(order)
+    first = check = _Check(flat, leaves, names, 1, np.random.default_rng(seed), result)
+    check.run(entries)
+    if order == 2:
+        check = _Check(first.gradient, leaves, names, 2, check.draw, result)
+        check.run(entries)
+    first.pulled(given, first.weights)  # in the dtypes that were given
+    return result
+
+
+# --- the arguments -----------------------------------------------------------------------------
+
+
+def _taken_apart(f: Function, inputs: Sequence[Any]) -> tuple[Function, list[Any], list[str]]:
+    """f as a function of its floats alone; these floats and arrays; and what to call them."""
+    flat, structure = flatten(list(inputs))
+    plain = [_data(x) for x in flat]
+    arrays = any(isinstance(x, np.ndarray) for x in plain)
+    moving = [i for i, x in enumerate(plain) if _is_float(x)]
+    if not moving:
+        raise ValueError("gradcheck: no argument holds a float, so there is nothing to check")
+    # Numbers become Values, but beside arrays Tensors, as everywhere in functional.py.
+    given = [np.asarray(plain[i], float) if arrays and np.isscalar(plain[i]) else plain[i]
+             for i in moving]  # fmt: skip
+    names = list(_names(f, inputs))
+
+    def function(*floats: Any) -> Any:
+        leaves = list(flat)
+        for i, x in zip(moving, floats, strict=True):
+            leaves[i] = x
+        return f(*unflatten(iter(leaves), structure))
+
+    floats = [x if isinstance(x, np.ndarray) else float(x) for x in given]
+    return function, floats, [names[i] for i in moving]
+
+
+def _is_float(x: Any) -> bool:
+    if isinstance(x, np.ndarray):
+        return bool(x.dtype.kind == "f")
+    return isinstance(x, int | float | np.floating) and not isinstance(x, bool)
+
+
+def _names(f: Function, inputs: Sequence[Any]) -> Iterator[str]:
+    """What to call each leaf of the inputs: `argument 0 (params)['w']`."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    known = [p.name if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) else ""
+             for p in parameters]  # fmt: skip
+    for i, tree in enumerate(inputs):
+        named = f" ({known[i]})" if i < len(known) and known[i] else ""
+        for path in paths(flatten(tree)[1]):
+            yield f"argument {i}{named}{path}"
+
+
+# --- differences -------------------------------------------------------------------------------
+
+
+class _Entry(NamedTuple):
+    """One entry of an argument: what the rules say there, and what differences say."""
+
+    leaf: int
+    at: tuple[int, ...]
+    rules: float
+    slope: Slope
+
+    @property
+    def error(self) -> float:
+        return self.slope.error(self.rules)
+
+
+class _Check:
+    """The gradient of one function of floats and float64 arrays, at one point."""
+
+    def __init__(
+        self,
+        f: Function,
+        leaves: list[Any],
+        names: list[str],
+        order: int,
+        generator: np.random.Generator,
+        result: GradientCheck,
+    ) -> None:
+        self.f, self.leaves, self.names = f, leaves, names
+        self.order, self.draw, self.result = order, generator, result
+        outs, self.structure = flatten(self._compute(leaves))
+        for i, (x, y) in enumerate(zip(outs, flatten(self._compute(leaves))[0], strict=True)):
+            if np.asarray(x).dtype.kind != "f":
+                raise TypeError(
+                    f"gradcheck: result {i} of the function is {x!r}, no float or array of them"
+                )
+            if not np.isfinite(x).all():
+                what = "the function" if order == 1 else "the gradient"
+                raise self._wrong(f"{what} is not finite at this point: result {i} is {x}")
+            if not _near(x, y):
+                raise self._wrong(
+                    "the function gives other numbers the second time: random ones, or a state "
+                    "that it changes"
+                )
+        # Of a single number the gradient itself is shown, of anything else that of <weights, f>.
+        self.single = sum(map(np.size, outs)) == 1
+        self.weights = [np.ones_like(x) for x in outs] if self.single else self._like(outs)
+        self.direction = [random_direction(self.draw, x) for x in leaves]
+        self._elsewhere()
+        self.rounding = self._rounding()
+
+    def _elsewhere(self) -> None:
+        """Call the rules at another point, for those that remember what they saw first, or last."""
+        self.pulled(self._moved(self.direction, STEP), self.weights)
+
+    def gradient(self, *leaves: Any) -> tuple[Any, ...]:
+        """The gradient of <weights, f>: what is checked here, and at the next order is f."""
+        return self.pulled(leaves, self.weights)
+
+    def run(self, entries: bool) -> None:
+        """Every check there is, or GradientError."""
+        entries = entries or sum(map(np.size, self.leaves)) == 1
+        self._elsewhere()
+        gradient = self.pulled(self.leaves, self.weights)
+        for g, name in zip(gradient, self.names, strict=True):
+            if not np.isfinite(g).all():
+                at = _first(~np.isfinite(g))
+                raise self._wrong(f"the gradient of {name}{_at(at)} is {np.asarray(g)[at]}")
+        self._differences(gradient, entries)
+        self._cotangents(gradient)
+        self._forward(gradient)
+
+    # --- the three kinds of checks ---
+
+    def _differences(self, gradient: Any, entries: bool) -> None:
+        largest = max(float(np.max(np.abs(g), initial=0.0)) for g in gradient)
+        if not entries:
+            slope = self._slope(self.direction, "along a random direction")
+            along = _dot(gradient, self.direction)
+            if slope.error(along) <= 1.0:
+                self._seen(slope, along, _dot(gradient, self.direction, np.abs))
+                return
+        looked = list(self._entries(gradient, None if entries else MOST))
+        worst = max(looked, key=lambda entry: entry.error)
+        if worst.error > 1.0:
+            raise self._wrong(self._report(looked, worst))
+        if not entries:
+            raise self._wrong(
+                f"along a random direction the rules say {along:.10g}, differences "
+                f"{slope.middle:.10g}: tolerance {slope.tolerance:.1g}, though none of the "
+                f"{len(looked)} entries looked at is wrong by itself"
+            )
+        for entry in looked:
+            self._seen(entry.slope, entry.rules, largest)
+
+    def _cotangents(self, gradient: Any) -> None:
+        again = self.pulled(self.leaves, self.weights, times=2)
+        self._same(gradient, again, gradient, "is not the same on a second call")
+        zero = self.pulled(self.leaves, [0.0 * w for w in self.weights])
+        for g, name in zip(zero, self.names, strict=True):
+            if np.any(g):
+                at = _first(np.asarray(g) != 0.0)
+                raise self._wrong(
+                    f"the gradient of {name}{_at(at)} is {np.asarray(g)[at]:.10g} for a cotangent "
+                    "of zero: a rule that leaves out g, or adds to it"
+                )
+        other = self._like(self.weights)
+        apart = self.pulled(self.leaves, other)
+        mixed = [3.0 * v - 2.0 * w for v, w in zip(other, self.weights, strict=True)]
+        wanted = [3.0 * b - 2.0 * a for a, b in zip(gradient, apart, strict=True)]
+        got = self.pulled(self.leaves, mixed)
+        what = "is not linear in the cotangent: for 3 v - 2 w it is"
+        self._same(wanted, got, (*gradient, *apart), what)
+
+    def _forward(self, gradient: Any) -> None:
+        tangents = [_plain(u, x) for u, x in zip(self.direction, self.leaves, strict=True)]
+        pushed = flatten(jvp(self.f, self.leaves, tangents)[1])[0]
+        forward, reverse = _dot(self.weights, pushed), _dot(gradient, self.direction)
+        scale = _dot(gradient, self.direction, np.abs)
+        # Both are sums of products with some roundings each; what is wrong is wrong by more.
+        if not abs(forward - reverse) <= slope_rounding(self.rounding) + 1e-9 * scale:
+            raise self._wrong(
+                f"forward and reverse mode disagree: <w, J v> = {forward:.10g}, "
+                f"<J^T w, v> = {reverse:.10g}"
+            )
+
+    # --- differences of <weights, f> ---
+
+    def _slope(self, direction: Any, where: str) -> Slope:
+        """The slope of <weights, f> along a direction; see gradcheck."""
+        slope = first_smooth_slope(lambda t: self._number(self._moved(direction, t)), self.rounding)
+        if not slope.known:
+            self._note(
+                f"{where} differences do not settle as the step shrinks, or f is not finite on "
+                "both sides: nothing is checked there"
+            )
+        elif slope.kink:
+            self._note(
+                f"{where} there is a kink within {slope.step:.0e} of the point: slope "
+                f"{slope.low:.6g} on one side, {slope.high:.6g} on the other"
+            )
+        return slope
+
+    def _entries(self, gradient: Any, most: int | None) -> Iterator[_Entry]:
+        places = [(i, at) for i, x in enumerate(self.leaves) for at in np.ndindex(np.shape(x))]
+        if most and len(places) > most:
+            chosen = self.draw.choice(len(places), most, replace=False)
+            places = [places[i] for i in sorted(chosen)]
+        for i, at in places:
+            direction = [np.zeros(np.shape(x)) for x in self.leaves]
+            scale = max(1.0, abs(float(np.asarray(self.leaves[i])[at])))
+            direction[i][at] = scale
+            slope = self._slope(direction, f"at {self.names[i]}{_at(at)}").times(1.0 / scale)
+            yield _Entry(i, at, float(np.asarray(gradient[i])[at]), slope)
+
+    def _number(self, leaves: Sequence[Any]) -> float:
+        outs = flatten(self._compute(leaves))[0]
+        return _dot(self.weights, outs)
+
+    def _compute(self, leaves: Sequence[Any]) -> Any:
+        """What the function gives, in plain numbers and arrays."""
+        with no_grad(), np.errstate(all="ignore"):
+            outs, structure = flatten(self.f(*[_node(x) for x in leaves]))
+        return unflatten(iter([_data(x) for x in outs]), structure)
+
+    def _moved(self, direction: Any, t: float) -> list[Any]:
+        return [_plain(x + t * u, x) for x, u in zip(self.leaves, direction, strict=True)]
+
+    def _rounding(self) -> float:
+        """B of gradcheck: each node's rounding, carried to the result by its cotangent."""
+        total = 0.0
+        with set_mode(gradients=True), np.errstate(all="ignore"):
+            nodes = [_node(x) for x in self.leaves]
+            for node in nodes:
+                node.requires_grad = True
+            outs = flatten(self.f(*nodes))[0]
+            for out, w in zip(outs, self.weights, strict=True):
+                if isinstance(out, Node) and out.requires_grad:
+                    for node, g in pull(out, ancestors(out), out._seed(w, False), False).items():
+                        size = np.abs(np.asarray(g * node._data, np.float64))
+                        total += float(np.sum(size, where=np.isfinite(size)))
+        return ULPS * EPS * total
+
+    # --- gradients ---
+
+    def pulled(
+        self, leaves: Sequence[Any], weights: Sequence[Any], times: int = 1
+    ) -> tuple[Any, ...]:
+        """The gradient of <weights, f> at some leaves, as the last of several calls gives it."""
+        out, pullback = vjp(self.f, *leaves)
+        shown = [_plain(w, x) for w, x in zip(weights, flatten(out)[0], strict=True)]
+        for _ in range(times):
+            gradient: tuple[Any, ...] = pullback(unflatten(iter(shown), self.structure))
+        for x, g, name in zip(leaves, gradient, self.names, strict=True):
+            if np.shape(_data(g)) != np.shape(_data(x)) or _dtype(g) != _dtype(x):
+                raise self._wrong(
+                    f"the gradient of {name} has shape {np.shape(_data(g))} and dtype {_dtype(g)}, "
+                    f"the argument {np.shape(_data(x))} and {_dtype(x)}"
+                )
+        return gradient
+
+    def _like(self, arrays: Sequence[Any]) -> list[Any]:
+        """Random numbers in these shapes."""
+        return [random_entries(self.draw, np.shape(x)) for x in arrays]
+
+    # --- what to say ---
+
+    def _seen(self, slope: Slope, found: float, scale: float) -> None:
+        self.result.compared += slope.known
+        self.result.error = max(self.result.error, slope.error(found))
+        if slope.tolerance > 1e-3 * scale > 0.0:
+            self._note(
+                f"differences are good to {slope.tolerance:.1g} here, and the "
+                f"gradient is about {scale:.1g}: f is badly conditioned, this check says little"
+            )
+
+    def _note(self, text: str) -> None:
+        self.result.notes.append(f"order {self.order}: {text}")
+
+    def _same(self, wanted: Any, got: Any, terms: Sequence[Any], what: str) -> None:
+        # Not to the last bit: BLAS may add in another order where memory is aligned differently.
+        scale = max(float(np.max(np.abs(term), initial=0.0)) for term in terms)
+        bound = slope_rounding(self.rounding) + 1e-9 * scale
+        for a, b, name in zip(wanted, got, self.names, strict=True):
+            off = np.abs(np.asarray(a) - b)
+            if not np.all(off <= bound):
+                at = np.unravel_index(np.argmax(off), off.shape)
+                raise self._wrong(
+                    f"the gradient of {name}{_at(at)} {what}: {np.asarray(b)[at]:.10g}, "
+                    f"wanted {np.asarray(a)[at]:.10g}"
+                )
+
+    def _wrong(self, text: str) -> GradientError:
+        notes = "".join(f"\n  note: {note}" for note in self.result.notes[:3])
+        return GradientError(f"gradcheck, order {self.order}: {text}{notes}")
+
+    def _report(self, looked: list[_Entry], worst: _Entry) -> str:
+        bad = [entry for entry in looked if entry.error > 1.0]
+        counts = ", ".join(
+            f"{sum(e.leaf == i for e in bad)} of {sum(e.leaf == i for e in looked)} of {name}"
+            for i, name in enumerate(self.names)
+        )
+        s = worst.slope
+        says = f"{s.middle:.10g}" if s.low == s.high else f"between {s.low:.6g} and {s.high:.6g}"
+        lines = [
+            f"wrong gradient of {self.names[worst.leaf]}{_at(worst.at)}",
+            f"the rules say {worst.rules:.10g}, differences say {says}: error "
+            f"{max(s.low - worst.rules, worst.rules - s.high):.3g}, tolerance {s.tolerance:.1g}",
+            f"wrong entries: {counts}",
+        ]
+        if self.order == 2:
+            lines.append("the gradient is right; this is the gradient of <w, gradient>, w random")
+        elif not self.single:
+            lines.append("these are gradients of <w, f>, w random")
+        return "\n  ".join([*lines, *_guess(looked, bad)])
+
+
+def _guess(looked: list[_Entry], bad: list[_Entry]) -> Iterator[str]:
+    """What the wrong numbers have in common, if they have."""
+    rules = np.array([e.rules for e in bad])
+    right = np.array([e.slope.middle for e in bad])
+    by_leaf: dict[int, list[_Entry]] = {}
+    for entry in looked:
+        by_leaf.setdefault(entry.leaf, []).append(entry)
+    for i, j in itertools.combinations(by_leaf, 2):
+        if _swapped(by_leaf[i], by_leaf[j]) and _swapped(by_leaf[j], by_leaf[i]):
+            yield f"the gradients of two arguments, {i} and {j}, are swapped"
+            return
+    if not rules.any():
+        yield "no gradient gets there: a rule that is None or gives 0, or a detach()"
+    elif np.all(right) and _near(rules, -right):
+        yield "the sign is wrong"
+    elif np.all(right) and _near(rules / right, rules[0] / right[0]):
+        yield f"a factor is wrong: the rules give {rules[0] / right[0]:.6g} times what they should"
+
+
+def _dot(xs: Sequence[Any], ys: Sequence[Any], of: Function = np.asarray) -> float:
+    """The sum of products of the entries of two lists of numbers and arrays."""
+    return sum(float(np.sum(of(x * y))) for x, y in zip(xs, ys, strict=True))
+
+
+def _swapped(mine: list[_Entry], other: list[_Entry]) -> bool:
+    """Whether the rules give the one argument what differences give the other, and are wrong."""
+    if len(mine) != len(other):
+        return False
+    pairs = zip(mine, other, strict=True)
+    return all(a.error > 1.0 and _near(a.rules, b.slope.middle) for a, b in pairs)
+
+
+def _near(a: Any, b: Any) -> bool:
+    return bool(np.allclose(a, b, rtol=1e-5, atol=0.0))
+
+
+def _data(x: Any) -> Any:
+    return x._data if isinstance(x, Node) else x
+
+
+def _dtype(x: Any) -> Any:
+    return np.asarray(_data(x)).dtype
+
+
+def _node(x: Any) -> Any:
+    return wrap(x) if isinstance(x, np.ndarray) else Value(x)
+
+
+def _plain(x: Any, like: Any) -> Any:
+    """x as a float where `like` is one, or a Value, else as an array."""
+    return np.asarray(x) if hasattr(like, "shape") else float(x)
+
+
+def _first(where: Any) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.argwhere(where)[0]) if np.ndim(where) else ()
+
+
+def _at(index: Any) -> str:
+    return f"[{', '.join(str(int(i)) for i in index)}]" if len(index) else ""

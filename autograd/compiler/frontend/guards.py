@@ -1,0 +1,216 @@
+"""What a traced step took for granted: what it read from outside, and what it found there.
+
+A guard is a way to read something again, and what was found. They are looked at before every call,
+all of them, so they lie in columns that `map` walks without Python in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from operator import call, getitem, is_
+from typing import Any
+
+import numpy as np
+
+from ...graph import Node, hooks
+
+SCALARS = frozenset((int, float, complex, str, bytes, bool, type(None)))
+MISSING = object()
+
+
+class Column:
+    """Guards of one kind: `read(holder, key)` gave what was found, of which `path` tells."""
+
+    def __init__(self, read: Callable[..., Any]) -> None:
+        self.read = read
+        self.holders: list[Any] = []
+        self.keys: list[Any] = []
+        self.found: list[Any] = []
+        self.paths: list[str] = []
+
+    def add(self, holder: Any, key: Any, found: Any, path: str) -> None:
+        """One more."""
+        self.holders.append(holder)
+        self.keys.append(key)
+        self.found.append(found)
+        self.paths.append(path)
+
+    def holds(self) -> bool:
+        """Whether each reading gives the very thing that was found."""
+        return all(map(is_, map(self.read, self.holders, self.keys), self.found))
+
+    def difference(self) -> str:
+        """The first that gives something else, in words; a number that is equal may take its
+        place."""
+        for i, (holder, key) in enumerate(zip(self.holders, self.keys, strict=True)):
+            try:
+                now = self.read(holder, key)
+            except (LookupError, AttributeError, ValueError):  # ValueError: an empty cell
+                now = MISSING
+            if now is self.found[i]:
+                continue
+            if not same(now, self.found[i]):
+                return told(self.paths[i], self.found[i], now)
+            self.found[i] = now
+        return ""
+
+
+class Guards:
+    """All guards of one trace."""
+
+    def __init__(self) -> None:
+        self.items = Column(getitem)
+        self.attributes = Column(getattr)
+        self.types = Column(lambda holder, key: type(holder))
+        self.absent: list[tuple[Callable[[Any], bool], frozenset[str], str]] = []
+        self.parts: list[tuple[Callable[[Any], Iterable[Any]], Any, tuple[Any, ...], str]] = []
+        self.answers: list[tuple[Callable[[], Any], Any, str]] = []
+        self.contents: list[tuple[Any, Any, str]] = []
+        self.arrays: list[tuple[Callable[[], Any], Any]] = []  # how to find one again, its copy
+        self.hooks: dict[Node, tuple[Any, ...]] = {}
+
+    def requires_grad(self, node: Node) -> None:
+        """A guard for what decides whether a node gets a gradient."""
+        path = f"{node.name or 'a state'}.requires_grad"
+        self.attributes.add(node, "requires_grad", node.requires_grad, path)
+
+    def answer(self, ask: Callable[[], Any], found: Any, path: str) -> None:
+        """A guard that asks a function."""
+        self.answers.append((ask, found, path))
+
+    def changed(self) -> str:
+        """What is no longer as it was, in words; nothing if all is."""
+        try:
+            if self._holds():
+                return ""
+        except (LookupError, AttributeError, ValueError):
+            pass
+        return self._difference()
+
+    def _holds(self) -> bool:
+        return (
+            self.items.holds()
+            and self.attributes.holds()
+            and all(map(is_, map(type, self.types.holders), self.types.found))
+            and all(map(call, self._disjoint, self._names))
+            and not any(map(self._moved, self.parts))
+            and not (self.answers and any(not same(f(), found) for f, found, _ in self.answers))
+            and all(map(_as_copied, self.contents))
+            and all(map(_found_again, self.arrays))
+            and not ((hooks or self._hooks) and self._hooked())
+        )
+
+    def freeze(self) -> None:
+        """Called when all are there."""
+        self._hooks = any(self.hooks.values())
+        self._disjoint = [disjoint for disjoint, _, _ in self.absent]
+        self._names = [names for _, names, _ in self.absent]
+
+    @staticmethod
+    def _moved(part: Any) -> bool:
+        read, holder, found, _ = part
+        now = tuple(read(holder))
+        return len(now) != len(found) or not all(map(is_, now, found))
+
+    def _hooked(self) -> str:
+        for node, functions in self.hooks.items():
+            if tuple(hooks.get(id(node), ())) != functions:
+                return f"the hooks of {node.name or 'a state'} are others"
+        return ""
+
+    def _difference(self) -> str:
+        columns = (self.items, self.attributes, self.types)
+        return (
+            next(filter(None, (column.difference() for column in columns)), "")
+            or next((self._come(*one) for one in self.absent if not one[0](one[1])), "")
+            or next(filter(None, map(self._part, range(len(self.parts)))), "")
+            or next((told(p, v, f()) for f, v, p in self.answers if not same(f(), v)), "")
+            or next((f"{one[2]} was changed" for one in self.contents if not _as_copied(one)), "")
+            or next((_another(a) for a in self.arrays if not _found_again(a)), "")
+            or self._hooked()
+        )
+
+    @staticmethod
+    def _come(disjoint: Callable[[Any], bool], names: frozenset[str], path: str) -> str:
+        come = next(name for name in sorted(names) if not disjoint((name,)))
+        return f"{path}{come} is there now"
+
+    def _part(self, i: int) -> str:
+        read, holder, found, path = self.parts[i]
+        now = tuple(read(holder))
+        if len(now) != len(found):
+            return f"{path} had {len(found)} parts, has {len(now)}"
+        for one, other in zip(now, found, strict=True):
+            if one is not other and not same(one, other):
+                return told(f"a part of {path}", other, one)
+        self.parts[i] = read, holder, now, path
+        return ""
+
+
+def is_a(it: Any, kinds: Any) -> bool:
+    """isinstance by the true class: an object may have something to say when it is asked for its
+    __class__, and none of the user's code is to run unasked."""
+    return issubclass(type(it), kinds)
+
+
+def told(path: str, then: Any, now: Any) -> str:
+    """A change in words."""
+    return f"{path} was {shown(then)}, is {shown(now)}"
+
+
+def shown(thing: Any) -> str:
+    if thing is MISSING:
+        return "absent"
+    if type(thing) in SCALARS or is_a(thing, np.generic):
+        text = repr(thing)
+        return text if len(text) <= 60 else text[:57] + "..."
+    return f"another {type(thing).__name__}" if not is_a(thing, type) else thing.__name__
+
+
+def same(now: Any, then: Any) -> bool:
+    """Whether two readings are the same number, or the same thing."""
+    if now is then:
+        return True
+    if type(now) is not type(then):
+        return False
+    if is_a(now, tuple):
+        return len(now) == len(then) and all(map(same, now, then))
+    number = type(now) in SCALARS or is_a(now, np.generic)
+    return number and repr(now) == repr(then)  # nan is nan, -0.0 is not 0.0
+
+
+def mapping(holder: Any) -> tuple[Any, ...]:
+    """The keys and values of a dict."""
+    return (*dict.keys(holder), *dict.values(holder))
+
+
+def copied(thing: Any) -> Any:
+    """A copy of what an array or a buffer holds."""
+    array = is_a(thing, np.ndarray)
+    return thing.copy(order="K") if array else bytes(memoryview(thing))
+
+
+def _as_copied(content: Any) -> bool:
+    thing, copy, _ = content
+    if is_a(thing, np.ndarray):
+        return thing.dtype == copy.dtype and equal_bytes(thing, copy)
+    return bool(bytes(memoryview(thing)) == copy)
+
+
+def _found_again(array: Any) -> bool:
+    again, copy = array[0](), array[1]
+    return again is not None and equal_bytes(again, copy)
+
+
+def _another(array: Any) -> str:
+    return f"an array of shape {array[1].shape} that it uses was changed"
+
+
+def equal_bytes(array: Any, copy: Any) -> bool:
+    """Whether two arrays of one dtype hold the same bits."""
+    array, copy = np.asarray(array), np.asarray(copy)  # of a masked one its numbers
+    if array.shape != copy.shape:
+        return False
+    if array.flags.c_contiguous and copy.flags.c_contiguous:
+        return np.array_equal(array.reshape(-1).view(np.uint8), copy.reshape(-1).view(np.uint8))
+    return bool(array.tobytes() == copy.tobytes())

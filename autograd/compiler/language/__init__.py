@@ -1,0 +1,1 @@
+"""The loop language: statements around ../../primitives/expressions.py, and its oracle."""

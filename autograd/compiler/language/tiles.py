@@ -1,0 +1,120 @@
+"""A product's tile and an operand's panel as plain loops: what they compute, to the bit.
+
+A printer has its own tile, in vectors of registers; the interpreter and the verifier, and a printer
+that has none, take these loops. A long sum is made of parts of CHUNK terms; one that is longer than
+FAR gathers what rounding takes from the total, so that its error is that of a pairwise sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...primitives.expressions import (
+    INT64,
+    ZERO,
+    Affine,
+    Const,
+    DType,
+    Expr,
+    Load,
+    Var,
+    equal,
+    fma,
+    minimum,
+    select,
+)
+from .statements import For, Let, Matrix, Panel, Set, Statement, Store, Tile
+
+CHUNK = 256
+FAR = 64 * CHUNK
+
+
+def grown(statement: Tile | Panel) -> For:
+    """Loops in place of a tile or a panel. Their variables begin with the name of its `into`."""
+    return _tile(statement) if isinstance(statement, Tile) else _panel(statement)
+
+
+def _count(name: str, first: int, last: Expr, *body: Statement, step: int = 1) -> For:
+    return For(name, Const(first, INT64), last, body, step)
+
+
+def _int(value: int) -> Const:
+    return Const(value, INT64)
+
+
+def _tile(tile: Tile) -> For:
+    row, column, start, k, old, back = (
+        f"{tile.into}_{name}" for name in ("row", "column", "start", "k", "old", "back")
+    )
+    total, lost, part = (
+        Var(f"{tile.into}_{name}", tile.dtype) for name in ("total", "lost", "part")
+    )
+    zero = Const(0.0, tile.dtype)
+
+    def chunk(into: Var, first: Affine, last: Expr) -> Statement:
+        """Terms from `first` to before `last`, added to a variable."""
+        x = _entry(tile.left, Affine.of(row), Affine.of(k), tile.dtype)
+        y = _entry(tile.right, Affine.of(k), Affine.of(column), tile.dtype)
+        return For(k, first, last, (write(into, fma(x, y, into)),))
+
+    def later() -> Iterator[Statement]:
+        """A chunk after the first, which joins the total."""
+        after = Affine.of(start) + CHUNK
+        yield Let(part.name, zero)
+        yield chunk(part, Affine.of(start), minimum(after, _int(tile.inner)))
+        yield from gather(total, lost, part, old, back) if far else [write(total, total + part)]
+
+    far = tile.inner > FAR
+    result = gathered(total, lost) if far else total
+    place = Affine.of(row) * tile.width + Affine.of(column)
+    entry: list[Statement] = [Let(total.name, zero)]
+    entry += [Let(lost.name, zero)] * far
+    entry += [chunk(total, ZERO, _int(min(CHUNK, tile.inner)))]
+    if tile.inner > CHUNK:
+        entry += [_count(start, CHUNK, _int(tile.inner), *later(), step=CHUNK)]
+    entry += [Store(tile.into, place, result)]
+    return _count(row, 0, tile.rows, _count(column, 0, _int(tile.width), *entry))
+
+
+def _panel(panel: Panel) -> For:
+    row, column = (f"{panel.into}_{name}" for name in ("row", "column"))
+    place = panel.start + Affine.of(row) * panel.width + Affine.of(column)
+    value = _entry(panel.matrix, Affine.of(row), Affine.of(column), panel.dtype)
+    copy = Store(panel.into, place, value)
+    fill = Store(panel.into, place, Const(0.0, panel.dtype))
+    columns = _count(column, 0, panel.columns, copy)
+    beyond = For(column, panel.columns, _int(panel.width), (fill,))
+    return _count(row, 0, _int(panel.inner), columns, beyond)
+
+
+def _entry(matrix: Matrix, row: Affine, column: Affine, dtype: DType) -> Load:
+    return Load(matrix.array, matrix.at(row, column), dtype)
+
+
+# --- long sums ------------------------------------------------------------------------------------
+
+
+def write(target: Expr, value: Expr) -> Statement:
+    """A variable, or an entry of an array, takes a value."""
+    if isinstance(target, Load):
+        return Store(target.array, target.place, value)
+    assert isinstance(target, Var)
+    return Set(target.name, value)
+
+
+def gather(total: Expr, lost: Expr, part: Expr, old: str, back: str) -> list[Statement]:
+    """`part` joins `total`; what rounding takes from it, exactly (Knuth, The Art of Computer
+    Programming 2, 4.2.2), is added to `lost`. Two names are let on the way."""
+    before, rest = Var(old, total.dtype), Var(back, total.dtype)
+    error = (before - (total - rest)) + (part - rest)
+    return [
+        Let(old, total),
+        write(total, before + part),
+        Let(back, total - before),
+        write(lost, lost + error),
+    ]
+
+
+def gathered(total: Expr, lost: Expr) -> Expr:
+    """The sum, with what was lost; of infinity and nan that is nan, and left out."""
+    return select(equal(lost - lost, 0), total + lost, total)

@@ -1,0 +1,369 @@
+"""Says what is wrong with a function of the loop language, before a printer makes something of it.
+
+`verify` looks at every node once for types, names and marks. Then it goes through the loops with
+only the first and the last turn of each, all integers known that do not come of data, and looks at
+the places in arrays: an affine place is greatest and least there, where bounds are constants or
+minima of such. What it raises does happen, for some data, where one thread does all. It does not
+prove that nothing else does: of places that come of data, of turns between, of other shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...primitives.expressions import (
+    BOOL,
+    INT64,
+    Affine,
+    Const,
+    DType,
+    Expr,
+    Load,
+    Op,
+    Var,
+    convert,
+    names,
+    type_of,
+    walk,
+)
+from .interpret import operation
+from .statements import PART, PARTS, For, Function, If, Let, Panel, Set, Statement, Store, Tile
+from .tiles import grown
+
+MARKS = ("", "lanes", "reduction")
+Path = tuple[str | Statement, ...]  # statements become text only where it is asked for
+
+
+class MalformedError(Exception):
+    """A function of the loop language that is none; says where, and why."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        way = ", ".join(part if isinstance(part, str) else _text(part) for part in path)
+        super().__init__(f"{way}: {why}" if way else why)
+
+
+def verify(function: Function) -> None:
+    """Raises MalformedError for the first node that is wrong: ill-typed, of an unknown name, named
+    twice, marked as what it is not, or out of its array."""
+    _Checked(function).block(function.body, {v.name: v.dtype for v in (PART, PARTS)}, ())
+    _Turns(function).block(function.body, {PART.name: np.int64(0), PARTS.name: np.int64(1)}, ())
+
+
+def _text(statement: Statement) -> str:
+    return next(iter(statement.lines())).rstrip(":")
+
+
+# --- types, names and marks -----------------------------------------------------------------------
+
+
+class _Checked:
+    def __init__(self, function: Function) -> None:
+        arrays = (*function.arrays, *function.own)
+        self.arrays = {array.name: array for array in arrays}
+        self.own = {array.name for array in function.own}
+        self.writes = function.writes | self.own
+        if len(self.arrays) < len(arrays):
+            raise MalformedError(
+                (), f"two arrays of {', '.join(a.name for a in arrays)} are one name"
+            )
+        if unknown := self.writes - set(self.arrays):
+            raise MalformedError((), f"{', '.join(sorted(unknown))} is written, and is no array")
+        self.loops: set[str] = set()  # the variables of those around
+
+    def block(self, body: Sequence[Statement], around: Mapping[str, DType], path: Path) -> None:
+        """Statements, each knowing those before it."""
+        known = dict(around)
+        for statement in body:
+            self.statement(statement, known, path)
+
+    def statement(self, statement: Statement, known: dict[str, DType], path: Path) -> None:
+        """One statement; what it lets is known from then on."""
+        here = (*path, statement)
+        match statement:
+            case Let(name, value):
+                self.expect(value, None, known, here)
+                self.fresh(name, known, here)
+                known[name] = value.dtype
+            case Set(name, value):
+                if name not in known or name in (*self.loops, PART.name, PARTS.name):
+                    raise MalformedError(here, f"{name} is no variable that was let")
+                self.expect(value, known[name], known, here)
+            case Store(array, place, value):
+                self.expect(Load(array, place, value.dtype), value.dtype, known, here)
+                self.expect(value, None, known, here)
+                if array not in self.writes:
+                    raise MalformedError(here, f"{array} is not one of those that are written")
+            case For():
+                self.loop(statement, known, path)
+            case If(test, one, other):
+                self.expect(test, BOOL, known, here)
+                self.block(one, known, (*path, f"in if {test}"))
+                self.block(other, known, (*path, f"in else of {test}"))
+            case Tile() | Panel():
+                if isinstance(statement, Tile) and statement.right.along != 1:
+                    raise MalformedError(
+                        here, f"the right operand's columns are {statement.right.along} apart"
+                    )
+                self.statement(grown(statement), known, here)
+
+    def fresh(self, name: str, known: Mapping[str, DType], here: Path) -> None:
+        """A name that is not taken."""
+        if name in known or name in self.arrays:
+            raise MalformedError(here, f"{name} is known already")
+
+    def loop(self, loop: For, known: Mapping[str, DType], path: Path) -> None:
+        """Its bounds, its mark, and what is in it."""
+        here = (*path, loop)
+        self.expect(loop.first, INT64, known, here)
+        self.expect(loop.last, INT64, known, here)
+        self.fresh(loop.name, known, here)
+        if loop.step < 1:
+            raise MalformedError(here, "the step is below 1")
+        if loop.mark not in MARKS or bool(loop.sum) != (loop.mark == "reduction"):
+            raise MalformedError(here, f"{loop.mark!r} of {loop.sum!r} is no mark")
+        inside = (*path, f"in for {loop.name}")
+        self.loops.add(loop.name)
+        self.block(loop.body, {**known, loop.name: INT64}, inside)
+        self.loops.remove(loop.name)
+        if loop.mark or loop.parallel:
+            self.independent(loop, known, inside)
+
+    def independent(self, loop: For, known: Mapping[str, DType], path: Path) -> None:
+        """That turns of a marked loop do not depend on each other, as far as that is seen."""
+        if loop.sum and loop.sum not in known:
+            raise MalformedError(path, f"{loop.sum}, which is summed, is not known")
+        mark = loop.mark or "parallel"
+        for statement in _all(loop.body):
+            here = (*path, statement)
+            if isinstance(statement, Set) and statement.name in known:
+                if statement.name != loop.sum:
+                    raise MalformedError(
+                        here, f"the {mark} loop sets {statement.name}, from outside"
+                    )
+                if not _adds(statement):
+                    raise MalformedError(here, f"{loop.sum} is not only added to")
+            elif loop.sum and any(loop.sum in names(expr) for expr in _values(statement)):
+                raise MalformedError(here, f"{loop.sum} is read, in the loop that sums it")
+
+    def expect(
+        self, expr: Expr, dtype: DType | None, known: Mapping[str, DType], here: Path
+    ) -> None:
+        """An expression that is well-typed, and of a dtype."""
+        for part in walk(expr):
+            wrong = self.wrong(part, known)
+            if wrong:
+                raise MalformedError(here, wrong)
+        if dtype is not None and expr.dtype != dtype:
+            raise MalformedError(here, f"{expr} is a {expr.dtype}, not {dtype}")
+
+    def wrong(self, expr: Expr, known: Mapping[str, DType]) -> str:
+        """Why a node is, whatever it is of, or ""."""
+        match expr:
+            case Const(value, dtype):
+                held = np.asarray(value).astype(dtype).item()
+                same = type(held) is type(value) and (held == value or value != value)
+                return "" if same else f"{value!r} is no {dtype}"
+            case Var(name, dtype):
+                return _wrong_name(name, dtype, known)
+            case Affine():
+                return next(filter(None, (_wrong_name(n, INT64, known) for n in expr.names())), "")
+            case Load(name, place, dtype):
+                if name not in self.arrays:
+                    return f"{name} is no array"
+                if self.arrays[name].dtype != dtype:
+                    return f"{expr} is a {dtype}, but {self.arrays[name]}"
+                return self.wrong(place, known)
+            case Op():
+                return _wrong_operation(expr)
+        return f"{expr!r} is no expression"
+
+
+def _wrong_name(name: str, dtype: DType, known: Mapping[str, DType]) -> str:
+    if name not in known:
+        return f"{name} is not known"
+    return "" if known[name] == dtype else f"{name} is a {known[name]}, not {dtype}"
+
+
+def _wrong_operation(expr: Op) -> str:
+    try:
+        if expr.name == "convert":
+            dtype = convert(expr.args[0], expr.dtype).dtype
+        elif expr.name == "bits":
+            same = BOOL not in (expr.dtype, expr.args[0].dtype)
+            same &= expr.dtype.itemsize == expr.args[0].dtype.itemsize
+            dtype = expr.dtype if same else expr.args[0].dtype
+        else:
+            dtype = type_of(expr.name, expr.args)
+    except TypeError as error:
+        return str(error)
+    return "" if dtype == expr.dtype else f"{expr} is a {dtype}, not {expr.dtype}"
+
+
+def _all(body: Sequence[Statement]) -> Iterator[Statement]:
+    """Statements and those in them; tiles and panels as loops."""
+    for statement in body:
+        if isinstance(statement, Tile | Panel):
+            yield from _all([grown(statement)])
+            continue
+        yield statement
+        if isinstance(statement, For):
+            yield from _all(statement.body)
+        elif isinstance(statement, If):
+            yield from _all((*statement.body, *statement.otherwise))
+
+
+def _values(statement: Statement) -> tuple[Expr, ...]:
+    """The expressions of a statement itself."""
+    match statement:
+        case Let(_, value) | Set(_, value):
+            return (value,)
+        case Store(_, place, value):
+            return place, value
+        case For(_, first, last):
+            return first, last
+        case If(test):
+            return (test,)
+    return ()
+
+
+def _adds(statement: Set) -> bool:
+    """Whether all it does with the variable is to add to it."""
+    match statement.value:
+        case Op("+", (Var(name), rest)) | Op("+", (rest, Var(name))) if name == statement.name:
+            return name not in names(rest)
+        case Op("fma", (x, y, Var(name))):
+            others = {*names(x), *names(y)}
+            return name == statement.name and name not in others
+    return False
+
+
+def _varying(loop: For) -> set[str]:
+    """The variables that may be others in each turn of a loop."""
+    varying = {loop.name}
+    for statement in _all(loop.body):
+        if isinstance(statement, Let | Set | For):
+            read = {name for expr in _values(statement) for name in names(expr)}
+            varying |= set() if read.isdisjoint(varying) else {statement.name}
+    return varying
+
+
+def _apart(loop: For, scratch: set[str], path: Path) -> None:
+    """That turns of a marked loop do not all store to one place. scratch: arrays of which each
+    share has its own."""
+    varying = _varying(loop)
+    for statement in _all(loop.body):
+        if not isinstance(statement, Store) or statement.array in scratch:
+            continue
+        if varying.isdisjoint(statement.place.names()):
+            mark = loop.mark or "parallel"
+            raise MalformedError(
+                (*path, statement), f"every turn of the {mark} loop stores to the same place"
+            )
+
+
+# --- places ---------------------------------------------------------------------------------------
+
+
+class _Turns:
+    """Goes through the first and the last turn of each loop. A variable is None where it comes of
+    data, or is set."""
+
+    def __init__(self, function: Function) -> None:
+        arrays = (*function.arrays, *function.own)
+        self.sizes = {array.name: array.size for array in arrays}
+        self.own = {array.name for array in function.own}
+        self.set = {s.name for s in _all(function.body) if isinstance(s, Set)}
+
+    def block(self, body: Sequence[Statement], around: Mapping[str, Any], path: Path) -> None:
+        """Statements, each knowing those before it."""
+        known = dict(around)
+        for statement in body:
+            self.statement(statement, known, path)
+
+    def statement(self, statement: Statement, known: dict[str, Any], path: Path) -> None:
+        """One statement; what it lets is known from then on."""
+        here = (*path, statement)
+        match statement:
+            case Let(name, value):
+                found = self.value(value, known, here)
+                known[name] = None if name in self.set else found
+            case Set(_, value):
+                self.value(value, known, here)
+            case Store(array, place, value):
+                self.value(Load(array, place, value.dtype), known, here)
+                self.value(value, known, here)
+            case For():
+                self.loop(statement, known, path)
+            case If(test, one, other):
+                holds = self.value(test, known, here)
+                if holds is None or holds:
+                    self.block(one, known, (*path, f"in if {test}"))
+                if holds is None or not holds:
+                    self.block(other, known, (*path, f"in else of {test}"))
+            case Tile() | Panel():
+                self.statement(grown(statement), known, here)
+
+    def loop(self, loop: For, known: Mapping[str, Any], path: Path) -> None:
+        """A turn of which nothing is known, if the bounds are not."""
+        here = (*path, loop)
+        first, last = self.value(loop.first, known, here), self.value(loop.last, known, here)
+        turns: list[Any] = [None]
+        if first is not None and last is not None:
+            all = range(int(first), int(last), loop.step)
+            turns = [np.int64(turn) for turn in sorted({*all[:1], *all[-1:]})]
+        if (loop.mark or loop.parallel) and (len(turns) > 1 or turns == [None]):
+            _apart(loop, set() if loop.mark else self.own, (*path, f"in for {loop.name}"))
+        for turn in turns:
+            at = "" if turn is None else f" = {turn}"
+            self.block(loop.body, {**known, loop.name: turn}, (*path, f"in for {loop.name}{at}"))
+
+    def value(self, expr: Expr, known: Mapping[str, Any], here: Path) -> Any:
+        """Of an integer or a boolean, if it does not come of data."""
+        return self._value(expr, known, here, {})
+
+    def _value(self, expr: Expr, known: Mapping[str, Any], here: Path, done: dict[int, Any]) -> Any:
+        if id(expr) in done:
+            return done[id(expr)]
+        found: Any = None
+        match expr:
+            case Const(value, dtype) if dtype.kind in "iub":
+                found = dtype.type(value)
+            case Var(name):
+                found = known[name]
+            case Affine():
+                found = _place(expr, known)
+            case Load(array, place):
+                at, size = _place(place, known), self.sizes[array]
+                if at is not None and not 0 <= at < size:
+                    raise MalformedError(here, f"{array}[{place}] is place {at} of {size}")
+            case Op("select", (test, one, other)):
+                holds = self._value(test, known, here, done)
+                wanted = (one, other) if holds is None else (one if holds else other,)
+                values = [self._value(arg, known, here, done) for arg in wanted]
+                found = None if holds is None else values[0]
+            case Op(_, args):
+                found = self._computed(
+                    expr, [self._value(arg, known, here, done) for arg in args], here
+                )
+        done[id(expr)] = found
+        return found
+
+    @staticmethod
+    def _computed(expr: Op, values: Sequence[Any], here: Path) -> Any:
+        integers = all(part.dtype.kind in "iub" for part in (expr, *expr.args))
+        if not integers or any(value is None for value in values):
+            return None
+        try:
+            with np.errstate(all="ignore"):
+                return operation(expr, values)
+        except (ArithmeticError, ValueError) as error:
+            raise MalformedError(here, f"{expr}: {error}") from error
+
+
+def _place(place: Affine, known: Mapping[str, Any]) -> Any:
+    if any(known[name] is None for name in place.names()):
+        return None
+    return np.int64(place.const + sum(int(known[name]) * n for name, n in place.terms))

@@ -1,0 +1,233 @@
+"""Stage 1, from a program to a graph: what a step computes, without order, memory or repetition.
+
+A state is read as it was before the step, and what it becomes is one of the graph's answers. Rows
+composed of others are taken apart, equal expressions shared, constants computed, reshapes undone,
+and what nothing needs left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...nodes.methods import ArrayMethods, Operators
+from ...primitives.primitive import Row
+from ...primitives.shapes import cast_row
+from ..frontend.program import Assign, Program
+
+Shape = tuple[int, ...]
+Spec = tuple[Shape, np.dtype[Any]]
+
+INPUT = Row("input", "an argument of the step", lambda: None, ())
+STATE = Row("state", "a Tensor from outside, as it was before the step", lambda: None, ())
+CONSTANT = Row("constant", "what never changes", lambda: None, ())
+LEAVES = (INPUT, STATE, CONSTANT)
+
+
+class RefusedError(Exception):
+    """This step is not compiled; the message says why."""
+
+
+@dataclass(frozen=True)
+class Op:
+    """A row applied to older ops, by their numbers. A leaf has its place or value in `params`."""
+
+    row: Row
+    args: tuple[int, ...]
+    params: dict[str, Any]
+    shape: Shape
+    dtype: Any
+    scope: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Graph:
+    """How many inputs there are; the ops, each after its arguments; the results; and what becomes
+    of states, as pairs of a state's place in the program and an op."""
+
+    inputs: int
+    ops: tuple[Op, ...]
+    results: tuple[int, ...]
+    writes: tuple[tuple[int, int], ...]
+    kept: tuple[int, ...] = ()  # ops that are to be in memory, though nothing needs them there
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        for number, op in enumerate(self.ops):
+            args = [f"%{arg}" for arg in op.args]
+            args += [f"{name}={_brief(value)}" for name, value in op.params.items()]
+            shape = list(op.shape)
+            yield f"%{number} = {op.row.name}({', '.join(args)}) {op.dtype}{shape}"
+        for state, op_number in self.writes:
+            yield f"state {state} := %{op_number}"
+        yield f"results {', '.join(f'%{number}' for number in self.results)}"
+
+
+def _brief(value: Any) -> str:
+    return f"{value.dtype}{list(value.shape)}" if getattr(value, "shape", ()) else str(value)
+
+
+def simplify(program: Program, inputs: Sequence[Spec], keep: Sequence[int] = ()) -> Graph:
+    """The graph of a program on inputs of these shapes and dtypes.
+
+    keep: slots of the program whose values are to be in memory when the step has been done.
+    Raises RefusedError where a result is a view of a state that is written after it was taken.
+    """
+    build = _Builder()
+    value: dict[int, int] = {}
+    viewed: dict[int, int] = {}  # slots that are views of a state, and that state's slot
+    for place, (slot, spec) in enumerate(zip(program.inputs, inputs, strict=True)):
+        value[slot] = build.leaf(INPUT, place, *spec)
+    for slot, constant in program.constants:
+        value[slot] = build.constant(constant)
+    places = {}
+    for place, (slot, tensor) in enumerate(program.states):
+        value[slot] = build.leaf(STATE, place, tensor.shape, tensor.dtype)
+        places[slot], viewed[slot] = place, slot
+    written: dict[int, int] = {}
+    for step in program.steps:
+        if isinstance(step, Assign):
+            _, tensor = program.states[places[step.state]]
+            taken = build.cast(value[step.source], tensor.shape, tensor.dtype)
+            value[step.state] = written[step.state] = taken
+            if any(viewed.get(slot) == step.state for slot in program.results):
+                raise RefusedError("a result is a view of a state that the step writes")
+            continue
+        args = tuple(value[slot] for slot in step.args)
+        build.scope = step.scope
+        op = Op(step.row, args, step.params, step.shape, step.dtype, step.scope)
+        value[step.out] = build.add(op)
+        if step.row.view and step.args[0] in viewed:
+            viewed[step.out] = viewed[step.args[0]]
+    writes = tuple((places[slot], op) for slot, op in written.items())
+    results = tuple(value[slot] for slot in program.results)
+    kept = tuple(value[slot] for slot in keep)
+    return _needed(Graph(len(inputs), tuple(build.ops), results, writes, kept))
+
+
+def _needed(graph: Graph) -> Graph:
+    """The ops that results and writes depend on, numbered anew."""
+    ops = graph.ops
+    wanted = {*graph.results, *(op for _, op in graph.writes), *graph.kept}
+    for number in range(len(ops) - 1, -1, -1):
+        if number in wanted:
+            wanted.update(ops[number].args)
+    order = sorted(wanted)
+    new = {number: i for i, number in enumerate(order)}
+    kept = (ops[number] for number in order)
+    return Graph(
+        graph.inputs,
+        tuple(replace(op, args=tuple(new[arg] for arg in op.args)) for op in kept),
+        tuple(new[number] for number in graph.results),
+        tuple((state, new[number]) for state, number in graph.writes),
+        tuple(new[number] for number in graph.kept),
+    )
+
+
+class _Builder:
+    """The graph as it grows. `add` gives the number of an op that computes the same."""
+
+    def __init__(self) -> None:
+        self.ops: list[Op] = []
+        self.known: dict[Any, int] = {}
+        self.scope: tuple[str, ...] = ()  # of what is added
+
+    def leaf(self, row: Row, place: int, shape: Shape, dtype: Any) -> int:
+        return self._append(Op(row, (), {"place": place}, shape, dtype))
+
+    def constant(self, value: Any) -> int:
+        """A number of Python's, which takes the dtype of what it meets, or an array."""
+        array = np.asarray(value)
+        op = Op(CONSTANT, (), {"value": value}, array.shape, array.dtype)
+        if array.size > 1:
+            return self._append(op)
+        return self._shared((type(value), array.dtype, array.shape, array.tobytes()), op)
+
+    def cast(self, number: int, shape: Shape, dtype: Any) -> int:
+        if self.ops[number].dtype == dtype and self.ops[number].shape == shape:
+            return number
+        assert self.ops[number].shape == shape
+        return self.add(Op(cast_row, (number,), {"dtype": dtype}, shape, dtype))
+
+    def value(self, number: int) -> Any:
+        """What a constant is; None for any other op."""
+        return self.ops[number].params["value"] if self.ops[number].row is CONSTANT else None
+
+    def add(self, op: Op) -> int:
+        """The number of this op, of its parts, or of what is simpler and the same."""
+        if op.row.composed:
+            args = [_Ref(self, arg) for arg in op.args]
+            composed = op.row.composed(*args, **op.params)
+            if composed and (composed.shape, composed.dtype) == (op.shape, op.dtype):
+                return int(composed.number)
+        if self._folds(op):
+            values = [self.value(arg) for arg in op.args]
+            with np.errstate(all="ignore"):
+                return self.constant(np.asarray(op.row.on_array(*values, **op.params)))
+        return self._shared((op.row, op.args, _told_apart(op.params)), op)
+
+    def _folds(self, op: Op) -> bool:
+        """Whether it is a constant, and one that takes no more memory than what it is made of.
+        (Not a sum: its last bits are the kernels', as of what is no constant.)"""
+        if op.row.reduces or not all(self.ops[arg].row is CONSTANT for arg in op.args):
+            return False
+        return math.prod(op.shape) <= max(math.prod(self.ops[arg].shape) for arg in op.args)
+
+    def infer(self, row: Row, args: tuple[int, ...], params: dict[str, Any]) -> Op:
+        """The op with the shape and dtype that NumPy gives it."""
+        values = []
+        for arg in args:
+            value = self.value(arg)
+            op = self.ops[arg]
+            values.append(np.zeros(op.shape, op.dtype) if value is None else value)
+        with np.errstate(all="ignore"):
+            out = np.asarray(row.on_array(*values, **params))
+        return Op(row, args, params, out.shape, out.dtype, self.scope)
+
+    def _shared(self, key: Any, op: Op) -> int:
+        if key not in self.known:
+            self.known[key] = self._append(op)
+        return self.known[key]
+
+    def _append(self, op: Op) -> int:
+        self.ops.append(op)
+        return len(self.ops) - 1
+
+
+def _told_apart(params: Any) -> str:
+    """A text that two ops have in common only if their params are the same to the last bit."""
+    if isinstance(params, dict):
+        return str({name: _told_apart(value) for name, value in params.items()})
+    if isinstance(params, tuple | list):
+        return str([type(params).__name__, *map(_told_apart, params)])
+    if isinstance(params, np.ndarray):  # whose repr leaves out entries and digits
+        return f"{params.dtype}{params.shape}{params.tobytes()!r}"
+    plain = int | float | bool | str | None | slice | np.dtype | np.generic
+    return repr(params) if isinstance(params, plain) else f"{type(params).__name__} {id(params)}"
+
+
+class _Ref(Operators, ArrayMethods):
+    """An op in the hands of a row's `composed`. Of leaves, the row means nothing."""
+
+    def __init__(self, build: _Builder, number: int) -> None:
+        self.build, self.number = build, number
+        op = build.ops[number]
+        self.shape, self.dtype, self.ndim = op.shape, op.dtype, len(op.shape)
+        self.row, self.params, self.value = op.row, op.params, build.value(number)
+
+    @property
+    def args(self) -> list[_Ref]:
+        """What the row was applied to."""
+        return [_Ref(self.build, arg) for arg in self.build.ops[self.number].args]
+
+    @classmethod
+    def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> _Ref:
+        build = next(arg.build for arg in args if isinstance(arg, _Ref))
+        numbers = tuple(a.number if isinstance(a, _Ref) else build.constant(a) for a in args)
+        return cls(build, build.add(build.infer(row, numbers, params)))

@@ -1,0 +1,1 @@
+"""From loops to text that another compiler reads."""

@@ -1,0 +1,1 @@
+"""From text to a step that runs: build, bind, call, measure."""

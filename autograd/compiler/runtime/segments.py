@@ -1,0 +1,35 @@
+"""The segments of a compiled step: where their stages are in a library, and those of NumPy."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..passes.kernels import ByNumpy
+from ..passes.lower import Code
+from ..passes.simplify import CONSTANT
+from ..passes.stages import Stages
+from .arrays import view
+
+
+def entered(code: Code, library: ctypes.CDLL) -> list[Any]:
+    """The segments of a step: where their lists of stages are, or kernels left to NumPy."""
+    where = {name: ctypes.addressof(ctypes.c_char.in_dll(library, name)) for name in code.compiled}
+    compiled = iter(where.values())
+    return [s if isinstance(s, ByNumpy) else ctypes.c_void_p(next(compiled)) for s in code.segments]
+
+
+def by_numpy(stages: Stages, kernel: ByNumpy, slots: Sequence[Any]) -> None:
+    """Do a kernel that has no C. slots: the step's arrays, as its block of pointers has them."""
+    ops, memory = stages.plan.graph.ops, stages.memory
+    op = ops[kernel.anchor]
+    args = [
+        ops[arg].params["value"] if ops[arg].row is CONSTANT else view(memory.ops[arg], slots)
+        for arg in op.args
+    ]
+    with np.errstate(all="ignore"):
+        out = op.row.on_array(*args, **op.params)
+    np.copyto(view(memory.ops[kernel.anchor], slots), out)

@@ -1,0 +1,7 @@
+"""Whose code a frame runs: the engine's, or its user's."""
+
+from __future__ import annotations
+
+import os
+
+PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # the engine's files begin with it

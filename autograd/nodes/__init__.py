@@ -1,0 +1,1 @@
+"""What Value and Tensor share: methods and operators, NumPy's protocols, rules written out."""

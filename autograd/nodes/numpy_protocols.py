@@ -1,0 +1,195 @@
+"""Where nodes meet NumPy and Python's own numbers: which arrays come in, and what may be read.
+
+An array comes in with a dtype that Tensors have, else not at all. A node goes out as plain data
+only where no gradient and no trace follows it: NumPy's functions and `math` know nothing of either,
+and what they computed would be a constant. So they are refused, by name, with what to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import composites, ops
+from ..modes.mode import mode
+from ..primitives import shapes
+from ..primitives.primitive import Row
+
+
+def _raise(*args: Any, **params: Any) -> Any:
+    raise RuntimeError(
+        "backward: a compiled step's result does not differentiate; call backward() in the step"
+    )
+
+
+COMPILED = Row("jit", "a result of a compiled step", _raise, lambda i: _raise)
+
+# --- NumPy's functions, by name, and what to write for those that are not called alike -----------
+
+INSTEAD = {
+    **dict.fromkeys(["dot", "inner", "vdot", "einsum", "tensordot", "vecdot"], "autograd.matmul"),
+    **dict.fromkeys(["matvec", "vecmat", "multi_dot", "matrix_power"], "autograd.matmul"),
+    **dict.fromkeys(["hstack", "vstack", "dstack", "column_stack"], "autograd.concatenate"),
+    **dict.fromkeys(["append", "concat", "block", "pad", "insert"], "autograd.concatenate"),
+    **dict.fromkeys(["ravel", "squeeze", "expand_dims"], "autograd.reshape"),
+    **dict.fromkeys(["atleast_1d", "atleast_2d", "atleast_3d"], "autograd.reshape"),
+    **dict.fromkeys(["swapaxes", "moveaxis", "rollaxis"], "autograd.transpose"),
+    **dict.fromkeys(["permute_dims", "matrix_transpose"], "autograd.transpose"),
+    **dict.fromkeys(["take", "take_along_axis", "choose", "compress"], "x[index]"),
+    **dict.fromkeys(["extract", "delete", "flip", "fliplr", "flipud"], "x[index]"),
+    **dict.fromkeys(["roll", "split", "array_split", "diag", "diagonal"], "x[index]"),
+    **dict.fromkeys(["tile", "repeat"], "autograd.broadcast_to and autograd.reshape"),
+    **dict.fromkeys(["std", "nanstd"], "autograd.sqrt(autograd.var(x))"),
+    **dict.fromkeys(["norm", "vector_norm"], "autograd.sqrt(autograd.sum(x * x))"),
+    **dict.fromkeys(["argmax", "argmin", "argsort"], "np.{name}(x.detach().data)"),
+    **dict.fromkeys(["isnan", "isinf", "isfinite"], "np.{name}(x.detach().data)"),
+    **{"subtract": "autograd.sub", "multiply": "autograd.mul", "negative": "autograd.neg"},
+    **{"divide": "autograd.div", "float_power": "autograd.power", "pow": "autograd.power"},
+    **{"absolute": "autograd.abs", "fabs": "autograd.abs", "square": "x * x"},
+    **{"reciprocal": "1.0 / x", "positive": "x", "amax": "autograd.max", "amin": "autograd.min"},
+    **{"fmax": "autograd.maximum", "fmin": "autograd.minimum", "average": "autograd.mean"},
+    **{"logaddexp": "autograd.logsumexp", "tan": "autograd.sin(x) / autograd.cos(x)"},
+    **{"sinh": "0.5 * (autograd.exp(x) - autograd.exp(-x))", "exp2": "2.0 ** x"},
+    **{"cosh": "0.5 * (autograd.exp(x) + autograd.exp(-x))", "cbrt": "x ** (1 / 3)"},
+    **{"log2": "autograd.log(x) / math.log(2.0)", "log10": "autograd.log(x) / math.log(10.0)"},
+    **{
+        "hypot": "autograd.sqrt(x * x + y * y)",
+        "outer": "x[:, None] * y",
+        "sign": "autograd.where",
+    },
+    **{"diff": "x[1:] - x[:-1]", "cumsum": "np.tri(len(x)) @ x", "astype": "autograd.astype"},
+}
+
+
+def _instead(name: str) -> str:
+    """What to write for a function of NumPy's."""
+    if any(callable(getattr(room, name, None)) for room in (ops, composites, shapes)):
+        return f"write autograd.{name}"
+    if name in INSTEAD:
+        return f"with autograd write {INSTEAD[name].format(name=name)}"
+    return "compose it of autograd's functions, or add it as a row (autograd.primitive)"
+
+
+def _comparison(row: Row, mirrored: Row) -> Callable[[Any, Any], Any]:
+    """A comparison as the node makes it, a Tensor's or a Value's, on either side."""
+    return lambda x, y: x._compared(row, y) if isinstance(x, Foreign) else y._compared(mirrored, x)
+
+
+# What Python's operators ask of an array on the left: `array * node` is `mul(array, node)`.
+OPERATORS: dict[Any, Callable[..., Any]] = {
+    **{np.add: ops.add, np.subtract: ops.sub, np.multiply: ops.mul, np.true_divide: ops.div},
+    **{np.power: ops.power, np.matmul: ops.matmul},
+    **{np.bitwise_and: ops.logical_and, np.bitwise_or: ops.logical_or},
+    **{np.bitwise_xor: ops.logical_xor},
+    np.equal: _comparison(ops.equal, ops.equal),
+    np.not_equal: _comparison(ops.not_equal, ops.not_equal),
+    np.less: _comparison(ops.less, ops.greater),
+    np.less_equal: _comparison(ops.less_equal, ops.greater_equal),
+    np.greater: _comparison(ops.greater, ops.less),
+    np.greater_equal: _comparison(ops.greater_equal, ops.less_equal),
+}
+# These look at the shape and dtype of their first argument alone.
+SHAPES = {np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like}
+
+
+class Foreign:
+    """What NumPy asks of nodes."""
+
+    __slots__ = ()
+    _compared: Callable[[Row, Any], Any]  # operators.Comparisons
+    _data: Any
+
+    def _followed(self) -> bool:
+        """Whether a gradient or a trace follows it, so that plain data would be cut off."""
+        if mode.trace:
+            return True
+        node: Any = self
+        return bool(node.requires_grad and (node.row is not COMPILED or mode.transforms))
+
+    def _convert(self, what: str) -> None:
+        """Refuse to become a plain number or array unasked, where it is the result of what will
+        be differentiated. A leaf outside of transforms may be read."""
+        node: Any = self
+        if node.row is not None and self._followed():
+            raise TypeError(
+                f"{what}: the result of {node.row.name} requires a gradient, which plain numbers "
+                "would lose; compute with autograd's functions (autograd.exp, autograd.matmul, "
+                "...), and to read it write .item() or .data"
+            )
+
+    def _read(self, what: str) -> None:
+        """Refuse to be read inside of a transform, where the answer would be a constant."""
+        node: Any = self
+        if mode.transforms and node.requires_grad:
+            raise TypeError(
+                f"{what} takes a constant out of what is being differentiated, and no gradient "
+                "would flow through it; compute with autograd's functions (autograd.exp, "
+                "autograd.matmul, ...), or write .detach().data where a constant is meant"
+            )
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **keywords: Any) -> Any:
+        row = OPERATORS.get(ufunc)
+        if row is None or keywords or method != "__call__":
+            call = ufunc if method == "__call__" else getattr(ufunc, method)
+            name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+            return _plainly(call, name, args, keywords)
+        return row(*args)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
+        if function in SHAPES and args and isinstance(args[0], Foreign):
+            shape, dtype = getattr(args[0], "shape", ()), getattr(args[0], "dtype", float)
+            return function(np.broadcast_to(np.zeros((), dtype), shape), *args[1:], **keywords)
+        home = function.__module__.removeprefix("numpy").lstrip(".")
+        name = f"{home}.{function.__name__}" if home else function.__name__
+        return _plainly(function, name, args, keywords)
+
+    @property
+    def _mask(self) -> Any:
+        """What np.ma asks of its arguments; the data it takes by itself."""
+        if self._followed():
+            raise TypeError(
+                "np.ma takes plain arrays, and no gradient would flow through it; write "
+                "autograd.where with the mask"
+            )
+        return np.ma.nomask
+
+
+def _plainly(function: Any, name: str, args: Any, keywords: dict[str, Any]) -> Any:
+    """A function of NumPy's on nodes that nothing follows: computed on their data."""
+    if any(node._followed() for node in _nodes((args, keywords))):
+        if keywords.get("out") is not None:
+            raise TypeError(
+                f"np.{name} would write into an array, where no gradient and no trace follows a "
+                "Tensor or Value; instead of array += x write array = array + x"
+            )
+        raise TypeError(
+            f"np.{name} takes plain arrays, and no gradient or trace would follow it; "
+            f"{_instead(name.rpartition('.')[2])}, or give it x.detach().data for a constant"
+        )
+    return function(*_bare(args), **_bare(keywords))
+
+
+def _nodes(tree: Any) -> Iterator[Any]:
+    if isinstance(tree, Foreign):
+        yield tree
+    elif isinstance(tree, list | tuple | dict):
+        for part in tree.values() if isinstance(tree, dict) else tree:
+            yield from _nodes(part)
+
+
+def _bare(tree: Any) -> Any:
+    """Nested arguments with the data of their nodes, which NumPy may not write into: nobody would
+    hear of it."""
+    if isinstance(tree, list | tuple):
+        return type(tree)(map(_bare, tree))
+    if isinstance(tree, dict):
+        return {key: _bare(part) for key, part in tree.items()}
+    if not isinstance(tree, Foreign):
+        return tree
+    data = tree._data
+    if isinstance(data, np.ndarray):
+        data = data.view()
+        data.flags.writeable = False
+    return data

@@ -1,0 +1,1 @@
+"""What a primitive is, and those that change shapes and read entries. The others: ../ops.py."""

@@ -1,0 +1,348 @@
+"""Reading some entries of an array, and the transpose, adding into some entries of zeros.
+
+index / scatter for any NumPy index, pick / put for a label in each vector.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .expressions import (
+    INT64,
+    ZERO,
+    Affine,
+    Expr,
+    Index,
+    aligned,
+    bounded,
+    convert,
+    equal,
+    quotient,
+    remainder,
+    select,
+    zero,
+)
+from .primitive import Row, primitive
+from .shapes import (
+    Shape,
+    all_batched,
+    batch_size,
+    broadcast_to,
+    front,
+    inverse,
+    moved,
+    operand,
+    transpose,
+)
+
+
+class ArrayHere:
+    """In an index, the place of an array, which travels as an argument so that a trace sees it."""
+
+    def __repr__(self) -> str:
+        return "array"
+
+
+ARRAY = ArrayHere()
+Key = tuple[Any, ...]
+
+
+def _fill(key: Key, arrays: tuple[Any, ...]) -> Key:
+    rest = iter(arrays)
+    return tuple(next(rest) if part is ARRAY else part for part in key)
+
+
+def _scatter(g: Any, *arrays: Any, key: Key, shape: Shape) -> Any:
+    out = np.zeros(shape, np.asarray(g).dtype)
+    if arrays:
+        np.add.at(out, _fill(key, arrays), g)  # an entry read twice gets both cotangents
+    else:
+        out[key] = g
+    return out
+
+
+index_row: Row = primitive(
+    "index",
+    "the entries of x that a NumPy index names",
+    lambda x, *arrays, key: x[_fill(key, arrays)],
+    variadic=lambda i: (
+        None
+        if i
+        else (lambda g, out, x, *arrays, key: scatter_row(g, *arrays, key=key, shape=x.shape))
+    ),
+    linear=True,
+    batch=lambda args, batched, key: _batch_index(args, batched, key),
+    view=True,
+    entry=lambda at, x, *arrays, key: _read(at, x, arrays, key),
+    composed=lambda x, *arrays, key: _without_masks(index_row, x, arrays, key),
+    cases=(
+        (((4, 3),), {"key": (slice(None, None, -2), 1)}),
+        (((4, 3), np.array([0, 2, 2])), {"key": (ARRAY,)}),
+        (((3, 4), np.array([[True, False, True, True]] * 3)), {"key": (ARRAY,)}),
+    ),
+)
+scatter_row: Row = primitive(
+    "scatter",
+    "zeros, with each entry of g added where the index says",
+    _scatter,
+    variadic=lambda i: (
+        None if i else (lambda g, out, x, *arrays, key, shape: index_row(g, *arrays, key=key))
+    ),
+    linear=True,
+    batch=lambda args, batched, key, shape: _batch_scatter(args, batched, key, shape),
+    entry=lambda at, g, *arrays, key, shape: None if arrays else _unsliced(at, g, key, shape),
+    into=lambda at, g, *arrays, key, shape: _named(at, shape, arrays, key),
+    composed=lambda g, *arrays, key, shape: _without_masks(
+        scatter_row, g, arrays, key, shape=shape
+    ),
+    cases=(
+        (((2,),), {"key": (slice(None, None, -2), 1), "shape": (4, 3)}),
+        (((3, 2), np.array([0, 2, 2])), {"key": (ARRAY,), "shape": (4, 2)}),
+    ),
+)
+
+
+def index(x: Any, key: Any) -> Any:
+    """x[key]: slices, integers, None, Ellipsis, integer and boolean arrays, as in NumPy.
+
+    Raises IndexError for a float where an integer is wanted, or beyond the end.
+    """
+    parts: list[Any] = []
+    arrays: list[Any] = []
+    for part in key if isinstance(key, tuple) else (key,):
+        if isinstance(part, bool | np.bool_ | list | np.ndarray) or hasattr(part, "_record"):
+            empty = isinstance(part, list) and not part  # of which NumPy would make floats
+            array = np.zeros(0, np.intp) if empty else part
+            if isinstance(array, list | np.ndarray):
+                array = operand(array, "index")
+            dtype = getattr(array, "dtype", np.dtype(bool))
+            if dtype.kind not in "iub":
+                raise IndexError(
+                    f"index: an array of {dtype} where one of integers or booleans is wanted"
+                )
+            parts.append(ARRAY)
+            arrays.append(array)
+        elif isinstance(part, int | np.integer):
+            parts.append(int(part))
+        elif part is None or part is Ellipsis or isinstance(part, slice):
+            parts.append(part)
+        else:
+            raise IndexError(
+                f"index: {part!r} is a {type(part).__name__} where an integer, a slice or an array "
+                "of integers or booleans is wanted"
+            )
+    return index_row(x, *arrays, key=tuple(parts))
+
+
+def _checked_labels(shape: Shape, labels: Any) -> Any:
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"pick: labels are integers, not {labels.dtype}")
+    if labels.shape != shape[:-1]:
+        raise ValueError(f"pick: labels have shape {labels.shape}; x of {shape} wants {shape[:-1]}")
+    # Widened first, then seen as unsigned, a negative label is a very large one, whatever dtype it
+    # came in: one look finds both.
+    places = labels.astype(np.intp, copy=False)
+    if labels.size and places.view(np.uintp).max() >= shape[-1]:
+        wrong = labels[(labels < 0) | (labels >= shape[-1])].flat[0]
+        raise IndexError(f"pick: label {wrong} is outside the classes 0 to {shape[-1] - 1}")
+    return places
+
+
+def _pick(x: Any, labels: Any) -> Any:
+    places = _checked_labels(x.shape, np.asarray(labels))
+    starts = np.arange(0, x.size, x.shape[-1])
+    return x.ravel().take(places.ravel() + starts).reshape(places.shape)
+
+
+def _put(g: Any, labels: Any, size: int) -> Any:
+    labels = np.asarray(labels, np.intp)
+    out = np.zeros((*labels.shape, size), g.dtype)
+    out.reshape(-1)[labels.ravel() + np.arange(0, out.size, size)] = g.ravel()
+    return out
+
+
+pick: Row = primitive(
+    "pick",
+    "of each vector along x's last axis, the entry that an integer label names",
+    _pick,
+    lambda g, out, x, labels: put_row(g, labels, size=x.shape[-1]),
+    None,
+    linear=True,
+    batch=lambda args, batched: pick(*all_batched(args, batched)),
+    entry=lambda at, x, labels: x[(*at, _label(labels[at], x.shape[-1]))],
+    cases=((((3, 4), np.array([0, 3, 1])), {}), (((2,), np.array(1)), {})),
+)
+put_row: Row = primitive(
+    "put",
+    "zero vectors of length `size`, with g where an integer label names",
+    _put,
+    lambda g, out, x, labels, size: pick(g, labels),
+    None,
+    linear=True,
+    batch=lambda args, batched, size: put_row(*all_batched(args, batched), size=size),
+    entry=lambda at, g, labels, size: select(
+        equal(at[-1], _label(labels[at[:-1]], size)), g[at[:-1]], zero(g.dtype)
+    ),
+    cases=((((3,), np.array([0, 3, 1])), {"size": 4}),),
+)
+
+
+# --- which entry is where --------------------------------------------------------------------
+
+
+class _Layout:
+    """An index with its Ellipsis written out, and where NumPy puts its arrays' axes: in the place
+    of the first array, or, where a slice stands between arrays, in front of everything.
+    (Integers beside arrays count as arrays.)"""
+
+    def __init__(self, key: Key, axes: Sequence[int], masks: Sequence[bool], ndim: int) -> None:
+        uses = [n if mask else 1 for n, mask in zip(axes, masks, strict=True)]
+        used = sum(uses) + sum(isinstance(part, int | slice) for part in key)
+        rest = (slice(None),) * (ndim - used)
+        key = key if any(part is Ellipsis for part in key) else (*key, Ellipsis)
+        self.key: Key = tuple(p for part in key for p in (rest if part is Ellipsis else (part,)))
+        places = [i for i, p in enumerate(self.key) if p is ARRAY or (axes and type(p) is int)]
+        self.masked = any(masks)
+        self.apart = bool(places) and places[-1] - places[0] >= len(places)
+        self.before = places[0] if places and not self.apart else 0
+        self.axes = max([1 if m else n for n, m in zip(axes, masks, strict=True)], default=0)
+
+    def counted(self, args: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
+        """The arrays of an index that differs between examples, led by one that counts them."""
+        if self.masked:
+            raise IndexError(
+                "vmap: masks that differ between examples give no one shape; use where"
+            )
+        count = np.arange(batch_size(args, batched)).reshape(-1, *(1,) * self.axes)
+        arrays = zip(args[1:], batched[1:], strict=True)
+        return [count, *(front(array, self.axes) if b else array for array, b in arrays)]
+
+    def order(self, ndim: int) -> list[int]:
+        """The order that puts the axes before the arrays' back in front of them: the count of
+        examples, which stands apart, has made NumPy move the arrays' axes first."""
+        arrays = range(1, 1 + self.axes)
+        before = range(arrays.stop, arrays.stop + self.before)
+        return [0, *before, *arrays, *range(before.stop, ndim)]
+
+
+def _label(entry: Expr, n: int) -> Expr:
+    """A label of n classes. (Of 64 bits without a sign, one that is too large turns negative.)"""
+    return bounded(convert(entry, INT64), n)
+
+
+def _position(entry: Expr, n: int) -> Expr:
+    """An entry of an array in an index, along an axis of n: a negative one counts from the end."""
+    i = convert(entry, INT64)
+    return bounded(i if entry.dtype.kind == "u" else select(i < 0, i + n, i), n)
+
+
+def _named(at: Index, shape: Shape, arrays: Sequence[Any], key: Key) -> tuple[Expr, ...] | None:
+    """The index in x, of this shape, of the entry of x[key] at an index; None where the key has
+    masks, which are to be counted first."""
+    if any(array.dtype == bool for array in arrays):
+        return None
+    layout = _Layout(key, [array.ndim for array in arrays], [False] * len(arrays), len(shape))
+    first, last = layout.before, layout.before + layout.axes
+    kept, rest = iter((*at[:first], *at[last:])), iter(arrays)
+    lengths, index = iter(shape), list[Expr]()
+    for part in layout.key:
+        if part is None:
+            next(kept)
+            continue
+        n = next(lengths)
+        if part is ARRAY:
+            array = next(rest)
+            index.append(_position(array[aligned(at[first:last], array.shape)], n))
+        elif isinstance(part, slice):
+            numbers = range(n)[part]
+            index.append(next(kept) * numbers.step + numbers.start)
+        else:
+            index.append(Affine((), part % n))
+    return tuple(index)
+
+
+def _read(at: Index, x: Any, arrays: Sequence[Any], key: Key) -> Expr | None:
+    index = _named(at, x.shape, arrays, key)
+    return None if index is None else x[index]
+
+
+def _unsliced(at: Index, g: Any, key: Key, shape: Shape) -> Expr:
+    """The entry of g that slices put here, or 0. One of g is read, wanted or not."""
+    here, index, places = [], list[Expr](), iter(zip(at, shape, strict=True))
+    for part in _Layout(key, (), (), len(shape)).key:
+        if part is None:
+            index.append(ZERO)
+            continue
+        position, n = next(places)
+        if isinstance(part, int):
+            here.append(equal(position, part % n))
+            continue
+        numbers = range(*part.indices(n))
+        if numbers == range(n):
+            index.append(position)
+            continue
+        sign = 1 if numbers.step > 0 else -1
+        step, away = numbers.step * sign, (position - numbers.start) * sign
+        inside = (away >= 0) & (away < step * len(numbers)) & equal(remainder(away, step), 0)
+        here.append(inside)
+        index.append(select(inside, quotient(away, step), 0) if len(numbers) > 1 else ZERO)
+    if 0 in g.shape:
+        return zero(g.dtype)
+    entry = g[tuple(index)]
+    return select(functools.reduce(operator.and_, here), entry, zero(g.dtype)) if here else entry
+
+
+def _without_masks(row: Row, first: Any, arrays: Sequence[Any], key: Key, **params: Any) -> Any:
+    """With the integers that masks stand for, where these never change."""
+    rest, args, parts = iter(arrays), list[Any](), list[Any]()
+    for part in key:
+        array = next(rest) if part is ARRAY else None
+        if array is None:
+            parts.append(part)
+        elif array.value is None or array.dtype != bool or not array.shape:
+            parts.append(part)
+            args.append(array)
+        else:
+            places = np.nonzero(array.value)
+            parts += [ARRAY] * len(places)
+            args += places
+    changed = len(args) != len(arrays) or any(a is not b for a, b in zip(args, arrays, strict=True))
+    return row(first, *args, key=tuple(parts), **params) if changed else None
+
+
+# --- with a batch axis in front, for vmap ------------------------------------------------------
+
+
+def _layout(args: Sequence[Any], batched: Sequence[bool], key: Key, ndim: int) -> _Layout:
+    axes = [array.ndim - b for array, b in zip(args[1:], batched[1:], strict=True)]
+    return _Layout(key, axes, [array.dtype == bool for array in args[1:]], ndim)
+
+
+def _batch_index(args: Sequence[Any], batched: Sequence[bool], key: Key) -> Any:
+    x, *arrays = args
+    layout = _layout(args, batched, key, x.ndim - batched[0])
+    if not any(batched[1:]):
+        out = index_row(x, *arrays, key=(slice(None), *layout.key))
+        return moved(out, layout.axes, 0) if layout.apart else out
+    x = x if batched[0] else broadcast_to(x, (batch_size(args, batched), *x.shape))
+    out = index_row(x, *layout.counted(args, batched), key=(ARRAY, *layout.key))
+    return transpose(out, layout.order(out.ndim)) if layout.before else out
+
+
+def _batch_scatter(args: Sequence[Any], batched: Sequence[bool], key: Key, shape: Shape) -> Any:
+    g, *arrays = args
+    layout = _layout(args, batched, key, len(shape))
+    size = batch_size(args, batched)
+    if not any(batched[1:]):
+        g = moved(g, 0, layout.axes) if layout.apart else g
+        return scatter_row(g, *arrays, key=(slice(None), *layout.key), shape=(size, *shape))
+    g = g if batched[0] else broadcast_to(g, (size, *g.shape))
+    if layout.before:
+        g = transpose(g, inverse(layout.order(g.ndim)))
+    numbers = layout.counted(args, batched)
+    return scatter_row(g, *numbers, key=(ARRAY, *layout.key), shape=(size, *shape))

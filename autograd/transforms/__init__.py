@@ -1,0 +1,1 @@
+"""What turns a function into another: vmap, and the machinery of grad, jvp and their kind."""
