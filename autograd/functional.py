@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .graph import VIEW, Node, ancestors, by_index, pull
+from .graph import VIEW, Node, ancestors, pull
 from .modes.mode import mode, set_mode
 from .ops import same
 from .primitives import shapes
@@ -380,7 +380,7 @@ def push(roots: Sequence[Any], tangents: dict[Node, Any], create_graph: bool) ->
     """
     on_nodes = create_graph or mode.trace is not None
     alive = [r for r in roots if isinstance(r, Node) and r.requires_grad]
-    nodes = sorted({node for root in alive for node in ancestors(root)}, key=by_index)
+    nodes = reversed(ancestors(*alive))
     tangents = dict(tangents)
     with set_mode(gradients=create_graph, rules=True), np.errstate(all="ignore"):
         for node in nodes:

@@ -8,7 +8,7 @@ is asked for, newest node first, and calls the rows' rules. It knows no rule by 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import nullcontext
 from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
@@ -270,23 +270,25 @@ def pull(root: Node, wrt: Sequence[Node], seed: Any, create_graph: bool) -> dict
     """The cotangents of those of `wrt` that root depends on, as the sweep has them."""
     nodes = ancestors(root)
     wanted = set(wrt)
-    needed = set(wanted)
-    for node in reversed(nodes):
-        if any(arg in needed for arg in node.args if isinstance(arg, Node)):
-            needed.add(node)
+    needed = dependents(reversed(nodes), wanted)
     on_path = [node for node in nodes if node in needed]
     return sweep(on_path, seed, create_graph, wanted) if root in needed else {}
 
 
-def ancestors(root: Node) -> list[Node]:
-    """The nodes that `root` depends on and that require a gradient, newest first."""
-    if not root.requires_grad:
-        raise RuntimeError(
-            f"backward: {root!r} does not require a gradient; "
-            "make a leaf with requires_grad=True, and compute outside no_grad()"
-        )
-    seen = {root}
-    stack = [root]
+def ancestors(*roots: Node) -> list[Node]:
+    """The nodes that `roots` depend on and that require a gradient, newest first.
+
+    It has a loop of its own: `walk` with a function that chooses the arguments makes backward()
+    4 to 5 % slower on a graph of 600 small arrays.
+    """
+    for root in roots:
+        if not root.requires_grad:
+            raise RuntimeError(
+                f"backward: {root!r} does not require a gradient; "
+                "make a leaf with requires_grad=True, and compute outside no_grad()"
+            )
+    seen = set(roots)
+    stack = list(seen)
     found = []
     while stack:
         node = stack.pop()
@@ -305,10 +307,43 @@ def ancestors(root: Node) -> list[Node]:
     return found
 
 
-def stale(node: Node, arg: Node) -> RuntimeError:
+def walk(roots: Iterable[Node], stop: Container[Node] = ()) -> list[Node]:
+    """The nodes that `roots` were computed from, and these, oldest first: recorded arguments
+    before results, whether they require a gradient or not.
+
+    stop: nodes that are left out, and with them what is reached only through them.
+    """
+    seen = {root for root in roots if root not in stop}
+    stack = list(seen)
+    while stack:
+        for arg in stack.pop().args:
+            if isinstance(arg, Node) and arg not in seen and arg not in stop:
+                seen.add(arg)
+                stack.append(arg)
+    return sorted(seen, key=by_index)
+
+
+def dependents(nodes: Iterable[Node], sources: Iterable[Node]) -> set[Node]:
+    """The sources, and those of some nodes, oldest first, that were computed from them."""
+    found = set(sources)
+    for node in nodes:
+        if any(arg in found for arg in node.args if isinstance(arg, Node)):
+            found.add(node)
+    return found
+
+
+def check_order(nodes: Iterable[Node], caller: str = "backward") -> None:
+    """Raise RuntimeError if one of some nodes was computed before its argument was written."""
+    for node in nodes:
+        for arg in node.args:
+            if isinstance(arg, Node) and arg.index > node.index:
+                raise stale(node, arg, caller)
+
+
+def stale(node: Node, arg: Node, caller: str = "backward") -> RuntimeError:
     """The error for a node that was computed from what an argument no longer holds."""
     return RuntimeError(
-        f"backward: {node.row and node.row.name} was computed before its argument "
+        f"{caller}: {node.row and node.row.name} was computed before its argument "
         f"{arg.name or arg!r} was written; compute it again after the write"
     )
 

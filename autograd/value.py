@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .graph import Node, Wrapper, ancestors, by_index, counter, hooks, made, stale
+from .graph import Node, Wrapper, ancestors, by_index, check_order, counter, hooks, made
 from .modes.mode import mode, special
 from .nodes.methods import Comparisons, NumberMethods, Operators, compares
 from .nodes.numpy_protocols import Foreign
@@ -261,7 +261,7 @@ def sweep_floats(root: Value, seed: float) -> None:
                     stack.append(arg)
         order.sort(key=by_index, reverse=True)
         if Value.last_write > order[-1].index:
-            _check_stale(order)
+            check_order(order)
         _sweep(order)
         for leaf in leaves:
             if leaf._cotangent and leaf.requires_grad:
@@ -276,13 +276,6 @@ def sweep_floats(root: Value, seed: float) -> None:
         for leaf in leaves:
             leaf._cotangent = 0.0
         raise
-
-
-def _check_stale(order: list[Value]) -> None:
-    for node in order:
-        for arg in node.args:
-            if arg.index > node.index:
-                raise stale(node, arg)
 
 
 _sweep = compile_sweep((ops.mul, ops.add, ops.sub))

@@ -31,6 +31,7 @@ from hypothesis import strategies as st
 
 import viz
 from autograd import Tensor, Value, grad, gradients, jit, jvp, value_and_grad, vmap
+from autograd.graph import walk
 from autograd.primitives.indexing import ARRAY
 from autograd.primitives.primitive import TABLE, Row
 
@@ -390,7 +391,7 @@ def rounding(root: Tensor) -> float:
     cotangent. A linear row may cancel: there it is the sum of |terms| that counts. That is the
     first order; the square of a difference that cancels has the second alone, hence the floor.
     """
-    nodes = [node for node in _ancestors(root) if node.requires_grad]
+    nodes = [node for node in walk([root]) if node.requires_grad]
     total = 0.0
     for node, cotangent in zip(nodes, gradients(root, nodes), strict=True):
         value = np.abs(node.data)
@@ -401,17 +402,6 @@ def rounding(root: Tensor) -> float:
         total += float(np.finfo(node.dtype).eps * np.sum(np.abs(cotangent.data) * value))
     widest = max(float(np.finfo(node.dtype).eps) for node in nodes)
     return 4.0 * total + (4.0 * widest * LARGEST) ** 2
-
-
-def _ancestors(root: Any) -> list[Any]:
-    """Every node that `root` was computed from, and itself, oldest first."""
-    seen, stack = {root}, [root]
-    while stack:
-        for arg in stack.pop().args:
-            if isinstance(arg, Tensor | Value) and arg not in seen:
-                seen.add(arg)
-                stack.append(arg)
-    return sorted(seen, key=lambda node: node.index)
 
 
 def judged(

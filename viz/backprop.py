@@ -1,8 +1,8 @@
 """A forward and a backward pass over a graph, as a list of events that can be stepped through.
 
-The rows' own rules are called, on plain numbers, in the order of the engine's sweep, so that the
-events add up to the engine's gradients to the last bit. Nothing of the graph is touched, and no
-hook is called.
+It calls the primitives' own rules on plain numbers, in the order of the engine's sweep, so that the
+events add up to the engine's gradients to the last bit. It changes nothing in the graph and calls
+no hook.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Node, Value, sum_to
+from autograd.graph import check_order, walk
 from autograd.primitives.primitive import ieee
 from viz.text import cut
 
@@ -27,9 +28,10 @@ __all__ = [
     "ancestors",
     "cotangents",
     "plain",
-    "pull",
     "record",
     "replay",
+    "unbroadcast",
+    "vjp",
 ]
 
 # --- events --------------------------------------------------------------------------------------
@@ -37,7 +39,7 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Visit:
-    """Forward, a leaf; backward, a node whose gradient is complete, its turn in the sweep."""
+    """Forward: a leaf. Backward: a node whose gradient is complete, when its turn comes."""
 
     node: Any
     gradient: Any = None
@@ -45,14 +47,14 @@ class Visit:
 
 @dataclass(frozen=True, eq=False)
 class Compute:
-    """Forward: a node's row computes it from its arguments."""
+    """Forward: a node is computed from its arguments."""
 
     node: Any
 
 
 @dataclass(frozen=True, eq=False)
 class Send:
-    """A node's rule makes of its gradient, `upstream`, a contribution to argument number i."""
+    """A node's rule turns its gradient, `upstream`, into a contribution to argument number i."""
 
     node: Any
     i: int
@@ -62,10 +64,10 @@ class Send:
 
 @dataclass(frozen=True, eq=False)
 class Accumulate:
-    """A node adds a contribution to what it has got `before` (None: nothing), which gives `after`.
+    """A node adds a contribution to its running sum: `before` (None at first), then `after`.
 
-    sender, i: whose contribution it is, the node being its argument number i; None for the
-    gradient of 1 that a root starts with.
+    sender, i: the contribution comes from `sender`, whose argument number i the node is; both are
+    None for the gradient of 1 that a root starts with.
     """
 
     node: Any
@@ -81,7 +83,7 @@ Event = Visit | Compute | Send | Accumulate
 
 @dataclass(frozen=True, eq=False)
 class Tape:
-    """A pass over the graph behind `root`: its nodes, oldest first, and what happens, in order.
+    """A pass over the graph of `root`: its nodes, oldest first, and the events, in order.
 
     `backward` is empty where the root does not require a gradient.
     """
@@ -93,15 +95,15 @@ class Tape:
 
     @property
     def gradients(self) -> dict[Any, Any]:
-        """The gradient of each node that got one: what the events add up to."""
+        """The gradient of each node that gets one: the sum of its contributions."""
         return replay(self.backward)
 
 
 def record(root: Any) -> Tape:
-    """The passes over the graph behind a Value or a Tensor.
+    """The forward and the backward pass over the graph of a Value or a Tensor.
 
     Raises TypeError for anything else, RuntimeError for a stale graph and for a rule that fails.
-    A Tensor that is not a scalar starts with a gradient of ones, as its sum would give it.
+    A Tensor that is not a scalar starts with a gradient of ones, that of its sum.
 
     >>> x = Value(3.0, name="x")
     >>> tape = record(x * x)
@@ -114,33 +116,34 @@ def record(root: Any) -> Tape:
     forward: list[Event] = [Compute(node) if node.args else Visit(node) for node in nodes]
     seeds = _seeds([root])
     backward: list[Event] = [Accumulate(root, None, None, None, g, g) for g in seeds.values()]
-    for node, g, shares in _sweep(nodes, seeds):
+    for node, g, sent in _sweep(nodes, seeds):
         backward.append(Visit(node, g))
-        for i, share, before, after in shares:
-            backward.append(Send(node, i, g, share))
-            backward.append(Accumulate(node.args[i], node, i, before, share, after))
+        for i, contribution, before, after in sent:
+            backward.append(Send(node, i, g, contribution))
+            backward.append(Accumulate(node.args[i], node, i, before, contribution, after))
     return Tape(root, nodes, forward, backward)
 
 
 def replay(events: Iterable[Event]) -> dict[Any, Any]:
-    """The gradients that a list of events adds up to, by node."""
-    found: dict[Any, Any] = {}
+    """The sum of each node's contributions in a list of events."""
+    sums: dict[Any, Any] = {}
     with np.errstate(all="ignore"):
         for event in events:
             if isinstance(event, Accumulate):
-                found[event.node] = _added(found.get(event.node), event.contribution)
-    return found
+                sums[event.node] = _add(sums.get(event.node), event.contribution)
+    return sums
 
 
 # --- the sweep -----------------------------------------------------------------------------------
 
 
 def cotangents(roots: Sequence[Any]) -> tuple[dict[Any, Any], dict[tuple[Any, int], Any]]:
-    """The gradient of every node behind `roots`, and what each edge carried of it.
+    """The gradient of the sum of `roots` by every node in their graph, and its contributions.
 
-    Of the sum of the roots, whose own gradients start at 1. The second dictionary holds the
-    contribution of a node to its argument number i, by (node, i). Numbers for Values, arrays
-    for Tensors; what takes no gradient is in neither. Raises as `record` does.
+    Gives two dictionaries: the gradients by node, and by (node, i) the contribution of a node to
+    its argument number i. They hold numbers for Values, arrays for Tensors, and nothing for a node
+    that does not require a gradient. Each root starts with a gradient of 1. Raises as `record`
+    does.
 
     >>> a, b = Value(2.0), Value(5.0)
     >>> product = a * b
@@ -149,84 +152,74 @@ def cotangents(roots: Sequence[Any]) -> tuple[dict[Any, Any], dict[tuple[Any, in
     (5.0, 5.0)
     """
     gradients, contributions = {}, {}
-    for node, g, shares in _sweep(ancestors(roots), _seeds(roots)):
+    for node, g, sent in _sweep(ancestors(roots), _seeds(roots)):
         gradients[node] = g
-        for i, share, _, _ in shares:
-            contributions[node, i] = share
+        for i, contribution, _, _ in sent:
+            contributions[node, i] = contribution
     return gradients, contributions
 
 
 def ancestors(roots: Sequence[Any]) -> list[Any]:
-    """The nodes that `roots` were computed from, and themselves, oldest first.
+    """The nodes that `roots` were computed from, and the roots, oldest first.
 
-    Raises TypeError for what is no node, RuntimeError where a node is older than its argument.
+    Raises TypeError for anything but nodes, RuntimeError where an argument was written after a
+    node was computed from it.
     """
     for root in roots:
         if not isinstance(root, Node):
             raise TypeError(f"viz: takes a Value or a Tensor, not {type(root).__name__}")
-    seen = set(roots)
-    stack = list(seen)
-    while stack:
-        node = stack.pop()
-        for arg in node.args:
-            if isinstance(arg, Node):
-                if arg.index > node.index:
-                    raise RuntimeError(
-                        f"viz: {node.row.name} was computed before its argument "
-                        f"{arg.name or arg!r} was written; compute it again after the write"
-                    )
-                if arg not in seen:
-                    seen.add(arg)
-                    stack.append(arg)
-    return sorted(seen, key=lambda node: node.index)
+    nodes = walk(roots)
+    check_order(nodes, "viz")
+    return nodes
 
 
-Share = tuple[int, Any, Any, Any]  # an argument's number, its contribution, before and after it
+# The number of an argument, the contribution to it, and its running sum before and after.
+Sent = tuple[int, Any, Any, Any]
 
 
-def _sweep(nodes: Sequence[Any], running: dict[Any, Any]) -> Iterator[tuple[Any, Any, list[Share]]]:
-    """Each node that gets a gradient, newest first, with it and what it sends to its arguments.
+def _sweep(nodes: Sequence[Any], sums: dict[Any, Any]) -> Iterator[tuple[Any, Any, list[Sent]]]:
+    """Each node that gets a gradient, newest first, with its gradient and what it sends.
 
-    running: what each node has got so far, to begin with the gradients of the roots.
+    sums: the running sum of each node's contributions, at first the gradients of the roots.
     """
     for node in reversed(nodes):
-        g = running.pop(node, None)
+        g = sums.pop(node, None)
         if g is None:
             continue
-        shares: list[Share] = []
+        sent: list[Sent] = []
         args = [plain(arg) for arg in node.args]
-        # Not around the yield: what the caller does between two nodes is its own business.
+        # Not around the yield: the caller's own arithmetic between two nodes may warn.
         with np.errstate(all="ignore"):
             for i, arg in enumerate(node.args):
                 if not isinstance(arg, Node) or not arg.requires_grad or not node.row.rule(i):
                     continue
-                share = _share(node, i, g, args)
-                before = running.get(arg)
-                running[arg] = after = _added(before, share)
-                shares.append((i, share, before, after))
-        yield node, g, shares
+                contribution = _contribution(node, i, g, args)
+                before = sums.get(arg)
+                sums[arg] = after = _add(before, contribution)
+                sent.append((i, contribution, before, after))
+        yield node, g, sent
 
 
-def _share(node: Any, i: int, g: Any, args: Sequence[Any]) -> Any:
+def _contribution(node: Any, i: int, g: Any, args: Sequence[Any]) -> Any:
     """What the node contributes to its argument number i. Raises RuntimeError, which names the
-    rule, where that raises or answers what is no gradient."""
+    rule, if the rule raises or does not answer with a gradient."""
     rule = f"{node.row.name}: its rule for argument {i + 1}"
     try:
-        answer = pull(node, i, g, args)
+        answer = vjp(node, i, g, args)
     except Exception as error:
         raise RuntimeError(f"{rule} raised {type(error).__name__}: {error}") from error
-    found = repr(answer) if np.ndim(answer) == 0 else f"an array of shape {np.shape(answer)}"
+    shown = repr(answer) if np.ndim(answer) == 0 else f"an array of shape {np.shape(answer)}"
     if np.asarray(answer).dtype.kind not in "biuf":
-        raise RuntimeError(f"{rule} gave {cut(found)}, which is no gradient")
+        raise RuntimeError(f"{rule} gave {cut(shown)}, which is no gradient")
     try:
-        return fitted(answer, args[i])
+        return unbroadcast(answer, args[i])
     except (TypeError, ValueError) as error:
-        raise RuntimeError(f"{rule} gave {found}, which does not fit the argument") from error
+        raise RuntimeError(f"{rule} gave {shown}, which does not fit the argument") from error
 
 
-def pull(node: Any, i: int, g: Any, args: Sequence[Any] | None = None) -> Any:
-    """What the node's rule for argument number i answers to the gradient g, before broadcasting
-    is undone. args: the numbers or arrays of its arguments, if they are at hand."""
+def vjp(node: Any, i: int, g: Any, args: Sequence[Any] | None = None) -> Any:
+    """The vector-Jacobian product of g with a node's derivative by its argument number i, as the
+    rule gives it: not yet un-broadcast. args: the numbers or arrays of the arguments, if known."""
     if args is None:
         args = [plain(arg) for arg in node.args]
     rule = node.row.rule(i)
@@ -243,20 +236,19 @@ def plain(arg: Any) -> Any:
     return arg.data if isinstance(arg, Node) else arg  # type: ignore[attr-defined]
 
 
-def fitted(share: Any, data: Any) -> Any:
-    """A rule's answer as the argument that holds `data` adds it up: broadcasting undone, in its
-    dtype."""
+def unbroadcast(answer: Any, data: Any) -> Any:
+    """A rule's answer summed to the shape of the argument's data, in the dtype of that."""
     if not isinstance(data, np.ndarray):
-        return float(share)
-    share = np.asarray(share)
-    if share.shape != data.shape:  # a rule may also answer with less, a number for all entries
-        share = np.broadcast_to(share, np.broadcast_shapes(share.shape, data.shape))
-        share = sum_to(share, data.shape)
-    return share.astype(data.dtype, copy=False)
+        return float(answer)
+    answer = np.asarray(answer)
+    if answer.shape != data.shape:  # a rule may also answer with one number for all entries
+        answer = np.broadcast_to(answer, np.broadcast_shapes(answer.shape, data.shape))
+        answer = sum_to(answer, data.shape)
+    return answer.astype(data.dtype, copy=False)
 
 
-def _added(before: Any, share: Any) -> Any:
-    return share if before is None else before + share
+def _add(before: Any, contribution: Any) -> Any:
+    return contribution if before is None else before + contribution
 
 
 def _seeds(roots: Sequence[Any]) -> dict[Any, Any]:

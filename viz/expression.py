@@ -1,8 +1,8 @@
-"""Expressions as people type them, `tanh(x * w + b)`, made into graphs; no Python is run.
+"""Expressions as people type them, `tanh(x * w + b)`, made into graphs without running Python.
 
-`parse` reads the text once, from left to right, and writes down what to compute in postfix order
-(Dijkstra's shunting yard), on two lists: neither reading nor computing knows recursion, so no
-depth of parentheses is too deep.
+`parse` reads the text once, from left to right, and lists what to compute in postfix order
+(Dijkstra's shunting yard). Neither it nor the computation is recursive, so any depth of parentheses
+works.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from viz.text import cut
 __all__ = ["CONSTANTS", "LONGEST", "Expression", "ExpressionError", "functions", "parse"]
 
 LONGEST = 100_000  # characters
-# More is a program, not an expression; a picture or a debugger of it would be of no use.
-MOST_OPERATIONS = 1000
-LONGEST_NAME = 64
+# More is a program, not an expression: a picture of it would be of no use.
+MAX_OPERATIONS = 1000
+MAX_NAME = 64
 EXCERPT = 60  # characters of the text that an error shows
 
-# What these names mean unless they are given a value.
+# The values of these names, unless the caller gives others.
 CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e}
 
-# Python's: a power binds tighter than the minus before it, and looser than the one after it.
+# Precedences are Python's: a power binds tighter than the minus before it, but looser than the
+# minus after it.
 BINARY = {"+": (1, add), "-": (1, sub), "*": (2, mul), "/": (2, div), "**": (4, power)}
 MINUS = (3, neg)
 
@@ -48,13 +49,13 @@ TOKEN = re.compile(
     re.ASCII | re.DOTALL | re.VERBOSE,
 )
 
-INSTEAD = {
+HINTS = {
     "^": "a power is written **",
     "=": "an expression assigns nothing",
     ".": "nothing in an expression has attributes",
     "[": "nothing in an expression has entries",
-    "'": "there are no texts in an expression",
-    '"': "there are no texts in an expression",
+    "'": "an expression has no strings",
+    '"': "an expression has no strings",
     "\N{MULTIPLICATION SIGN}": "a product is written *",
     "\N{MIDDLE DOT}": "a product is written *",
     "\N{DOT OPERATOR}": "a product is written *",
@@ -65,20 +66,20 @@ INSTEAD = {
 
 
 class ExpressionError(ValueError):
-    """What is wrong with an expression, in one line, and beneath it the place."""
+    """What is wrong with an expression, in one line, and below it the text with a caret."""
 
-    def __init__(self, message: str, text: str, place: int):
-        start = max(0, min(place - EXCERPT // 2, len(text) - EXCERPT))
+    def __init__(self, message: str, text: str, position: int):
+        start = max(0, min(position - EXCERPT // 2, len(text) - EXCERPT))
         shown = text[start : start + EXCERPT]
-        # Whatever may be more or less than one column wide would push the caret aside.
+        # A character that is not one column wide would move the caret.
         plain = "".join(" " if c in "\t\r\n" else c if " " <= c <= "~" else "?" for c in shown)
-        super().__init__(f"{message}\n  {plain}\n  {' ' * (place - start)}^")
+        super().__init__(f"{message}\n  {plain}\n  {' ' * (position - start)}^")
 
 
 @dataclass(frozen=True)
 class Expression:
-    """An expression that has been read: its text, the names in it in order of appearance, and
-    the steps that compute it, in postfix order: a number, a name, or a function and how many
+    """An expression that has been read: its text, its names in order of appearance, and the steps
+    that compute it, in postfix order. A step is a number, a name, or a function and how many
     results it takes."""
 
     text: str
@@ -86,8 +87,8 @@ class Expression:
     steps: tuple[Any, ...]
 
     def __call__(self, values: Mapping[str, Value]) -> Value:
-        """The root of the expression's graph over `values`, the leaves, which are given their
-        names. Raises ValueError where one is missing or there is nothing to differentiate.
+        """The root of the expression's graph. `values` are its leaves; they get their names here.
+        Raises ValueError where one is missing or there is nothing to differentiate.
 
         >>> x = Value(2.0)
         >>> parse("x**2 + 1")({"x": x}), x.name
@@ -114,7 +115,7 @@ class Expression:
         return root
 
     def missing(self, values: Mapping[str, Any]) -> list[str]:
-        """The names that are no constants and have no value yet."""
+        """The names that have no value: neither constants nor in `values`."""
         return [name for name in self.names if name not in {**CONSTANTS, **values}]
 
 
@@ -122,8 +123,8 @@ def parse(text: str) -> Expression:
     """Read an expression: numbers, names, + - * / ** with Python's precedence, parentheses, and
     calls of `functions()`.
 
-    Names are of ASCII letters, digits and _. Arithmetic is IEEE's, on floats, when the expression
-    is called: 10**10**10 is inf. Raises ExpressionError for anything else.
+    Names consist of ASCII letters, digits and _. Arithmetic is that of IEEE floats, when the
+    expression is called: 10**10**10 is inf. Raises ExpressionError for anything else.
 
     >>> parse("tanh(x*w + b)").names
     ('x', 'w', 'b')
@@ -139,62 +140,63 @@ def parse(text: str) -> Expression:
 
 
 def functions() -> dict[str, tuple[Callable[..., Any], tuple[int, ...]]]:
-    """What can be called, and with how many arguments: the rows of the table that take numbers
-    and have a derivative by each, and three that are composed of such.
+    """What can be called, and with how many arguments: the primitives that take numbers and have a
+    derivative by each argument, and three functions composed of them.
 
     >>> sorted(functions())[:5]
     ['abs', 'clip', 'cos', 'exp', 'expm1']
     """
-    found: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
+    primitives: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
         row.name: (row, (len(row.domain),))
         for row in TABLE.values()
-        # `same` is there for the engine: nobody types x as same(x).
+        # `same` is the engine's own: nobody types same(x) for x.
         if row.on_float and not row.infix and row.domain and row is not same
         if all(map(row.rule, range(len(row.domain))))
     }
-    return {**found, "clip": (clip, (3,)), "gelu": (gelu, (1,)), "leaky_relu": (leaky_relu, (1, 2))}
+    composed = {"clip": (clip, (3,)), "gelu": (gelu, (1,)), "leaky_relu": (leaky_relu, (1, 2))}
+    return {**primitives, **composed}
 
 
 @dataclass(frozen=True)
 class _Token:
-    kind: str  # the group of TOKEN; a call has its opening parenthesis behind it
+    kind: str  # the group of TOKEN; a call includes its opening parenthesis
     text: str
-    place: int
+    position: int
 
 
 @dataclass
-class _Open:
-    """An open parenthesis, of a call or of none."""
+class _Parenthesis:
+    """An open parenthesis; with a function, that of a call."""
 
-    place: int
+    position: int
     function: str | None = None
     arguments: int = 1
 
 
 class _Reader:
-    """The shunting yard: `steps` are written down; in `waiting` are the open parentheses, and the
-    operators, with their precedence, whose last operand is not complete."""
+    """The shunting yard. `steps` is its output; its `stack` holds open parentheses, and operators
+    whose last operand is not complete: (precedence, function, operands)."""
 
     def __init__(self, text: str):
         self.text = text
         self.functions = functions()
         self.names: dict[str, None] = {}  # each once, in order
         self.steps: list[Any] = []
-        self.waiting: list[_Open | tuple[int, Any, int]] = []
+        self.stack: list[_Parenthesis | tuple[int, Any, int]] = []
         self.operations = 0
 
     def read(self) -> Expression:
-        operand = True  # whether one must come next
+        operand = True  # whether an operand must come next
         for token in self.tokens():
             operand = self.operand(token) if operand else self.operator(token)
         return Expression(self.text, tuple(self.names), tuple(self.steps))
 
     def tokens(self) -> Iterator[_Token]:
-        place, kind = 0, ""
+        position, kind = 0, ""
         while kind != "end":
-            match = TOKEN.match(self.text, place)
-            assert match and match.lastgroup  # `other` takes any character
-            kind, place = match.lastgroup, match.end()
+            match = TOKEN.match(self.text, position)
+            assert match and match.lastgroup  # `other` matches any character
+            kind, position = match.lastgroup, match.end()
             yield _Token(kind, match[kind], match.start(kind))
 
     def operand(self, token: _Token) -> bool:
@@ -209,11 +211,11 @@ class _Reader:
             return False
         if token.kind == "call":
             self.check_function(token)
-            self.waiting.append(_Open(token.place, token.text))
+            self.stack.append(_Parenthesis(token.position, token.text))
         elif token.text == "(":
-            self.waiting.append(_Open(token.place))
+            self.stack.append(_Parenthesis(token.position))
         elif token.text == "-":
-            self.waiting.append((*MINUS, 1))
+            self.stack.append((*MINUS, 1))
         elif token.text != "+":
             raise self.unexpected("a number, a name or '('", token)
         return True
@@ -222,19 +224,19 @@ class _Reader:
         """Take the token that follows an operand; whether an operand must come next."""
         if token.text in BINARY:
             precedence, function = BINARY[token.text]
-            # Equals are computed from left to right, but powers from right to left.
+            # Operators of one precedence associate to the left, powers to the right.
             self.complete(precedence + (function is power), token)
-            self.waiting.append((precedence, function, 2))
+            self.stack.append((precedence, function, 2))
             return True
         if token.text not in (")", ",") and token.kind != "end":
             factor = token.kind in ("name", "call") or token.text == "("
             raise self.unexpected("an operator", token, "a product is written *" if factor else "")
         self.complete(0, token)
-        opened = self.waiting.pop() if self.waiting else None
+        opened = self.stack.pop() if self.stack else None
         assert not isinstance(opened, tuple)
         if token.kind == "end":
             if opened:
-                raise self.error("expected ')' for this '(', found the end", opened.place)
+                raise self.error("expected ')' for this '(', found the end", opened.position)
             return False
         if opened is None:
             raise self.unexpected("an operator", token, "no '(' is open")
@@ -244,53 +246,55 @@ class _Reader:
         if opened.function is None:
             raise self.unexpected("')'", token, "a comma stands between arguments")
         opened.arguments += 1
-        self.waiting.append(opened)
+        self.stack.append(opened)
         return True
 
     def complete(self, precedence: int, token: _Token) -> None:
-        """Write down the innermost parenthesis's operators that bind so tightly or tighter."""
-        while self.waiting:
-            last = self.waiting[-1]
-            if isinstance(last, _Open) or last[0] < precedence:
+        """Output the operators in the innermost parenthesis of this precedence or a higher one."""
+        while self.stack:
+            last = self.stack[-1]
+            if isinstance(last, _Parenthesis) or last[0] < precedence:
                 return
-            self.waiting.pop()
-            self.write(last[1], last[2], token)
+            self.stack.pop()
+            self.output(last[1], last[2], token)
 
-    def close(self, opened: _Open, token: _Token) -> None:
-        """Write down the call whose parentheses these are, if they are of a call."""
+    def close(self, opened: _Parenthesis, token: _Token) -> None:
+        """Output the call that this parenthesis ends, if it is one."""
         if opened.function is None:
             return
         function, counts = self.functions[opened.function]
         if opened.arguments not in counts:
             wanted = f"{' or '.join(map(str, counts))} argument{'s' * (counts != (1,))}"
             message = f"{opened.function}: expected {wanted}, found {opened.arguments}"
-            raise self.error(message, opened.place)
-        self.write(function, opened.arguments, token)
+            raise self.error(message, opened.position)
+        self.output(function, opened.arguments, token)
 
-    def write(self, function: Any, count: int, token: _Token) -> None:
+    def output(self, function: Any, count: int, token: _Token) -> None:
         self.operations += 1
-        if self.operations > MOST_OPERATIONS:
-            message = f"expected at most {MOST_OPERATIONS:,} operations, found more"
-            raise self.error(message, token.place)
+        if self.operations > MAX_OPERATIONS:
+            message = f"expected at most {MAX_OPERATIONS:,} operations, found more"
+            raise self.error(message, token.position)
         self.steps.append((function, count))
 
     def check_name(self, token: _Token) -> None:
-        """Refuse a name that is Python's, a function's or too long."""
+        """Refuse a keyword of Python, the name of a function, and a name that is too long."""
         if iskeyword(token.text):
             raise self.unexpected("a number, a name or '('", token)
         if token.text in self.functions:
-            raise self.error(f"expected '(' after {token.text}, which is a function", token.place)
-        if len(token.text) > LONGEST_NAME:
-            message = f"expected a name of at most {LONGEST_NAME} characters, found"
-            raise self.error(f"{message} {len(token.text):,}", token.place)
+            raise self.error(
+                f"expected '(' after {token.text}, which is a function", token.position
+            )
+        if len(token.text) > MAX_NAME:
+            message = f"expected a name of at most {MAX_NAME} characters, found"
+            raise self.error(f"{message} {len(token.text):,}", token.position)
 
     def check_function(self, token: _Token) -> None:
-        """Refuse a call of what is no function, with the nearest ones."""
+        """Refuse a call of an unknown function, and suggest similar names."""
         if token.text in self.functions:
             return
         names = sorted(self.functions)
-        near = get_close_matches(cut(token.text), names)
-        why = f"is {' or '.join(near)} meant?" if near else f"there are {', '.join(names)}"
+        similar = get_close_matches(cut(token.text), names)
+        why = f"is {' or '.join(similar)} meant?" if similar else f"there are {', '.join(names)}"
         raise self.unexpected("a function", token, why)
 
     def unexpected(self, expected: str, token: _Token, why: str = "") -> ExpressionError:
@@ -300,9 +304,11 @@ class _Reader:
                 why += "; names are made of a to z, digits and _"
         if iskeyword(token.text):
             why = "no Python is run"
-        why = INSTEAD.get(token.text, why)
+        why = HINTS.get(token.text, why)
         found = repr(cut(token.text)) if token.text else "the end"
-        return self.error(f"expected {expected}, found {found}{why and f' ({why})'}", token.place)
+        return self.error(
+            f"expected {expected}, found {found}{why and f' ({why})'}", token.position
+        )
 
-    def error(self, message: str, place: int) -> ExpressionError:
-        return ExpressionError(message, self.text, place)
+    def error(self, message: str, position: int) -> ExpressionError:
+        return ExpressionError(message, self.text, position)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -22,17 +21,21 @@ from ..modes.mode import no_grad, set_mode
 from ..tensor import wrap
 from ..transforms.tree import flatten, paths, unflatten
 from ..value import Value
+from .differences import (
+    EPS,
+    STEP,
+    ULPS,
+    Slope,
+    first_smooth_slope,
+    random_direction,
+    random_entries,
+    slope_rounding,
+)
 
 __all__ = ["GradientCheck", "GradientError", "gradcheck"]
 
 Function = Callable[..., Any]
 
-EPS = sys.float_info.epsilon
-# Half the distance between the outer points of a difference. Rounding costs EPS / h of a slope,
-# the curve h**2: they meet here.
-STEP = EPS ** (1 / 3)
-# Where the function bends within a step, smaller ones are tried, at the price of their rounding.
-STEPS = tuple(STEP / 16.0**k for k in range(7))
 MOST = 2000  # entries looked at to find the worst; entries=True looks at all
 
 
@@ -148,36 +151,13 @@ def _names(f: Function, inputs: Sequence[Any]) -> Iterator[str]:
 # --- differences -------------------------------------------------------------------------------
 
 
-class _Slope(NamedTuple):
-    """What differences say of a slope: between `low` and `high`, which differ at a kink, give or
-    take `tolerance`."""
-
-    low: float
-    high: float
-    tolerance: float
-
-    @property
-    def jump(self) -> float:
-        """From the slope on one side to that on the other."""
-        return self.high - self.low
-
-    @property
-    def middle(self) -> float:
-        return self.low if self.low == self.high else (self.low + self.high) / 2
-
-    def error(self, slope: float) -> float:
-        """By how much a slope is off, in units of the tolerance."""
-        off = max(self.low - slope, slope - self.high, 0.0)
-        return off / self.tolerance if off and self.tolerance else off and np.inf
-
-
 class _Entry(NamedTuple):
     """One entry of an argument: what the rules say there, and what differences say."""
 
     leaf: int
     at: tuple[int, ...]
     rules: float
-    slope: _Slope
+    slope: Slope
 
     @property
     def error(self) -> float:
@@ -215,8 +195,7 @@ class _Check:
         # Of a single number the gradient itself is shown, of anything else that of <weights, f>.
         self.single = sum(map(np.size, outs)) == 1
         self.weights = [np.ones_like(x) for x in outs] if self.single else self._like(outs)
-        signs = zip(self._like(leaves), leaves, strict=True)
-        self.direction = [sign * np.maximum(1.0, np.abs(x)) for sign, x in signs]
+        self.direction = [random_direction(self.draw, x) for x in leaves]
         self._elsewhere()
         self.rounding = self._rounding()
 
@@ -289,7 +268,7 @@ class _Check:
         forward, reverse = _dot(self.weights, pushed), _dot(gradient, self.direction)
         scale = _dot(gradient, self.direction, np.abs)
         # Both are sums of products with some roundings each; what is wrong is wrong by more.
-        if not abs(forward - reverse) <= 8 * self.rounding / STEP + 1e-9 * scale:
+        if not abs(forward - reverse) <= slope_rounding(self.rounding) + 1e-9 * scale:
             raise self._wrong(
                 f"forward and reverse mode disagree: <w, J v> = {forward:.10g}, "
                 f"<J^T w, v> = {reverse:.10g}"
@@ -297,35 +276,20 @@ class _Check:
 
     # --- differences of <weights, f> ---
 
-    def _slope(self, direction: Any, where: str) -> _Slope:
+    def _slope(self, direction: Any, where: str) -> Slope:
         """The slope of <weights, f> along a direction; see gradcheck."""
-        kinks: list[_Slope] = []
-        for h in STEPS:
-            at = [self._number(self._moved(direction, t * h)) for t in (-1.0, -0.5, 0.0, 0.5, 1.0)]
-            if not np.isfinite(at).all():
-                continue
-            far_left, left, here, right, far_right = at
-            rounding = self.rounding + 4 * EPS * max(map(abs, at))
-            wide, narrow = (far_right - far_left) / (2 * h), (right - left) / h
-            slope = (4 * narrow - wide) / 3
-            # Rounding moves it by 3 B/h. A kink that hides in the 16 B has a jump of 16 B/h, and
-            # moves it by half of that: hence 8.
-            if abs(far_left - 4 * left + 6 * here - 4 * right + far_right) <= 16 * rounding:
-                return _Slope(slope, slope, 8 * rounding / h + abs(slope - narrow))
-            low, high = sorted(((here - far_left) / h, (far_right - here) / h))
-            kinks.append(_Slope(low, high, 8 * rounding / h))
-            stays = [kink for kink in kinks if 0.9 * (high - low) < kink.jump < 1.1 * (high - low)]
-            if len(stays) == 3:  # else a kink beside the point, or curvature, whose jump shrinks
-                self._note(
-                    f"{where} there is a kink within {h:.0e} of the point: slope "
-                    f"{stays[0].low:.6g} on one side, {stays[0].high:.6g} on the other"
-                )
-                return stays[0]
-        self._note(
-            f"{where} differences do not settle as the step shrinks, or f is not finite on both "
-            "sides: nothing is checked there"
-        )
-        return _Slope(-np.inf, np.inf, 0.0)
+        slope = first_smooth_slope(lambda t: self._number(self._moved(direction, t)), self.rounding)
+        if not slope.known:
+            self._note(
+                f"{where} differences do not settle as the step shrinks, or f is not finite on "
+                "both sides: nothing is checked there"
+            )
+        elif slope.kink:
+            self._note(
+                f"{where} there is a kink within {slope.step:.0e} of the point: slope "
+                f"{slope.low:.6g} on one side, {slope.high:.6g} on the other"
+            )
+        return slope
 
     def _entries(self, gradient: Any, most: int | None) -> Iterator[_Entry]:
         places = [(i, at) for i, x in enumerate(self.leaves) for at in np.ndindex(np.shape(x))]
@@ -336,8 +300,7 @@ class _Check:
             direction = [np.zeros(np.shape(x)) for x in self.leaves]
             scale = max(1.0, abs(float(np.asarray(self.leaves[i])[at])))
             direction[i][at] = scale
-            s = self._slope(direction, f"at {self.names[i]}{_at(at)}")
-            slope = _Slope(s.low / scale, s.high / scale, s.tolerance / scale)
+            slope = self._slope(direction, f"at {self.names[i]}{_at(at)}").times(1.0 / scale)
             yield _Entry(i, at, float(np.asarray(gradient[i])[at]), slope)
 
     def _number(self, leaves: Sequence[Any]) -> float:
@@ -366,7 +329,7 @@ class _Check:
                     for node, g in pull(out, ancestors(out), out._seed(w, False), False).items():
                         size = np.abs(np.asarray(g * node._data, np.float64))
                         total += float(np.sum(size, where=np.isfinite(size)))
-        return 4 * EPS * total
+        return ULPS * EPS * total
 
     # --- gradients ---
 
@@ -387,16 +350,13 @@ class _Check:
         return gradient
 
     def _like(self, arrays: Sequence[Any]) -> list[Any]:
-        """Random numbers in these shapes, none of them small: each entry counts."""
-        return [
-            self.draw.uniform(0.5, 1.0, np.shape(x)) * self.draw.choice((-1.0, 1.0), np.shape(x))
-            for x in arrays
-        ]
+        """Random numbers in these shapes."""
+        return [random_entries(self.draw, np.shape(x)) for x in arrays]
 
     # --- what to say ---
 
-    def _seen(self, slope: _Slope, found: float, scale: float) -> None:
-        self.result.compared += slope.high < np.inf
+    def _seen(self, slope: Slope, found: float, scale: float) -> None:
+        self.result.compared += slope.known
         self.result.error = max(self.result.error, slope.error(found))
         if slope.tolerance > 1e-3 * scale > 0.0:
             self._note(
@@ -410,7 +370,7 @@ class _Check:
     def _same(self, wanted: Any, got: Any, terms: Sequence[Any], what: str) -> None:
         # Not to the last bit: BLAS may add in another order where memory is aligned differently.
         scale = max(float(np.max(np.abs(term), initial=0.0)) for term in terms)
-        bound = 8 * self.rounding / STEP + 1e-9 * scale
+        bound = slope_rounding(self.rounding) + 1e-9 * scale
         for a, b, name in zip(wanted, got, self.names, strict=True):
             off = np.abs(np.asarray(a) - b)
             if not np.all(off <= bound):

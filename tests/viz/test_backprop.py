@@ -102,7 +102,7 @@ def test_cotangents_are_the_tapes(program):
     }
     sent = {(event.node, event.i): bits(event.contribution) for event in tape.backward
             if isinstance(event, Send)}  # fmt: skip
-    assert {edge: bits(share) for edge, share in contributions.items()} == sent
+    assert {edge: bits(contribution) for edge, contribution in contributions.items()} == sent
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_long_chain_needs_no_recursion():
 
 @given(st.sampled_from([np.float32, np.float64]), st.booleans())
 def test_a_rule_of_ones_own_may_answer_with_less(dtype, number):
-    """A number for all entries, or another dtype: fitted as the engine does."""
+    """A number for all entries, or another dtype: un-broadcast as the engine does."""
     row = primitive("total", "the sum", lambda x: x.sum(), lambda g, out, x: 2.0 if number else g)
     try:
         x = Tensor(np.ones((2, 3), dtype), requires_grad=True)

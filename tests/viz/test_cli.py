@@ -567,8 +567,8 @@ def test_the_debugger_as_a_page(capsys, shown):
     assert main(["debug", "x*x + sin(x)", "--at", "x=3", "-o", "steps.html"]) == 0
     assert capsys.readouterr().out == "wrote steps.html\n"
     assert Path("steps.html").read_text().startswith("<!doctype html>")
-    (chapter,) = shown[0]["chapters"]
-    complete = [event for event in chapter["events"] if event["to"] == "n1"][-1]
+    (trace,) = shown[0]["traces"]
+    complete = [event for event in trace["events"] if event["to"] == "n1"][-1]
     assert complete["exact"]["after"] == 2 * 3.0 + math.cos(3.0)
 
 
@@ -611,10 +611,10 @@ def test_one_lesson_in_the_terminal(capsys):
 def test_the_lessons_as_a_page(shown):
     """Else a lesson is missing, or one chosen brings all the others along."""
     assert main(["lesson", "-o", "lesson.html"]) == 0
-    assert [(each["title"], each["text"]) for each in shown[0]["chapters"]] == [
+    assert [(each["title"], each["text"]) for each in shown[0]["traces"]] == [
         (lesson.title, lesson.text) for lesson in lessons()
     ]
     assert main(["lesson", "9", "-o", "ninth.html"]) == 0
-    (ninth,) = shown[1]["chapters"]
+    (ninth,) = shown[1]["traces"]
     assert (ninth["title"], ninth["text"]) == (f"9. {lessons()[8].title}", lessons()[8].text)
     assert sorted(os.listdir()) == ["lesson.html", "ninth.html"]

@@ -12,8 +12,8 @@ from autograd.primitives.primitive import TABLE, primitive
 from viz.expression import (
     CONSTANTS,
     LONGEST,
-    LONGEST_NAME,
-    MOST_OPERATIONS,
+    MAX_NAME,
+    MAX_OPERATIONS,
     ExpressionError,
     functions,
     parse,
@@ -208,8 +208,8 @@ def test_numbers_alone_have_nothing_to_differentiate(text):
         ("x < y", 2, "expected an operator, found '<'"),
         ("x.real", 1, "expected an operator, found '.' (nothing in an expression has attributes)"),
         ("x[0]", 1, "expected an operator, found '[' (nothing in an expression has entries)"),
-        ("'x'", 0, 'expected a number, a name or \'(\', found "\'" (there are no texts in an '
-         "expression)"),
+        ("'x'", 0, 'expected a number, a name or \'(\', found "\'" (an expression has no '
+         "strings)"),
         ("lambda x: x", 0, "expected a number, a name or '(', found 'lambda' (no Python is run)"),
         ("x if y else z", 2, "expected an operator, found 'if' (no Python is run)"),
         ("0x10", 1, "expected an operator, found 'x10' (a product is written *)"),
@@ -222,8 +222,7 @@ def test_numbers_alone_have_nothing_to_differentiate(text):
         ("x * \x1b[2J", 4, "expected a number, a name or '(', found '\\x1b'"),
         ("x * \udc80", 4, "expected a number, a name or '(', found '\\udc80'"),
         ("<img src=x>", 0, "expected a number, a name or '(', found '<'"),
-        ('x"; n1 [label="', 1, "expected an operator, found '\"' (there are no texts in an "
-         "expression)"),
+        ('x"; n1 [label="', 1, "expected an operator, found '\"' (an expression has no strings)"),
     ],
 )  # fmt: skip
 def test_what_is_refused(text, place, message):
@@ -269,9 +268,9 @@ def test_any_depth_of_parentheses_is_read():
 
 def test_as_many_operations_as_are_promised():
     """Else the limit is another than the one that is said."""
-    assert value("x" + "+x" * MOST_OPERATIONS, x=1.0) == MOST_OPERATIONS + 1
-    assert "at most 1,000 operations" in refusal("x" + "+x" * (MOST_OPERATIONS + 1))[0]
-    assert parse("x" * LONGEST_NAME).names == ("x" * LONGEST_NAME,)
+    assert value("x" + "+x" * MAX_OPERATIONS, x=1.0) == MAX_OPERATIONS + 1
+    assert "at most 1,000 operations" in refusal("x" + "+x" * (MAX_OPERATIONS + 1))[0]
+    assert parse("x" * MAX_NAME).names == ("x" * MAX_NAME,)
 
 
 def test_the_place_is_shown_in_a_long_text():

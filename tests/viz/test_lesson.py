@@ -10,7 +10,7 @@ import viz
 from autograd.ops import relu
 from models.moons import moons
 from viz.backprop import ancestors, record
-from viz.debugger.story import chapter
+from viz.debugger.trace_view import trace_view
 from viz.lesson import lessons
 from viz.text import short
 
@@ -48,8 +48,10 @@ def said(i):
 def shown(i):
     """The values, gradients and contributions that the debugger shows of lesson i."""
     tape = record(lesson(i).node)
-    shares = [event.contribution for event in tape.backward if hasattr(event, "contribution")]
-    numbers = [*(node.data for node in tape.nodes), *tape.gradients.values(), *shares]
+    contributions = [
+        event.contribution for event in tape.backward if hasattr(event, "contribution")
+    ]
+    numbers = [*(node.data for node in tape.nodes), *tape.gradients.values(), *contributions]
     return {float(short(number)) for number in numbers}
 
 
@@ -134,7 +136,7 @@ def test_the_lessons_of_calculus():
     assert gradients(4) == {"a": 1 / 2, "b": -1 / 2, "c": -(7.0 - 1.0) / 2.0**2}
     assert gradients(5) == {"a": 1.0, "b": 0.0, "c": 0.0}
     assert relu.convention in lesson(5).text
-    (at_c,) = [each["check"] for each in chapter(lesson(5).node)["events"]
+    (at_c,) = [each["check"] for each in trace_view(lesson(5).node)["events"]
                if each["kind"] == "send" and (each["check"] or {}).get("note")]  # fmt: skip
     assert at_c["expected"] == "0.0 to 1.0" and at_c["expected"] in lesson(5).text
     assert gradients(6) == {

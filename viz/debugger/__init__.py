@@ -1,4 +1,4 @@
-"""`debug(node)`: a pass forward and one back to step through, here, in a notebook or as a file."""
+"""`debug(node)`: step through a forward and a backward pass, here, in a notebook or in a file."""
 
 from __future__ import annotations
 
@@ -7,46 +7,48 @@ from pathlib import Path
 from typing import Any
 
 from models.files import write
-from viz.debugger.story import Data, chapter
+from viz.debugger.trace_view import Data, trace_view
 from viz.diagram import outline
 
 __all__ = ["Debugger", "debug"]
 
 
 class Debugger:
-    """Chapters to step through, as they were when this was made; a notebook shows them.
+    """One graph, or several as in a lesson, to step through; a notebook shows it as a page.
 
-    title: of the whole; "" for that of the first chapter.
-    steps: of each chapter the root of its graph, a title ("" for its formula) and a text.
-    chapters: the nodes and events of each as plain data; see `viz.debugger.story`.
+    It shows each graph as it was when this was made.
+
+    title: of the whole; "" for that of the first graph.
+    graphs: of each its root, a title ("" for its formula) and a text.
+    traces: the nodes and events of each as plain data; see `viz.debugger.trace_view`.
     """
 
-    def __init__(self, title: str, steps: Sequence[tuple[Any, str, str]]) -> None:
-        self.chapters = [chapter(*step) for step in steps]
-        self.title = title or self.chapters[0]["title"]
-        self._pictures = [outline(root) for root, _, _ in steps]
-        for each, picture in zip(self.chapters, self._pictures, strict=True):
+    def __init__(self, title: str, graphs: Sequence[tuple[Any, str, str]]) -> None:
+        self.traces = [trace_view(*graph) for graph in graphs]
+        self.title = title or self.traces[0]["title"]
+        self._pictures = [outline(root) for root, _, _ in graphs]
+        for trace, picture in zip(self.traces, self._pictures, strict=True):
             if picture.too_large:
                 raise ValueError(
-                    f"debug: the graph of {each['title']}, of {len(each['nodes'])} nodes, is too "
+                    f"debug: the graph of {trace['title']}, of {len(trace['nodes'])} nodes, is too "
                     "tangled to be laid out; take an inner node or a smaller example, or see the "
                     "whole with viz.draw(node)"
                 )
 
     @property
     def events(self) -> list[Data]:
-        """What happens, in order, through all chapters."""
-        return [event for each in self.chapters for event in each["events"]]
+        """The events of all traces, in order."""
+        return [event for trace in self.traces for event in trace["events"]]
 
     def run(self) -> None:
-        """Step through it in the terminal; where there is none, print every step."""
+        """Step through it in the terminal; without a terminal, print every step."""
         from viz.debugger.terminal import run
 
-        for each in self.chapters:
-            run(each)
+        for trace in self.traces:
+            run(trace)
 
     def save(self, path: str | Path) -> None:
-        """Write one HTML file that needs nothing else; a file of that name is replaced in one step.
+        """Write one HTML file that needs no other; a file of that name is replaced atomically.
 
         Raises ValueError for another suffix, RuntimeError where Graphviz is missing, OSError
         where the file cannot be written.
@@ -64,14 +66,14 @@ class Debugger:
         return notebook(self._page())
 
     def _page(self) -> Data:
-        shown = zip(self.chapters, self._pictures, strict=True)
+        pairs = zip(self.traces, self._pictures, strict=True)
         return {
             "title": self.title,
-            "chapters": [{**each, "svg": picture._repr_svg_()} for each, picture in shown],
+            "traces": [{**trace, "svg": picture._repr_svg_()} for trace, picture in pairs],
         }
 
     def __repr__(self) -> str:
-        nodes = sum(len(each["nodes"]) for each in self.chapters)
+        nodes = sum(len(trace["nodes"]) for trace in self.traces)
         return (
             f"<Debugger: {nodes} nodes, {len(self.events)} steps; .run() opens it here, "
             '.save("steps.html") writes a page>'
@@ -79,10 +81,10 @@ class Debugger:
 
 
 def debug(node: Any) -> Debugger:
-    """The forward and the backward pass behind a Value or a Tensor, to be stepped through.
+    """The forward and the backward pass of a Value or a Tensor, to be stepped through.
 
-    At each step it shows the rule with its numbers, what flows from where to where, and a central
-    difference beside it. Nothing of the graph is touched, and no `backward()` needs to have run.
+    Each step shows the rule with its numbers, what flows from where to where, and a central
+    difference that checks it. The graph is not changed, and `backward()` need not have run.
     Raises TypeError for anything else, RuntimeError where a leaf was written since, ValueError
     for a graph too large to step through.
 

@@ -1,7 +1,7 @@
-"""Formulas of rules and rows, in names and in numbers, with the fewest parentheses.
+"""Formulas of primitives and their rules, in names and in numbers, with the fewest parentheses.
 
-A rule called with symbols gives its own formula. These symbols carry their values along, so that
-rules which ask for a shape get one, and so that each formula can be shown with its numbers in it.
+A rule that is called with symbols returns its own formula. The symbols carry their values along, so
+that a rule which asks for a shape gets one, and each formula can be shown with its numbers in it.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ __all__ = [
     "LOOSEST",
     "Formula",
     "Text",
+    "format_call",
     "formula_of_node",
     "formula_of_rule",
     "number",
     "symbol",
-    "written",
 ]
 
-# How tightly operators bind, and what their left and right operands must bind at least. The order
-# of operations is kept, because floats round: a + (b + c) is not (a + b) + c.
-SIGNS: dict[Row, str] = {  # of rows that have no operator of their own
+SIGNS: dict[Row, str] = {  # of primitives that have no operator of their own
     greater: ">", greater_equal: ">=", less: "<", less_equal: "<=",
     equal: "==", not_equal: "!=",
 }  # fmt: skip
+# How tightly an operator binds, and how tightly its left and right operand must bind at least. The
+# order of operations is kept, because floats round: a + (b + c) is not (a + b) + c.
 BINDING = {
     **dict.fromkeys(SIGNS.values(), (0, 1, 1)),
     "+": (1, 1, 2), "-": (1, 1, 2),
@@ -56,12 +56,12 @@ class Text(NamedTuple):
     strength: int = ATOM
 
     def within(self, strength: int) -> str:
-        """The text where something that binds at least so tightly must stand."""
+        """The text, in parentheses where it binds less tightly than it must."""
         return self.text if self.strength >= strength else f"({self.text})"
 
 
 class Formula(Symbol, NumberMethods, ArrayMethods):
-    """A formula in `names` and in `numbers`, and the value that it has.
+    """A formula in `names` and in `numbers`, with its value.
 
     >>> a, b = symbol("a", 2.0), symbol("b", -3.0)
     >>> product = (a + b) * b
@@ -80,7 +80,7 @@ class Formula(Symbol, NumberMethods, ArrayMethods):
         parts = [arg if isinstance(arg, Formula) else constant(arg) for arg in args]
         with np.errstate(all="ignore"):
             data = row.compute(tuple(part.data for part in parts), params)
-        return cls(*written(row, parts, params), data)
+        return cls(*format_call(row, parts, params), data)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -115,7 +115,7 @@ def symbol(name: str | Text, data: Any) -> Formula:
 
 
 def constant(data: Any) -> Formula:
-    """A number that a rule holds itself, written in full; or an array."""
+    """A number that stands in a rule, written in full; or an array."""
     if isinstance(data, np.ndarray):
         return symbol("array", data)
     text = repr(data)
@@ -123,7 +123,7 @@ def constant(data: Any) -> Formula:
 
 
 def number(data: Any) -> Text:
-    """A number in a few digits; of an array its shape."""
+    """A number in a few digits, or the shape of an array."""
     array = np.asarray(data)
     text = str(array.shape) if array.ndim else short(array.item())
     return Text(text, _strength(text))
@@ -133,43 +133,44 @@ def _strength(text: str) -> int:
     return NEGATIVE if text.startswith("-") else ATOM
 
 
-def written(row: Row, args: list[Formula], params: dict[str, Any]) -> tuple[Text, Text]:
-    """A row applied to arguments, in names and in numbers."""
-    said = _params(params, args[0].ndim)
+def format_call(row: Row, args: list[Formula], params: dict[str, Any]) -> tuple[Text, Text]:
+    """A primitive applied to arguments, in names and in numbers."""
+    keywords = _keywords(params, args[0].ndim)
     names, numbers = [arg.names for arg in args], [arg.numbers for arg in args]
-    return _call(row, names, said), _call(row, numbers, said)
+    return _call(row, names, keywords), _call(row, numbers, keywords)
 
 
-def _call(row: Row, parts: list[Text], params: dict[str, str]) -> Text:
+def _call(row: Row, parts: list[Text], keywords: dict[str, str]) -> Text:
     sign = SIGNS.get(row, row.infix)
     if sign in BINDING and len(parts) == 2:
         strength, left, right = BINDING[sign]
         return Text(f"{parts[0].within(left)} {sign} {parts[1].within(right)}", strength)
     if sign == "-":  # -(-2.0), not --2.0
         return Text(f"-{parts[0].within(NEGATIVE + 1)}", NEGATIVE)
-    if row is transpose_row and not params:
+    if row is transpose_row and not keywords:
         return Text(f"{parts[0].within(ATOM)}.T")
     if row is index_row:
-        key = re.sub("array", "{}", params["key"]).format(*(part.text for part in parts[1:]))
+        key = re.sub("array", "{}", keywords["key"]).format(*(part.text for part in parts[1:]))
         return Text(parts[0].within(ATOM) + key)
-    said = [f"{key}={text}" for key, text in params.items()]
-    return Text(f"{row.name}({', '.join([part.text for part in parts] + said)})")
+    positional = [part.text for part in parts]
+    named = [f"{key}={text}" for key, text in keywords.items()]
+    return Text(f"{row.name}({', '.join(positional + named)})")
 
 
-def _params(params: dict[str, Any], ndim: int) -> dict[str, str]:
-    """Parameters as Python writes them, without those that go without saying."""
-    said = {}
+def _keywords(params: dict[str, Any], ndim: int) -> dict[str, str]:
+    """Parameters as Python writes them, without those that are the default."""
+    keywords = {}
     for key, value in params.items():
         if value is False or (key == "axis" and value == tuple(range(ndim))):
             continue
         if key == "axes" and value == tuple(range(ndim))[::-1]:
             continue
         if key == "key":
-            said[key] = f"[{', '.join(map(param, value))}]"
+            keywords[key] = f"[{', '.join(map(param, value))}]"
         else:
             single = key == "axis" and isinstance(value, tuple) and len(value) == 1
-            said[key] = param(value[0] if single else value)
-    return said
+            keywords[key] = param(value[0] if single else value)
+    return keywords
 
 
 def formula_of_node(node: Any, args: list[Formula]) -> tuple[str, str]:
@@ -180,17 +181,18 @@ def formula_of_node(node: Any, args: list[Formula]) -> tuple[str, str]:
     >>> formula_of_node(a * a, [symbol("a", 2.0), symbol("a", 2.0)])
     ('a * a', '2.0 * 2.0')
     """
-    names, numbers = written(node.row, args, node.params)
+    names, numbers = format_call(node.row, args, node.params)
     return names.text, numbers.text
 
 
 def formula_of_rule(
     node: Any, i: int, g: Any, args: list[Formula]
 ) -> tuple[str | None, str | None]:
-    """What the node's rule makes of its gradient g for argument number i: in names, in numbers.
+    """The formula of the node's rule for argument number i, given its gradient g: in names and in
+    numbers.
 
-    A rule that does what no symbol can is shown as it is written, without numbers; None where its
-    source is not known.
+    A rule that cannot be called with symbols is shown by its source, without numbers; None where
+    that is not known.
 
     >>> from autograd import Value
     >>> formula_of_rule(Value(0.5).tanh(), 0, 1.0, [symbol("a", 0.5)])
@@ -208,24 +210,24 @@ def formula_of_rule(
 
 
 def source(rule: Any) -> str | None:
-    """What a rule is in its own words: a lambda's body, a function's name and arguments."""
+    """The source of a rule: a lambda's body, a function's name and arguments."""
     # A partial, and an object that can be called, have no name of their own.
     name = getattr(rule, "__name__", type(rule).__name__)
     try:
         signature = inspect.signature(rule)
         if name != "<lambda>":
             return f"{name}{signature}"
-        found = _lambdas(inspect.getsource(rule))
+        lambdas = _lambdas(inspect.getsource(rule))
     except (OSError, TypeError, ValueError):
         return None
     own = list(signature.parameters)
-    bodies = {ast.unparse(each.body) for each in found if [a.arg for a in each.args.args] == own}
-    return bodies.pop() if len(bodies) == 1 else None  # of two nobody knows which
+    bodies = {ast.unparse(each.body) for each in lambdas if [a.arg for a in each.args.args] == own}
+    return bodies.pop() if len(bodies) == 1 else None  # else it could be either
 
 
 def _lambdas(text: str) -> list[ast.Lambda]:
-    """The lambdas in a line, each as far as it is Python: it stands anywhere in a call."""
-    found = []
+    """The lambdas in a line, which may be in the middle of a call: each up to where it parses."""
+    lambdas = []
     for match in re.finditer(r"\blambda\b", text):
         for end in range(len(text), match.end(), -1):
             try:
@@ -233,6 +235,6 @@ def _lambdas(text: str) -> list[ast.Lambda]:
             except SyntaxError:
                 continue
             first = tree.elts[0] if isinstance(tree, ast.Tuple) else tree
-            found += [first] if isinstance(first, ast.Lambda) else []
+            lambdas += [first] if isinstance(first, ast.Lambda) else []
             break
-    return found
+    return lambdas

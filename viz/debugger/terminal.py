@@ -1,7 +1,7 @@
-"""The debugger in a terminal. Where there is none, all the steps as plain text.
+"""The debugger in a terminal; without a terminal, all the steps as plain text.
 
-`stepper.py` says what the keys do; here are the screen, drawn by rich, and the keyboard, read in
-cbreak mode, which leaves Ctrl-C what it is.
+`stepper.py` says what the keys do. Here are the screen, drawn by rich, and the keyboard, read in
+cbreak mode, in which Ctrl-C still interrupts.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ __all__ = ["plain_text", "run"]
 Data = dict[str, Any]
 
 PAUSE = 0.8  # seconds between two steps while it plays
-WIDE = 120  # columns, from where on the numbers stand beside the nodes
-DEEPEST = 10  # columns of indentation
+WIDE = 120  # columns; from here on the numbers stand beside the nodes
+MAX_INDENT = 10  # columns
 MEANINGS = "g is the upstream gradient, out this node's value"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -44,19 +44,19 @@ NAMED = {
 }  # fmt: skip
 
 
-def run(chapter: Data) -> None:
-    """Step through a chapter by keyboard, or, where input or output is no terminal, print it."""
+def run(trace: Data) -> None:
+    """Step through a trace by keyboard; where input or output is no terminal, print it."""
     console = Console(highlight=False)
     if not (sys.stdin.isatty() and console.is_terminal) or console.is_dumb_terminal:
-        print(plain_text(chapter))
+        print(plain_text(trace))
         return
     try:
         import termios  # noqa: F401
     except ImportError:
         print("This system has no termios to read single keys with; here are all the steps.\n")
-        print(plain_text(chapter))
+        print(plain_text(trace))
         return
-    state = Stepper(chapter, page="text" if chapter["text"] else "")
+    state = Stepper(trace, page="text" if trace["text"] else "")
     with _keyboard() as keys, Live(console=console, screen=True, auto_refresh=False) as live:
         due, drawn, drawn_size = 0.0, None, None
         while not state.ended:
@@ -77,8 +77,8 @@ def run(chapter: Data) -> None:
 
 @contextmanager
 def _keyboard() -> Iterator[Any]:
-    """Read keys as they are pressed: gives a function that waits at most so many seconds for them.
-    The terminal is as it was afterwards, whatever happens."""
+    """Read keys as they are pressed: gives a function that waits for them, at most so many seconds.
+    It restores the terminal whatever happens."""
     import termios
     import tty
 
@@ -98,7 +98,7 @@ def _keyboard() -> Iterator[Any]:
     try:
         tty.setcbreak(descriptor)
         modes = termios.tcgetattr(descriptor)
-        modes[6][termios.VSUSP] = b"\0"  # to stop it would leave the shell with this screen
+        modes[6][termios.VSUSP] = b"\0"  # Ctrl-Z would leave the shell with this screen
         termios.tcsetattr(descriptor, termios.TCSANOW, modes)
         yield read
     finally:
@@ -111,15 +111,15 @@ def keys_of(text: str) -> list[str]:
     >>> keys_of("n" + chr(27) + "[C" + chr(27) + "[5~")
     ['n', 'right']
     """
-    found = (NAMED.get(part, part) for part in SEQUENCE.findall(text))
-    return [key for key in found if len(key) == 1 or key in NAMED.values()]
+    keys = (NAMED.get(part, part) for part in SEQUENCE.findall(text))
+    return [key for key in keys if len(key) == 1 or key in NAMED.values()]
 
 
 # --- the screen ----------------------------------------------------------------------------------
 
 
 def screen(state: Stepper, console: Console) -> RenderableType:
-    """All that is shown, for the size that the console has now."""
+    """The whole screen, for the size that the console has now."""
     width, height = console.size
     layout = Layout()
     layout.split_column(
@@ -137,7 +137,7 @@ def screen(state: Stepper, console: Console) -> RenderableType:
             Layout(details, ratio=1),
         )
         return layout
-    # Beneath the nodes, as much as the numbers need, and no more than leaves 6 nodes in sight.
+    # The numbers go below the nodes, in the height that they need, but 6 nodes stay in sight.
     needed = len(console.render_lines(details, console.options.update(width=width)))
     lower = max(1, min(needed + 1, height - 9))
     body.split_column(
@@ -147,11 +147,11 @@ def screen(state: Stepper, console: Console) -> RenderableType:
 
 
 def _head(state: Stepper, width: int) -> Text:
-    place = f"{state.view} {state.step + 1} of {len(state.events)}"
-    place += "  playing" if state.playing else ""
-    title = Text(printable(state.chapter["title"]), "bold", no_wrap=True)
-    title.truncate(max(1, width - len(place) - 2), overflow="ellipsis", pad=True)
-    return Text.assemble(title, "  ", (place, "reverse"), no_wrap=True)
+    position = f"{state.view} {state.step + 1} of {len(state.events)}"
+    position += "  playing" if state.playing else ""
+    title = Text(printable(state.trace["title"]), "bold", no_wrap=True)
+    title.truncate(max(1, width - len(position) - 2), overflow="ellipsis", pad=True)
+    return Text.assemble(title, "  ", (position, "reverse"), no_wrap=True)
 
 
 def _foot(state: Stepper) -> Text:
@@ -159,19 +159,19 @@ def _foot(state: Stepper) -> Text:
         return Text.assemble((f"{state.asking}: ", "bold"), state.typed, ("_", "reverse"))
     if state.page:
         return Text("any key goes on, q quits", "dim")
-    if state.said:
-        return Text(printable(state.said), "bold yellow", no_wrap=True)
+    if state.message:
+        return Text(printable(state.message), "bold yellow", no_wrap=True)
     keys = "space play  n/p step  home/end  f/b pass  r run to  w watch  ? help  q quit"
     return Text(keys, "dim", no_wrap=True, overflow="ellipsis")
 
 
 def _page(state: Stepper) -> RenderableType:
     if state.page == "text":
-        return Group("", Text(state.chapter["text"]))
+        return Group("", Text(state.trace["text"]))
     table = Table(box=None, pad_edge=False, show_header=False)
-    for key, does in KEYS.items():
-        if key != "t" or state.chapter["text"]:
-            table.add_row(Text(key, "bold"), does)
+    for key, meaning in KEYS.items():
+        if key != "t" or state.trace["text"]:
+            table.add_row(Text(key, "bold"), meaning)
     about = (
         "A gradient in parentheses is not complete yet: more contributions may come.",
         f"In a rule, {MEANINGS}.",
@@ -181,14 +181,14 @@ def _page(state: Stepper) -> RenderableType:
 
 def _nodes(state: Stepper, height: int) -> Table:
     """The nodes around the current one, oldest first, indented by their depth in the graph."""
-    nodes = state.chapter["nodes"]
+    nodes = state.trace["nodes"]
     table = Table(box=None, pad_edge=False, expand=True, padding=(0, 1, 0, 0))
     table.add_column("", width=1)
     gradient = "gradient" if state.view == "backward" else ""
     for title, ratio in (("node", 4), ("value", 3), (gradient, 3)):
         table.add_column(title, ratio=ratio, no_wrap=True, overflow="ellipsis", header_style="dim")
     table.add_column("", width=8, no_wrap=True)
-    valued, gradients, wrong = state.valued(), state.gradients(), state.wrong()
+    computed, gradients, differing = state.computed(), state.gradients(), state.differing()
     roles, depths = _roles(state), _depths(nodes)
     current = next((i for i, node in enumerate(nodes) if node["id"] == state.event["node"]), 0)
     rows = max(1, height - 1)
@@ -197,57 +197,56 @@ def _nodes(state: Stepper, height: int) -> Table:
         id = node["id"]
         role = roles.get(id, "watched" if id == state.watch else "")
         style = "bold" if i == current else ""
-        style = "red" if id in wrong else style
+        style = "red" if id in differing else style
         table.add_row(
             ">" if i == current else "",
-            " " * min(depths[id], DEEPEST) + _called(node),
-            _brief(node["value"]) if id in valued else "",
+            " " * min(depths[id], MAX_INDENT) + _title(node),
+            _brief(node["value"]) if id in computed else "",
             _brief(gradients.get(id, "")),
-            "differs" if id in wrong and not role else role,
+            "differs" if id in differing and not role else role,
             style=style,
         )
     return table
 
 
 def _brief(text: str) -> str:
-    """Of an array, what fits: its shape and what follows, without the dtype."""
+    """The text of an array without its dtype, to fit a column."""
     return re.sub(r"^(\(?)(float|int|uint|bool)\d* (?=\()", r"\1", text)
 
 
-def _called(node: Data) -> str:
-    """A node's label, and what it is where its name does not say it."""
+def _title(node: Data) -> str:
+    """A node's label, and its formula where the label is another text."""
     formula = node["formula"]
     return f"{node['label']} = {formula}" if formula not in (None, node["label"]) else node["label"]
 
 
 def _roles(state: Stepper) -> dict[str, str]:
-    """What the current event does with which nodes."""
+    """What the current event does, by the nodes that take part."""
     event = state.event
     if event["kind"] == "send":
         return {event["node"]: "sends", event["to"]: "receives"}
     if event["kind"] == "accumulate":
         return {event["from"]: "sends", event["node"]: "adds"}
-    done = {"compute": "computed", "visit": "visited"}
-    return {event["node"]: done[event["kind"]]}
+    return {event["node"]: {"compute": "computed", "visit": "visited"}[event["kind"]]}
 
 
 def _depths(nodes: list[Data]) -> dict[str, int]:
-    """How many operations lie beneath each node, at most."""
-    found: dict[str, int] = {}
+    """The largest number of operations between each node and a leaf."""
+    depths: dict[str, int] = {}
     for node in nodes:
-        found[node["id"]] = max((found[arg] + 1 for arg in node["args"]), default=0)
-    return found
+        depths[node["id"]] = max((depths[arg] + 1 for arg in node["args"]), default=0)
+    return depths
 
 
 def _details(state: Stepper) -> RenderableType:
     """The current event: its sentence, formula, numbers and check."""
     event = state.event
-    node = next(node for node in state.chapter["nodes"] if node["id"] == event["node"])
+    node = next(node for node in state.trace["nodes"] if node["id"] == event["node"])
     table = Table.grid(padding=(0, 1))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     differs = event["check"] and event["check"]["agrees"] is False
-    if differs:  # first: of a small window the rest is cut off
+    if differs:  # first, as a small window cuts off the end
         table.add_row("check", _check(event["check"]))
     for title, text in _facts(event):
         table.add_row(title, Text(text))
@@ -275,7 +274,7 @@ def _facts(event: Data) -> Iterator[tuple[str, str]]:
 
 
 def _flow(event: Data, names: tuple[str, str, str], sign: str) -> Iterator[tuple[str, str]]:
-    """What is multiplied or added, one beneath the other, as on paper."""
+    """What is multiplied or added, one below the other, as on paper."""
     signs = (" ", sign, "=") if event[names[0]] and event[names[1]] else (" ", " ", " ")
     for name, before in zip(names, signs, strict=True):
         if event[name] is not None:
@@ -285,26 +284,26 @@ def _flow(event: Data, names: tuple[str, str, str], sign: str) -> Iterator[tuple
 def _check(check: Data) -> Text:
     if check["agrees"] is None:
         return Text(check["note"])
-    said = ("agrees", "green") if check["agrees"] else ("DIFFERS", "bold red")
+    verdict = ("agrees", "green") if check["agrees"] else ("DIFFERS", "bold red")
     numbers = f": expected {check['expected']}, found {check['found']} ({check['what']})"
     note = f"; {check['note']}" if check["note"] else ""
-    return Text.assemble(said, (numbers + note, "" if check["agrees"] else "red"))
+    return Text.assemble(verdict, (numbers + note, "" if check["agrees"] else "red"))
 
 
 def _watched(state: Stepper, watch: str) -> str:
-    node = next(node for node in state.chapter["nodes"] if node["id"] == watch)
-    value = node["value"] if watch in state.valued() else "not computed yet"
+    node = next(node for node in state.trace["nodes"] if node["id"] == watch)
+    value = node["value"] if watch in state.computed() else "not computed yet"
     gradient = state.gradients().get(watch, "none yet")
     return f"{node['label']}: value {value}, gradient {gradient}"
 
 
 def _entry(entry: Data) -> Iterator[tuple[str, str]]:
     """The scalars behind one entry, the largest first."""
-    said = f"{entry['index']} is {entry['value']}".strip()
+    title = f"{entry['index']} is {entry['value']}".strip()
     if not entry["rows"]:
-        yield "entry", f"{said}; {entry['rest']}"
+        yield "entry", f"{title}; {entry['rest']}"
         return
-    yield "entry", f"{said}, from"
+    yield "entry", f"{title}, from"
     for row in entry["rows"]:
         yield "", f"{row['value']:>10} = {row['numbers']} = {row['term']}"
     if entry["rest"]:
@@ -314,13 +313,13 @@ def _entry(entry: Data) -> Iterator[tuple[str, str]]:
 # --- without a terminal --------------------------------------------------------------------------
 
 
-def plain_text(chapter: Data) -> str:
-    """The whole chapter: its text, then every step with its numbers."""
-    lines = [printable(chapter["title"]), ""]
-    for paragraph in filter(None, chapter["text"].split("\n\n")):
+def plain_text(trace: Data) -> str:
+    """The whole trace: its text, then every step with its numbers."""
+    lines = [printable(trace["title"]), ""]
+    for paragraph in filter(None, trace["text"].split("\n\n")):
         lines += [textwrap.fill(paragraph, 80), ""]
     for view in ("forward", "backward"):
-        events = [event for event in chapter["events"] if event["view"] == view]
+        events = [event for event in trace["events"] if event["view"] == view]
         if not events:
             continue
         lines.append(f"{view}, {len(events)} step{'s' * (len(events) != 1)}")
@@ -332,6 +331,6 @@ def plain_text(chapter: Data) -> str:
             if event["check"] and event["check"]["note"]:
                 lines.append(f"      check {_check(event['check']).plain}")
         lines.append("")
-    found = [event["check"]["agrees"] for event in chapter["events"] if event["check"]]
-    counts = f"{found.count(True)} agree, {found.count(False)} differ"
-    return "\n".join([*lines, f"{len(found)} checks: {counts}"])
+    verdicts = [event["check"]["agrees"] for event in trace["events"] if event["check"]]
+    counts = f"{verdicts.count(True)} agree, {verdicts.count(False)} differ"
+    return "\n".join([*lines, f"{len(verdicts)} checks: {counts}"])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd.primitives.primitive import Row
-from viz.backprop import pull
+from viz.backprop import vjp
 from viz.diagram.items import Item
 from viz.text import norm
 
@@ -67,7 +67,7 @@ def _blocked(item: Item) -> str:
     x = node.args[0].data
     one = 1.0 if isinstance(x, float) else np.ones_like(x)
     with np.errstate(all="ignore"):
-        slopes = np.abs(pull(node, 0, one))
+        slopes = np.abs(vjp(node, 0, one))
         size = np.maximum(1.0, np.abs(x))
         if 2 * np.count_nonzero(slopes * size < SATURATED_SLOPE) < np.size(x):
             return ""  # the usual case, decided without other points

@@ -14,6 +14,7 @@ import numpy as np
 from autograd import Node, Tensor
 from autograd.compiler.frontend.program import Assign, Program
 from autograd.compiler.passes.simplify import CONSTANT, STATE
+from autograd.graph import walk
 from autograd.nn import Module, Sequential
 from autograd.primitives.primitive import Row
 from viz.text import amount
@@ -79,13 +80,7 @@ def _oldest_first(roots: Sequence[Any]) -> list[tuple[Any, int]]:
     """Every node that the roots were computed from, oldest first, and which root needs it first."""
     first: dict[Any, int] = {}
     for order, root in enumerate(roots):
-        stack = [root] if root not in first else []
-        first.setdefault(root, order)
-        while stack:
-            for arg in stack.pop().args:
-                if isinstance(arg, Node) and arg not in first:
-                    first[arg] = order
-                    stack.append(arg)
+        first.update(dict.fromkeys(walk([root], stop=first), order))
     # A leaf that was written has a new index; it still comes before what was computed from it.
     place: dict[Any, float] = {node: node.index for node in first}
     for node in first:

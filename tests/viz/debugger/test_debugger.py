@@ -8,7 +8,7 @@ import pytest
 
 from autograd import Tensor, Value
 from viz.debugger import Debugger, debug
-from viz.debugger.story import chapter
+from viz.debugger.trace_view import trace_view
 
 
 def expression():
@@ -16,11 +16,11 @@ def expression():
     return (x * x).tanh()
 
 
-def test_it_holds_the_chapter_of_its_node():
+def test_it_holds_the_trace_of_its_node():
     debugger = debug(expression())
     assert debugger.title == "tanh(x * x)"
-    assert debugger.chapters == [chapter(expression())]
-    assert debugger.events == chapter(expression())["events"]
+    assert debugger.traces == [trace_view(expression())]
+    assert debugger.events == trace_view(expression())["events"]
     assert repr(debugger) == (
         f"<Debugger: 3 nodes, {len(debugger.events)} steps; .run() opens it here, "
         '.save("steps.html") writes a page>'
@@ -57,13 +57,13 @@ def test_a_notebook_shows_it():
     assert debug(expression())._repr_html_().startswith("<iframe ")
 
 
-def test_several_chapters_are_one_page(capsys):
+def test_several_graphs_are_one_page(capsys):
     parts = [(expression(), "1. one", "First."), (expression() * 2.0, "2. two", "")]
     debugger = Debugger("Lesson", parts)
     page = debugger._page()
     assert page["title"] == "Lesson"
-    assert [each["title"] for each in page["chapters"]] == ["1. one", "2. two"]
-    assert all(each["svg"].startswith("<svg") for each in page["chapters"])
+    assert [each["title"] for each in page["traces"]] == ["1. one", "2. two"]
+    assert all(each["svg"].startswith("<svg") for each in page["traces"])
     debugger.run()
     printed = capsys.readouterr().out
     assert printed.index("1. one") < printed.index("First.") < printed.index("2. two")
@@ -76,7 +76,7 @@ def test_the_picture_has_a_box_for_each_node():
     y = x
     for _ in range(50):
         y = (y * w).tanh()
-    (page,) = debug(y.sum())._page()["chapters"]
+    (page,) = debug(y.sum())._page()["traces"]
     assert {node["id"] for node in page["nodes"]} <= set(re.findall(r'<g id="(\w+)"', page["svg"]))
 
 

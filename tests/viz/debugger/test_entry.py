@@ -9,7 +9,7 @@ from hypothesis import given
 from autograd import Tensor, Value, log_softmax, logsumexp, primitive, where
 from autograd.primitives.primitive import TABLE
 from tests.programs import programs
-from viz.backprop import ancestors, fitted, pull, record
+from viz.backprop import ancestors, record, unbroadcast, vjp
 from viz.debugger.entry import entry, terms
 
 # Whose functions take arrays of numbers alone.
@@ -49,7 +49,7 @@ def check(node, index):
                 total[where_read(name)[1]] += gradient
     for i, arg in enumerate(node.args):
         if node.row.rule(i) and isinstance(arg, Tensor) and arg.requires_grad:
-            shown[arg] -= fitted(pull(node, i, seed), arg.data)
+            shown[arg] -= unbroadcast(vjp(node, i, seed), arg.data)
             if not any(arg is other for other in node.args[i + 1 :]):
                 # The same few operations, in another order where an entry is read twice.
                 # log_softmax's scalars cancel by the largest entry, relative to parts near 1.
@@ -158,7 +158,7 @@ def test_what_cannot_be_opened_says_so():
     x = Tensor([[1.0, 2.0]], requires_grad=True, name="x")
     with pytest.raises(ValueError, match=r"^entry: logsumexp cannot be opened: its function takes"):
         entry(logsumexp(x), ())
-    with pytest.raises(ValueError, match=r"^entry: a leaf has nothing behind it"):
+    with pytest.raises(ValueError, match=r"^entry: a leaf is not computed from anything"):
         entry(x, (0, 0))
     with pytest.raises(ValueError, match=r"^entry: \(0,\) is no index of an entry of shape"):
         entry(x * 2.0, (0,))
@@ -192,7 +192,7 @@ def test_a_row_that_makes_floats_of_its_arguments_says_so():
 def test_too_many_numbers_are_not_opened():
     """Else the sum of a batch of images fills the memory."""
     x = Tensor(np.ones(100_001), requires_grad=True)
-    with pytest.raises(ValueError, match=r"^entry: the 100,001 numbers behind it are too many"):
+    with pytest.raises(ValueError, match=r"^entry: it is computed from 100,001 numbers, too many"):
         entry(x.sum(), ())
 
 

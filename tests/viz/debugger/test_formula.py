@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from autograd import Tensor, Value, cos, exp, primitive, where
 from autograd.primitives.primitive import TABLE
 from tests.autograd.test_rows import has_derivative
-from viz.backprop import fitted, pull
+from viz.backprop import unbroadcast, vjp
 from viz.debugger.formula import Text, constant, formula_of_node, formula_of_rule, symbol
 
 NUMBERS = [row for row in TABLE.values() if row.domain and row.on_float]
@@ -98,9 +98,9 @@ def test_every_rule_of_numbers_is_printed_as_it_computes(row):
             text, shown = formula_of_rule(node, i, 0.75, args)
             known.update(g=np.float64(0.75), out=np.float64(node.data))
             # Functions of math and of NumPy may differ in the last bit.
-            assert meaning(text, known) == pytest.approx(pull(node, i, 0.75), rel=1e-14)
+            assert meaning(text, known) == pytest.approx(vjp(node, i, 0.75), rel=1e-14)
             # Its numbers have four digits each.
-            assert meaning(shown, {}) == pytest.approx(pull(node, i, 0.75), rel=0.05)
+            assert meaning(shown, {}) == pytest.approx(vjp(node, i, 0.75), rel=0.05)
 
 
 class Fake:
@@ -125,7 +125,7 @@ def test_every_rule_of_arrays_has_a_formula(row):
                 g = np.ones(node.shape)
                 formula, numbers = formula_of_rule(node, i, g, args)
                 assert "g" in formula and numbers is not None
-                assert fitted(pull(node, i, g), arrays[i]).shape == arrays[i].shape
+                assert unbroadcast(vjp(node, i, g), arrays[i]).shape == arrays[i].shape
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_every_step_forward_and_back_shows_the_engines_numbers(opened: Any) -> N
     data = page_of(root)
     tab = opened(data)
     for view in ("forward", "backward"):
-        walk(tab, data["chapters"][0], view)
+        walk(tab, data["traces"][0], view)
     tab.keyboard.press("b")
     tab.keyboard.press("End")
     look = tab.evaluate(LOOK)
@@ -159,7 +159,7 @@ def test_every_step_of_a_graph_of_tensors_and_constants(opened: Any) -> None:
     assert "Entry [" in tab.text_content("#entry h3")
     assert "x[" in tab.text_content("#entry tbody")
     for view in ("forward", "backward"):
-        walk(tab, data["chapters"][0], view)
+        walk(tab, data["traces"][0], view)
 
 
 def test_numbers_beyond_json(opened: Any) -> None:
@@ -167,11 +167,11 @@ def test_numbers_beyond_json(opened: Any) -> None:
     x = Value(0.0, name="x")
     data = page_of(x.log() * 1e308 * x)
     tab = opened(data, "#view=backward")
-    walk(tab, data["chapters"][0], "backward")
+    walk(tab, data["traces"][0], "backward")
     tab.keyboard.press("End")
     assert tab.evaluate(LOOK)["gradients"]["n1"] == ["nan", "nan"]
     with pytest.raises(ValueError, match="JSON"):
-        render({"title": "", "chapters": [float("nan")]})
+        render({"title": "", "traces": [float("nan")]})
 
 
 # --- what one can do ------------------------------------------------------------------------------
@@ -193,23 +193,23 @@ def until(tab: Any, true: Callable[[], bool]) -> None:
 def test_the_address_holds_the_state(opened: Any) -> None:
     """Else a link to a step opens another one, or a reload loses it."""
     data = lesson()
-    tab = opened(data, "#chapter=1&view=backward&step=4&watch=n2&node=n3")
+    tab = opened(data, "#trace=1&view=backward&step=4&watch=n2&node=n3")
     before = tab.evaluate(LOOK)
     assert before["count"] == "Step 4 of 17" and before["pressed"] == "Backward"
     assert tab.text_content("#watched-name") == "b"
     assert tab.text_content("#selected-title") == "c"
     tab.keyboard.press("ArrowRight")
     tab.keyboard.press("ArrowRight")
-    wanted = "#chapter=1&view=backward&step=6&node=n3&watch=n2"
+    wanted = "#trace=1&view=backward&step=6&node=n3&watch=n2"
     until(tab, lambda: tab.url.endswith(wanted))
     look = tab.evaluate(LOOK)
     tab.reload()
     tab.wait_for_selector("#count:not(:empty)")
     assert tab.evaluate(LOOK) == look
-    tab.evaluate("location.hash = '#chapter=2'")  # as typed, or by the browser's back button
-    until(tab, lambda: tab.text_content("#chapter-title") == "Two")
+    tab.evaluate("location.hash = '#trace=2'")  # as typed, or by the browser's back button
+    until(tab, lambda: tab.text_content("#lesson-title") == "Two")
     assert step_of(tab) == "Step 1 of 2"
-    for odd in ("#chapter=99&view=<b>&step=-5&watch=<img>", "#step=1e999&chapter=x", "#%00&&=="):
+    for odd in ("#trace=99&view=<b>&step=-5&watch=<img>", "#step=1e999&trace=x", "#%00&&=="):
         opened(data, odd)
         assert step_of(tab).startswith("Step ")
 
@@ -219,10 +219,10 @@ def test_run_to_a_node_and_watch_it_by_keyboard(opened: Any) -> None:
     root = neuron()
     data = page_of(root)
     tab = opened(data, "#view=backward")
-    events = [each for each in data["chapters"][0]["events"] if each["view"] == "backward"]
+    events = [each for each in data["traces"][0]["events"] if each["view"] == "backward"]
     steps = [i for i, each in enumerate(events, 1) if "n2" in (each["node"], each.get("to"))]
     tab.keyboard.press("r")
-    assert "Select a node first" in tab.text_content("#said")
+    assert "Select a node first" in tab.text_content("#message")
     tab.focus("#table button[tabindex='0']")  # where the tab key arrives: the current node
     for _ in range(4):
         tab.keyboard.press("ArrowUp")
@@ -236,7 +236,7 @@ def test_run_to_a_node_and_watch_it_by_keyboard(opened: Any) -> None:
     shown = tab.get_attribute("#watched-gradient", "data-exact")
     assert float(shown) == gradients(root, [root.args[0].args[0].args[1]])[0]
     tab.keyboard.press("r")
-    assert "Nothing more happens to b" in tab.text_content("#said")
+    assert "Nothing more happens to b" in tab.text_content("#message")
     for step in steps[-2::-1]:
         tab.keyboard.press(",")
         assert step_of(tab) == f"Step {step} of {len(events)}"
@@ -339,23 +339,23 @@ def test_constants_and_what_does_not_open_are_said(opened: Any) -> None:
     assert tab.text_content("#event-title") == "A constant"
 
 
-def test_chapters_by_keyboard_and_by_mouse(opened: Any) -> None:
+def test_lessons_by_keyboard_and_by_mouse(opened: Any) -> None:
     """Else a lesson ends after its first step."""
     tab = opened(lesson())
     paragraphs = ["First paragraph.", "<b>Second</b> paragraph."]
-    assert tab.locator("#chapter-text p").all_text_contents() == paragraphs
+    assert tab.locator("#lesson-text p").all_text_contents() == paragraphs
     tab.keyboard.press("]")
-    assert tab.text_content("#chapter-title") == "Two"
-    assert tab.text_content("#chapters [aria-current]") == "Two"
+    assert tab.text_content("#lesson-title") == "Two"
+    assert tab.text_content("#lessons [aria-current]") == "Two"
     assert tab.locator("#table tr").count() == 2
     tab.keyboard.press("]")
-    assert tab.text_content("#chapter-title") == "Two"
+    assert tab.text_content("#lesson-title") == "Two"
     tab.keyboard.press("[")
-    assert tab.text_content("#chapter-title") == "One"
-    tab.click("#chapters button >> nth=1")
-    assert tab.text_content("#chapter-title") == "Two" and tab.is_disabled("#chapter-next")
-    tab.click("#chapter-back")
-    assert tab.text_content("#chapter-title") == "One"
+    assert tab.text_content("#lesson-title") == "One"
+    tab.click("#lessons button >> nth=1")
+    assert tab.text_content("#lesson-title") == "Two" and tab.is_disabled("#lesson-next")
+    tab.click("#lesson-back")
+    assert tab.text_content("#lesson-title") == "One"
     assert opened(page_of(neuron())).is_hidden("#lesson")  # of one chapter there is no list
 
 
@@ -413,7 +413,7 @@ def test_nothing_serious_for_axe(opened: Any, page: Any, axe: Any, scheme: str) 
     """Else some cannot read it, or not work it."""
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     data = lesson()
-    first = data["chapters"][0]
+    first = data["traces"][0]
     sends = [each for each in first["events"] if each["kind"] == "send"]
     sends[1]["check"].update(agrees=False)
     rows = [{"term": "x * w", "numbers": "0.2 * 1.5", "value": "0.3"}]
@@ -455,7 +455,7 @@ def test_a_hostile_name_is_shown_as_it_is(opened: Any, page: Any) -> None:
     assert tab.locator("#table th button").all_text_contents()[:3] == list(HOSTILE)
     assert tab.text_content("#selected-title") == HOSTILE[0]
     assert tab.text_content("#watched-name") == HOSTILE[1]
-    assert tab.text_content("#chapter-text") == HOSTILE[2]
+    assert tab.text_content("#lesson-text") == HOSTILE[2]
     assert tab.locator("img").count() == 0 and tab.locator("script").count() == 2
     assert "</script>" in tab.text_content("#n1")  # the picture's text
 
@@ -475,7 +475,7 @@ def test_a_page_asks_for_nothing_and_stays_small(opened: Any) -> None:
     """Else it cannot be sent to someone, or tells someone who opens it."""
     network = MLP(4, [11, 6, 1])
     data = page_of(network([Value(0.1 * i) for i in range(4)]))
-    assert len(data["chapters"][0]["nodes"]) > 350
+    assert len(data["traces"][0]["nodes"]) > 350
     html = render(data)
     assert len(html.encode()) < 1_500_000
     assert html == render(copy.deepcopy(data))
@@ -483,7 +483,7 @@ def test_a_page_asks_for_nothing_and_stays_small(opened: Any) -> None:
     assert "default-src 'none'" in html
     tab = opened(html, "#view=backward&step=700")
     look = tab.evaluate(LOOK)
-    assert_shows(look, data["chapters"][0], "backward", 700)
+    assert_shows(look, data["traces"][0], "backward", 700)
     box = tab.locator(f"#{look['current']}").bounding_box()
     canvas = tab.locator("#canvas").bounding_box()  # the window went where the node is
     assert canvas["x"] < box["x"] < canvas["x"] + canvas["width"]

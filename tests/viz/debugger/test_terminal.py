@@ -17,25 +17,25 @@ from rich.console import Console
 from autograd import Tensor, Value, logsumexp, ops
 from viz.debugger import terminal
 from viz.debugger.stepper import KEYS, Stepper, press
-from viz.debugger.story import chapter
 from viz.debugger.terminal import keys_of, plain_text, run, screen
+from viz.debugger.trace_view import trace_view
 
 ALL_KEYS = [" ", "right", "left", "home", "end", "enter", "escape", "backspace", *"npfbrw?tq123ax*"]
 
 
 @cache
-def story(text=""):
+def numbers(text=""):
     a, b = Value(2.0, "a"), Value(-3.0, "b")
     root = (a * b + a).tanh() * b
     root.name = "root"
-    return chapter(root, "a title", text)
+    return trace_view(root, "a title", text)
 
 
 @cache
 def tensors():
     x = Tensor(np.linspace(-1, 1, 12).reshape(3, 4), name="x")
     w = Tensor(np.linspace(0, 1, 8).reshape(4, 2), requires_grad=True, name="w")
-    return chapter((x @ w).tanh().sum(), "arrays")
+    return trace_view((x @ w).tanh().sum(), "arrays")
 
 
 def pressed(state, keys):
@@ -45,7 +45,7 @@ def pressed(state, keys):
 
 
 def anywhere(view="backward", step=0):
-    return Stepper(story()).to_view(view).at(step)
+    return Stepper(numbers()).to_view(view).at(step)
 
 
 STATES = [anywhere(view, step) for view in ("forward", "backward")
@@ -58,10 +58,10 @@ STATES = [anywhere(view, step) for view in ("forward", "backward")
 @given(st.lists(st.sampled_from(ALL_KEYS), max_size=30))
 def test_no_keys_lead_outside(keys):
     """Else a key too many ends the debugger with an IndexError."""
-    state = pressed(Stepper(story()), keys)
+    state = pressed(Stepper(numbers()), keys)
     assert 0 <= state.step < len(state.events)
-    assert state.event in state.chapter["events"]
-    assert state.watch in {None, *(node["id"] for node in state.chapter["nodes"])}
+    assert state.event in state.trace["events"]
+    assert state.watch in {None, *(node["id"] for node in state.trace["nodes"])}
     assert not (state.playing and (state.asking or state.page))
 
 
@@ -106,12 +106,14 @@ def test_running_to_a_node_stops_at_what_is_about_it():
     assert (state.event["kind"], state.event["to"]) == ("send", "n3")
     assert pressed(state, ["r", *"n3", "enter"]).step == state.step + 1
     end = pressed(state, ["end", "r", *"a * b", "enter"])
-    assert end.step == len(end.events) - 1 and "nothing after this step is about a * b" in end.said
+    assert (
+        end.step == len(end.events) - 1 and "nothing after this step is about a * b" in end.message
+    )
 
 
 def test_a_node_that_is_not_there_is_said():
     state = pressed(anywhere(), ["w", *"nonsense", "enter"])
-    assert state.said == "no node is called nonsense" and state.watch is None
+    assert state.message == "no node is called nonsense" and state.watch is None
 
 
 def test_a_label_is_typed_mended_and_given_up():
@@ -135,16 +137,16 @@ def test_play_goes_on_by_itself_and_stops_at_the_end():
 
 def test_a_forward_pass_alone_says_so():
     x = Tensor(np.ones(3), name="x")
-    state = press(Stepper(chapter(x)), "b")
-    assert state.view == "forward" and "there is no backward pass" in state.said
+    state = press(Stepper(trace_view(x)), "b")
+    assert state.view == "forward" and "there is no backward pass" in state.message
 
 
 def test_help_and_text_go_with_any_key():
-    state = press(Stepper(story("Some words.")), "t")
+    state = press(Stepper(numbers("Some words.")), "t")
     assert state.page == "text" and press(state, "n").step == 0 and press(state, "n").page == ""
     assert press(press(state, "n"), "?").page == "help"
     assert press(state, "q").ended
-    assert press(Stepper(story()), "t").page == ""  # there is none
+    assert press(Stepper(numbers()), "t").page == ""  # there is none
 
 
 @pytest.mark.parametrize(
@@ -180,14 +182,14 @@ def test_an_entry_that_does_not_open_says_why():
     """Else nothing is shown, and nobody knows that there would be something."""
     x = Tensor([1.0, 2.0], requires_grad=True, name="x")
     for width in (80, 160):
-        lines, _ = shown(Stepper(chapter(logsumexp(x))).at(1), width, 30)
+        lines, _ = shown(Stepper(trace_view(logsumexp(x))).at(1), width, 30)
         said = " ".join(" ".join(lines).split())
         assert "entry is 2.313; logsumexp cannot be opened: its function takes" in said
         assert "arrays of numbers alone" in said
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50), (40, 12), (20, 5), (5, 2), (1, 1)])
-@pytest.mark.parametrize("make", [story, tensors])
+@pytest.mark.parametrize("make", [numbers, tensors])
 @given(st.lists(st.sampled_from(ALL_KEYS), max_size=12))
 def test_the_screen_fits_whatever_its_size(make, size, keys):
     """Else a small window scrolls, or ends the debugger."""
@@ -213,7 +215,7 @@ def test_what_a_send_shows(width, height):
 
 
 def test_values_appear_as_they_are_computed():
-    first, last = Stepper(story()), Stepper(story()).at(99)
+    first, last = Stepper(numbers()), Stepper(numbers()).at(99)
     assert "-6.0" not in "\n".join(shown(first)[0])
     assert "-6.0" in "\n".join(shown(last)[0])
 
@@ -230,7 +232,7 @@ def test_where_they_part_it_is_red_and_says_so():
     right = ops.tanh.rule
     object.__setattr__(ops.tanh, "rule", lambda i: lambda g, out, x: g)
     try:
-        wrong = chapter(Value(1.0, "x").tanh())
+        wrong = trace_view(Value(1.0, "x").tanh())
     finally:
         object.__setattr__(ops.tanh, "rule", right)
     state = Stepper(wrong).to_view("backward").at(2)
@@ -247,24 +249,24 @@ def test_where_they_part_it_is_red_and_says_so():
     first = press(start, "e")
     assert (first.view, first.step) == ("backward", 2)
     assert press(first, "e").step > 2 and press(press(first, "e"), "e") == first
-    assert press(anywhere(), "e").said == "no check differs"
+    assert press(anywhere(), "e").message == "no check differs"
 
 
 def test_help_names_every_key():
-    text = "\n".join(shown(press(Stepper(story("A text.")), "?"))[0])
+    text = "\n".join(shown(press(Stepper(numbers("A text.")), "?"))[0])
     assert all(does in text for does in KEYS.values())
     assert "g is the upstream gradient, out this node's value" in text
-    assert KEYS["t"] not in "\n".join(shown(press(Stepper(story()), "?"))[0])
+    assert KEYS["t"] not in "\n".join(shown(press(Stepper(numbers()), "?"))[0])
 
 
 def test_one_step_is_one():
     """Else it says "1 steps"."""
-    assert "forward, 1 step\n" in plain_text(chapter(Value(1.0, "x")))
+    assert "forward, 1 step\n" in plain_text(trace_view(Value(1.0, "x")))
 
 
 def test_a_name_cannot_write_on_the_terminal():
     x = Value(2.0, "\x1b]0;title\x07[red]a[/red]")
-    state = Stepper(chapter(x * 2.0))
+    state = Stepper(trace_view(x * 2.0))
     _, escapes = shown(state)
     assert "\x1b]" not in escapes and "[red]a" in escapes
 
@@ -273,10 +275,10 @@ def test_a_name_cannot_write_on_the_terminal():
 
 
 def test_piped_every_step_is_printed(capsys):
-    run(story("Some words."))
+    run(numbers("Some words."))
     printed = capsys.readouterr().out
     assert printed.startswith("a title\n\nSome words.\n\nforward, 6 steps\n   1  a is a leaf")
-    for event in story()["events"]:
+    for event in numbers()["events"]:
         assert event["text"] in printed
     assert printed.endswith("\n12 checks: 12 agree, 0 differ\n")
     assert "\x1b" not in printed
@@ -288,7 +290,7 @@ def test_without_termios_too(monkeypatch, capsys):
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(terminal, "Console", lambda **_: Console(force_terminal=True))
     monkeypatch.setenv("TERM", "xterm")
-    run(story())
+    run(numbers())
     assert capsys.readouterr().out.startswith("This system has no termios")
 
 
@@ -297,12 +299,12 @@ def test_without_termios_too(monkeypatch, capsys):
 SCRIPT = """
 import fcntl, sys, termios
 from autograd import Value
-from viz.debugger.story import chapter
+from viz.debugger.trace_view import trace_view
 from viz.debugger.terminal import run
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # Ctrl-C goes to whom the terminal belongs to
 a, b = Value(2.0, "a"), Value(-3.0, "b")
 try:
-    run(chapter((a * b).tanh(), "a title"))
+    run(trace_view((a * b).tanh(), "a title"))
 except KeyboardInterrupt:
     print("interrupted")
 print("over")

@@ -1,8 +1,8 @@
-"""The debugger as one HTML file that needs nothing else: `render` joins what lies in this folder.
+"""The debugger as one HTML file that needs no other: `render` joins the files of this folder.
 
-The scripts are ES modules of one page, each with its exports; here they become one module, so that
-a file opened from a disk can run it. The page's content security policy admits this one script by
-its hash, so that nothing in a name could ever run, and forbids every request.
+The scripts are ES modules, each with its exports; here they become one module, because a page that
+is opened from a disk cannot import. The page's content security policy admits this one script by
+its hash, so that nothing in a node's name can run, and forbids every request.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from viz.html import digest, read
 __all__ = ["notebook", "render"]
 
 FOLDER = Path(__file__).parent
-# What each one imports comes before it.
+# In the order of their imports.
 MODULES = ("dom.js", "state.js", "graph.js", "panels.js", "page.js")
 
 
 def render(page: dict[str, Any]) -> str:
-    """A page (a title, and chapters of nodes, events and a picture) as the text of an HTML file.
+    """A page (a title, and traces, each with nodes, events and a picture) as the text of a file.
 
-    Raises ValueError where the dictionary holds a NaN or an infinity that is not written out.
+    Raises ValueError where the dictionary holds a NaN or an infinity as a float.
 
-    >>> chapter = {"title": "", "text": "", "svg": "<svg></svg>", "nodes": [], "events": []}
-    >>> html = render({"title": "</title>", "chapters": [chapter]})
+    >>> trace = {"title": "", "text": "", "svg": "<svg></svg>", "nodes": [], "events": []}
+    >>> html = render({"title": "</title>", "traces": [trace]})
     >>> html.splitlines()[0], html.count("</title>")
     ('<!doctype html>', 1)
     """
@@ -46,9 +46,9 @@ def render(page: dict[str, Any]) -> str:
 
 
 def notebook(page: dict[str, Any]) -> str:
-    """The page in a frame of its own, which sees nothing of the notebook around it.
+    """The page in an iframe, which has no access to the notebook around it.
 
-    >>> notebook({"title": "a & b", "chapters": []}).split(" style")[0]
+    >>> notebook({"title": "a & b", "traces": []}).split(" style")[0]
     '<iframe title="a &amp; b" sandbox="allow-scripts"'
     """
     return (
@@ -58,13 +58,12 @@ def notebook(page: dict[str, Any]) -> str:
 
 
 def packed(page: dict[str, Any]) -> str:
-    """The data, compressed to a tenth: that is all letters and digits, so no name in it can be
-    markup."""
+    """The data, compressed to a tenth and in base 64, so that no name in it can be markup."""
     text = json.dumps(page, allow_nan=False, separators=(",", ":"))
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def script_text() -> str:
-    """The modules as one: without the lines that import one from another, and without `export`."""
+    """The modules as one, without their `import` lines and the word `export`."""
     text = "\n".join(read(FOLDER, name) for name in MODULES)
     return re.sub(r"^import .*\n|^export ", "", text, flags=re.MULTILINE)

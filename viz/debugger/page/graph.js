@@ -10,8 +10,8 @@ import { differs, parties } from "./state.js";
 /** @typedef {{x: number, y: number, width: number, height: number}} Box */
 
 const MARGIN = 16; // units around the picture: room for a ring, and for a gradient below a box
-const LARGEST = 1.8; // a graph of three nodes need not fill the window
-const LONGEST = 22; // letters of a gradient
+const MAX_SCALE = 1.8; // a graph of three nodes need not fill the window
+const MAX_LETTERS = 22; // of a gradient
 const LEGIBLE = 0.9; // a graph that fits only smaller than this opens near its current node
 
 /** @param {string} tag @param {Record<string, unknown>} attributes @returns {any} */
@@ -30,16 +30,15 @@ function around(boxes) {
   return { x, y, width: right - x, height: bottom - y };
 }
 
-/** A gradient as there is room for it in the picture: of a large array its norm, of a small one the
- * entries. @param {string | null | undefined} text */
+/** A gradient in few letters: the norm of a large array, the entries of a small one. @param {string | null | undefined} text */
 function line(text) {
   const norm = text?.match(/norm \S+$/)?.[0];
   const short = norm ?? text?.replace(/^\w+ \([\d, ]*\)[,:] /, "") ?? "";
-  return short && `grad ${short.length > LONGEST ? `${short.slice(0, LONGEST)}\u2026` : short}`;
+  return short && `grad ${short.length > MAX_LETTERS ? `${short.slice(0, MAX_LETTERS)}\u2026` : short}`;
 }
 
-/** Where a node's gradient is to be written: on the line that Graphviz has given it, if there is
- * one and room for so many letters, or else below the box.
+/** The element for a node's gradient: the line that Graphviz has drawn for it, if there is one with
+ * space for so many letters, or else a new one below the box.
  * @param {any} group @param {Box} box @param {number} letters */
 function labelOf(group, box, letters) {
   const lines = /** @type {any[]} */ ([...group.querySelectorAll("text[text-anchor=start]")]);
@@ -62,16 +61,16 @@ export class Graph {
     /** @type {Box} */ this.whole = { x: 0, y: 0, width: 1, height: 1 };
     /** @type {Map<string, {group: any, box: Box, label: any}>} */ this.nodes = new Map();
     /** @type {Map<string, any>} */ this.edges = new Map();
-    /** @type {any} */ this.labels = null; // of gradients below boxes, above all else
+    /** @type {any} */ this.labels = null; // gradients below boxes, drawn last
     /** @type {any[]} */ this.rings = [];
     this.camera = { x: 0, y: 0, scale: 1 };
-    this.fitted = true; // until someone moves it, the window shows the whole
+    this.fitted = true; // whether the window shows the whole, until someone moves it
     /** @type {(string | null)[]} */ this.pointed = []; // the nodes of the current event
     new ResizeObserver(() => (this.fitted ? this.fit() : this.reveal())).observe(canvas);
     this.listen(select);
   }
 
-  /** Show a chapter's picture. @param {import("./state.js").Chapter} chapter */
+  /** Show a trace's picture. @param {import("./state.js").Trace} trace */
   show({ svg, nodes, events }) {
     this.canvas.innerHTML = svg; // Graphviz wrote it, and escapes every label
     this.svg = this.canvas.querySelector("svg");
@@ -123,7 +122,7 @@ export class Graph {
     if (event) this.point(event);
   }
 
-  /** Show who sends, along which edge, and who receives. @param {Event} event */
+  /** Mark the node that sends, the edge, and the node that receives. @param {Event} event */
   point(event) {
     const [sender, receiver] = parties(event);
     const wrong = differs(event) ? ["wrong"] : [];
@@ -158,7 +157,7 @@ export class Graph {
     const scale = Math.min(
       clientWidth / (width + 2 * MARGIN),
       clientHeight / (height + 2 * MARGIN),
-      LARGEST,
+      MAX_SCALE,
     );
     this.camera = { x: x + width / 2, y: y + height / 2, scale };
     this.fitted = true;
@@ -173,7 +172,7 @@ export class Graph {
     this.svg.setAttribute("viewBox", [x - width / 2, y - height / 2, width, height].join(" "));
   }
 
-  /** Zoom; the point of the window so far from its middle stays where it is.
+  /** Zoom; the point of the window at this distance from its middle stays where it is.
    * @param {number} factor @param {number} [dx] @param {number} [dy] */
   zoom(factor, dx = 0, dy = 0) {
     const { x, y, scale } = this.camera;
@@ -192,7 +191,7 @@ export class Graph {
     this.aim();
   }
 
-  /** Go where the nodes of the current event are, if not all of them are in the window. */
+  /** Move the window to the nodes of the current event, unless it shows them all. */
   reveal() {
     const boxes = this.pointed.flatMap((id) => this.nodes.get(id ?? "")?.box ?? []);
     if (!boxes.length) return;

@@ -4,7 +4,7 @@
 
 import { byId, element, unpacked } from "./dom.js";
 import { Graph } from "./graph.js";
-import { layChapters, layNodes, showChapter, showEvent, showNodes } from "./panels.js";
+import { buildContents, buildTable, showEvent, showLesson, showNodes } from "./panels.js";
 import { showSelected, showWatched } from "./panels.js";
 import { differs, eventsOf, find, knownAt, settle, touches } from "./state.js";
 import { fromAddress, toAddress } from "./state.js";
@@ -19,39 +19,39 @@ const graph = new Graph(byId("canvas"), (id) => set({ node: id }));
 
 /** @type {State} */
 const START = {
-  chapter: 1,
+  trace: 1,
   view: "forward",
   step: 1,
   node: null,
   watch: null,
   playing: false,
   speed: 1,
-  said: "",
+  message: "",
   other: 1,
 };
 const PAN = 60; // pixels that a key moves the picture by
 let state = START;
-let shown = 0; // the chapter whose picture and table are on the page
-let marked = ""; // what the marks over the scrubber are of
+let shown = 0; // the trace whose picture and table are on the page
+let marked = ""; // trace, view and node of the marks above the scrubber
 let clock = 0;
 let writing = 0;
 
 /** @param {Partial<State>} change */
 function set(change) {
-  state = settle(page, { ...state, said: "", ...change });
+  state = settle(page, { ...state, message: "", ...change });
   render();
 }
 
-const chapter = () => page.chapters[state.chapter - 1];
-const events = () => eventsOf(chapter(), state.view);
+const trace = () => page.traces[state.trace - 1];
+const events = () => eventsOf(trace(), state.view);
 
 function render() {
-  const [list, { nodes }] = [events(), chapter()];
-  if (shown !== state.chapter) {
-    shown = state.chapter;
-    graph.show(chapter());
-    layNodes(nodes);
-    showChapter(page, shown);
+  const [list, { nodes }] = [events(), trace()];
+  if (shown !== state.trace) {
+    shown = state.trace;
+    graph.show(trace());
+    buildTable(nodes);
+    showLesson(page, shown);
   }
   const event = list[state.step - 1];
   const known = knownAt(list, state.step);
@@ -72,7 +72,7 @@ function showControls(list, event) {
   const where = `${Math.min(state.step, list.length)} of ${list.length}`;
   byId("count").textContent = `Step ${where}`;
   byId("play").textContent = state.playing ? "Pause" : "Play";
-  byId("said").textContent = state.said;
+  byId("message").textContent = state.message;
   const scrub = byId("scrub");
   scrub.max = Math.max(1, list.length);
   scrub.value = state.step;
@@ -80,7 +80,7 @@ function showControls(list, event) {
   for (const view of /** @type {View[]} */ (["forward", "backward"])) {
     const button = document.querySelector(`[data-do=${view}]`);
     button?.setAttribute("aria-pressed", String(state.view === view));
-    button?.toggleAttribute("disabled", !eventsOf(chapter(), view).length);
+    button?.toggleAttribute("disabled", !eventsOf(trace(), view).length);
   }
   const count = problems().length;
   byId("problems").hidden = !count;
@@ -88,10 +88,10 @@ function showControls(list, event) {
   byId("problems").textContent = `\u2717 ${count} ${what}`;
 }
 
-/** Over the scrubber, where checks fail and where something happens to the watched node.
+/** Mark above the scrubber where checks differ and where something happens to the watched node.
  * @param {Event[]} list */
 function showMarks(list) {
-  const of = `${state.chapter} ${state.view} ${state.watch}`;
+  const of = `${state.trace} ${state.view} ${state.watch}`;
   if (marked === of) return;
   marked = of;
   byId("marks").replaceChildren();
@@ -131,13 +131,13 @@ function to(view) {
 /** @param {number} number */
 function open(number) {
   const { speed } = state;
-  if (page.chapters[number - 1]) set({ ...START, speed, chapter: number });
+  if (page.traces[number - 1]) set({ ...START, speed, trace: number });
 }
 
-/** Every failed check of the chapter. @returns {{view: View, step: number}[]} */
+/** Every check of the trace that differs. @returns {{view: View, step: number}[]} */
 function problems() {
   return /** @type {View[]} */ (["forward", "backward"]).flatMap((view) =>
-    eventsOf(chapter(), view).flatMap((event, i) => (differs(event) ? { view, step: i + 1 } : [])),
+    eventsOf(trace(), view).flatMap((event, i) => (differs(event) ? { view, step: i + 1 } : [])),
   );
 }
 
@@ -150,23 +150,23 @@ function nextProblem() {
 }
 
 function run() {
-  const node = chapter().nodes.find((each) => each.id === state.node);
-  if (!node) return set({ said: "Select a node first, in the table or in the picture." });
+  const node = trace().nodes.find((each) => each.id === state.node);
+  if (!node) return set({ message: "Select a node first, in the table or in the picture." });
   const step = find(events(), state.step, 1, (event) => touches(event, node.id));
-  if (step == null) return set({ said: `Nothing more happens to ${node.label} in this pass.` });
+  if (step == null) return set({ message: `Nothing more happens to ${node.label} in this pass.` });
   go(step);
 }
 
 function watch() {
-  if (!state.node) return set({ said: "Select a node first, in the table or in the picture." });
+  if (!state.node) return set({ message: "Select a node first, in the table or in the picture." });
   set({ watch: state.watch === state.node ? null : state.node });
 }
 
 /** @param {1 | -1} direction */
 function toWatched(direction) {
-  if (!state.watch) return set({ said: "Watch a node first: select it, and press w." });
+  if (!state.watch) return set({ message: "Watch a node first: select it, and press w." });
   const step = find(events(), state.step, direction, (event) => touches(event, state.watch));
-  if (step == null) return set({ said: "Nothing more happens to it that way in this pass." });
+  if (step == null) return set({ message: "Nothing more happens to it that way in this pass." });
   go(step);
 }
 
@@ -177,7 +177,7 @@ function play() {
 
 /** Select the node above or below in the table. @param {HTMLElement} row @param {number} by */
 function choose(row, by) {
-  const { nodes } = chapter();
+  const { nodes } = trace();
   const node = nodes[nodes.findIndex((each) => each.id === row.dataset.node) + by];
   if (!node) return;
   set({ node: node.id });
@@ -200,8 +200,8 @@ const ACTIONS = {
   "watch-next": () => toWatched(1),
   "watch-back": () => toWatched(-1),
   problem: nextProblem,
-  "next-chapter": () => open(state.chapter + 1),
-  "last-chapter": () => open(state.chapter - 1),
+  "next-lesson": () => open(state.trace + 1),
+  "previous-lesson": () => open(state.trace - 1),
   in: () => graph.zoom(1.25),
   out: () => graph.zoom(0.8),
   "pan-left": () => graph.pan(-PAN, 0),
@@ -227,11 +227,11 @@ const KEYS = [
   ["r", "run", "Run to what next happens to the selected node"],
   ["w", "watch", "Watch the selected node, or stop watching it"],
   [".", "watch-next", "The next step of the watched node"],
-  [",", "watch-back", "The step before of the watched node"],
+  [",", "watch-back", "The previous step of the watched node"],
   ["e", "problem", "The next check that differs"],
   ["Escape", "unselect", "Unselect the node"],
-  ["[", "last-chapter", "The chapter before"],
-  ["]", "next-chapter", "The next chapter"],
+  ["[", "previous-lesson", "The previous lesson"],
+  ["]", "next-lesson", "The next lesson"],
   ["+", "in", "Zoom in"],
   ["-", "out", "Zoom out"],
   ["Shift+ArrowLeft", "pan-left", "Move the picture"],
@@ -276,10 +276,10 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("click", (event) => {
   const button = /** @type {any} */ (event.target).closest("button");
   if (!button) return;
-  const { do: action, choose, chapter } = button.dataset;
+  const { do: action, choose, trace: number } = button.dataset;
   if (action) ACTIONS[action]();
   else if (choose) set({ node: choose === state.node ? null : choose });
-  else if (chapter) open(Number(chapter));
+  else if (number) open(Number(number));
 });
 
 byId("scrub").addEventListener("input", () => go(Number(byId("scrub").value)));
@@ -295,5 +295,5 @@ byId("keys").replaceChildren(
     return element("tr", {}, element("th", { scope: "row" }, ...keys), element("td", {}, text));
   }),
 );
-layChapters(page);
+buildContents(page);
 set(fromAddress(location.hash));

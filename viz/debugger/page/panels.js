@@ -1,6 +1,6 @@
 // @ts-check
 // The panels beside the picture: the current event in words and numbers, the table of nodes, the
-// selected node, and the chapters of a lesson.
+// selected node, and the lesson.
 
 import { byId, element, write } from "./dom.js";
 import { differs, parties } from "./state.js";
@@ -10,7 +10,6 @@ import { differs, parties } from "./state.js";
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./state.js").Known} Known */
 /** @typedef {import("./state.js").Page} Page */
-/** @typedef {import("./state.js").Chapter} Chapter */
 /** @typedef {import("./state.js").Check} Check */
 /** @typedef {import("./state.js").Entry} Entry */
 /** @typedef {import("./state.js").GraphNode} GraphNode */
@@ -99,10 +98,10 @@ function showCheck(check) {
     panel.replaceChildren(check ? element("span", { class: "note" }, check.note) : "");
     return;
   }
-  const said = check.agrees ? "\u2713 agrees" : "\u2717 differs";
+  const verdict = check.agrees ? "\u2713 agrees" : "\u2717 differs";
   const number = (/** @type {string} */ text) => element("span", { class: "number" }, text);
   panel.replaceChildren(
-    element("strong", {}, said),
+    element("strong", {}, verdict),
     element("span", { class: "what" }, check.what),
     element("span", {}, "expected ", number(check.expected), ", found ", number(check.found)),
     ...(check.note ? [element("span", { class: "note" }, check.note)] : []),
@@ -111,8 +110,8 @@ function showCheck(check) {
 
 // --- the table of nodes ---
 
-/** Build a chapter's table; `showNodes` fills it. @param {GraphNode[]} nodes */
-export function layNodes(nodes) {
+/** Build a trace's table; `showNodes` fills it. @param {GraphNode[]} nodes */
+export function buildTable(nodes) {
   byId("table").replaceChildren(...nodes.map(row));
   byId("rows").classList.toggle("arrays", nodes.some((node) => node.exact == null));
 }
@@ -139,8 +138,8 @@ export function showNodes(state, event, nodes, known) {
   const focus = state.node ?? event?.node ?? nodes[0]?.id;
   nodes.forEach((node, i) => {
     const [name, value, gradient] = rows[i].cells;
-    const told = state.view === "backward" || known.computed.has(node.id);
-    write(value, told ? node.value : "", told ? node.exact : null);
+    const computed = state.view === "backward" || known.computed.has(node.id);
+    write(value, computed ? node.value : "", computed ? node.exact : null);
     const { text, exact } = known.gradients.get(node.id) ?? { text: "", exact: null };
     write(gradient, node.constant ? "constant" : text, exact);
     gradient.classList.toggle("partial", Boolean(text) && !known.complete.has(node.id));
@@ -158,7 +157,7 @@ export function showNodes(state, event, nodes, known) {
   if (current) scrollTo(byId("rows"), current);
 }
 
-/** What a node does just now, in words.
+/** What a node does in this event, in words.
  * @param {State} state @param {Event | undefined} event @param {string} id @param {Known} known */
 function roles(state, event, id, known) {
   const [sender, receiver] = event ? parties(event) : [];
@@ -233,38 +232,38 @@ export function showWatched(state, nodes, known) {
   byId("watching").hidden = !node;
   if (!node) return;
   const gradient = known.gradients.get(node.id);
-  const told = state.view === "backward" || known.computed.has(node.id);
+  const computed = state.view === "backward" || known.computed.has(node.id);
   byId("watched-name").textContent = node.label;
-  write(byId("watched-value"), told ? node.value : NOTHING, told ? node.exact : null);
+  write(byId("watched-value"), computed ? node.value : NOTHING, computed ? node.exact : null);
   write(byId("watched-gradient"), gradient?.text ?? NOTHING, gradient?.exact);
 }
 
-// --- chapters ---
+// --- lessons ---
 
 /** @param {Page} page */
-export function layChapters(page) {
-  const items = page.chapters.map((chapter, i) =>
-    element("li", {}, element("button", { type: "button", "data-chapter": i + 1 }, chapter.title)),
+export function buildContents(page) {
+  const items = page.traces.map((trace, i) =>
+    element("li", {}, element("button", { type: "button", "data-trace": i + 1 }, trace.title)),
   );
-  byId("chapters").replaceChildren(...items);
+  byId("lessons").replaceChildren(...items);
   byId("contents").open = matchMedia("(min-width: 901px)").matches;
 }
 
 /** @param {Page} page @param {number} number */
-export function showChapter(page, number) {
-  const { title, text } = page.chapters[number - 1];
-  const count = page.chapters.length;
+export function showLesson(page, number) {
+  const { title, text } = page.traces[number - 1];
+  const count = page.traces.length;
   byId("lesson").hidden = count < 2 && !text;
   byId("lesson").scrollTop = 0;
   byId("lesson").querySelector("nav").hidden = count < 2;
-  byId("chapter-number").textContent = `${number} of ${count}`;
-  byId("chapter-back").disabled = number === 1;
-  byId("chapter-next").disabled = number === count;
-  byId("chapter-title").textContent = title;
+  byId("lesson-number").textContent = `${number} of ${count}`;
+  byId("lesson-back").disabled = number === 1;
+  byId("lesson-next").disabled = number === count;
+  byId("lesson-title").textContent = title;
   const paragraphs = text.split(/\n\s*\n/).filter(Boolean);
-  byId("chapter-text").replaceChildren(...paragraphs.map((each) => element("p", {}, each)));
-  for (const button of byId("chapters").querySelectorAll("button")) {
-    const here = button.dataset.chapter === String(number);
+  byId("lesson-text").replaceChildren(...paragraphs.map((each) => element("p", {}, each)));
+  for (const button of byId("lessons").querySelectorAll("button")) {
+    const here = button.dataset.trace === String(number);
     if (here) button.setAttribute("aria-current", "step");
     else button.removeAttribute("aria-current");
   }

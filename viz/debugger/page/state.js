@@ -1,5 +1,5 @@
 // @ts-check
-// What the page shows is a function of one state and the data. Here are both, the address that
+// The page is a function of one state and the data. Here are the types of both, the address that
 // holds the state, and what is known at a step.
 
 /** @typedef {"forward" | "backward"} View */
@@ -23,63 +23,63 @@
  * }} Event
  * @typedef {{
  *   title: string, text: string, svg: string, nodes: GraphNode[], events: Event[],
- * }} Chapter
- * @typedef {{title: string, chapters: Chapter[]}} Page
+ * }} Trace
+ * @typedef {{title: string, traces: Trace[]}} Page
  */
 
 /**
- * The chapter and the step count from 1, as the address and the screen do. `node` is selected,
- * `other` is the step at which the other pass was left.
+ * `trace` and `step` count from 1, as the address and the screen do. `node` is selected; `other` is
+ * the step at which the other pass was left.
  * @typedef {{
- *   chapter: number, view: View, step: number, node: string | null, watch: string | null,
- *   playing: boolean, speed: number, said: string, other: number,
+ *   trace: number, view: View, step: number, node: string | null, watch: string | null,
+ *   playing: boolean, speed: number, message: string, other: number,
  * }} State
  */
 
-/** @param {Chapter} chapter @param {View} view */
-export const eventsOf = (chapter, view) => chapter.events.filter((event) => event.view === view);
+/** @param {Trace} trace @param {View} view */
+export const eventsOf = (trace, view) => trace.events.filter((event) => event.view === view);
 
 /**
- * The nearest state that the data allows: any address, however old or odd, opens something.
+ * The nearest state that the data allows: every address, even a wrong one, opens something.
  * @param {Page} page @param {State} state @returns {State}
  */
 export function settle(page, state) {
   const within = (/** @type {number} */ number, /** @type {number} */ most) =>
     Math.min(Math.max(1, Math.trunc(number) || 1), Math.max(1, most));
-  const chapter = within(state.chapter, page.chapters.length);
-  const shown = page.chapters[chapter - 1];
+  const trace = within(state.trace, page.traces.length);
+  const shown = page.traces[trace - 1];
   const known = (/** @type {string | null} */ id) =>
     shown.nodes.some((node) => node.id === id) ? id : null;
   const view = eventsOf(shown, state.view).length ? state.view : "forward";
   const step = within(state.step, eventsOf(shown, view).length);
-  return { ...state, chapter, view, step, node: known(state.node), watch: known(state.watch) };
+  return { ...state, trace, view, step, node: known(state.node), watch: known(state.watch) };
 }
 
 /** @param {string} hash @returns {Partial<State>} */
 export function fromAddress(hash) {
-  const said = new URLSearchParams(hash.slice(1));
+  const values = new URLSearchParams(hash.slice(1));
   return {
-    chapter: Number(said.get("chapter")),
-    view: said.get("view") === "backward" ? "backward" : "forward",
-    step: Number(said.get("step")),
-    node: said.get("node"),
-    watch: said.get("watch"),
+    trace: Number(values.get("trace")),
+    view: values.get("view") === "backward" ? "backward" : "forward",
+    step: Number(values.get("step")),
+    node: values.get("node"),
+    watch: values.get("watch"),
   };
 }
 
 /** @param {State} state */
-export function toAddress({ chapter, view, step, node, watch }) {
-  const said = new URLSearchParams({ chapter: String(chapter), view, step: String(step) });
-  if (node) said.set("node", node);
-  if (watch) said.set("watch", watch);
-  return `#${said}`;
+export function toAddress({ trace, view, step, node, watch }) {
+  const values = new URLSearchParams({ trace: String(trace), view, step: String(step) });
+  if (node) values.set("node", node);
+  if (watch) values.set("watch", watch);
+  return `#${values}`;
 }
 
 /** @param {Event} event @param {string | null} id */
 export const touches = (event, id) =>
   id != null && [event.node, event.to, event.from].includes(id);
 
-/** Who sends, or does something alone, and who receives. @param {Event} event */
+/** The node that sends, or acts alone, and the node that receives. @param {Event} event */
 export const parties = (event) =>
   event.kind === "accumulate" ? [event.from, event.node] : [event.node, event.to];
 
@@ -87,7 +87,7 @@ export const parties = (event) =>
 export const differs = (event) => event.check != null && event.check.agrees === false;
 
 /**
- * The next step (direction 1) or the last one before (-1) whose event passes; null without one.
+ * The next step (direction 1) or the previous one (-1) whose event passes; null if there is none.
  * @param {Event[]} events @param {number} step @param {1 | -1} direction
  * @param {(event: Event) => boolean} passes
  */
@@ -106,8 +106,8 @@ export function find(events, step, direction, passes) {
  */
 
 /**
- * What the first `step` events have told: worked out anew each time, so that a step back needs
- * nothing undone.
+ * What is known after the first `step` events: computed anew each time, so that a step back has
+ * nothing to undo.
  * @param {Event[]} events @param {number} step @returns {Known}
  */
 export function knownAt(events, step) {

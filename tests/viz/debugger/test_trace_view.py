@@ -1,4 +1,4 @@
-"""The chapter: its numbers are the engine's, its ids the diagram's, and red is what is wrong."""
+"""The trace view: its numbers are the engine's, its ids the diagram's, and red is what is wrong."""
 
 import json
 import math
@@ -13,7 +13,9 @@ from autograd import Tensor, Value, cross_entropy, gradients, logsumexp, no_grad
 from autograd.primitives.primitive import TABLE
 from models import mlp, neuron
 from tests.programs import programs
-from viz.debugger.story import MOST_CHECKED, MOST_NODES, TIMES, chapter, describe, exact
+from viz.debugger.event_view import MAX_CHECKED, TIMES
+from viz.debugger.labels import describe, exact
+from viz.debugger.trace_view import MAX_NODES, trace_view
 from viz.text import short
 
 NODE = {"id", "label", "name", "operation", "doc", "args", "leaf", "constant", "formula", "numbers",
@@ -29,8 +31,8 @@ def rooted(program):
     return program(*(Tensor(x, requires_grad=True) for x in inputs))
 
 
-def backward(story):
-    return [event for event in story["events"] if event["view"] == "backward"]
+def backward(trace):
+    return [event for event in trace["events"] if event["view"] == "backward"]
 
 
 # --- the data ------------------------------------------------------------------------------------
@@ -39,22 +41,22 @@ def backward(story):
 @given(programs())
 def test_it_is_what_the_page_and_the_terminal_expect(program):
     """Else one of them breaks: keys, ids that are there, and nothing that JSON cannot hold."""
-    story = chapter(rooted(program))
-    assert json.loads(json.dumps(story, allow_nan=False)) == story
-    ids = [node["id"] for node in story["nodes"]]
+    trace = trace_view(rooted(program))
+    assert json.loads(json.dumps(trace, allow_nan=False)) == trace
+    ids = [node["id"] for node in trace["nodes"]]
     assert len(set(ids)) == len(ids)
     seen = set()
-    for node in story["nodes"]:
+    for node in trace["nodes"]:
         assert node.keys() == NODE and seen >= set(node["args"])
         assert node["label"] and node["value"]
         assert node["leaf"] == (not node["args"]) == (node["operation"] is None)
         assert (node["formula"] is None) == (node["numbers"] is None) == node["leaf"]
         seen.add(node["id"])
-    for event in story["events"]:
+    for event in trace["events"]:
         assert event.keys() == EVENT and {event["node"], event["to"], event["from"]} <= {None, *ids}
         assert event["text"] and "\n" not in event["text"]
         if event["kind"] == "send":
-            receiver = next(n for n in story["nodes"] if n["id"] == event["node"])
+            receiver = next(n for n in trace["nodes"] if n["id"] == event["node"])
             assert receiver["args"][event["position"] - 1] == event["to"]
             assert event["upstream"] and event["contribution"]
 
@@ -63,13 +65,13 @@ def test_it_is_what_the_page_and_the_terminal_expect(program):
 def test_each_node_is_told_once_forward_and_ids_are_the_diagrams(program):
     """Else a step of the debugger lights up another box of the picture."""
     root = rooted(program)
-    story = chapter(root)
-    told = [event["node"] for event in story["events"] if event["view"] == "forward"]
-    assert told == [node["id"] for node in story["nodes"]]
+    trace = trace_view(root)
+    told = [event["node"] for event in trace["events"] if event["view"] == "forward"]
+    assert told == [node["id"] for node in trace["nodes"]]
     source = viz.draw(root, fold=False).source
     assert set(re.findall(r"^ +n\w+ \[id=(n\w+) ", source, re.MULTILINE)) == set(told)
     drawn = set(re.findall(r'id="(n\w+-n\w+-\d+)"', source))
-    arguments = [(node["id"], i, arg) for node in story["nodes"]
+    arguments = [(node["id"], i, arg) for node in trace["nodes"]
                  for i, arg in enumerate(node["args"], 1)]  # fmt: skip
     assert drawn == {f"{arg}-{node}-{i}" for node, i, arg in arguments}
 
@@ -78,10 +80,10 @@ def test_each_node_is_told_once_forward_and_ids_are_the_diagrams(program):
 def test_the_numbers_are_the_engines(program):
     """Else the screen shows a gradient that nobody computed. Of numbers to the last bit."""
     root = rooted(program)
-    story = chapter(root)
-    leaves = [node for node in story["nodes"] if node["leaf"] and not node["constant"]]
+    trace = trace_view(root)
+    leaves = [node for node in trace["nodes"] if node["leaf"] and not node["constant"]]
     inputs = sorted(ancestors_of(root), key=lambda node: node.index)
-    last = {event["node"]: event for event in backward(story) if event["kind"] == "accumulate"}
+    last = {event["node"]: event for event in backward(trace) if event["kind"] == "accumulate"}
     for node, leaf in zip(leaves, inputs, strict=True):
         assert node["exact"] == leaf.data
         (expected,) = gradients(root, [leaf])
@@ -101,7 +103,7 @@ def ancestors_of(root):
 def test_of_the_engines_own_rules_all_agree(program):
     """Else what is right is shown in red."""
     assert all(event["check"] is None or event["check"]["agrees"] is not False
-               for event in chapter(rooted(program))["events"])  # fmt: skip
+               for event in trace_view(rooted(program))["events"])  # fmt: skip
 
 
 # --- in words ------------------------------------------------------------------------------------
@@ -111,7 +113,7 @@ def test_how_a_pass_reads():
     a, b, c = Value(2.0, "a"), Value(-3.0, "b"), Value(10.0, "c")
     e = (a * b + c) / a
     e.name = "e"
-    assert [event["text"] for event in chapter(e)["events"]] == [
+    assert [event["text"] for event in trace_view(e)["events"]] == [
         "a is a leaf with the value 2.0; it takes a gradient",
         "b is a leaf with the value -3.0; it takes a gradient",
         "c is a leaf with the value 10.0; it takes a gradient",
@@ -142,7 +144,7 @@ def test_how_a_pass_reads():
 
 def test_a_send_shows_the_rule_with_its_numbers():
     x = Value(1.0, "x")
-    send = next(event for event in chapter(x.tanh())["events"] if event["kind"] == "send")
+    send = next(event for event in trace_view(x.tanh())["events"] if event["kind"] == "send")
     assert send["formula"] == "g * (1.0 - out * out)"
     assert send["numbers"] == "1.0 * (1.0 - 0.7616 * 0.7616)"
     assert (send["upstream"], send["local"], send["contribution"]) == ("1.0", "0.42", "0.42")
@@ -153,7 +155,7 @@ def test_a_send_shows_the_rule_with_its_numbers():
 
 def test_both_edges_of_x_times_x_are_told_apart():
     x = Value(3.0, "x")
-    sends = [event for event in chapter(x * x)["events"] if event["kind"] == "send"]
+    sends = [event for event in trace_view(x * x)["events"] if event["kind"] == "send"]
     assert [(event["position"], event["text"][-19:]) for event in sends] == [
         (1, "to x as its argument 1"[-19:]),
         (2, "to x as its argument 2"[-19:]),
@@ -165,7 +167,7 @@ def test_what_nodes_are_called():
     a, b = Value(2.0, "a"), Value(3.0)
     product = a * b
     long = (product + a) * (product - a) * 4.0
-    labels = {node["id"]: node["label"] for node in chapter(long)["nodes"]}
+    labels = {node["id"]: node["label"] for node in trace_view(long)["nodes"]}
     assert list(labels.values()) == [
         "a", "n2", "a * n2", "a * n2 + a", "a * n2 - a", "n6", "4.0", "n6 * 4.0",
     ]  # fmt: skip
@@ -174,8 +176,8 @@ def test_what_nodes_are_called():
 def test_two_nodes_of_one_name_are_told_apart():
     """Every layer of a module has a parameter called weight."""
     x, y = Value(2.0, "w"), Value(3.0, "w")
-    assert [node["label"] for node in chapter(x * y)["nodes"]] == ["w_n1", "w_n2", "w_n1 * w_n2"]
-    assert [node["name"] for node in chapter(x * y)["nodes"]] == ["w", "w", None]
+    assert [node["label"] for node in trace_view(x * y)["nodes"]] == ["w_n1", "w_n2", "w_n1 * w_n2"]
+    assert [node["name"] for node in trace_view(x * y)["nodes"]] == ["w", "w", None]
 
 
 @pytest.mark.parametrize(
@@ -189,22 +191,22 @@ def test_two_nodes_of_one_name_are_told_apart():
 def test_no_two_nodes_have_one_label(names):
     """Else a sentence says "n2 sends to n2", and means two nodes."""
     x, y, z = (Value(float(i), name) for i, name in enumerate(names, 2))
-    story = chapter((x * y + z) * x)
-    labels = [node["label"] for node in story["nodes"]]
+    trace = trace_view((x * y + z) * x)
+    labels = [node["label"] for node in trace["nodes"]]
     assert len(set(labels)) == len(labels)
-    ids = {node["label"]: node["id"] for node in story["nodes"]}
+    ids = {node["label"]: node["id"] for node in trace["nodes"]}
     assert all(ids.get(id, id) == id for id in ids.values())
 
 
 def test_nodes_that_are_computed_alike_are_told_apart():
     """Else one cannot run to the second, and a sum of two nodes reads as twice the first."""
     x, ones = Value(3.0, "x"), np.ones(2)
-    story = chapter(x * x + x * x)
-    assert [node["label"] for node in story["nodes"]] == ["x", "x * x", "n3", "x * x + n3"]
-    labels = [node["label"] for node in chapter((x + 2.0) * 2.0)["nodes"]]
+    trace = trace_view(x * x + x * x)
+    assert [node["label"] for node in trace["nodes"]] == ["x", "x * x", "n3", "x * x + n3"]
+    labels = [node["label"] for node in trace_view((x + 2.0) * 2.0)["nodes"]]
     assert labels == ["x", "2.0", "x + 2.0", "2.0 (n4)", "(x + 2.0) * 2.0"]
     y = Tensor([1.0, 2.0], requires_grad=True, name="y")
-    nodes = chapter(y * ones + ones)["nodes"]
+    nodes = trace_view(y * ones + ones)["nodes"]
     assert nodes[-1]["formula"] == "y * array_n2_2 + array_n3_2"
     assert [node["label"] for node in nodes if node["constant"]] == ["array_n2_2", "array_n3_2"]
 
@@ -212,22 +214,22 @@ def test_nodes_that_are_computed_alike_are_told_apart():
 def test_a_name_that_is_no_identifier_is_one_thing_in_a_formula():
     """Else the product of "a+b" and "-c" reads as another formula."""
     a, b, c = Value(2.0, "a+b"), Value(3.0, "-c"), Value(4.0, "layers.0.w[1]'")
-    labels = [node["label"] for node in chapter(a * b**2.0 - c)["nodes"]]
+    labels = [node["label"] for node in trace_view(a * b**2.0 - c)["nodes"]]
     assert labels[:2] == ["a+b", "-c"] and "(-c) ** 2.0" in labels
     y = a * b
-    assert chapter(y)["nodes"][-1]["formula"] == "(a+b) * (-c)"
-    assert chapter(c * c)["nodes"][-1]["formula"] == "layers.0.w[1]' * layers.0.w[1]'"
+    assert trace_view(y)["nodes"][-1]["formula"] == "(a+b) * (-c)"
+    assert trace_view(c * c)["nodes"][-1]["formula"] == "layers.0.w[1]' * layers.0.w[1]'"
     a.name = "a * b"
-    labels = [node["label"] for node in chapter(Value(1.0, "a") * Value(1.0, "b") + a)["nodes"]]
+    labels = [node["label"] for node in trace_view(Value(1.0, "a") * Value(1.0, "b") + a)["nodes"]]
     assert len(set(labels)) == len(labels)
 
 
 def test_a_name_is_shown_as_text_whatever_it_is():
     """Else a line break or an escape code gets into a terminal."""
     x = Value(2.0, "a\n\x1b[31m<b>{|}")
-    story = chapter(x * 2.0)
-    assert story["nodes"][0]["label"] == "a\\n\\x1b[31m<b>{|}"
-    assert all(text.isprintable() for text in strings(story))
+    trace = trace_view(x * 2.0)
+    assert trace["nodes"][0]["label"] == "a\\n\\x1b[31m<b>{|}"
+    assert all(text.isprintable() for text in strings(trace))
 
 
 def strings(data):
@@ -266,7 +268,7 @@ def test_numbers_and_arrays_in_a_few_words(data, text, number):
 def test_a_node_opens_into_the_scalars_behind_its_largest_entry():
     x = Tensor([[1.0, -4.0], [0.5, 0.5]], name="x")
     w = Tensor([[3.0], [5.0]], requires_grad=True, name="w")
-    (product,) = [node for node in chapter(x @ w)["nodes"] if node["operation"]]
+    (product,) = [node for node in trace_view(x @ w)["nodes"] if node["operation"]]
     assert product["entry"] == {
         "index": "[0, 0]",
         "value": "-17.0",
@@ -290,10 +292,10 @@ def test_a_row_that_does_not_open_says_why(error):
     odd = primitive("odd", "x", on_array, lambda g, out, x: g)
     del TABLE["odd"]
     x = Tensor([1.0, 4.0], requires_grad=True, name="x")
-    entry = chapter(odd(x))["nodes"][-1]["entry"]
+    entry = trace_view(odd(x))["nodes"][-1]["entry"]
     assert (entry["index"], entry["value"], entry["rows"]) == ("[1]", "4.0", [])
     assert str(error) in entry["rest"]
-    entry = chapter(logsumexp(x))["nodes"][-1]["entry"]
+    entry = trace_view(logsumexp(x))["nodes"][-1]["entry"]
     assert entry["rest"] == (
         "logsumexp cannot be opened: its function takes arrays of numbers alone"
     )
@@ -301,7 +303,7 @@ def test_a_row_that_does_not_open_says_why(error):
 
 def test_of_a_long_sum_the_rest_is_summed_up():
     x = Tensor(np.arange(1.0, 101.0), requires_grad=True, name="x")
-    entry = chapter(x.sum())["nodes"][-1]["entry"]
+    entry = trace_view(x.sum())["nodes"][-1]["entry"]
     assert [row["term"] for row in entry["rows"]] == [f"x[{i}]" for i in range(99, 91, -1)]
     assert entry["rest"] == "92 more terms, together 4278.0"
 
@@ -312,9 +314,9 @@ def test_a_train_step_on_tensors():
     loss = cross_entropy(
         model(np.linspace(-1, 1, 24, dtype=np.float32).reshape(4, 6)), [0, 1, 2, 0]
     )
-    story = chapter(loss)
-    assert [node["id"] for node in story["nodes"] if "_" in node["id"]]
-    sends = [event for event in backward(story) if event["kind"] == "send"]
+    trace = trace_view(loss)
+    assert [node["id"] for node in trace["nodes"] if "_" in node["id"]]
+    sends = [event for event in backward(trace) if event["kind"] == "send"]
     assert all(event["check"]["agrees"] and event["formula"] for event in sends)
     assert any(event["local"] for event in sends) and not all(event["local"] for event in sends)
 
@@ -331,9 +333,9 @@ def wrong_tanh():
     object.__setattr__(ops.tanh, "rule", right)
 
 
-def red(story):
+def red(trace):
     return [
-        event for event in story["events"] if event["check"] and event["check"]["agrees"] is False
+        event for event in trace["events"] if event["check"] and event["check"]["agrees"] is False
     ]
 
 
@@ -341,8 +343,8 @@ def test_a_wrong_rule_turns_red_at_its_send(wrong_tanh):
     """Else the debugger does not show where it is wrong. What is computed from it is red too."""
     w, x = Value(0.5, "w"), Value(0.8, "x")
     y = (w * x).tanh() * x
-    story = chapter(y)
-    first, *rest = red(story)
+    trace = trace_view(y)
+    first, *rest = red(trace)
     assert first["kind"] == "send" and first["text"].startswith("tanh(w * x) sends")
     slope = 1.0 - math.tanh(0.4) ** 2
     assert first["check"]["expected"] == short(0.8 * slope)
@@ -354,8 +356,8 @@ def test_a_wrong_rule_turns_red_at_its_send(wrong_tanh):
 
 def test_a_wrong_rule_of_tensors_turns_red_at_its_sends_alone(wrong_tanh):
     x = Tensor(np.linspace(-1, 1, 6, dtype=np.float32), requires_grad=True, name="x")
-    story = chapter(((x * 2.0).tanh() * x).sum())
-    (event,) = red(story)
+    trace = trace_view(((x * 2.0).tanh() * x).sum())
+    (event,) = red(trace)
     assert event["text"].startswith("tanh(x * 2.0) sends")
 
 
@@ -373,7 +375,7 @@ def test_a_rule_that_forgets_what_comes_from_upstream_is_no_product(tanh_rule, k
     tanh_rule(lambda g, out, x: 1.0 - out * out)
     x = Value(0.5, "x") if kind is Value else Tensor([0.5], requires_grad=True, name="x")
     y = x.tanh() * -3.0
-    sent = red(chapter(y if kind is Value else y.sum()))[0]
+    sent = red(trace_view(y if kind is Value else y.sum()))[0]
     assert sent["local"] is None and sent["exact"]["local"] is None
     assert TIMES not in sent["text"]
     assert sent["text"].endswith("to x; its rule is not upstream times something")
@@ -382,7 +384,7 @@ def test_a_rule_that_forgets_what_comes_from_upstream_is_no_product(tanh_rule, k
 def test_as_many_digits_are_shown_as_it_takes_to_part(tanh_rule):
     """Else it says that -0.7269 was expected and -0.7269 found, and that they differ."""
     tanh_rule(lambda g, out, x: g * (1.0 - out * out) * 1.0000001)
-    check = red(chapter(Value(0.5, "x").tanh()))[0]["check"]
+    check = red(trace_view(Value(0.5, "x").tanh()))[0]["check"]
     assert (check["expected"], check["found"]) == ("0.7864477", "0.7864478")
 
 
@@ -400,15 +402,15 @@ def test_a_rule_that_fails_is_named(tanh_rule, rule, said):
     """Else "division by zero" may be anywhere."""
     tanh_rule(rule)
     with pytest.raises(RuntimeError) as failed:
-        chapter(Value(0.5, "x").tanh())
+        trace_view(Value(0.5, "x").tanh())
     assert str(failed.value).startswith(f"tanh: its rule for argument 1 {said}")
 
 
 def test_at_a_kink_nothing_is_red():
     x = Value(0.0, "x")
-    story = chapter(x.relu() + x.abs())
-    assert not red(story)
-    notes = {event["check"]["note"] for event in story["events"] if event["check"]}
+    trace = trace_view(x.relu() + x.abs())
+    assert not red(trace)
+    notes = {event["check"]["note"] for event in trace["events"] if event["check"]}
     assert "at a kink the derivative is a convention: relu'(0) = 0 and relu'(nan) = 1" in notes
     both = "relu'(0) = 0 and relu'(nan) = 1; abs'(0) = 0 and abs'(nan) = 1"
     assert f"at a kink the derivative is a convention: {both}" in notes
@@ -420,53 +422,53 @@ def test_at_a_kink_nothing_is_red():
 def test_without_a_gradient_there_is_the_forward_pass():
     with no_grad():
         y = Value(2.0, "x") * 3.0
-    story = chapter(y)
-    assert [event["view"] for event in story["events"]] == ["forward"]
-    assert story["nodes"][0]["constant"]
+    trace = trace_view(y)
+    assert [event["view"] for event in trace["events"]] == ["forward"]
+    assert trace["nodes"][0]["constant"]
 
 
 def test_a_graph_too_large_says_what_to_do():
     x = y = Value(1.0)
-    for _ in range(MOST_NODES):
+    for _ in range(MAX_NODES):
         y = y + x
     with pytest.raises(ValueError, match=r"401 nodes are too many to step through, at most 400; "):
-        chapter(y)
+        trace_view(y)
 
 
 def test_what_is_not_checked_is_said():
     """Else a gradient without a check looks as if it had been checked."""
     x = y = Value(1.0)
-    for _ in range(MOST_CHECKED):
+    for _ in range(MAX_CHECKED):
         y = y + x
-    said = chapter(y, text="A text.")["text"]
+    said = trace_view(y, text="A text.")["text"]
     assert said.startswith("A text.\n\nEach rule is checked by a difference, but not each node's")
-    assert chapter(y.args[0])["text"] == ""
+    assert trace_view(y.args[0])["text"] == ""
 
 
 @pytest.mark.parametrize("root", [1.0, [1.0], None, "x * x"])
-def test_only_nodes_have_a_story(root):
+def test_only_nodes_have_a_trace_view(root):
     with pytest.raises(TypeError, match="takes a Value or a Tensor, not"):
-        chapter(root)
+        trace_view(root)
 
 
 def test_numbers_that_are_not_finite_are_told():
     x = Value(0.0, "x")
-    story = chapter(1.0 / x)
-    assert story["nodes"][-1]["exact"] == "inf"
-    last = [event for event in story["events"] if event["kind"] == "accumulate"][-1]
+    trace = trace_view(1.0 / x)
+    assert trace["nodes"][-1]["exact"] == "inf"
+    last = [event for event in trace["events"] if event["kind"] == "accumulate"][-1]
     assert last["exact"]["after"] == "-inf" and last["after"] == "-inf"
 
 
 def test_an_mlp_of_values_is_not_too_large():
     net = neuron.MLP(3, [4, 4, 1], seed=1)
-    story = chapter(net([1.0, -2.0, 3.0]), "A network", "Some text.")
-    assert (story["title"], story["text"]) == ("A network", "Some text.")
-    assert not red(story)
+    trace = trace_view(net([1.0, -2.0, 3.0]), "A network", "Some text.")
+    assert (trace["title"], trace["text"]) == ("A network", "Some text.")
+    assert not red(trace)
 
 
 def test_the_root_gives_the_title():
     x = Value(2.0, "x")
     y = x * x + 1.0
-    assert chapter(y)["title"] == "x * x + 1.0"
+    assert trace_view(y)["title"] == "x * x + 1.0"
     y.name = "y"
-    assert chapter(y)["title"] == "y"
+    assert trace_view(y)["title"] == "y"

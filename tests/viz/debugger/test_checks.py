@@ -1,4 +1,4 @@
-"""Checks by central differences: no right rule is called wrong, and no wrong one right."""
+"""Checks by difference quotients: no right rule is called wrong, and no wrong one right."""
 
 from types import SimpleNamespace
 
@@ -10,8 +10,9 @@ from autograd import Tensor, Value, maximum, primitive, softmax, where
 from autograd.primitives.primitive import TABLE
 from tests.autograd.test_rows import has_derivative
 from tests.programs import programs
-from viz.backprop import Send, fitted, pull, record
-from viz.debugger.differences import check_gradients, check_rule
+from viz.backprop import Send, record, unbroadcast, vjp
+from viz.debugger.checks.graph import check_gradients
+from viz.debugger.checks.rule import check_rule
 
 ELEMENTWISE = [row for row in TABLE.values() if row.domain and row.on_float and row.rule(0)]
 ARRAYS = [row for row in TABLE.values() if row.cases and has_derivative(row)]
@@ -68,13 +69,13 @@ def judged(row, arrays, params, wrong, g):
         else:
             node = mine(*(Tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays), **params)
         upstream = g if isinstance(x, float) else np.full(node.shape, g, node.dtype)
-        share = fitted(pull(node, i, upstream), x)
-        right = fitted(row.rule(i)(upstream, node.data, *arrays, **params), x)
-        if not np.array_equal(share, right):
-            yield check_rule(node, i, upstream, share)
+        contribution = unbroadcast(vjp(node, i, upstream), x)
+        right = unbroadcast(row.rule(i)(upstream, node.data, *arrays, **params), x)
+        if not np.array_equal(contribution, right):
+            yield check_rule(node, i, upstream, contribution)
             if not isinstance(x, float):  # the right rule's node, and another's contribution
                 own = row(*node.args, **params)
-                yield check_rule(own, i, upstream, share)
+                yield check_rule(own, i, upstream, contribution)
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
@@ -158,10 +159,10 @@ def test_the_size_of_the_number_does_not_matter(at):
     for function in (lambda x: x * x, lambda x: x.log(), lambda x: 1.0 / x, lambda x: x.sqrt()):
         node = function(Value(at))
         i = node.row.name == "div"
-        share = pull(node, i, 1.0)
-        check = check_rule(node, i, 1.0, share)
+        contribution = vjp(node, i, 1.0)
+        check = check_rule(node, i, 1.0, contribution)
         assert check.agrees and not check.note
-        assert not check_rule(node, i, 1.0, 1.01 * share).agrees
+        assert not check_rule(node, i, 1.0, 1.01 * contribution).agrees
 
 
 def test_float32_is_checked_in_float64():
@@ -218,7 +219,7 @@ def test_of_an_array_the_contribution_itself_is_checked():
     for dtype, bound in ((np.float64, 1e-12), (np.float32, 1e-3)):
         node = Tensor(np.array([0.5, 0.1], dtype), requires_grad=True).tanh()
         g = np.ones(2, dtype)
-        right = pull(node, 0, g)
+        right = vjp(node, 0, g)
         assert check_rule(node, 0, g, right).agrees
         for wrong in (right * dtype(1.0 + bound), right + dtype(999.0), right * dtype(np.nan)):
             assert check_rule(node, 0, g, wrong).agrees is False
@@ -243,7 +244,7 @@ def test_what_rounding_hides_is_not_compared():
     (_, whole), *_ = check_gradients([node.args[0], node], {node.args[0]: 5.0, node: 1.0})
     assert whole.agrees is None
     flat = Value(30.0).tanh()  # 0 beside a 0 that may be off by 1e-9 is right
-    assert check_rule(flat, 0, 1.0, pull(flat, 0, 1.0)).agrees
+    assert check_rule(flat, 0, 1.0, vjp(flat, 0, 1.0)).agrees
 
 
 def test_what_takes_too_long_is_not_computed_again():
@@ -283,7 +284,7 @@ def test_infinity_is_infinity():
 def test_a_wave_shorter_than_the_step(at):
     """Else sin is red where the points of its difference lie anywhere on it."""
     for node in (Value(at).sin(), Value(at).cos()):
-        assert check_rule(node, 0, 1.0, pull(node, 0, 1.0)).agrees is not False
+        assert check_rule(node, 0, 1.0, vjp(node, 0, 1.0)).agrees is not False
     if at > 1e13:  # where in a graph rounding alone is longer than a wave
         return
     x = Value(at * 1e-9)
