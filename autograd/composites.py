@@ -1,4 +1,4 @@
-"""Functions composed of rows: differentiated because their parts are."""
+"""Functions composed of primitives: differentiated because their parts are."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""What `help(exp)` prints of a primitive: its signature and its page, made of its row when asked.
+"""What `help(exp)` prints of a primitive: its signature and its page, made of its primitive when
+asked.
 
-So a row that a user adds has them too, nothing is said twice, and an import pays for none of it.
-(An editor, which runs nothing, reads the types that primitives/primitive.py declares.)
+So a primitive that a user adds has them too, nothing is said twice, and an import pays for none of
+it. (An editor, which runs nothing, reads the types that primitives/primitive.py declares.)
 """
 
 from __future__ import annotations
@@ -19,32 +20,32 @@ import numpy as np
 
 from .modes.mode import Mode, set_mode
 from .nodes.symbol import Symbol
-from .primitives.primitive import Row
+from .primitives.primitive import Primitive
 from .tensor import Tensor
 
-KINDS = (np.float32, np.float64, np.int64, np.bool_)  # the dtypes that a row is tried on
+KINDS = (np.float32, np.float64, np.int64, np.bool_)  # the dtypes that a primitive is tried on
 
 
 class Described:
-    """An attribute that each row answers for itself; of the class it is what it was."""
+    """An attribute that each primitive answers for itself; of the class it is what it was."""
 
-    def __init__(self, describe: Callable[[Row], Any], of_class: Any) -> None:
+    def __init__(self, describe: Callable[[Primitive], Any], of_class: Any) -> None:
         self.describe, self.of_class = describe, of_class
 
-    def __get__(self, row: Row | None, owner: type) -> Any:
-        return self.of_class if row is None else self.describe(row)
+    def __get__(self, prim: Primitive | None, owner: type) -> Any:
+        return self.of_class if prim is None else self.describe(prim)
 
 
 # --- its signature -------------------------------------------------------------------------------
 
 
 @functools.cache
-def signature(row: Row) -> Signature:
-    """The arguments, and the keywords: the row's own, or where it has none, `out`."""
+def signature(prim: Primitive) -> Signature:
+    """The arguments, and the keywords: the primitive's own, or where it has none, `out`."""
     parameters = [
-        Parameter(name, kind, annotation="Operand") for name, kind in _arguments(row).items()
+        Parameter(name, kind, annotation="Operand") for name, kind in _arguments(prim).items()
     ]
-    keywords, only = row._keywords(), Parameter.KEYWORD_ONLY
+    keywords, only = prim._keywords(), Parameter.KEYWORD_ONLY
     if keywords is None:
         parameters.append(Parameter("params", Parameter.VAR_KEYWORD, annotation="Any"))
     elif keywords:
@@ -54,59 +55,59 @@ def signature(row: Row) -> Signature:
     return Signature(parameters, return_annotation="Any")
 
 
-def _arguments(row: Row) -> dict[str, Any]:
-    """The arguments and their kinds, by the names that the row's own functions give them; else
-    x, y, z."""
-    rule = next(filter(None, map(row.rule, range(abs(row.arity)))), None)
-    for function, skipped in (rule, 2), (row.code, 0), (row.on_float, 0), (row.on_array, 0):
+def _arguments(prim: Primitive) -> dict[str, Any]:
+    """The arguments and their kinds, by the names that the primitive's own functions give them;
+    else x, y, z."""
+    rule = next(filter(None, map(prim.rule, range(abs(prim.arity)))), None)
+    for function, skipped in (rule, 2), (prim.code, 0), (prim.on_float, 0), (prim.on_array, 0):
         if not isinstance(function, FunctionType):
             continue
         given = list(inspect.signature(function).parameters.values())[skipped:]
         plain = [p.name for p in given if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
-        if row.arity < 0:
+        if prim.arity < 0:
             every = {p.name: p.kind for p in given if p.kind is Parameter.VAR_POSITIONAL}
             return dict.fromkeys(plain, Parameter.POSITIONAL_ONLY) | every
-        if len(plain) >= row.arity:
-            return dict.fromkeys(plain[: row.arity], Parameter.POSITIONAL_ONLY)
-    names = ["x", "y", "z", *(f"x{i}" for i in range(3, row.arity))]
-    return dict.fromkeys(names[: row.arity], Parameter.POSITIONAL_ONLY)
+        if len(plain) >= prim.arity:
+            return dict.fromkeys(plain[: prim.arity], Parameter.POSITIONAL_ONLY)
+    names = ["x", "y", "z", *(f"x{i}" for i in range(3, prim.arity))]
+    return dict.fromkeys(names[: prim.arity], Parameter.POSITIONAL_ONLY)
 
 
 # --- its page ------------------------------------------------------------------------------------
 
 
 @functools.cache
-def page(row: Row) -> str:
+def page(prim: Primitive) -> str:
     """The docstring: what it computes, shapes, dtypes, the derivative, errors and an example."""
     # It may be asked for anywhere, also within a trace, where nothing of this belongs.
     outside = {name: getattr(Mode, name) for name in Mode.__annotations__}
     with set_mode(**outside), np.errstate(all="ignore"):
         parts = [
-            f"{row.name}{signature(row)}".replace("'", ""),
-            row.summary,
-            _out(row),
-            _dtypes(row),
-            _derivatives(row),
-            _errors(row),
-            _example(row),
+            f"{prim.name}{signature(prim)}".replace("'", ""),
+            prim.summary,
+            _out(prim),
+            _dtypes(prim),
+            _derivatives(prim),
+            _errors(prim),
+            _example(prim),
         ]
     return "\n\n".join(filter(None, parts))
 
 
-def _out(row: Row) -> str:
-    if "out" not in signature(row).parameters:
+def _out(prim: Primitive) -> str:
+    if "out" not in signature(prim).parameters:
         return ""
     return "out: a Tensor that takes the result, as by `out.assign`, and is given back."
 
 
-def _dtypes(row: Row) -> str:
+def _dtypes(prim: Primitive) -> str:
     """What comes of arguments of a dtype: tried."""
     said: dict[str, list[str]] = {}
     for kind in KINDS:
         name = np.dtype(kind).name
         try:
-            args, params = _tried(row, kind)
-            out = np.asarray(row.on_array(*args, **params)).dtype.name
+            args, params = _tried(prim, kind)
+            out = np.asarray(prim.on_array(*args, **params)).dtype.name
         except Exception:  # whatever a user's function does with what it is given
             out = "TypeError"
         said.setdefault("the same" if out == name else out, []).append(name)
@@ -116,12 +117,12 @@ def _dtypes(row: Row) -> str:
     return f"Dtypes: {'; '.join(changes)}."
 
 
-def _tried(row: Row, kind: Any) -> tuple[list[Any], dict[str, Any]]:
-    """Arrays of a dtype, where the row does not say which it takes, and params."""
-    if not row.cases:
-        kinds = [np.bool_] * row.conditions + [kind] * (row.arity - row.conditions)
+def _tried(prim: Primitive, kind: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Arrays of a dtype, where the primitive does not say which it takes, and params."""
+    if not prim.cases:
+        kinds = [np.bool_] * prim.conditions + [kind] * (prim.arity - prim.conditions)
         return [np.ones(2, each) for each in kinds], {}
-    args, params = row.cases[0]
+    args, params = prim.cases[0]
     shapes = [arg for arg in args if isinstance(arg, tuple)]
     kept = None if shapes else kind
     return [
@@ -130,32 +131,32 @@ def _tried(row: Row, kind: Any) -> tuple[list[Any], dict[str, Any]]:
     ], params
 
 
-def _derivatives(row: Row) -> str:
+def _derivatives(prim: Primitive) -> str:
     """What the rules make of a cotangent: they are called with symbols."""
-    names = list(_arguments(row))
-    rules = [row.rule(i) for i in range(len(names))]
+    names = list(_arguments(prim))
+    rules = [prim.rule(i) for i in range(len(names))]
     if not any(rules):
         return "No gradient flows through it."
-    params = row.cases[0][1] if row.cases else {}
+    params = prim.cases[0][1] if prim.cases else {}
     lines = ["Cotangents, where g is that of the result `out`:"]
     for name, rule in zip(names, rules, strict=True):
-        lines.append(f"    {name}: {_formula(row, rule, names, params)}")
+        lines.append(f"    {name}: {_formula(prim, rule, names, params)}")
     return "\n".join(lines)
 
 
-def _formula(row: Row, rule: Any, names: list[str], params: dict[str, Any]) -> str:
+def _formula(prim: Primitive, rule: Any, names: list[str], params: dict[str, Any]) -> str:
     if rule is None:
         return "none"
     try:
         text = str(rule(*map(Symbol, ["g", "out", *names]), **params).text)
     except Exception:  # it asks for a shape, which no symbol has
-        return "g by the transpose" if row.linear else "by its rule"
+        return "g by the transpose" if prim.linear else "by its rule"
     return text[1:-1] if text.startswith("(") else text
 
 
-def _errors(row: Row) -> str:
+def _errors(prim: Primitive) -> str:
     text = "Raises TypeError for other dtypes (complex, float16) and for a Value beside a Tensor"
-    if row.on_float and row.arity > 1:
+    if prim.on_float and prim.arity > 1:
         text += ",\nValueError for shapes that do not broadcast"
     return f"{text}."
 
@@ -163,16 +164,16 @@ def _errors(row: Row) -> str:
 # --- its example ---------------------------------------------------------------------------------
 
 
-def _example(row: Row) -> str:
-    """A session with the row, and what comes of it: run here. "" where it does not run."""
-    home, called = _home(row)
-    names: dict[str, Any] = {"np": np, "Tensor": Tensor, called: row}
+def _example(prim: Primitive) -> str:
+    """A session with the primitive, and what comes of it: run here. "" where it does not run."""
+    home, called = _home(prim)
+    names: dict[str, Any] = {"np": np, "Tensor": Tensor, called: prim}
     lines = []
     try:
-        for statement in _statements(row, home, called, names):
+        for statement in _statements(prim, home, called, names):
             lines.append(f">>> {statement}")
             lines += _answer(statement, names)
-    except Exception:  # of a user's row whose domain is not said, and where 1.0 may not fit
+    except Exception:  # of a user's primitive whose domain is not said, and where 1.0 may not fit
         return ""
     return "\n".join(lines)
 
@@ -189,21 +190,21 @@ def _answer(statement: str, names: dict[str, Any]) -> list[str]:
     return [] if answer is None else [repr(answer)]
 
 
-def _home(row: Row) -> tuple[str, str]:
-    """The module that a row is imported from, and its name there; ("", its name) if it is no
+def _home(prim: Primitive) -> tuple[str, str]:
+    """The module that a primitive is imported from, and its name there; ("", its name) if it is no
     variable of one. What a package gathers at its top is imported from there."""
-    own = row.__module__
+    own = prim.__module__
     for module in (own.partition(".")[0], own):
         for name, thing in list(vars(sys.modules.get(module, object)).items()):
-            if thing is row:
+            if thing is prim:
                 return module, name
-    return "", row.name
+    return "", prim.name
 
 
-def _statements(row: Row, home: str, called: str, names: dict[str, Any]) -> Iterator[str]:
+def _statements(prim: Primitive, home: str, called: str, names: dict[str, Any]) -> Iterator[str]:
     """The session's lines; `names` has what those before it made."""
-    given = _given(row)
-    args = list(_arguments(row)) if row.arity >= 0 else ["x", "y", "z"][: len(given)]
+    given = _given(prim)
+    args = list(_arguments(prim)) if prim.arity >= 0 else ["x", "y", "z"][: len(given)]
     if any("np." in text for text in given):
         yield "import numpy as np"
     own = __name__.partition(".")[0]
@@ -211,11 +212,11 @@ def _statements(row: Row, home: str, called: str, names: dict[str, Any]) -> Iter
     if home not in ("", own):
         yield f"from {home} import {called}"
     yield from (f"{arg} = {text}" for arg, text in zip(args, given, strict=True))
-    params = row.cases[0][1] if row.cases else {}
+    params = prim.cases[0][1] if prim.cases else {}
     keywords = [f"{name}={_written(value)}" for name, value in params.items()]
     yield f"out = {called}({', '.join([*args, *keywords])})"
     yield _read("out", names)
-    moved = [arg for i, arg in enumerate(args) if row.rule(i)]
+    moved = [arg for i, arg in enumerate(args) if prim.rule(i)]
     if moved:
         yield "out.sum().backward()"
         yield ", ".join(_read(f"{arg}.grad", names) for arg in moved)
@@ -226,17 +227,17 @@ def _read(what: str, names: dict[str, Any]) -> str:
     return f"{what}.data" if eval(what, names).ndim < 3 else f"{what}.shape"
 
 
-def _given(row: Row) -> list[str]:
+def _given(prim: Primitive) -> list[str]:
     """The arguments of the example, written down: three numbers of the domain, and beside them one;
-    or the arrays of the row's first case."""
-    if row.cases:
-        return [_of_case(arg, bool(row.rule(i))) for i, arg in enumerate(row.cases[0][0])]
-    texts = ["Tensor([True, False, True])"] * row.conditions
-    for i in range(row.conditions, row.arity):
-        low, high = row.domain[i] if row.domain else (-2.0, 2.0)
+    or the arrays of the primitive's first case."""
+    if prim.cases:
+        return [_of_case(arg, bool(prim.rule(i))) for i, arg in enumerate(prim.cases[0][0])]
+    texts = ["Tensor([True, False, True])"] * prim.conditions
+    for i in range(prim.conditions, prim.arity):
+        low, high = prim.domain[i] if prim.domain else (-2.0, 2.0)
         *points, last = [round(low + (high - low) * part, 1) for part in (0.25, 0.5, 0.75)]
-        numbers = last if i > row.conditions else [*points, last]
-        texts.append(f"Tensor({numbers}{', requires_grad=True' * bool(row.rule(i))})")
+        numbers = last if i > prim.conditions else [*points, last]
+        texts.append(f"Tensor({numbers}{', requires_grad=True' * bool(prim.rule(i))})")
     return texts
 
 
@@ -253,6 +254,6 @@ def _written(value: Any) -> str:
 
 
 def describe_rows() -> None:
-    """Let each row answer for its docstring and signature."""
+    """Let each primitive answer for its docstring and signature."""
     for name, describe in {"__signature__": signature, "__doc__": page}.items():
-        setattr(Row, name, Described(describe, getattr(Row, name, None)))
+        setattr(Primitive, name, Described(describe, getattr(Primitive, name, None)))

@@ -142,7 +142,7 @@ class _Call:
         if not isinstance(root, Node) or not root.requires_grad:
             return False
         own = {*self.nodes, *(arg for node in self.nodes for arg in node.args)}
-        return any(node.row in (None, VIEW) and node not in own for node in ancestors(root))
+        return any(node.primitive in (None, VIEW) and node not in own for node in ancestors(root))
 
     def cotangents(self, out: Any, seed: Any) -> list[Any]:
         """The gradients of one result, one core for each node."""
@@ -375,8 +375,8 @@ def push(roots: Sequence[Any], tangents: dict[Node, Any], create_graph: bool) ->
     """The tangents of the roots, from those of some nodes beneath them, oldest node first.
 
     The tangent of a result is the sum over its arguments of the rule transposed: the rule itself
-    where it is elementwise (a diagonal is its own transpose), the row itself where it is linear,
-    and elsewhere the gradient of the rule with respect to its g.
+    where it is elementwise (a diagonal is its own transpose), the primitive itself where it is
+    linear, and elsewhere the gradient of the rule with respect to its g.
     """
     on_nodes = create_graph or mode.trace is not None
     alive = [r for r in roots if isinstance(r, Node) and r.requires_grad]
@@ -384,9 +384,9 @@ def push(roots: Sequence[Any], tangents: dict[Node, Any], create_graph: bool) ->
     tangents = dict(tangents)
     with set_mode(gradients=create_graph, rules=True), np.errstate(all="ignore"):
         for node in nodes:
-            row = node.row
+            prim = node.primitive
             moving = [i for i, arg in enumerate(node.args) if _hashed(arg) in tangents]
-            if row is None or node in tangents or not moving:
+            if prim is None or node in tangents or not moving:
                 continue
             out, args = node, node.args
             if not on_nodes:
@@ -394,14 +394,14 @@ def push(roots: Sequence[Any], tangents: dict[Node, Any], create_graph: bool) ->
                 args = tuple([arg._data if isinstance(arg, Node) else arg for arg in args])
             parts = []
             for i in moving:
-                rule, t = row.rule(i), tangents[node.args[i]]
+                rule, t = prim.rule(i), tangents[node.args[i]]
                 if rule is None:
                     continue
-                if row.on_float is not None:
+                if prim.on_float is not None:
                     call = node._pull or _plainly
                     part = call(rule, t, out, *args, **node.params)
-                elif row.linear:
-                    part = row(*args[:i], t, *args[i + 1 :], **node.params)
+                elif prim.linear:
+                    part = prim(*args[:i], t, *args[i + 1 :], **node.params)
                 else:
                     part = _transposed(rule, t, node, out, args, create_graph)
                 parts.append(node._fit(part))

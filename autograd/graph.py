@@ -1,8 +1,8 @@
 """The graph: what a node is, how an operation makes one, and the reverse sweep that differentiates.
 
-An operation on nodes computes its result at once and leaves behind a node that remembers the row
-of the table (ops.py) and the arguments it came from. `gradients` walks from a root back to what
-is asked for, newest node first, and calls the rows' rules. It knows no rule by name.
+An operation on nodes computes its result at once and leaves behind a node that remembers the
+primitive of the table (ops.py) and the arguments it came from. `gradients` walks from a root back
+to what is asked for, newest node first, and calls the primitives' rules. It knows no rule by name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from weakref import finalize
 import numpy as np
 
 from .modes.mode import mode, set_mode, special, transformed
-from .primitives.primitive import Row
+from .primitives.primitive import Primitive
 
 N = TypeVar("N", bound="Node")
 
@@ -40,7 +40,7 @@ def _optional(slot: str, default: Any, doc: str) -> Any:
 
 
 class Node:
-    """A value in the graph: a leaf, or the result of applying a row to arguments.
+    """A value in the graph: a leaf, or the result of applying a primitive to arguments.
 
     `args` is ordered and may name a node twice: `x * x` has two edges. `index` grows with every
     node made and every leaf written, so a node older than one of its arguments is stale.
@@ -49,7 +49,7 @@ class Node:
     >>> from autograd import Value
     >>> x = Value(3.0)
     >>> y = x * x
-    >>> y.row, y.args == (x, x), y.requires_grad
+    >>> y.primitive, y.args == (x, x), y.requires_grad
     (<primitive mul>, True, True)
     """
 
@@ -62,17 +62,19 @@ class Node:
         "_scope",
         "args",
         "index",
+        "primitive",
         "requires_grad",
-        "row",
     )
     _data: Any
-    row: Row | None
+    primitive: Primitive | None
     args: tuple[Any, ...]
     index: int
     requires_grad: bool
     _params: dict[str, Any]
     _scope: tuple[str, ...]
-    params: Any = _optional("_params", {}, "What the row was called with besides its arguments.")
+    params: Any = _optional(
+        "_params", {}, "What the primitive was called with besides its arguments."
+    )
     grad: Any = _optional("_grad", None, "The gradient that `backward()` has added up in a leaf.")
     name: Any = _optional("_name", None, "What the user calls it.")
     scope: Any = _optional("_scope", (), "The path of the module that made it.")
@@ -120,11 +122,11 @@ class Node:
             raise mode.trace.error(
                 "to copy or pickle a Tensor reads it, which the trace cannot see"
             )
-        inner = self.row is not None and (self.row is not VIEW or mode.transforms)
+        inner = self.primitive is not None and (self.primitive is not VIEW or mode.transforms)
         if inner and self.requires_grad:
             raise RuntimeError(
-                f"pickle, copy: the result of {self.row and self.row.name} is part of a graph, "
-                "which stays where it was computed; take its .detach(), or its .data"
+                f"pickle, copy: the result of {self.primitive and self.primitive.name} is part of "
+                "a graph, which stays where it was computed; take its .detach(), or its .data"
             )
         slots = {"requires_grad": self.requires_grad, "_name": self.name, "_grad": self.grad}
         return _leaf, (type(self), self._data, slots, list(hooks.get(id(self), ())))
@@ -193,11 +195,13 @@ class Wrapper:
     __slots__ = ()
 
     @classmethod
-    def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    def _record(cls, prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         raise NotImplementedError
 
 
-def made(cls: type[N], data: Any, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> N:
+def made(
+    cls: type[N], data: Any, prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]
+) -> N:
     """The node of an operation that has been computed.
 
     It keeps its arguments if one of them requires a gradient, or if a trace wants every
@@ -208,21 +212,21 @@ def made(cls: type[N], data: Any, row: Row, args: tuple[Any, ...], params: dict[
     node.index = next(counter)
     node.requires_grad = False
     for i, arg in enumerate(args):
-        if isinstance(arg, Node) and arg.requires_grad and row.rule(i) is not None:
+        if isinstance(arg, Node) and arg.requires_grad and prim.rule(i) is not None:
             flows = data.__class__ is float or data.dtype.kind == "f"  # not through integers
             node.requires_grad = flows and (mode.gradients if special else True)
             break
     traced = special and mode.trace
     if node.requires_grad or traced:
-        node.row, node.args = row, args if traced else tuple(map(_kept, args))
+        node.primitive, node.args = prim, args if traced else tuple(map(_kept, args))
         node._params = params
         scope = mode.scope
         if scope:
             node._scope = scope
     else:
-        node.row, node.args = None, ()
+        node.primitive, node.args = None, ()
     if special and mode.watch:
-        mode.watch.made(node, row, args, params)
+        mode.watch.made(node, prim, args, params)
     return node
 
 
@@ -238,7 +242,7 @@ def _kept(arg: Any) -> Any:
 
 # Of a leaf that shows another leaf's memory: that one is its argument, which no gradient flows to,
 # but when it is written, what was computed from the view is stale.
-VIEW = Row("view", "a leaf in another leaf's memory", np.asarray, (None,))
+VIEW = Primitive("view", "a leaf in another leaf's memory", np.asarray, (None,))
 
 
 def gradients(
@@ -298,9 +302,11 @@ def ancestors(*roots: Node) -> list[Node]:
             if isinstance(arg, Node):
                 if arg.index > node.index:
                     raise stale(node, arg)
-                if node.row is VIEW:
+                if node.primitive is VIEW:
                     continue
-                if (arg.requires_grad or (arg.row is VIEW and not mode.trace)) and arg not in seen:
+                if (
+                    arg.requires_grad or (arg.primitive is VIEW and not mode.trace)
+                ) and arg not in seen:
                     seen.add(arg)
                     stack.append(arg)
     found.sort(key=by_index, reverse=True)
@@ -343,7 +349,7 @@ def check_order(nodes: Iterable[Node], caller: str = "backward") -> None:
 def stale(node: Node, arg: Node, caller: str = "backward") -> RuntimeError:
     """The error for a node that was computed from what an argument no longer holds."""
     return RuntimeError(
-        f"{caller}: {node.row and node.row.name} was computed before its argument "
+        f"{caller}: {node.primitive and node.primitive.name} was computed before its argument "
         f"{arg.name or arg!r} was written; compute it again after the write"
     )
 
@@ -372,11 +378,11 @@ def sweep(
                 continue
             if hooked:
                 g = _hooked(node, g, on_nodes)
-            row = node.row
+            prim = node.primitive
             careful = node._pull  # floats raise where IEEE arithmetic does not; arrays do not
-            if (row is None or row is VIEW) if wanted is None else node in wanted:
+            if (prim is None or prim is VIEW) if wanted is None else node in wanted:
                 found[node] = g
-            if row is None:
+            if prim is None:
                 continue
             out: Any = node
             args: Sequence[Any] = node.args
@@ -389,7 +395,7 @@ def sweep(
             for i, arg in enumerate(node.args):
                 if not isinstance(arg, Node) or not arg.requires_grad:
                     continue
-                rule = row.rule(i)
+                rule = prim.rule(i)
                 if rule is None or (allowed is not None and arg not in allowed):
                     continue
                 if careful:

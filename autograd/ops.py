@@ -8,8 +8,8 @@ Broadcasting is undone by the sweep (graph.py); no rule mentions it. Rules avoid
 which raises and turns complex where IEEE arithmetic does not.
 
 To add a primitive, add a row. The tests draw from `domain`, away from `kink`.
-The linear rows that change shapes are in primitives/shapes.py; what is composed of rows in
-composites.py.
+The linear primitives that change shapes are in primitives/shapes.py; what is composed of
+primitives is in composites.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .primitives import expressions as ex
-from .primitives.primitive import TABLE, Operand, Row, primitive
+from .primitives.primitive import TABLE, Operand, Primitive, primitive
 from .primitives.shapes import (
     astype,
     axis_of,
@@ -30,9 +30,9 @@ from .primitives.shapes import (
     lined_up,
     operand,
     reshape,
-    reshape_row,
+    reshape_p,
     total,
-    transpose_row,
+    transpose_p,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ not_equal: Binary = primitive(
     code=ex.not_equal,
 )  # fmt: skip
 
-MASK = np.array([True, False])  # where tests look at the rows of booleans
+MASK = np.array([True, False])  # where tests look at the primitives of booleans
 
 
 def _of_booleans(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -263,13 +263,15 @@ def _softplus(x: Any) -> Any:
     return np.logaddexp(x, np.zeros((), x.dtype))
 
 
-sigmoid: Unary = primitive(  # a row: 1 / (1 + exp(-x)) differentiated step by step gives inf / inf
+# A primitive: 1 / (1 + exp(-x)) differentiated step by step gives inf / inf.
+sigmoid: Unary = primitive(
     "sigmoid", "1 / (1 + exp(-x))", _of_floats(_sigmoid),
     lambda g, out, x: g * out * (1.0 - out),
     on_float=lambda x: 1.0 / (1.0 + math.exp(-x)), domain=(ANY,),
     code=ex.sigmoid,
 )  # fmt: skip
-softplus: Unary = primitive(  # a row: log(1 + exp(x)) overflows from x = 89 on in float32
+# A primitive: log(1 + exp(x)) overflows from x = 89 on in float32.
+softplus: Unary = primitive(
     "softplus", "log(1 + exp(x))", _of_floats(_softplus),
     lambda g, out, x: g * sigmoid(x),
     on_float=lambda x: (x if x > 0.0 else 0.0) + math.log1p(math.exp(-math.fabs(x))), domain=(ANY,),
@@ -392,7 +394,7 @@ def _kept(r: Any, x: Any, axis: tuple[int, ...]) -> Any:
     broadcasts as it is."""
     if len(axis) == x.ndim:
         return r
-    return reshape_row(r, shape=tuple([1 if i in axis else n for i, n in enumerate(x.shape)]))
+    return reshape_p(r, shape=tuple([1 if i in axis else n for i, n in enumerate(x.shape)]))
 
 
 def _share(g: Any, out: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -440,42 +442,43 @@ def _min(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     return -_max(-x, axis, keepdims) if x.dtype.kind == "f" else x.min(axis, keepdims=keepdims)
 
 
-def _bare(row: Row, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+def _bare(prim: Primitive, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     """A reduction that keeps axes is one that does not, and a reshape."""
     if not keepdims:
         return None
     shape = [1 if i in axis else n for i, n in enumerate(x.shape)]
-    return reshape(row(x, axis=axis, keepdims=False), shape)
+    return reshape(prim(x, axis=axis, keepdims=False), shape)
 
 
 def _simpler_sum(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     if axis:
-        return _bare(sum_row, x, axis, keepdims)
+        return _bare(sum_p, x, axis, keepdims)
     x = astype(x, total(np.zeros(0, x.dtype), (0,)).dtype)  # of short integers, long ones
     return x + 0.0 if x.dtype.kind == "f" else x  # 0 + -0 is 0
 
 
-sum_row: Row = primitive(
+sum_p: Primitive = primitive(
     "sum", "the sum over axes", lambda x, axis, keepdims: total(x, axis, keepdims),
     lambda g, out, x, axis, keepdims: broadcast_to(_kept(g, x, axis), x.shape),
     cases=REDUCTIONS, linear=True, batch=_over_examples("sum"),
     reduces=add, composed=_simpler_sum,
 )  # fmt: skip
-max_row: Row = primitive(
+max_p: Primitive = primitive(
     "max", "the largest entry over axes; 0 counts as larger than -0", _max,
     _share,
     cases=REDUCTIONS, convention="ties of max split evenly; a nan among them makes all nan",
     batch=_over_examples("max"),
     reduces=maximum,
-    composed=lambda x, axis, keepdims: _bare(max_row, x, axis, keepdims) if axis else x,
+    composed=lambda x, axis, keepdims: _bare(max_p, x, axis, keepdims) if axis else x,
 )  # fmt: skip
-min_row: Row = primitive(  # a row: -max(-x) wraps around for integers
+# A primitive: -max(-x) wraps around for integers.
+min_p: Primitive = primitive(
     "min", "the smallest entry over axes; -0 counts as smaller than 0", _min,
     _share,
     cases=REDUCTIONS, convention="ties of min split evenly; a nan among them makes all nan",
     batch=_over_examples("min"),
     reduces=minimum,
-    composed=lambda x, axis, keepdims: _bare(min_row, x, axis, keepdims) if axis else x,
+    composed=lambda x, axis, keepdims: _bare(min_p, x, axis, keepdims) if axis else x,
 )  # fmt: skip
 
 
@@ -493,7 +496,8 @@ def _logsumexp_of_rows(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     return total if keepdims else reshape(total, kept)
 
 
-logsumexp_row: Row = primitive(  # a row: exp of a logit of 1e4 overflows, its logarithm does not
+# A primitive: exp of a logit of 1e4 overflows, its logarithm does not.
+logsumexp_p: Primitive = primitive(
     "logsumexp", "log(sum(exp(x))) over axes", _logsumexp,
     lambda g, out, x, axis, keepdims: _kept(g, x, axis) * exp(x - _kept(out, x, axis)),
     cases=REDUCTIONS, batch=_over_examples("logsumexp"),
@@ -513,11 +517,12 @@ def _log_softmax_of_rows(x: Any, axis: tuple[int, ...]) -> Any:
     return away - log(sum(exp(away), axis, keepdims=True))
 
 
-log_softmax_row: Row = primitive(  # a row: x - logsumexp(x) rounds to the digits of a large x
+# A primitive: x - logsumexp(x) rounds to the digits of a large x.
+log_softmax_p: Primitive = primitive(
     "log_softmax", "x - logsumexp(x) over axes", _log_softmax,
     lambda g, out, x, axis: g - exp(out) * sum(g, axis, keepdims=True),
     cases=((((2, 3),), {"axis": (1,)}), (((2, 3, 2),), {"axis": (0, 2)})),
-    batch=lambda args, batched, axis: log_softmax_row(args[0], axis=tuple(i + 1 for i in axis)),
+    batch=lambda args, batched, axis: log_softmax_p(args[0], axis=tuple(i + 1 for i in axis)),
     composed=_log_softmax_of_rows,
 )  # fmt: skip
 
@@ -534,7 +539,7 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Any:
     array([[-10000.,      0.]])
     """
     x = operand(x, "log_softmax")
-    return log_softmax_row(x, axis=_axes(x, axis, "log_softmax"))
+    return log_softmax_p(x, axis=_axes(x, axis, "log_softmax"))
 
 
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -549,7 +554,7 @@ def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     array([4., 6.])
     """
     x = operand(x, "sum")
-    return sum_row(x, axis=_axes(x, axis, "sum"), keepdims=keepdims)
+    return sum_p(x, axis=_axes(x, axis, "sum"), keepdims=keepdims)
 
 
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -568,7 +573,7 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
            [0.5, 0.5]])
     """
     x = operand(x, "max")
-    return max_row(x, axis=_axes(x, axis, "max"), keepdims=keepdims)
+    return max_p(x, axis=_axes(x, axis, "max"), keepdims=keepdims)
 
 
 def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -582,7 +587,7 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
            [2.]])
     """
     x = operand(x, "min")
-    return min_row(x, axis=_axes(x, axis, "min"), keepdims=keepdims)
+    return min_p(x, axis=_axes(x, axis, "min"), keepdims=keepdims)
 
 
 def all(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -620,35 +625,35 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     array([1.00006931e+04, 6.93147181e-01])
     """
     x = operand(x, "logsumexp")
-    return logsumexp_row(x, axis=_axes(x, axis, "logsumexp"), keepdims=keepdims)
+    return logsumexp_p(x, axis=_axes(x, axis, "logsumexp"), keepdims=keepdims)
 
 
-# --- the one bilinear row ----------------------------------------------------------------------
+# --- the one bilinear primitive ------------------------------------------------------------------
 
 
 def _swap(x: Any) -> Any:
     """The last two axes exchanged."""
-    return transpose_row(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+    return transpose_p(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
 def _product(x: Any, y: Any) -> Any:
     """The matrix product; an outer one (per-example gradients are) as NumPy is quickest at it."""
-    return x * y if x.shape[-1] == 1 else matmul_row(x, y)
+    return x * y if x.shape[-1] == 1 else matmul_p(x, y)
 
 
 def _of_one_dtype(x: Any, y: Any) -> Any:
     if x.dtype == y.dtype:
         return None
     dtype = np.result_type(x.dtype, y.dtype)
-    return matmul_row(astype(x, dtype), astype(y, dtype))
+    return matmul_p(astype(x, dtype), astype(y, dtype))
 
 
-matmul_row: Row = primitive(
+matmul_p: Primitive = primitive(
     "matmul", "the matrix product over the last two axes", np.matmul,
     lambda g, out, x, y: _product(g, _swap(y)),
     lambda g, out, x, y: _product(_swap(x), g),
     infix="@", linear=True, product=True, composed=_of_one_dtype,
-    batch=lambda args, batched: matmul_row(*lined_up(args, batched)),
+    batch=lambda args, batched: matmul_p(*lined_up(args, batched)),
     cases=(
         (((2, 3), (3, 4)), {}), (((1, 3), (3, 1)), {}), (((5, 2, 3), (3, 4)), {}),
         (((2, 1, 3, 4), (5, 4, 2)), {}),
@@ -673,7 +678,7 @@ def matmul(x: Operand, y: Operand) -> Any:
         raise ValueError(f"matmul: shapes {x.shape} and {y.shape} do not go together")
     left = reshape(x, (1, *x.shape)) if x.ndim == 1 else x
     right = reshape(y, (*y.shape, 1)) if y.ndim == 1 else y
-    out = matmul_row(left, right)
+    out = matmul_p(left, right)
     if x.ndim > 1 and y.ndim > 1:
         return out
     # Drop the axis of length 1 that stood in for a vector's missing one.

@@ -152,7 +152,7 @@ class Optimizer(State):
         if not self._parameters:
             raise ValueError(f"{type(self).__name__}: no parameters to optimize")
         for p in self._parameters:
-            if p.row is not None or not p.requires_grad:
+            if p.primitive is not None or not p.requires_grad:
                 raise ValueError(
                     f"{type(self).__name__}: {p!r} is no leaf that requires a gradient"
                 )

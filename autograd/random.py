@@ -23,7 +23,7 @@ from .primitives.expressions import (
     op,
     place,
 )
-from .primitives.primitive import Operand, Row, primitive
+from .primitives.primitive import Operand, Primitive, primitive
 from .primitives.shapes import Shape
 
 GOLDEN = 0x9E3779B9  # 2^32 by the golden ratio: what tells the stride from the start
@@ -87,7 +87,7 @@ def _entry(at: Index, count: Any, seed: int, shape: Shape, dtype: np.dtype[Any])
     return op("*", convert(signed, dtype), 2.0**-24)
 
 
-uniform_row: Row = primitive(
+uniform_p: Primitive = primitive(
     "uniform",
     "random numbers in [0, 1), a function of a seed and a counter",
     _uniform,
@@ -109,4 +109,4 @@ def uniform(count: Operand, shape: Shape, seed: int = 0, dtype: Any = np.float32
     """
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise TypeError(f"uniform: gives float32 or float64, not {np.dtype(dtype)}")
-    return uniform_row(count, seed=seed, shape=tuple(shape), dtype=np.dtype(dtype))
+    return uniform_p(count, seed=seed, shape=tuple(shape), dtype=np.dtype(dtype))

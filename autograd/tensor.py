@@ -15,7 +15,7 @@ from .ops import matmul
 from .primitives import shapes
 from .primitives.dtypes import DTYPES, known, native
 from .primitives.indexing import index
-from .primitives.primitive import NUMBERS, Row
+from .primitives.primitive import NUMBERS, Primitive
 from .primitives.shapes import Shape, operand
 
 Array = np.ndarray
@@ -46,7 +46,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
         if mode.trace:
             mode.trace.captured(self, data)
         self._data = array
-        self.row, self.args, self.index = None, (), next(counter)
+        self.primitive, self.args, self.index = None, (), next(counter)
         self.requires_grad, self.name, self._grad = requires_grad, name, None
 
     # --- what it is ---
@@ -74,7 +74,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
     @property
     def T(self) -> Any:
         """The axes reversed."""
-        return shapes.transpose_row(self, axes=tuple(range(self._data.ndim))[::-1])
+        return shapes.transpose_p(self, axes=tuple(range(self._data.ndim))[::-1])
 
     def __len__(self) -> int:
         return len(self._data)
@@ -89,8 +89,8 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
             parts.append(f"dtype={self._data.dtype}")
         if self._data.size > 20:
             parts.append(f"shape={self.shape}")
-        if self.row is not None:
-            parts.append(f"row={self.row.name}")
+        if self.primitive is not None:
+            parts.append(f"primitive={self.primitive.name}")
         elif self.requires_grad:
             parts.append("requires_grad=True")
         if self.name is not None:
@@ -135,8 +135,12 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
             )
 
     def _writable(self, data: Any, what: str) -> None:
-        if self.row is not None:
-            named = "a view of a leaf" if self.row is VIEW else f"the result of {self.row.name}"
+        if self.primitive is not None:
+            named = (
+                "a view of a leaf"
+                if self.primitive is VIEW
+                else f"the result of {self.primitive.name}"
+            )
             raise RuntimeError(f"{what}: {named} cannot be written; a leaf can")
         if data.shape != self.shape:
             raise ValueError(f"{what}: shape {data.shape} for a Tensor of shape {self.shape}")
@@ -187,7 +191,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
     # --- state ---
 
     def _renamed(self, other: Any) -> Any:
-        if self.row is None and self.requires_grad and not (mode.gradients or mode.trace):
+        if self.primitive is None and self.requires_grad and not (mode.gradients or mode.trace):
             raise TypeError(
                 "p -= step (or +=, *=, /=) gives the name p to a new Tensor, and leaves the "
                 "parameter as it was; write p.assign(p - step)"
@@ -251,26 +255,26 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
     # --- how the graph makes and differentiates it ---
 
     @classmethod
-    def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    def _record(cls, prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         trace = mode.trace if special else None
         if trace:
-            trace.check(row, args)
+            trace.check(prim, args)
         if not PLAIN.issuperset(map(type, args)):
-            args = tuple([a if type(a) in PLAIN else _constant(row, a, args) for a in args])
+            args = tuple([a if type(a) in PLAIN else _constant(prim, a, args) for a in args])
             for arg in args:
                 if isinstance(arg, Wrapper):
-                    return arg._record(row, args, params)
+                    return arg._record(prim, args, params)
         arrays = [arg._data if arg.__class__ is Tensor else arg for arg in args]
         try:
-            data = row.on_array(*arrays, **params)
+            data = prim.on_array(*arrays, **params)
         except (ValueError, IndexError, TypeError) as error:
-            raise _explained(error, row, arrays) from None
+            raise _explained(error, prim, arrays) from None
         if data.__class__ is not np.ndarray:
             data = np.asarray(data)
-        node = made(cls, data, row, args, params)
+        node = made(cls, data, prim, args, params)
         if trace:
             trace.record(node)
-        elif node.row is None and (data.base is not None or data is arrays[0]):
+        elif node.primitive is None and (data.base is not None or data is arrays[0]):
             node._keep_view(args)
         return node
 
@@ -280,26 +284,26 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
         parameter and be written, while the result is still part of its graph."""
         owner, base = None, memory(self._data)
         while shown := [a for a in args if isinstance(a, Tensor) and memory(a._data) is base]:
-            owner = shown[0].args[0] if shown[0].row is VIEW else shown[0]
+            owner = shown[0].args[0] if shown[0].primitive is VIEW else shown[0]
             args = owner.args
-        if owner is not None and owner.row is None:
-            self.row, self.args, self.params = VIEW, (owner,), {}
+        if owner is not None and owner.primitive is None:
+            self.primitive, self.args, self.params = VIEW, (owner,), {}
         elif owner is not None:
             self._data = self._data.copy(order="K")
 
-    def _take(self, row: Row, args: tuple[Any, ...]) -> Tensor:
-        """`self.assign(row(*args))` without the copy, where NumPy can compute in place."""
+    def _take(self, prim: Primitive, args: tuple[Any, ...]) -> Tensor:
+        """`self.assign(primitive(*args))` without the copy, where NumPy can compute in place."""
         memory = self._data
         arrays = [arg._data if arg.__class__ is Tensor else arg for arg in args]
         fits = memory.shape in [array.shape for array in arrays if array.__class__ is Array]
-        plain = row.in_place and PLAIN.issuperset(map(type, args))
-        if not (plain and fits) or self.row is not None or mode.trace or mode.transforms:
-            self.assign(row(*args))
+        plain = prim.in_place and PLAIN.issuperset(map(type, args))
+        if not (plain and fits) or self.primitive is not None or mode.trace or mode.transforms:
+            self.assign(prim(*args))
             return self
         try:
-            row.on_array(*arrays, out=memory, casting="same_kind")
+            prim.on_array(*arrays, out=memory, casting="same_kind")
         except (ValueError, TypeError) as error:
-            raise _explained(error, row, arrays) from None
+            raise _explained(error, prim, arrays) from None
         self.index = next(counter)
         return self
 
@@ -307,8 +311,9 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
         if seed is None:
             if self.shape:
                 raise ValueError(
-                    f"backward: {self.row.name if self.row else 'a leaf'} of shape {self.shape} is "
-                    "not a scalar; sum it, or give the seed, a cotangent of that shape"
+                    f"backward: {self.primitive.name if self.primitive else 'a leaf'} of shape "
+                    f"{self.shape} is not a scalar; sum it, or give the seed, a cotangent of "
+                    "that shape"
                 )
             if not (create_graph or mode.trace):
                 return np.ones((), self.dtype)
@@ -344,7 +349,9 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
     def _leaf_cotangents(self, seed: Any, create_graph: bool) -> Iterable[tuple[Node, Any]]:
         taken = {id(memory(getattr(seed, "_data", seed)))}
         for leaf, cotangent in super()._leaf_cotangents(seed, create_graph):
-            if isinstance(cotangent, Tensor) and cotangent.row is None:  # a seed, and assignable
+            if (
+                isinstance(cotangent, Tensor) and cotangent.primitive is None
+            ):  # a seed, and assignable
                 yield leaf, cotangent * 1.0 if cotangent.requires_grad else cotangent._copy()
             elif cotangent.__class__ is np.ndarray:
                 # Where a rule hands g on, two leaves or the seed have one array. A gradient is
@@ -373,14 +380,14 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
         self.grad = cotangent
 
 
-PLAIN = frozenset((Tensor, float, int, bool))  # what a row computes with as it is
+PLAIN = frozenset((Tensor, float, int, bool))  # what a primitive computes with as it is
 
 
 def wrap(array: Any) -> Tensor:
     """A leaf Tensor of an array the engine made itself, which no trace needs to hear of."""
     node = object.__new__(Tensor)
     node._data = np.asarray(array)
-    node.row, node.args, node.index, node.requires_grad = None, (), next(counter), False
+    node.primitive, node.args, node.index, node.requires_grad = None, (), next(counter), False
     node._grad = None
     if special and mode.trace:
         mode.trace.created.add(node)
@@ -413,18 +420,18 @@ def _constant_in_transform(value: Any, what: str) -> None:
         )
 
 
-def _constant(row: Row, data: Any, args: tuple[Any, ...]) -> Any:
-    """An argument that is no Tensor, as a row computes with it."""
+def _constant(prim: Primitive, data: Any, args: tuple[Any, ...]) -> Any:
+    """An argument that is no Tensor, as a primitive computes with it."""
     if isinstance(data, Wrapper):
         return data
     if isinstance(data, Node):  # a Value
-        return data._as_tensor(float_of(args), row.name)  # type: ignore[attr-defined]
-    return plain(data, row.name)
+        return data._as_tensor(float_of(args), prim.name)  # type: ignore[attr-defined]
+    return plain(data, prim.name)
 
 
 def plain(data: Any, name: str) -> Any:
-    """A plain argument as rows compute with it. NumPy's scalars count as Python's numbers: they do
-    not turn a float32 array into float64."""
+    """A plain argument as primitives compute with it. NumPy's scalars count as Python's numbers:
+    they do not turn a float32 array into float64."""
     if data.__class__ in NUMBERS:
         return data
     if isinstance(data, np.generic):
@@ -439,10 +446,10 @@ def float_of(args: Iterable[Any]) -> Any:
     return np.result_type(*floats) if floats else np.dtype(float)
 
 
-def _explained(error: Exception, row: Row, arrays: list[Any]) -> Exception:
+def _explained(error: Exception, prim: Primitive, arrays: list[Any]) -> Exception:
     """NumPy's error with the operation and the shapes in it."""
     given = ", ".join(str(np.shape(array)) for array in arrays)
-    text, named = str(error), row.name
+    text, named = str(error), prim.name
     if isinstance(error, ValueError) and "broadcast" in text and named not in text:
         return ValueError(f"{named}: shapes {given.replace('), (', ') and (')} do not broadcast")
     kind = next(k for k in (TypeError, IndexError, ValueError) if isinstance(error, k))

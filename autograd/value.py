@@ -1,7 +1,8 @@
 """Value: one number that remembers how it was computed (micrograd's idea and names).
 
 Its operators and its sweep are the hot loops of a graph of many small nodes. So the operators are
-written out per row, and the sweep runs steps compiled from the rows' rules (specialized.py).
+written out per primitive, and the sweep runs steps compiled from the primitives' rules
+(specialized.py).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .modes.mode import mode, special
 from .nodes.methods import Comparisons, NumberMethods, Operators, compares
 from .nodes.numpy_protocols import Foreign
 from .nodes.specialized import compile_operator, compile_sweep
-from .primitives.primitive import Row, ieee
+from .primitives.primitive import Primitive, ieee
 from .tensor import Tensor, float_of
 
 # The fast sweep keeps cotangents in a slot of the nodes: one sweep at a time, or the general one.
@@ -44,7 +45,7 @@ class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
 
     def __init__(self, data: Any, name: str | None = None) -> None:
         self._data = number(data) if data.__class__ is float else leaf_number(data)
-        self.row, self.args, self.index = None, (), next(counter)
+        self.primitive, self.args, self.index = None, (), next(counter)
         self.requires_grad, self._grad, self._cotangent = True, 0.0, 0.0
         if name is not None:
             self.name = name
@@ -66,9 +67,9 @@ class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
 
     @data.setter
     def data(self, data: Any) -> None:
-        if self.row is not None:
+        if self.primitive is not None:
             raise RuntimeError(
-                f"Value: the result of {self.row.name} cannot be written, a leaf can"
+                f"Value: the result of {self.primitive.name} cannot be written, a leaf can"
             )
         self._data = leaf_number(data)
         self.index = Value.last_write = next(counter)
@@ -86,11 +87,11 @@ class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
     def __bool__(self) -> bool:
         return bool(self._data)
 
-    def _compared(self, row: Row, other: Any) -> Any:
+    def _compared(self, prim: Primitive, other: Any) -> Any:
         if not compares(other):
             return NotImplemented
         if mode.transforms and wide(other):
-            return row(self, other)
+            return prim(self, other)
         if isinstance(other, Value):
             other = other._data
         if isinstance(other, list | tuple | Tensor):
@@ -99,8 +100,8 @@ class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
             other = number(other)
         if isinstance(other, np.complexfloating):
             other = complex(other)  # NumPy would order them
-        assert row.on_float is not None
-        return bool(row.on_float(self._data, other))
+        assert prim.on_float is not None
+        return bool(prim.on_float(self._data, other))
 
     def __format__(self, spec: str) -> str:
         return format(float(self._data), spec) if spec else str(self)
@@ -111,31 +112,31 @@ class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
         return f"Value(data={self._data!r}{grad}{name})"
 
     @classmethod
-    def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    def _record(cls, prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         if mode.trace:
-            raise TypeError(f"{row.name}: jit traces Tensors, not Values")
+            raise TypeError(f"{prim.name}: jit traces Tensors, not Values")
         if mode.transforms and any(map(wide, args)):
             dtype = float_of(args)
-            lifted = [a._as_tensor(dtype, row.name) if isinstance(a, Value) else a for a in args]
-            return row(*lifted, **params)
-        if row.on_float is None:
-            raise TypeError(f"{row.name}: works on arrays; a Value is one number, use Tensor")
+            lifted = [a._as_tensor(dtype, prim.name) if isinstance(a, Value) else a for a in args]
+            return prim(*lifted, **params)
+        if prim.on_float is None:
+            raise TypeError(f"{prim.name}: works on arrays; a Value is one number, use Tensor")
         for arg in args:
             if isinstance(arg, Node) and not isinstance(arg, Value):
-                raise TypeError(f"{row.name}: Value and {type(arg).__name__} do not mix")
+                raise TypeError(f"{prim.name}: Value and {type(arg).__name__} do not mix")
         # What no gradient flows to is a number to the sweep, which would walk on below it.
         args = tuple(
-            arg if isinstance(arg, Value) and row.rule(i) is not None else constant(arg)
+            arg if isinstance(arg, Value) and prim.rule(i) is not None else constant(arg)
             for i, arg in enumerate(args)
         )
-        data = float(row.on_floats(tuple(arg._data for arg in args)))
-        node = made(cls, data, row, args, params)
-        node._cotangent = None if node.row else 0.0
+        data = float(prim.on_floats(tuple(arg._data for arg in args)))
+        node = made(cls, data, prim, args, params)
+        node._cotangent = None if node.primitive else 0.0
         return node
 
     def backward(self, seed: Any = None, create_graph: bool = False) -> None:
         """Add the gradient of this node into `.grad` of every leaf; see `Node.backward`."""
-        plain = not (create_graph or special) and self.row is not None and self.requires_grad
+        plain = not (create_graph or special) and self.primitive is not None and self.requires_grad
         if (hooks or Value.crossed) and plain:
             nodes = ancestors(self)
             plain = not any(id(node) in hooks or node.__class__ is not Value for node in nodes)
@@ -203,8 +204,12 @@ def number(data: Any) -> float:
 
 def leaf_number(data: Any) -> float:
     """The number of a leaf, which nothing flows through to what it was computed from."""
-    if isinstance(data, Value) and data.requires_grad and (data.row is not None or mode.transforms):
-        what = "a result" if data.row is None else f"the result of {data.row.name}"
+    if (
+        isinstance(data, Value)
+        and data.requires_grad
+        and (data.primitive is not None or mode.transforms)
+    ):
+        what = "a result" if data.primitive is None else f"the result of {data.primitive.name}"
         raise TypeError(
             f"Value: holds a plain number, and no gradient would flow back to {what}; compute with "
             "it as it is, or write .detach() for a constant"
@@ -221,7 +226,7 @@ def wide(x: Any) -> bool:
 
 def _as_value(tensor: Tensor) -> Value:
     node = made(Value, float(tensor._data), AS_VALUE, (tensor,), {})
-    node._cotangent = None if node.row else 0.0
+    node._cotangent = None if node.primitive else 0.0
     Value.crossed = True
     return node
 
@@ -229,10 +234,10 @@ def _as_value(tensor: Tensor) -> Value:
 # A number that was given to grad and meets an array goes over into a Tensor, its cotangent comes
 # back as a number: `_fit` brings both into the kind of the node. (The product makes a scalar of an
 # array without axes, which the sweep would take for a Tensor's.)
-AS_TENSOR = Row(
+AS_TENSOR = Primitive(
     "as_tensor", "a number as an array", np.asarray, (lambda g, out, x: g * 1.0,), float
 )
-AS_VALUE = Row("as_value", "an array as a number", float, (lambda g, out, x: g * 1.0,), float)
+AS_VALUE = Primitive("as_value", "an array as a number", float, (lambda g, out, x: g * 1.0,), float)
 
 
 def constant(data: Any) -> Value:
@@ -254,7 +259,7 @@ def sweep_floats(root: Value, seed: float) -> None:
             node = stack.pop()
             order.append(node)
             for arg in node.args:
-                if arg.row is None:
+                if arg.primitive is None:
                     leaves.append(arg)
                 elif arg._cotangent is None:
                     arg._cotangent = 0.0
@@ -279,11 +284,11 @@ def sweep_floats(root: Value, seed: float) -> None:
 
 
 _sweep = compile_sweep((ops.mul, ops.add, ops.sub))
-for _name, _row in {
+for _name, _primitive in {
     **{"__add__": ops.add, "__sub__": ops.sub, "__mul__": ops.mul, "__truediv__": ops.div},
     **{"__radd__": ops.add, "__rsub__": ops.sub, "__rmul__": ops.mul, "__rtruediv__": ops.div},
     **{"__neg__": ops.neg, "exp": ops.exp, "tanh": ops.tanh, "relu": ops.relu},
 }.items():
-    _compiled = compile_operator(_name, _row, Value)
+    _compiled = compile_operator(_name, _primitive, Value)
     _compiled.__doc__ = getattr(Value, _name).__doc__
     setattr(Value, _name, _compiled)

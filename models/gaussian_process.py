@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autograd import exp, grad, hessian, log, primitive, transpose
-from autograd.primitives.primitive import Row
+from autograd.primitives.primitive import Primitive
 
 __all__ = ["cholesky", "draw", "fit", "kernel", "main", "negative_log_likelihood", "solve"]
 
@@ -35,7 +35,7 @@ COLUMNS = np.array([[1.0, -0.5], [0.5, 2.0], [-1.5, 0.3]])
 
 # Giles, "Collected matrix derivative results for forward and reverse mode algorithmic
 # differentiation" (2008), section 2.3.1: b's cotangent is A^-T g, and A's is minus that times x^T.
-solve: Row = primitive(
+solve: Primitive = primitive(
     "solve", "x where a @ x = b; b is a matrix", np.linalg.solve,
     lambda g, out, a, b: -(solve(_t(a), g) @ _t(out)),
     lambda g, out, a, b: solve(_t(a), g),
@@ -59,7 +59,7 @@ def _cholesky_rule(g: Any, out: Any, a: Any) -> Any:
 
 
 # NumPy reads the lower triangle alone; with the mean of both, every entry counts, as in the rule.
-cholesky: Row = primitive(
+cholesky: Primitive = primitive(
     "cholesky", "lower triangular l where l @ l.T = a, of a symmetric a",
     lambda a: np.linalg.cholesky((a + _t(a)) / 2),
     _cholesky_rule,

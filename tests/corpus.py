@@ -30,7 +30,7 @@ from autograd import Tensor, cross_entropy, gradients, jit, matmul
 from autograd.nn import Activation, BatchNorm, Dropout, LayerNorm, Linear, Module, Sequential, mse
 from autograd.optim import SGD, Adam, AdamW, clip_by_global_norm, clip_by_value, cosine, one_cycle
 from autograd.primitives.indexing import ARRAY
-from autograd.primitives.primitive import TABLE, Row
+from autograd.primitives.primitive import TABLE, Primitive
 from autograd.random import uniform
 
 Array = np.ndarray[Any, Any]
@@ -64,7 +64,7 @@ def program(name: str, dtypes: Sequence[str] = ("float32", "float64")) -> Callab
     return add
 
 
-# --- what may differ ------------------------------------------------------------------------------
+# --- what may differ -----------------------------------------------------------------------------
 
 # By name of a result. Of these functions of float32 the C library's last bits are nobody's promise:
 # each is at most 2 ulp off where it is an expression of our own. In a derivative the function's
@@ -76,11 +76,12 @@ ALLOWED |= {"sin'": ONE_PRODUCT, "cos'": ONE_PRODUCT, "power'": TWO_PRODUCTS}
 
 
 def allowed(result: str, dtype: np.dtype[Any]) -> int:
-    """By how many units in the last place a result may differ: that of `row` or `row'`."""
+    """By how many units in the last place a result may differ: that of `primitive` or
+    `primitive'`."""
     return ALLOWED.get(result, 0) if dtype == np.float32 else 0
 
 
-# --- rows -----------------------------------------------------------------------------------------
+# --- primitives ----------------------------------------------------------------------------------
 
 # Broadcast, or not, with vectors' bodies and tails: 37 and 1000 are no multiples of 16 and 8.
 SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
@@ -101,47 +102,47 @@ def specials(dtype: np.dtype[Any]) -> Array:
     return np.array([*SPECIAL, *ends], dtype)
 
 
-def domains(row: Row) -> tuple[tuple[float, float], ...]:
-    """Where an elementwise row is tried; nothing for other rows."""
-    if row.domain or row.cases or callable(row.rules):
-        return row.domain
-    return ((-2.0, 2.0),) * len(row.rules)
+def domains(prim: Primitive) -> tuple[tuple[float, float], ...]:
+    """Where an elementwise primitive is tried; nothing for other primitives."""
+    if prim.domain or prim.cases or callable(prim.rules):
+        return prim.domain
+    return ((-2.0, 2.0),) * len(prim.rules)
 
 
-ELEMENTWISE = {name: row for name, row in TABLE.items() if domains(row)}
+ELEMENTWISE = {name: prim for name, prim in TABLE.items() if domains(prim)}
 
 
 def trials(
-    row: Row, dtype: np.dtype[Any], generator: Generator
+    prim: Primitive, dtype: np.dtype[Any], generator: Generator
 ) -> Iterator[tuple[Callable[..., Any], list[Any]]]:
-    """Functions that are a row with its keywords, and arrays to try each with."""
-    for shapes, keywords in row.cases:
+    """Functions that are a primitive with its keywords, and arrays to try each with."""
+    for shapes, keywords in prim.cases:
         given = [
             x if isinstance(x, np.ndarray) else generator.uniform(0.2, 1, x).astype(dtype)
             for x in shapes
         ]
         numbers = [x for x in given if x.dtype != bool]  # a mask among them is a constant, because
         masks = [x for x in given if x.dtype == bool and numbers]  # a shape depends on it
-        yield partial(_masked, row, masks, keywords), numbers or given
-    intervals = domains(row)
+        yield partial(_masked, prim, masks, keywords), numbers or given
+    intervals = domains(prim)
     for shapes in SHAPES if intervals else ():
-        yield row, drawn(row, shapes, generator, dtype)
-    if row.kink or len(intervals) > 1:  # many of them equal
-        args = drawn(row, SHAPES[0], generator, dtype)
-        yield row, [np.round(x * 4) / 4 if x.dtype == dtype else x for x in args]
+        yield prim, drawn(prim, shapes, generator, dtype)
+    if prim.kink or len(intervals) > 1:  # many of them equal
+        args = drawn(prim, SHAPES[0], generator, dtype)
+        yield prim, [np.round(x * 4) / 4 if x.dtype == dtype else x for x in args]
 
 
-def _masked(row: Row, masks: Sequence[Any], keywords: Mapping[str, Any], *args: Any) -> Any:
-    return row(*args, *masks, **keywords)
+def _masked(prim: Primitive, masks: Sequence[Any], keywords: Mapping[str, Any], *args: Any) -> Any:
+    return prim(*args, *masks, **keywords)
 
 
-def drawn(row: Row, shapes: Any, generator: Generator, dtype: np.dtype[Any]) -> list[Any]:
-    """Arrays in an elementwise row's domain."""
+def drawn(prim: Primitive, shapes: Any, generator: Generator, dtype: np.dtype[Any]) -> list[Any]:
+    """Arrays in an elementwise primitive's domain."""
     args = [
         np.asarray(generator.uniform(*interval, shape), dtype)
-        for interval, shape in zip(domains(row), shapes, strict=False)
+        for interval, shape in zip(domains(prim), shapes, strict=False)
     ]
-    return [args[0] > 0, *args[1:]] if row.name == "where" else args
+    return [args[0] > 0, *args[1:]] if prim.name == "where" else args
 
 
 def leaf(x: Any) -> Any:
@@ -192,44 +193,44 @@ def all_of(
     return Case(jit(step), (args, scale))
 
 
-def of_row(row: Row, dtype: np.dtype[Any], generator: Generator) -> Case:
-    """A row alone, each trial of it with its gradient."""
-    functions, args = zip(*trials(row, dtype, generator), strict=True)
-    return all_of([(row.name, f) for f in functions], args, generator)
+def of_row(prim: Primitive, dtype: np.dtype[Any], generator: Generator) -> Case:
+    """A primitive alone, each trial of it with its gradient."""
+    functions, args = zip(*trials(prim, dtype, generator), strict=True)
+    return all_of([(prim.name, f) for f in functions], args, generator)
 
 
-def takes(row: Row, args: Sequence[Any]) -> bool:
-    """Whether a row computes with such arrays."""
+def takes(prim: Primitive, args: Sequence[Any]) -> bool:
+    """Whether a primitive computes with such arrays."""
     try:
         with np.errstate(all="ignore"):
-            row(*args)
+            prim(*args)
     except (TypeError, ValueError):
         return False
     return True
 
 
-def of_rows(draw: Callable[[Row], list[Any]], generator: Generator, **others: Any) -> Case:
-    """All elementwise rows that take what is drawn for them, in one step."""
-    given = [(row, draw(row)) for row in ELEMENTWISE.values()]
-    given = [(row, args) for row, args in given if takes(row, args)]
-    functions = [(row.name, row) for row, _ in given]
+def of_rows(draw: Callable[[Primitive], list[Any]], generator: Generator, **others: Any) -> Case:
+    """All elementwise primitives that take what is drawn for them, in one step."""
+    given = [(prim, draw(prim)) for prim in ELEMENTWISE.values()]
+    given = [(prim, args) for prim, args in given if takes(prim, args)]
+    functions = [(prim.name, prim) for prim, _ in given]
     return all_of(functions, [args for _, args in given], generator, **others)
 
 
-@program("rows of", ("int8", "uint8", "int32", "int64", "bool"))
+@program("primitives of", ("int8", "uint8", "int32", "int64", "bool"))
 def of_integers(dtype: np.dtype[Any], generator: Generator) -> Case:
-    """Elementwise rows and reductions of integers or booleans."""
+    """Elementwise primitives and reductions of integers or booleans."""
     low = 0 if dtype.kind in "ub" else -7
 
-    def draw(row: Row) -> list[Any]:
+    def draw(prim: Primitive) -> list[Any]:
         first = generator.integers(low, 8, (7, 37)).astype(dtype)
         others = [generator.integers(1, 4, n).astype(dtype) for n in ((37,), (7, 1))]
-        return [first, *others][: len(domains(row))]
+        return [first, *others][: len(domains(prim))]
 
     return of_rows(draw, generator)
 
 
-@program("rows of mixed dtypes and", ("float32",))
+@program("primitives of mixed dtypes and", ("float32",))
 def of_mixed(dtype: np.dtype[Any], generator: Generator) -> Case:
     """Two dtypes in one operation."""
     pairs = ["fi", "fd", "bB", "?f", "lf", "df", "Bh", "i?"]
@@ -247,21 +248,21 @@ def of_mixed(dtype: np.dtype[Any], generator: Generator) -> Case:
     return all_of(functions, args, generator)
 
 
-@program("rows of special numbers")
+@program("primitives of special numbers")
 def of_specials(dtype: np.dtype[Any], generator: Generator) -> Case:
-    """Every elementwise row on every pair of special numbers."""
+    """Every elementwise primitive on every pair of special numbers."""
     x = specials(dtype)
 
-    def draw(row: Row) -> list[Any]:
-        return [np.repeat(x[:, None], x.size, axis=1), x, x[:, None]][: len(domains(row))]
+    def draw(prim: Primitive) -> list[Any]:
+        return [np.repeat(x[:, None], x.size, axis=1), x, x[:, None]][: len(domains(prim))]
 
     return of_rows(draw, generator)
 
 
 USERS = ("cholesky", "solve")  # of models/gaussian_process.py, where that was imported
-for _row in (row for row in TABLE.values() if row.name not in USERS):
+for _row in (prim for prim in TABLE.values() if prim.name not in USERS):
     for _dtype in FLOATS:
-        PROGRAMS[f"row {_row.name} {_dtype}"] = partial(of_row, _row, _dtype)
+        PROGRAMS[f"primitive {_row.name} {_dtype}"] = partial(of_row, _row, _dtype)
 
 
 @program("a chain of rows in one kernel")
@@ -288,7 +289,7 @@ def normal(shape: Any, dtype: Any, generator: Generator) -> Array:
     return generator.standard_normal(shape).astype(dtype)
 
 
-# --- reductions -----------------------------------------------------------------------------------
+# --- reductions ----------------------------------------------------------------------------------
 
 REDUCTIONS = ("sum", "max", "min", "logsumexp", "log_softmax", "mean", "var")
 
@@ -372,7 +373,7 @@ def reductions_of_integers(dtype: np.dtype[Any], generator: Generator) -> Case:
     return all_of(functions, [[x]] * len(functions), generator, gradient=False)
 
 
-# --- views ----------------------------------------------------------------------------------------
+# --- views ---------------------------------------------------------------------------------------
 
 VIEWS: dict[str, Callable[[Any], Any]] = {  # of (6, 10, 14)
     "reversed axes": lambda x: x.transpose(),
@@ -430,7 +431,7 @@ def views_by_product(dtype: np.dtype[Any], generator: Generator) -> Case:
     return through(lambda v: matmul(v, v.transpose(*range(v.ndim - 2), -1, -2)), dtype, generator)
 
 
-# --- products -------------------------------------------------------------------------------------
+# --- products ------------------------------------------------------------------------------------
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
 TILES: list[Shapes] = [  # rows and columns that leave every kind of remainder
@@ -495,7 +496,7 @@ def strided(dtype: np.dtype[Any], generator: Generator) -> Case:
     return of_products(shapes, lambda x, y: x[::-1, ::2] @ y[::2, ::-1], dtype, generator)
 
 
-@program("products with rows before and after")
+@program("products with primitives before and after")
 def epilogues(dtype: np.dtype[Any], generator: Generator) -> Case:
     def function(x: Any, y: Any) -> Any:
         out = ag.relu(ag.tanh(x) @ (y * 0.5) + y[0])
@@ -522,7 +523,7 @@ def products_of_integers(dtype: np.dtype[Any], generator: Generator) -> Case:
     return all_of([("product", matmul)], args, generator, gradient=False)
 
 
-# --- positions in arrays --------------------------------------------------------------------------
+# --- positions in arrays -------------------------------------------------------------------------
 
 
 @program("entries by arrays of positions")
@@ -562,7 +563,7 @@ def labels(dtype: np.dtype[Any], generator: Generator) -> Case:
     put, g = TABLE["put"], normal(70, dtype, generator)
     functions = [
         ("pick", ag.pick),
-        ("pick of a row", lambda x, y: ag.pick(ag.tanh(x), y) * 2.0),
+        ("pick of a primitive", lambda x, y: ag.pick(ag.tanh(x), y) * 2.0),
         ("cross entropy", cross_entropy),
         ("put", lambda g, y: put(g, y, size=10)),
     ]
@@ -595,7 +596,7 @@ def random_numbers(dtype: np.dtype[Any], generator: Generator) -> Case:
     return Case(step, [normal((7, 37), dtype, generator)], {"count": count})
 
 
-# --- training -------------------------------------------------------------------------------------
+# --- training ------------------------------------------------------------------------------------
 
 
 def training(
@@ -755,7 +756,7 @@ for _heads, _dtype in ((1, FLOATS[0]), *((2, dtype) for dtype in FLOATS)):
 
 
 class Embedding(Module):
-    """Rows of a table by positions, averaged, then a linear layer."""
+    """Primitives of a table by positions, averaged, then a linear layer."""
 
     def __init__(self, dtype: Any, generator: Generator) -> None:
         self.table = Tensor(normal((50, 8), dtype, generator), requires_grad=True)
@@ -773,7 +774,7 @@ def embedding(dtype: np.dtype[Any], generator: Generator) -> Case:
     return training(model, optimizer, [words, y], 15, generator)
 
 
-# --- states ---------------------------------------------------------------------------------------
+# --- states --------------------------------------------------------------------------------------
 
 
 @program("states moved while their old values are read")
@@ -810,7 +811,7 @@ def of_each_example(dtype: np.dtype[Any], generator: Generator) -> Case:
     return Case(jit(ag.vmap(ag.grad(loss), (None, 0))), args)
 
 
-# --- running them ---------------------------------------------------------------------------------
+# --- running them --------------------------------------------------------------------------------
 
 
 def results(case: Case) -> dict[str, Array]:
@@ -842,8 +843,8 @@ def flat(out: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...]
 
 
 def looked_into(step: Any) -> tuple[bool | None, list[str]]:
-    """Whether a step is compiled, and the rows that NumPy computes in it; (None, []) where the
-    engine's insides are other than here."""
+    """Whether a step is compiled, and the primitives that NumPy computes in it; (None, []) where
+    the engine's insides are other than here."""
     try:
         (traced,) = next(iter(step._traced.values()))
         if not type(traced.run).__module__.startswith("autograd.compiler."):
@@ -876,7 +877,7 @@ def main(out: str, *names: str) -> None:
     found: dict[str, Array] = {}
     about = {}
     for name in names or PROGRAMS:
-        if name not in PROGRAMS:  # a row that the other tree has
+        if name not in PROGRAMS:  # a primitive that the other tree has
             continue
         arrays, about[name] = run(name)
         found |= {f"{name}/{key}": array for key, array in arrays.items()}

@@ -41,7 +41,7 @@ REASON = "functions of float32 whose last bits are the C library's (corpus.py, A
 Array = np.ndarray[Any, Any]
 
 
-# --- comparing ------------------------------------------------------------------------------------
+# --- comparing -----------------------------------------------------------------------------------
 
 
 @dataclass
@@ -125,7 +125,7 @@ def _listed(rows: Counter[str]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(rows.items()))
 
 
-# --- running --------------------------------------------------------------------------------------
+# --- running -------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -224,7 +224,7 @@ def _compiled(said: Mapping[str, Any]) -> str:
     return f"{_listed(counts)}; with rows left to NumPy: {partly}"
 
 
-# --- the table ------------------------------------------------------------------------------------
+# --- the table -----------------------------------------------------------------------------------
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,9 +3,11 @@ its slope must agree: Value, Tensor, replay, forward, reverse, a second graph, v
 
     python -m tests.programs --count 10000      # check so many, and print what was in them
 
-`programs()` is a hypothesis strategy; a row joins it by having a domain or cases. A program is
+`programs()` is a hypothesis strategy; a primitive joins it by having a domain or cases. A program
+is
 data: it runs on whatever it is called with, and prints as Python. `agree` judges any function.
-`blame` finds the first node whose own row disagrees, for the text and the picture of a failure.
+`blame` finds the first node whose own primitive disagrees, for the text and the picture of a
+failure.
 """
 
 from __future__ import annotations
@@ -33,14 +35,14 @@ import viz
 from autograd import Tensor, Value, grad, gradients, jit, jvp, value_and_grad, vmap
 from autograd.graph import walk
 from autograd.primitives.indexing import ARRAY
-from autograd.primitives.primitive import TABLE, Row
+from autograd.primitives.primitive import TABLE, Primitive
 
 EDGE = 0.02  # how far from a kink is far: ten times the largest step of the differences
 LARGEST = 100.0  # what a node may reach; beyond it products of products lose every digit
 MOST_ENTRIES = 48
 SHAPES = ((2, 3), (3,), (2, 1), (), (3, 2), (2, 3, 2), (4,), (1, 3))
 
-# The rows that make a graph more than a formula are drawn more often.
+# The primitives that make a graph more than a formula are drawn more often.
 WEIGHTS = {"matmul": 9, "sum": 4, "max": 3, "logsumexp": 2}
 
 # --- a program as data ---------------------------------------------------------------------------
@@ -48,10 +50,10 @@ WEIGHTS = {"matmul": 9, "sum": 4, "max": 3, "logsumexp": 2}
 
 @dataclass(frozen=True)
 class Step:
-    """One row applied. Of its arguments an int is the position of an input or an earlier step
+    """One primitive applied. Of its arguments an int is the position of an input or an earlier step
     (inputs first); a float or an array is itself."""
 
-    row: str
+    primitive: str
     args: tuple[Any, ...]
     params: dict[str, Any] = field(default_factory=dict)
 
@@ -69,7 +71,7 @@ class Program:
         values = list(args)
         for step in self.steps:
             given = [values[arg] if type(arg) is int else arg for arg in step.args]
-            values.append(TABLE[step.row](*given, **step.params))
+            values.append(TABLE[step.primitive](*given, **step.params))
         return values[-1]
 
     def __repr__(self) -> str:
@@ -89,7 +91,7 @@ def as_python(program: Program) -> str:
                 constants.append(f"{name}_{i} = {given[-1]}")
                 given[-1] = f"{name}_{i}"
         given += [f"{key}={_source(value)}" for key, value in step.params.items()]
-        lines.append(f"    {name} = {step.row}({', '.join(given)})")
+        lines.append(f"    {name} = {step.primitive}({', '.join(given)})")
     body = [
         *constants,
         "",
@@ -107,8 +109,8 @@ def as_python(program: Program) -> str:
         "from tests.programs import agree",
         "",
     ]
-    rows = sorted({step.row for step in program.steps})
-    return "\n".join([*head, *(f'{row} = TABLE["{row}"]' for row in rows), text])
+    rows = sorted({step.primitive for step in program.steps})
+    return "\n".join([*head, *(f'{prim} = TABLE["{prim}"]' for prim in rows), text])
 
 
 def _source(value: Any) -> str:
@@ -130,34 +132,39 @@ def _source(value: Any) -> str:
 # --- drawing one ---------------------------------------------------------------------------------
 
 
-def drawn_rows(numbers: bool = False) -> list[Row]:
-    """The rows that programs (of numbers) are made of: whatever has a derivative in the table, and
-    arguments that can be drawn (a user's row may be tested on arrays of its own alone)."""
-    rows = [row for row in TABLE.values() if any(map(row.rule, range(arity(row)))) and _free(row)]
-    return [row for row in rows if row.domain and row.on_float] if numbers else rows
+def drawn_rows(numbers: bool = False) -> list[Primitive]:
+    """The primitives that programs (of numbers) are made of: whatever has a derivative in the
+    table, and arguments that can be drawn (a user's primitive may be tested on arrays of its own
+    alone)."""
+    rows = [
+        prim for prim in TABLE.values() if any(map(prim.rule, range(arity(prim)))) and _free(prim)
+    ]
+    return [prim for prim in rows if prim.domain and prim.on_float] if numbers else rows
 
 
-def _free(row: Row) -> bool:
-    shapes = [arg for args, _ in row.cases for arg in args if not isinstance(arg, np.ndarray)]
-    return bool(row.domain or shapes)
+def _free(prim: Primitive) -> bool:
+    shapes = [arg for args, _ in prim.cases for arg in args if not isinstance(arg, np.ndarray)]
+    return bool(prim.domain or shapes)
 
 
-def arity(row: Row) -> int:
+def arity(prim: Primitive) -> int:
     """How many arguments it takes, at most, where it is tested."""
-    return max([len(row.domain), *(len(args) for args, _ in row.cases)])
+    return max([len(prim.domain), *(len(args) for args, _ in prim.cases)])
 
 
 @st.composite
-def genes(draw: Any, rows: tuple[Row, ...]) -> tuple[Row, list[int], int]:
-    """One more step: its row, which of the newest nodes it is applied to, and which case of it."""
-    row = draw(st.sampled_from(rows))
-    picks = [draw(st.integers(0, 11)) for _ in range(arity(row))]
-    return row, picks, draw(st.integers(0, 23)) if row.cases else 0
+def genes(draw: Any, rows: tuple[Primitive, ...]) -> tuple[Primitive, list[int], int]:
+    """One more step: its primitive, which of the newest nodes it is applied to, and which case of
+    it."""
+    prim = draw(st.sampled_from(rows))
+    picks = [draw(st.integers(0, 11)) for _ in range(arity(prim))]
+    return prim, picks, draw(st.integers(0, 23)) if prim.cases else 0
 
 
 @st.composite
 def programs(draw: Any, numbers: bool | None = None) -> Program:
-    """A program: its inputs, and genes that say which row comes next and what it is applied to.
+    """A program: its inputs, and genes that say which primitive comes next and what it is applied
+    to.
 
     numbers: whether its inputs are floats (else arrays). None: of one program in nine."""
     if numbers is None:
@@ -176,8 +183,8 @@ def programs(draw: Any, numbers: bool | None = None) -> Program:
     # Lists rather than a drawn length: of a list, hypothesis can leave any element out. Most
     # have many, and can shrink to few.
     lists = [st.lists(genes(weighted), min_size=n, max_size=24) for n in (1, 12, 14, 16)]
-    for row, picks, variant in draw(st.one_of(lists)):
-        builder.grow(row, picks, variant)
+    for prim, picks, variant in draw(st.one_of(lists)):
+        builder.grow(prim, picks, variant)
     return builder.program()
 
 
@@ -188,7 +195,7 @@ def _spread(shape: Any, generator: Any) -> Any:
     return np.round(3.2 * places / max(size, 1) - 1.6, 2).reshape(shape)
 
 
-class _Skip(Exception):  # noqa: N818 - it is no error: this row does not go here
+class _Skip(Exception):  # noqa: N818 - it is no error: this primitive does not go here
     pass
 
 
@@ -202,50 +209,50 @@ class _Builder:
         self.steps: list[Step] = []
         self.values = [np.asarray(x, np.float64) for x in inputs]
 
-    def grow(self, row: Row, picks: list[int], variant: int) -> None:
-        """Apply a row to the nodes that the picks name, 0 the newest; or, where that would come
-        too near to a kink or to the largest numbers, leave everything as it was."""
+    def grow(self, prim: Primitive, picks: list[int], variant: int) -> None:
+        """Apply a primitive to the nodes that the picks name, 0 the newest; or, where that would
+        come too near to a kink or to the largest numbers, leave everything as it was."""
         before = len(self.steps)
         nodes = [len(self.values) - 1 - pick % len(self.values) for pick in picks]
         try:
-            if row.domain:
-                self._elementwise(row, nodes)
-            elif {"axis", "keepdims"} == row.cases[0][1].keys():
-                self._reduction(row, nodes[0], variant)
-            elif row.name in MAKERS:
-                MAKERS[row.name](self, row, nodes, variant)
+            if prim.domain:
+                self._elementwise(prim, nodes)
+            elif {"axis", "keepdims"} == prim.cases[0][1].keys():
+                self._reduction(prim, nodes[0], variant)
+            elif prim.name in MAKERS:
+                MAKERS[prim.name](self, prim, nodes, variant)
             else:
-                self._case(row, nodes, variant)
+                self._case(prim, nodes, variant)
         except _Skip:
             del self.steps[before:], self.values[len(self.inputs) + before :]
 
     def shape(self, node: int) -> tuple[int, ...]:
         return tuple(self.values[node].shape)
 
-    def step(self, row: str, *args: Any, **params: Any) -> int:
+    def step(self, prim: str, *args: Any, **params: Any) -> int:
         """Add a step, and give its position."""
         plain = [self.values[arg] if type(arg) is int else arg for arg in args]
-        out = np.asarray(TABLE[row].on_array(*plain, **params))
+        out = np.asarray(TABLE[prim].on_array(*plain, **params))
         if out.size > MOST_ENTRIES or not np.all(np.abs(out) <= LARGEST):
             raise _Skip
-        return self.append(Step(row, args, params), out)
+        return self.append(Step(prim, args, params), out)
 
     def append(self, step: Step, value: Any = 0.0) -> int:
         self.steps.append(step)
         self.values.append(value)
         return len(self.values) - 1
 
-    def _elementwise(self, row: Row, nodes: list[int]) -> None:
+    def _elementwise(self, prim: Primitive, nodes: list[int]) -> None:
         for i, node in enumerate(nodes):
             try:
                 np.broadcast_shapes(*(self.shape(n) for n in nodes[: i + 1]))
             except ValueError:
                 nodes[i] = self.fitted(node, self.shape(nodes[0]))
-        nodes = [self.inside(n, *domain) for n, domain in zip(nodes, row.domain, strict=True)]
+        nodes = [self.inside(n, *domain) for n, domain in zip(nodes, prim.domain, strict=True)]
         args = [self.values[node] for node in nodes]
-        if row.kink is not None and np.any(np.abs(row.kink(*args)) < EDGE):
+        if prim.kink is not None and np.any(np.abs(prim.kink(*args)) < EDGE):
             raise _Skip
-        self.step(row.name, *nodes)
+        self.step(prim.name, *nodes)
 
     def inside(self, node: int, low: float, high: float) -> int:
         """The node, moved and scaled into an interval if it is not well inside already."""
@@ -273,30 +280,30 @@ class _Builder:
             node = self.step("index", flat, chosen, key=(ARRAY,))
         return node if self.shape(node) == shape else self.step("reshape", node, shape=shape)
 
-    def _reduction(self, row: Row, node: int, variant: int) -> None:
+    def _reduction(self, prim: Primitive, node: int, variant: int) -> None:
         if not self.shape(node):
             node = self.fitted(node, (2, 3))
         ndim = len(self.shape(node))
         chosen = variant // 2 % (2**ndim - 1) + 1
         axis = tuple(i for i in range(ndim) if chosen >> i & 1)
-        self.smooth(row, [node], {"axis": axis, "keepdims": bool(variant % 2)})
+        self.smooth(prim, [node], {"axis": axis, "keepdims": bool(variant % 2)})
 
-    def _case(self, row: Row, nodes: list[int], variant: int) -> None:
-        args, params = row.cases[variant % len(row.cases)]
+    def _case(self, prim: Primitive, nodes: list[int], variant: int) -> None:
+        args, params = prim.cases[variant % len(prim.cases)]
         given = [
             arg if isinstance(arg, np.ndarray) else self.fitted(node, arg)
             for node, arg in zip(itertools.cycle(nodes), args, strict=False)
         ]
-        self.smooth(row, given[: len(args)], params)
+        self.smooth(prim, given[: len(args)], params)
 
-    def smooth(self, row: Row, args: Sequence[Any], params: dict[str, Any]) -> None:
-        """Add a step if its row has no kink nearby: there a second difference is of the order of
-        the step, elsewhere of its square."""
+    def smooth(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> None:
+        """Add a step if its primitive has no kink nearby: there a second difference is of the order
+        of the step, elsewhere of its square."""
         plain = [self.values[arg] if type(arg) is int else arg for arg in args]
         generator = np.random.default_rng(0)
         away = [EDGE * generator.choice([-1, 1], np.shape(arg)) for arg in plain]
         moved = [
-            row.on_array(
+            prim.on_array(
                 *(
                     a + sign * d if a.dtype == float else a
                     for a, d in zip(plain, away, strict=True)
@@ -307,9 +314,9 @@ class _Builder:
         ]
         if np.any(np.abs(moved[0] - 2 * moved[1] + moved[2]) > EDGE / 4):
             raise _Skip
-        self.step(row.name, *args, **params)
+        self.step(prim.name, *args, **params)
 
-    def matmul(self, row: Row, nodes: list[int], variant: int) -> None:
+    def matmul(self, prim: Primitive, nodes: list[int], variant: int) -> None:
         left, right = nodes
         if len(self.shape(left)) < 2:
             left = self.fitted(left, (2, 3))
@@ -322,11 +329,11 @@ class _Builder:
             left = self.fitted(left, (rows, inner))
         self.step("matmul", left, right)
 
-    def transpose(self, row: Row, nodes: list[int], variant: int) -> None:
+    def transpose(self, prim: Primitive, nodes: list[int], variant: int) -> None:
         orders = list(itertools.permutations(range(len(self.shape(nodes[0])))))
         self.step("transpose", nodes[0], axes=orders[-1 - variant % len(orders)])
 
-    def index(self, row: Row, nodes: list[int], variant: int) -> None:
+    def index(self, prim: Primitive, nodes: list[int], variant: int) -> None:
         node = nodes[0] if self.shape(nodes[0]) else self.fitted(nodes[0], (2, 3))
         n = self.shape(node)[-1]
         again, mask = np.array([0, n - 1, n - 1]), np.arange(n) != n // 2
@@ -388,17 +395,17 @@ def rounding(root: Tensor) -> float:
     |cotangent * value|, each node's eps by its dtype.
 
     Each result is within 4 ulp (functions; sums here have few terms) and moves the root by its
-    cotangent. A linear row may cancel: there it is the sum of |terms| that counts. That is the
-    first order; the square of a difference that cancels has the second alone, hence the floor.
+    cotangent. A linear primitive may cancel: there it is the sum of |terms| that counts. That is
+    the first order; the square of a difference that cancels has the second alone, hence the floor.
     """
     nodes = [node for node in walk([root]) if node.requires_grad]
     total = 0.0
     for node, cotangent in zip(nodes, gradients(root, nodes), strict=True):
         value = np.abs(node.data)
-        if node.row is not None and node.row.linear:
+        if node.primitive is not None and node.primitive.linear:
             args = [np.asarray(plain(arg)) for arg in node.args]
             args = [np.abs(arg) if arg.dtype.kind == "f" else arg for arg in args]
-            value = node.row.on_array(*args, **node.params)
+            value = node.primitive.on_array(*args, **node.params)
         total += float(np.finfo(node.dtype).eps * np.sum(np.abs(cotangent.data) * value))
     widest = max(float(np.finfo(node.dtype).eps) for node in nodes)
     return 4.0 * total + (4.0 * widest * LARGEST) ** 2
@@ -434,13 +441,13 @@ def slope_by_differences(
     best, error = 0.0, np.inf
     for k in range(5):
         h = 2.0 ** -(largest + k)
-        row = [(function(h) - function(-h)) / (2 * h)]
+        prim = [(function(h) - function(-h)) / (2 * h)]
         for j in range(1, k + 1):
-            row.append(row[j - 1] + (row[j - 1] - table[k - 1][j - 1]) / (4.0**j - 1))
-            left = max(abs(row[j] - row[j - 1]), abs(row[j] - table[k - 1][j - 1]))
+            prim.append(prim[j - 1] + (prim[j - 1] - table[k - 1][j - 1]) / (4.0**j - 1))
+            left = max(abs(prim[j] - prim[j - 1]), abs(prim[j] - table[k - 1][j - 1]))
             if left + 2 * noise / h < error:
-                best, error = row[j], left + 2 * noise / h
-        table.append(row)
+                best, error = prim[j], left + 2 * noise / h
+        table.append(prim)
     return best, error
 
 
@@ -456,7 +463,8 @@ def direction_of(arrays: Sequence[Any]) -> list[Any]:
 def agree(function: Callable[..., Any], inputs: Sequence[Any]) -> dict[str, float]:
     """Compare every route to the number function(*inputs) and to its slope in one direction.
 
-    function: of as many numbers or arrays as there are inputs, made of rows; gives one number.
+    function: of as many numbers or arrays as there are inputs, made of primitives; gives one
+        number.
     inputs: floats for a function of numbers (then Values are tried too), or arrays.
     Gives {"error": what the differences may be wrong by, "slope": ...}; raises Disagreement.
     """
@@ -613,14 +621,14 @@ def check(program: Program) -> dict[str, float]:
 
 
 def blame(program: Program) -> tuple[int, Disagreement] | None:
-    """The first step whose row, by itself at these arguments, disagrees; None if it is none.
+    """The first step whose primitive, by itself at these arguments, disagrees; None if it is none.
 
-    First by its rules alone, with the help of no other row; then by every route.
+    First by its rules alone, with the help of no other primitive; then by every route.
     """
     values: list[Any] = list(program.inputs)
     for step in program.steps:
         given = [values[arg] if type(arg) is int else arg for arg in step.args]
-        values.append(TABLE[step.row](*given, **step.params))
+        values.append(TABLE[step.primitive](*given, **step.params))
     for judge in (_judge_rules, _judge_routes):
         for i, step in enumerate(program.steps, len(program.inputs)):
             given = [values[arg] if type(arg) is int else arg for arg in step.args]
@@ -641,7 +649,7 @@ def _judge_rules(step: Step, given: list[Any], at: list[int], shape: tuple[int, 
     def function(*args: Any) -> Any:
         places = dict(zip(at, args, strict=True))
         all_args = [places.get(i, arg) for i, arg in enumerate(given)]
-        return TABLE[step.row](*all_args, **step.params)
+        return TABLE[step.primitive](*all_args, **step.params)
 
     def at_step(t: float) -> float:
         moved = [x + t * v for x, v in zip(arrays, direction, strict=True)]
@@ -667,7 +675,7 @@ def _alone(step: Step, given: list[Any], at: list[int], shape: tuple[int, ...]) 
     args = tuple(places.get(i, arg) for i, arg in enumerate(given))
     inputs = tuple(given[i] if isinstance(given[i], float) else np.asarray(given[i]) for i in at)
     n = len(inputs)
-    steps = [Step(step.row, args, step.params)]
+    steps = [Step(step.primitive, args, step.params)]
     if shape:
         weights = np.arange(1.0, 1.0 + np.prod(shape, dtype=int)).reshape(shape)
         steps += [
@@ -681,19 +689,18 @@ def report(program: Program, disagreement: Disagreement) -> str:
     """What to print of a failure: who disagrees, the first wrong node, the program as Python,
     and where its picture is."""
     found = blame(program)
-    where = "no row disagrees by itself: it is the sweep, or a transform"
+    where = "no primitive disagrees by itself: it is the sweep, or a transform"
     nodes = [_node(x) for x in program.inputs]
     for i, node in enumerate(nodes):
         node.name = f"x{i}"
     for i, step in enumerate(program.steps, len(nodes)):
         given = [nodes[arg] if type(arg) is int else arg for arg in step.args]
-        nodes.append(TABLE[step.row](*given, **step.params))
+        nodes.append(TABLE[step.primitive](*given, **step.params))
         nodes[-1].name = f"y{i}"
     if found:
         i, wrong = found
-        where = (
-            f"The first wrong node is y{i} = {program.steps[i - len(program.inputs)].row}: {wrong}"
-        )
+        step = program.steps[i - len(program.inputs)]
+        where = f"The first wrong node is y{i} = {step.primitive}: {wrong}"
         nodes[i].name = f"WRONG y{i}: {_short(wrong.got)}, not {_short(wrong.judge)}"
     path = Path(tempfile.gettempdir(), "chainrule-wrong.svg")  # of the last failure
     picture = viz.draw(nodes[-1])
@@ -732,13 +739,13 @@ class Census:
         """Count one program; the steps that close it count as nodes, not as features."""
         self.programs += 1
         self.nodes.append(len(program.inputs) + len(program.steps))
-        self.rows.update({step.row for step in program.steps})
+        self.rows.update({step.primitive for step in program.steps})
         found = features(program)
         self.features.update(found)
         self.features["all four"] += found >= {"sharing", "broadcasting", "reduction", "matmul"}
 
     def __str__(self) -> str:
-        rows = [f"{name} {self.rows[name]}" for name in (row.name for row in drawn_rows())]
+        rows = [f"{name} {self.rows[name]}" for name in (prim.name for prim in drawn_rows())]
         share = {name: f"{n / self.programs:.0%}" for name, n in self.features.most_common()}
         return "\n".join(
             [
@@ -746,7 +753,7 @@ class Census:
                 f"{statistics.median(self.nodes):g} in the median",
                 "with " + ", ".join(f"{name} {n}" for name, n in share.items()),
                 f"differences too rough to judge: {self.undecided}",
-                "programs with each row: "
+                "programs with each primitive: "
                 + ", ".join(sorted(rows, key=lambda r: int(r.split()[1]))),
             ]
         )
@@ -763,15 +770,15 @@ def features(program: Program) -> set[str]:
         found.add("sharing")
     for step in open_steps:
         args = [values[arg] if type(arg) is int else np.asarray(arg) for arg in step.args]
-        values.append(np.asarray(TABLE[step.row].on_array(*args, **step.params)))
-        row = TABLE[step.row]
+        values.append(np.asarray(TABLE[step.primitive].on_array(*args, **step.params)))
+        prim = TABLE[step.primitive]
         wide = any(arg.shape != values[-1].shape for arg in args if arg.ndim)
-        if (row.domain and wide) or row.name == "broadcast_to":
+        if (prim.domain and wide) or prim.name == "broadcast_to":
             found.add("broadcasting")
         if values[-1].size < max(arg.size for arg in args) and "axis" in step.params:
             found.add("reduction")
-        if row.name in ("matmul", "index"):
-            found.add(row.name)
+        if prim.name in ("matmul", "index"):
+            found.add(prim.name)
     return found
 
 

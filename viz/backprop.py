@@ -191,7 +191,7 @@ def _sweep(nodes: Sequence[Any], sums: dict[Any, Any]) -> Iterator[tuple[Any, An
         # Not around the yield: the caller's own arithmetic between two nodes may warn.
         with np.errstate(all="ignore"):
             for i, arg in enumerate(node.args):
-                if not isinstance(arg, Node) or not arg.requires_grad or not node.row.rule(i):
+                if not isinstance(arg, Node) or not arg.requires_grad or not node.primitive.rule(i):
                     continue
                 contribution = _contribution(node, i, g, args)
                 before = sums.get(arg)
@@ -203,7 +203,7 @@ def _sweep(nodes: Sequence[Any], sums: dict[Any, Any]) -> Iterator[tuple[Any, An
 def _contribution(node: Any, i: int, g: Any, args: Sequence[Any]) -> Any:
     """What the node contributes to its argument number i. Raises RuntimeError, which names the
     rule, if the rule raises or does not answer with a gradient."""
-    rule = f"{node.row.name}: its rule for argument {i + 1}"
+    rule = f"{node.primitive.name}: its rule for argument {i + 1}"
     try:
         answer = vjp(node, i, g, args)
     except Exception as error:
@@ -222,7 +222,7 @@ def vjp(node: Any, i: int, g: Any, args: Sequence[Any] | None = None) -> Any:
     rule gives it: not yet un-broadcast. args: the numbers or arrays of the arguments, if known."""
     if args is None:
         args = [plain(arg) for arg in node.args]
-    rule = node.row.rule(i)
+    rule = node.primitive.rule(i)
     if not isinstance(node, Value):
         return rule(g, node.data, *args, **node.params)
     try:

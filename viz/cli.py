@@ -234,7 +234,9 @@ def _backward(graph: Any) -> None:
     if not isinstance(graph, Node) or not graph.requires_grad or getattr(graph, "shape", None):
         return
     with suppress(Exception):  # a user's rule may raise anything
-        leaves = [node for node in ancestors([graph]) if node.row is None and node.requires_grad]
+        leaves = [
+            node for node in ancestors([graph]) if node.primitive is None and node.requires_grad
+        ]
         if not any(np.any(getattr(leaf.grad, "data", leaf.grad)) for leaf in leaves):
             graph.backward()
 

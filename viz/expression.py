@@ -147,11 +147,11 @@ def functions() -> dict[str, tuple[Callable[..., Any], tuple[int, ...]]]:
     ['abs', 'clip', 'cos', 'exp', 'expm1']
     """
     primitives: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
-        row.name: (row, (len(row.domain),))
-        for row in TABLE.values()
+        prim.name: (prim, (len(prim.domain),))
+        for prim in TABLE.values()
         # `same` is the engine's own: nobody types same(x) for x.
-        if row.on_float and not row.infix and row.domain and row is not same
-        if all(map(row.rule, range(len(row.domain))))
+        if prim.on_float and not prim.infix and prim.domain and prim is not same
+        if all(map(prim.rule, range(len(prim.domain))))
     }
     composed = {"clip": (clip, (3,)), "gelu": (gelu, (1,)), "leaky_relu": (leaky_relu, (1, 2))}
     return {**primitives, **composed}

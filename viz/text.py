@@ -69,7 +69,7 @@ def norm(array: np.ndarray[Any, Any]) -> float:
 
 
 def param(value: Any) -> str:
-    """A row's parameter as Python writes it, slices as an index does.
+    """A primitive's parameter as Python writes it, slices as an index does.
 
     >>> param((slice(1, 4, 2), 0)), param(True)
     ('[1:4:2, 0]', 'True')

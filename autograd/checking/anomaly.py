@@ -22,13 +22,12 @@ from ..functional import push
 from ..graph import VIEW, Node, remember, sweep
 from ..modes.frames import PACKAGE
 from ..modes.mode import mode, set_mode
-from ..primitives.primitive import Row
+from ..primitives.primitive import Primitive
 
 __all__ = ["AnomalyError", "Watch", "detect_anomaly"]
 
-COMPILED = (
-    "from its row>"  # the operators of Value have this in the place of a file (specialized.py)
-)
+# The operators of Value have this in the place of a file (specialized.py).
+COMPILED = "from its primitive>"
 
 Index = tuple[int, ...]
 Advice = tuple[str, str]  # the cause, and what to write instead
@@ -109,17 +108,19 @@ class Watch:
     def __init__(self) -> None:
         self.sites: dict[int, _Site] = {}  # by the node's id
 
-    def made(self, node: Node, row: Row, args: Sequence[Any], params: dict[str, Any]) -> None:
+    def made(
+        self, node: Node, prim: Primitive, args: Sequence[Any], params: dict[str, Any]
+    ) -> None:
         """Called with the node of every operation; raises AnomalyError."""
         if mode.trace:
             raise RuntimeError(REFUSED)
-        site: _Site = remember(self.sites, node, _site(row.name))
+        site: _Site = remember(self.sites, node, _site(prim.name))
         # In a rule, what the rule answers is looked at. `same` stands for an argument of grad.
-        if site.rule_of is not None or row is ops.same:
+        if site.rule_of is not None or prim is ops.same:
             return
         bad = _bad(node._data)
-        if bad or (row is not ops.where and any(map(_nan, map(_data, args)))):
-            raise self._forward(node, row, args, params, site)
+        if bad or (prim is not ops.where and any(map(_nan, map(_data, args)))):
+            raise self._forward(node, prim, args, params, site)
 
     def pulled(self, node: Node, i: int, g: Any, share: Any, total: Any) -> None:
         """Called with what the rule for argument i of a node made of its cotangent g, and what
@@ -130,36 +131,36 @@ class Watch:
     # --- the reports ---
 
     def _forward(
-        self, node: Node, row: Row, args: Sequence[Any], params: dict[str, Any], site: _Site
+        self, node: Node, prim: Primitive, args: Sequence[Any], params: dict[str, Any], site: _Site
     ) -> AnomalyError:
-        names = _names(row, len(args))
+        names = _names(prim, len(args))
         inputs, out = [np.asarray(_data(arg)) for arg in args], np.asarray(node._data)
         before = [i for i, x in enumerate(inputs) if _bad(x)]
         at = _first(inputs[before[0]] if before else out)
-        lines = [*_called(site), f"{_named(row, node)}: {row.doc}"]
+        lines = [*_called(site), f"{_named(prim, node)}: {prim.doc}"]
         lines += self._listed([*zip(names, inputs, args, strict=True), ("result", out, None)])
         if before:
             i = before[0]
             kind = _kind(inputs[i])
-            title = f"{row.name} reads {kind}, which it did not make: {names[i]} holds it already"
+            title = f"{prim.name} reads {kind}, which it did not make: {names[i]} holds it already"
             cause, instead = self._from_outside(args[i])
             where = f"the first in {names[i]} is at {_at(at)}" if at else ""
         else:
-            title = f"{row.name} made {_kind(out)}{_count(out)} from finite numbers"
-            there = _there(row, params, inputs, out.shape, at)
+            title = f"{prim.name} made {_kind(out)}{_count(out)} from finite numbers"
+            there = _there(prim, params, inputs, out.shape, at)
             scalars = [float(x) for x in there] if all(x.size == 1 for x in there) else []
-            cause, instead = _advice(row, scalars, args, out.dtype, at)
+            cause, instead = _advice(prim, scalars, args, out.dtype, at)
             given = _equations((*names[: len(there)], "result"), (*there, out[at]))
             where = f"at {_at(at)}: {given}" if at else ""
-        return _error(title, [*lines, where], (cause, instead), row, site)
+        return _error(title, [*lines, where], (cause, instead), prim, site)
 
     def _backward(self, node: Node, i: int, g: Any, share: Any, total: Any) -> AnomalyError:
-        row, site = node.row, self.sites.get(id(node))
-        assert row
-        names = _names(row, len(node.args))
+        prim, site = node.primitive, self.sites.get(id(node))
+        assert prim
+        names = _names(prim, len(node.args))
         inputs, out = [np.asarray(_data(arg)) for arg in node.args], np.asarray(node._data)
         g, share, total = np.asarray(g), np.asarray(share), np.asarray(total)
-        lines = [*_called(site), f"{_named(row, node)}: {row.doc}"]
+        lines = [*_called(site), f"{_named(prim, node)}: {prim.doc}"]
         if site and site.rule_of is not None:
             source = self.sites.get(id(site.rule_of))
             of = f"{source.op} at {source}" if source else "an operation from before"
@@ -168,7 +169,9 @@ class Watch:
         incoming, outgoing = "gradient of result", f"gradient of {names[i]}"
         listed += [("result", out, None), (incoming, g, None), (outgoing, share, None)]
         lines += self._listed(listed)
-        title = f"the backward pass of {row.name} made the {outgoing} {_kind(total)}{_count(total)}"
+        title = (
+            f"the backward pass of {prim.name} made the {outgoing} {_kind(total)}{_count(total)}"
+        )
         where = ""
         if any(map(_bad, (*inputs, out))):
             title += ": the forward pass was not finite before it"
@@ -181,12 +184,12 @@ class Watch:
             advice = _overflow("the sum of the gradients of its uses", total.dtype)
         else:
             title += "; the forward pass was finite"
-            at, there = _pulled_there(row, i, g, out, inputs, node.params, share)
-            advice = _slope_advice(row, i, there, g.dtype)
+            at, there = _pulled_there(prim, i, g, out, inputs, node.params, share)
+            advice = _slope_advice(prim, i, there, g.dtype)
             if there and at:
                 given = _equations((*names, "result", incoming, outgoing), there)
                 where = f"at {_at(at)}: {given}"
-        return _error(title, [*lines, where], advice, row, site)
+        return _error(title, [*lines, where], advice, prim, site)
 
     def _listed(self, things: Sequence[tuple[str, Any, Any]]) -> list[str]:
         width = max(len(name) for name, _, _ in things)
@@ -206,8 +209,8 @@ class Watch:
         if site is not None:
             code = _code(site)
             return f" ({site.op} at {site}{': ' if code else ''}{code})"
-        if arg.row is not None:
-            return f" ({arg.row.name})"
+        if arg.primitive is not None:
+            return f" ({arg.primitive.name})"
         kind = "leaf" if arg.requires_grad else "constant"
         return f" ({kind} {arg.name!r})" if arg.name else f" ({kind})"
 
@@ -220,9 +223,9 @@ class Watch:
         arg = _argument(arg)
         if id(arg) in self.sites:
             return "it is a gradient; what was not finite in it did no harm until here", ""
-        if arg.row is not None:
+        if arg.primitive is not None:
             where = "begin detect_anomaly() earlier: it stops where the first one is made"
-            return f"{arg.row.name} made it before detect_anomaly() began", where
+            return f"{arg.primitive.name} made it before detect_anomaly() began", where
         called = f"the leaf {arg.name!r}" if arg.name else "a leaf"
         spoilt = (
             "if it is a parameter, the step before spoilt it: a smaller learning rate, or clip the "
@@ -234,7 +237,7 @@ class Watch:
 
 
 def _error(
-    title: str, lines: Sequence[str], advice: Advice, row: Row, site: _Site | None
+    title: str, lines: Sequence[str], advice: Advice, prim: Primitive, site: _Site | None
 ) -> AnomalyError:
     body = "\n".join(f"  {line}" for line in lines if line)
     ends = [
@@ -243,7 +246,7 @@ def _error(
         if text
     ]
     text = "\n\n".join(part for part in (title, body, "\n".join(ends)) if part)
-    return AnomalyError(text, row.name, str(site or ""))
+    return AnomalyError(text, prim.name, str(site or ""))
 
 
 # --- why ---------------------------------------------------------------------------------------
@@ -252,12 +255,12 @@ MASK = "if a where() drops these entries, it comes too late for the gradient: pu
 
 
 def _advice(
-    row: Row, there: list[float], args: Sequence[Any], dtype: Any, at: Index = ()
+    prim: Primitive, there: list[float], args: Sequence[Any], dtype: Any, at: Index = ()
 ) -> Advice:
     """Why an operation on these finite numbers is not finite, and what to write instead."""
     x, y = (*there, np.nan, np.nan)[:2]
     big, tiny = np.log(np.finfo(dtype).max), np.finfo(dtype).smallest_subnormal
-    match row:
+    match prim:
         case ops.log if x < 0.0:
             return (
                 "the logarithm of a negative number is not real",
@@ -265,7 +268,7 @@ def _advice(
             )
         case ops.log if _is_softmax(args[0]):
             probability = "the probability"
-            if _row(args[0]) is ops.exp:
+            if _primitive(args[0]) is ops.exp:
                 probability += f" exp({_number(args[0].args[0]._data[at])})"
             return (
                 f"x is a softmax; {probability} there is below {tiny:.0e}, the least {dtype}, "
@@ -292,7 +295,7 @@ def _advice(
                 "for log(sum(exp(z))) logsumexp(z); log(1 + exp(z)) softplus(z); exp(z) / "
                 "sum(exp(z)) softmax(z); 1 / (1 + exp(-z)) sigmoid(z): they never form it",
             )
-        case ops.div if x == 0.0 == y and _row(args[0]) is ops.exp:
+        case ops.div if x == 0.0 == y and _primitive(args[0]) is ops.exp:
             return (
                 "exponentials all rounded to 0, and 0 / 0 is nan",
                 "softmax(z), if this is exp(z) / sum(exp(z)); else take the largest z out first",
@@ -322,14 +325,14 @@ def _advice(
     return _overflow("the result", dtype)
 
 
-def _slope_advice(row: Row, i: int, there: Sequence[Any], dtype: Any) -> Advice:
+def _slope_advice(prim: Primitive, i: int, there: Sequence[Any], dtype: Any) -> Advice:
     """Why a rule for argument i makes a number that is not finite, from inputs, result and g that
     are. there: these and its answer, at one entry; nothing where it is not elementwise."""
     if not there:
         return _overflow("the gradient that arrives, times the slope,", dtype)
     *inputs, _, g, _ = (float(x) for x in there)
     x = inputs[i]
-    if row is ops.power and i == 1 and inputs[0] < 0.0:
+    if prim is ops.power and i == 1 and inputs[0] < 0.0:
         return (
             "the derivative by the exponent is x ** y * log(x), and x is negative",
             "give an exponent that is not learned as a plain number: x ** 3.0",
@@ -337,24 +340,25 @@ def _slope_advice(row: Row, i: int, there: Sequence[Any], dtype: Any) -> Advice:
     if g == 0.0:
         safe = "where(keep, x, 1.0)"
         return (
-            f"the slope of {row.name} is infinite there, and the gradient that arrives is 0, as it "
-            "is where a where() took the other branch, or a product with 0 follows: 0 * inf is nan",
+            f"the slope of {prim.name} is infinite there, and the gradient that arrives is 0, as "
+            "it is where a where() took the other branch, or a product with 0 follows: 0 * inf is "
+            "nan",
             "choose before the function too, not only after it: keep = greater(x, 0.0); "
-            f"where(keep, {f'{safe} ** y' if row is ops.power else f'{row.name}({safe})'}, 0.0)",
+            f"where(keep, {f'{safe} ** y' if prim is ops.power else f'{prim.name}({safe})'}, 0.0)",
         )
-    if row is ops.sqrt and x == 0.0:
+    if prim is ops.sqrt and x == 0.0:
         return (
             "the slope of sqrt at 0 is infinite",
             "sqrt(x + 1e-12); for a norm, sqrt(sum(v * v) + 1e-12); or do without the root",
         )
-    if row is ops.power and x == 0.0:
+    if prim is ops.power and x == 0.0:
         return (
             "the slope of x ** y at 0 is infinite for y below 1",
             "(x + 1e-12) ** y",
         )
-    if row in (ops.log, ops.log1p, ops.div, ops.sqrt, ops.power):
+    if prim in (ops.log, ops.log1p, ops.div, ops.sqrt, ops.power):
         return (
-            f"the slope of {row.name} overflows so near to 0",
+            f"the slope of {prim.name} overflows so near to 0",
             "keep what it divides by away from 0: maximum(x, 1e-12)",
         )
     return _overflow("the gradient that arrives, times the slope,", dtype)
@@ -368,16 +372,16 @@ def _overflow(what: str, dtype: Any) -> Advice:
     )
 
 
-def _row(x: Any) -> Row | None:
-    return x.row if isinstance(x, Node) else None
+def _primitive(x: Any) -> Primitive | None:
+    return x.primitive if isinstance(x, Node) else None
 
 
 def _is_softmax(x: Any) -> bool:
     """Ours, exp(log_softmax(z)), or by hand, exp(z) / sum(exp(z))."""
-    inner = [_row(arg) for arg in x.args] if isinstance(x, Node) else []
-    if _row(x) is ops.div and inner == [ops.exp, ops.sum_row]:
-        return _row(x.args[1].args[0]) is ops.exp
-    return _row(x) is ops.exp and inner == [ops.log_softmax_row]
+    inner = [_primitive(arg) for arg in x.args] if isinstance(x, Node) else []
+    if _primitive(x) is ops.div and inner == [ops.exp, ops.sum_p]:
+        return _primitive(x.args[1].args[0]) is ops.exp
+    return _primitive(x) is ops.exp and inner == [ops.log_softmax_p]
 
 
 # --- where -------------------------------------------------------------------------------------
@@ -411,14 +415,14 @@ def _code(site: _Site) -> str:
     return linecache.getline(site.file, site.line).strip()
 
 
-def _named(row: Row, node: Node) -> str:
-    return f"{row.name} in {'.'.join(node.scope)}" if node.scope else row.name
+def _named(prim: Primitive, node: Node) -> str:
+    return f"{prim.name} in {'.'.join(node.scope)}" if node.scope else prim.name
 
 
-def _names(row: Row, count: int) -> list[str]:
-    """What the row's rules call its arguments."""
+def _names(prim: Primitive, count: int) -> list[str]:
+    """What the primitive's rules call its arguments."""
     for i in range(count):
-        code = getattr(row.rule(i), "__code__", None)
+        code = getattr(prim.rule(i), "__code__", None)
         if code is not None:
             known = code.co_varnames[2 : code.co_argcount]  # after g and out
             return [known[j] if j < len(known) else f"argument {j}" for j in range(count)]
@@ -427,18 +431,18 @@ def _names(row: Row, count: int) -> list[str]:
 
 def _argument(node: Node) -> Node:
     """The user's own node, where grad and its kind have put one of theirs in front."""
-    while node.row in (ops.same, VIEW):
+    while node.primitive in (ops.same, VIEW):
         node = node.args[0]
     return node
 
 
 def _there(
-    row: Row, params: dict[str, Any], inputs: Sequence[Any], shape: Any, at: Index
+    prim: Primitive, params: dict[str, Any], inputs: Sequence[Any], shape: Any, at: Index
 ) -> list[Any]:
     """The entries of the inputs that one entry of the result is computed from, if it is known."""
-    if row.on_float is not None:
+    if prim.on_float is not None:
         return [np.broadcast_to(x, shape)[at] for x in inputs]
-    if row.product:
+    if prim.product:
         x, y = (np.broadcast_to(x, (*shape[:-2], *x.shape[-2:])) for x in inputs)
         return [x[at[:-1]], y.swapaxes(-1, -2)[(*at[:-2], at[-1])]]
     if "axis" in params and len(inputs) == 1:  # a reduction, or log_softmax
@@ -454,13 +458,19 @@ def _there(
 
 
 def _pulled_there(
-    row: Row, i: int, g: Any, out: Any, inputs: Sequence[Any], params: dict[str, Any], share: Any
+    prim: Primitive,
+    i: int,
+    g: Any,
+    out: Any,
+    inputs: Sequence[Any],
+    params: dict[str, Any],
+    share: Any,
 ) -> tuple[Index, list[Any]]:
     """The first bad entry of what a rule answers, before broadcasting is undone; and there the
     inputs, the result, g, and the answer."""
-    if row.on_float is None:
+    if prim.on_float is None:
         return _first(share), []
-    rule: Any = row.rule(i)
+    rule: Any = prim.rule(i)
     raw = np.broadcast_to(rule(g[()], out[()], *(x[()] for x in inputs), **params), out.shape)
     if not _bad(raw):
         return _first(share), []

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import composites, ops
 from ..primitives import shapes
-from ..primitives.primitive import Row
+from ..primitives.primitive import Primitive
 
 P = ParamSpec("P")
 
@@ -30,7 +30,7 @@ def _method(function: Callable[P, Any]) -> Callable[P, Any]:
 
     method.__name__ = call.__name__
     method.__wrapped__ = call  # type: ignore[attr-defined]  # for its signature
-    if isinstance(call, Row):  # whose page is made when it is looked at
+    if isinstance(call, Primitive):  # whose page is made when it is looked at
         method.__doc__ = f"{call.summary}\n\n`help(autograd.{call.name})` says more."
     else:
         method.__doc__ = call.__doc__
@@ -38,7 +38,7 @@ def _method(function: Callable[P, Any]) -> Callable[P, Any]:
 
 
 class Operators:
-    """Python's operators on nodes and symbols, each one a row."""
+    """Python's operators on nodes and symbols, each one a primitive."""
 
     __slots__ = ()
 
@@ -93,8 +93,8 @@ class Comparisons:
     __slots__ = ()
     __hash__ = object.__hash__
 
-    def _compared(self, row: Row, other: Any) -> Any:
-        return row(self, other) if compares(other) else NotImplemented
+    def _compared(self, prim: Primitive, other: Any) -> Any:
+        return prim(self, other) if compares(other) else NotImplemented
 
     def __eq__(self, other: Any) -> Any:
         return self._compared(ops.equal, other)

@@ -15,7 +15,7 @@ import numpy as np
 from .. import composites, ops
 from ..modes.mode import mode
 from ..primitives import shapes
-from ..primitives.primitive import Row
+from ..primitives.primitive import Primitive
 
 
 def _raise(*args: Any, **params: Any) -> Any:
@@ -24,7 +24,7 @@ def _raise(*args: Any, **params: Any) -> Any:
     )
 
 
-COMPILED = Row("jit", "a result of a compiled step", _raise, lambda i: _raise)
+COMPILED = Primitive("jit", "a result of a compiled step", _raise, lambda i: _raise)
 
 # --- NumPy's functions, by name, and what to write for those that are not called alike -----------
 
@@ -69,12 +69,12 @@ def _instead(name: str) -> str:
         return f"write autograd.{name}"
     if name in INSTEAD:
         return f"with autograd write {INSTEAD[name].format(name=name)}"
-    return "compose it of autograd's functions, or add it as a row (autograd.primitive)"
+    return "compose it of autograd's functions, or add it as a primitive (autograd.primitive)"
 
 
-def _comparison(row: Row, mirrored: Row) -> Callable[[Any, Any], Any]:
+def _comparison(prim: Primitive, mirrored: Primitive) -> Callable[[Any, Any], Any]:
     """A comparison as the node makes it, a Tensor's or a Value's, on either side."""
-    return lambda x, y: x._compared(row, y) if isinstance(x, Foreign) else y._compared(mirrored, x)
+    return lambda x, y: x._compared(prim, y) if isinstance(x, Foreign) else y._compared(mirrored, x)
 
 
 # What Python's operators ask of an array on the left: `array * node` is `mul(array, node)`.
@@ -98,7 +98,7 @@ class Foreign:
     """What NumPy asks of nodes."""
 
     __slots__ = ()
-    _compared: Callable[[Row, Any], Any]  # operators.Comparisons
+    _compared: Callable[[Primitive, Any], Any]  # operators.Comparisons
     _data: Any
 
     def _followed(self) -> bool:
@@ -106,17 +106,17 @@ class Foreign:
         if mode.trace:
             return True
         node: Any = self
-        return bool(node.requires_grad and (node.row is not COMPILED or mode.transforms))
+        return bool(node.requires_grad and (node.primitive is not COMPILED or mode.transforms))
 
     def _convert(self, what: str) -> None:
         """Refuse to become a plain number or array unasked, where it is the result of what will
         be differentiated. A leaf outside of transforms may be read."""
         node: Any = self
-        if node.row is not None and self._followed():
+        if node.primitive is not None and self._followed():
             raise TypeError(
-                f"{what}: the result of {node.row.name} requires a gradient, which plain numbers "
-                "would lose; compute with autograd's functions (autograd.exp, autograd.matmul, "
-                "...), and to read it write .item() or .data"
+                f"{what}: the result of {node.primitive.name} requires a gradient, which plain "
+                "numbers would lose; compute with autograd's functions (autograd.exp, "
+                "autograd.matmul, ...), and to read it write .item() or .data"
             )
 
     def _read(self, what: str) -> None:
@@ -130,12 +130,12 @@ class Foreign:
             )
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **keywords: Any) -> Any:
-        row = OPERATORS.get(ufunc)
-        if row is None or keywords or method != "__call__":
+        prim = OPERATORS.get(ufunc)
+        if prim is None or keywords or method != "__call__":
             call = ufunc if method == "__call__" else getattr(ufunc, method)
             name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
             return _plainly(call, name, args, keywords)
-        return row(*args)
+        return prim(*args)
 
     def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
         if function in SHAPES and args and isinstance(args[0], Foreign):

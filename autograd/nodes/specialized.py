@@ -1,7 +1,8 @@
-"""Rows turned into straight Python for floats: the operators of Value and the steps of its sweep.
+"""Primitives turned into straight Python for floats: the operators of Value and the steps of its
+sweep.
 
 Called with symbols, a rule is its formula as text; the text becomes the body of a function with
-no call in it but the row's own. Interpreted rule by rule, the same graph takes twice as long.
+no call in it but the primitive's own. Interpreted rule by rule, the same graph takes twice as long.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from typing import Any
 
 from ..graph import counter
 from ..modes.mode import special
-from ..primitives.primitive import TABLE, Row, ieee
+from ..primitives.primitive import TABLE, Primitive, ieee
 from .symbol import Symbol
 
 OPERATOR = """
 def {method}({signature}):
     {operand}
     if special or not ({required}):
-        return row({args})
+        return primitive({args})
     try:
         data = {compute}
     except (ArithmeticError, ValueError):
-        data = row.on_floats(({reads},))
+        data = primitive.on_floats(({reads},))
     node = new(Value)
     node._data = data
-    node.row = row
+    node.primitive = primitive
     node.args = ({args},)
     node.index = next(counter)
     node.requires_grad = True
@@ -39,11 +40,11 @@ def {method}({signature}):
 # A number on the other side becomes a constant here, not by the long way.
 CONSTANT = """if other.__class__ is not Value:
         if other.__class__ is not float and other.__class__ is not int:
-            return row({args})
+            return primitive({args})
         number = other
         other = new(Value)
         other._data = float(number)
-        other.row = None
+        other.primitive = None
         other.args = ()
         other.index = next(counter)
         other.requires_grad = False
@@ -67,21 +68,21 @@ except (ArithmeticError, ValueError):
 SWEEP = """
 def sweep(order):
     for node in order:
-        row = node.row
+        primitive = node.primitive
         {branches}
         else:
-            (row.step or compile_step(row))(node)
+            (primitive.step or compile_step(primitive))(node)
         node._cotangent = None
 """
 
 
-def compile_operator(method: str, row: Row, cls: type) -> Callable[..., Any]:
-    """The method of Value for a row of one or two floats; `__radd__` and its like, whose first
-    argument is `other`, too."""
-    signature = ["self", "other"][: len(row.rules)]  # type: ignore[arg-type]
+def compile_operator(method: str, prim: Primitive, cls: type) -> Callable[..., Any]:
+    """The method of Value for a primitive of one or two floats; `__radd__` and its like, whose
+    first argument is `other`, too."""
+    signature = ["self", "other"][: len(prim.rules)]  # type: ignore[arg-type]
     args = signature[::-1] if method.startswith("__r") else signature
     reads = [f"{name}._data" for name in args]
-    infix = f" {row.infix} ".join(["", *reads][-2:]) if row.infix else ""
+    infix = f" {prim.infix} ".join(["", *reads][-2:]) if prim.infix else ""
     required = " or ".join(f"{name}.requires_grad" for name in signature)
     source = OPERATOR.format(
         method=method,
@@ -92,36 +93,39 @@ def compile_operator(method: str, row: Row, cls: type) -> Callable[..., Any]:
         compute=infix or f"on_float({', '.join(reads)})",
         reads=", ".join(reads),
     )
-    names = {"Value": cls, "new": object.__new__, "on_float": row.on_float, "row": row}
+    names = {"Value": cls, "new": object.__new__, "on_float": prim.on_float, "primitive": prim}
     compiled: Callable[..., Any] = _define(
         source, method, counter=counter, special=special, **names
     )
     return compiled
 
 
-def compile_step(row: Row) -> Callable[[Any], None]:
+def compile_step(prim: Primitive) -> Callable[[Any], None]:
     """A function of a node that adds its cotangent's shares into its arguments' slots."""
-    source = f"def step(node):{indent(_step(row), '    ')}"
-    step: Callable[[Any], None] = _define(source, "step", row=row, **_names())
-    object.__setattr__(row, "step", step)
+    source = f"def step(node):{indent(_step(prim), '    ')}"
+    step: Callable[[Any], None] = _define(source, "step", primitive=prim, **_names())
+    object.__setattr__(prim, "step", step)
     return step
 
 
-def compile_sweep(rows: Sequence[Row]) -> Callable[[list[Any]], None]:
-    """The sweep over an order of nodes: the steps of `rows` in line, those of the others called."""
-    branches = [f"if row is {row.name}_row:{indent(_step(row), ' ' * 12)}" for row in rows]
+def compile_sweep(primitives: Sequence[Primitive]) -> Callable[[list[Any]], None]:
+    """The sweep over an order of nodes: the steps of `primitives` in line, those of the others
+    called."""
+    branches = [
+        f"if primitive is {prim.name}_p:{indent(_step(prim), ' ' * 12)}" for prim in primitives
+    ]
     source = SWEEP.format(branches="        el".join(branches))
-    named: dict[str, Any] = {f"{row.name}_row": row for row in rows}
+    named: dict[str, Any] = {f"{prim.name}_p": prim for prim in primitives}
     named["compile_step"] = compile_step
     sweep: Callable[[list[Any]], None] = _define(source, "sweep", **_names(), **named)
     return sweep
 
 
-def _step(row: Row) -> str:
-    """The lines that take a row's rules backward through one node."""
-    args = [f"a{i}" for i in range(len(row.rules))]  # type: ignore[arg-type]
+def _step(prim: Primitive) -> str:
+    """The lines that take a primitive's rules backward through one node."""
+    args = [f"a{i}" for i in range(len(prim.rules))]  # type: ignore[arg-type]
     names = ["g", "node._data", *(f"{arg}._data" for arg in args)]
-    formulas = {i: _formula(row, i, names) for i in range(len(args)) if row.rule(i)}
+    formulas = {i: _formula(prim, i, names) for i in range(len(args)) if prim.rule(i)}
     body = "; ".join(f"a{i}._cotangent += {formula}" for i, formula in formulas.items())
     if re.search(r"/|\w\(", body):
         body = CAREFUL.format(
@@ -130,25 +134,27 @@ def _step(row: Row) -> str:
                 f"s{i} = {formula} if a{i}.requires_grad else 0.0"
                 for i, formula in formulas.items()
             ),
-            ieee="; ".join(f"s{i} = ieee(row.rule({i}), ({', '.join(names)}))" for i in formulas),
+            ieee="; ".join(
+                f"s{i} = ieee(primitive.rule({i}), ({', '.join(names)}))" for i in formulas
+            ),
             adds="; ".join(f"a{i}._cotangent += s{i}" for i in formulas),
         )
     return STEP.format(names=", ".join(args), body=body or "pass")
 
 
 def _names() -> dict[str, Any]:
-    functions = {name: row.on_float for name, row in TABLE.items() if row.on_float}
+    functions = {name: prim.on_float for name, prim in TABLE.items() if prim.on_float}
     return {"ieee": ieee, "inf": math.inf, "nan": math.nan, **functions}
 
 
-def _formula(row: Row, i: int, names: list[str]) -> str:
-    rule: Any = row.rule(i)
+def _formula(prim: Primitive, i: int, names: list[str]) -> str:
+    rule: Any = prim.rule(i)
     try:
         return str(rule(*map(Symbol, names)).text)
     except Exception:  # a user's rule may do what no symbol can: then it is called as it is
-        return f"row.rule({i})({', '.join(names)})"
+        return f"primitive.rule({i})({', '.join(names)})"
 
 
 def _define(source: str, name: str, **names: Any) -> Any:
-    exec(compile(source, f"<{name}, from its row>", "exec"), names)
+    exec(compile(source, f"<{name}, from its primitive>", "exec"), names)
     return names[name]

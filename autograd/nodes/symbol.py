@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .methods import Operators
 
 if TYPE_CHECKING:
-    from ..primitives.primitive import Row
+    from ..primitives.primitive import Primitive
 
 
 class Symbol(Operators):
@@ -27,11 +27,11 @@ class Symbol(Operators):
         self.text = text
 
     @classmethod
-    def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Symbol:
+    def _record(cls, prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Symbol:
         parts = [arg.text if isinstance(arg, Symbol) else repr(arg) for arg in args]
-        if row.infix and row.infix != "**":  # Python's ** is not IEEE's
-            return cls(f"({f' {row.infix} '.join(parts)})" if parts[1:] else f"(-{parts[0]})")
-        return cls(f"{row.name}({', '.join(parts)})")
+        if prim.infix and prim.infix != "**":  # Python's ** is not IEEE's
+            return cls(f"({f' {prim.infix} '.join(parts)})" if parts[1:] else f"(-{parts[0]})")
+        return cls(f"{prim.name}({', '.join(parts)})")
 
     def _unknown(self, *other: Any) -> Any:
         raise TypeError(f"{self.text} is a symbol: it has no value to compare or to branch on")

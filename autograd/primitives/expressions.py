@@ -261,7 +261,7 @@ def _in_parentheses(arg: Expr) -> str:
     return f"({arg})" if several else str(arg)
 
 
-# --- what goes together ---------------------------------------------------------------------------
+# --- what goes together --------------------------------------------------------------------------
 
 # Functions of floats that are not the machine's own: compiler/elementary.py, or a C library.
 ONE = ("exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "sigmoid", "softplus")
@@ -442,7 +442,7 @@ def function(name: str) -> Callable[..., Expr]:
 exp, expm1, log, log1p, sin, cos, tanh, erf, sigmoid, softplus, power = map(function, FUNCTIONS)
 
 
-# --- looking at expressions -----------------------------------------------------------------------
+# --- looking at expressions ----------------------------------------------------------------------
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
@@ -482,7 +482,7 @@ def names(expr: Expr) -> Iterator[str]:
             yield from part.place.names()
 
 
-# --- indices --------------------------------------------------------------------------------------
+# --- indices -------------------------------------------------------------------------------------
 
 ZERO = Affine(())
 Index = tuple[Affine, ...]

@@ -27,7 +27,7 @@ from .expressions import (
     select,
     zero,
 )
-from .primitive import Operand, Row, primitive
+from .primitive import Operand, Primitive, primitive
 from .shapes import (
     Shape,
     all_batched,
@@ -66,40 +66,38 @@ def _scatter(g: Any, *arrays: Any, key: Key, shape: Shape) -> Any:
     return out
 
 
-index_row: Row = primitive(
+index_p: Primitive = primitive(
     "index",
     "the entries of x that a NumPy index names",
     lambda x, *arrays, key: x[_fill(key, arrays)],
     variadic=lambda i: (
         None
         if i
-        else (lambda g, out, x, *arrays, key: scatter_row(g, *arrays, key=key, shape=x.shape))
+        else (lambda g, out, x, *arrays, key: scatter_p(g, *arrays, key=key, shape=x.shape))
     ),
     linear=True,
     batch=lambda args, batched, key: _batch_index(args, batched, key),
     view=True,
     entry=lambda at, x, *arrays, key: _read(at, x, arrays, key),
-    composed=lambda x, *arrays, key: _without_masks(index_row, x, arrays, key),
+    composed=lambda x, *arrays, key: _without_masks(index_p, x, arrays, key),
     cases=(
         (((4, 3),), {"key": (slice(None, None, -2), 1)}),
         (((4, 3), np.array([0, 2, 2])), {"key": (ARRAY,)}),
         (((3, 4), np.array([[True, False, True, True]] * 3)), {"key": (ARRAY,)}),
     ),
 )
-scatter_row: Row = primitive(
+scatter_p: Primitive = primitive(
     "scatter",
     "zeros, with each entry of g added where the index says",
     _scatter,
     variadic=lambda i: (
-        None if i else (lambda g, out, x, *arrays, key, shape: index_row(g, *arrays, key=key))
+        None if i else (lambda g, out, x, *arrays, key, shape: index_p(g, *arrays, key=key))
     ),
     linear=True,
     batch=lambda args, batched, key, shape: _batch_scatter(args, batched, key, shape),
     entry=lambda at, g, *arrays, key, shape: None if arrays else _unsliced(at, g, key, shape),
     into=lambda at, g, *arrays, key, shape: _named(at, shape, arrays, key),
-    composed=lambda g, *arrays, key, shape: _without_masks(
-        scatter_row, g, arrays, key, shape=shape
-    ),
+    composed=lambda g, *arrays, key, shape: _without_masks(scatter_p, g, arrays, key, shape=shape),
     cases=(
         (((2,),), {"key": (slice(None, None, -2), 1), "shape": (4, 3)}),
         (((3, 2), np.array([0, 2, 2])), {"key": (ARRAY,), "shape": (4, 2)}),
@@ -145,7 +143,7 @@ def index(x: Operand, key: Any) -> Any:
                 f"index: {part!r} is a {type(part).__name__} where an integer, a slice or an array "
                 "of integers or booleans is wanted"
             )
-    return index_row(x, *arrays, key=tuple(parts))
+    return index_p(x, *arrays, key=tuple(parts))
 
 
 def _checked_labels(shape: Shape, labels: Any) -> Any:
@@ -175,25 +173,25 @@ def _put(g: Any, labels: Any, size: int) -> Any:
     return out
 
 
-pick_row: Row = primitive(
+pick_p: Primitive = primitive(
     "pick",
     "of each vector along x's last axis, the entry that an integer label names",
     _pick,
-    lambda g, out, x, labels: put_row(g, labels, size=x.shape[-1]),
+    lambda g, out, x, labels: put_p(g, labels, size=x.shape[-1]),
     None,
     linear=True,
-    batch=lambda args, batched: pick_row(*all_batched(args, batched)),
+    batch=lambda args, batched: pick_p(*all_batched(args, batched)),
     entry=lambda at, x, labels: x[(*at, _label(labels[at], x.shape[-1]))],
     cases=((((3, 4), np.array([0, 3, 1])), {}), (((2,), np.array(1)), {})),
 )
-put_row: Row = primitive(
+put_p: Primitive = primitive(
     "put",
     "zero vectors of length `size`, with g where an integer label names",
     _put,
-    lambda g, out, x, labels, size: pick_row(g, labels),
+    lambda g, out, x, labels, size: pick_p(g, labels),
     None,
     linear=True,
-    batch=lambda args, batched, size: put_row(*all_batched(args, batched), size=size),
+    batch=lambda args, batched, size: put_p(*all_batched(args, batched), size=size),
     entry=lambda at, g, labels, size: select(
         equal(at[-1], _label(labels[at[:-1]], size)), g[at[:-1]], zero(g.dtype)
     ),
@@ -212,7 +210,7 @@ def pick(x: Operand, labels: Operand) -> Any:
     >>> pick(Tensor([[1.0, 2.0], [3.0, 4.0]]), [1, 0]).data
     array([2., 3.])
     """
-    return pick_row(x, labels)
+    return pick_p(x, labels)
 
 
 # --- which entry is where --------------------------------------------------------------------
@@ -320,7 +318,9 @@ def _unsliced(at: Index, g: Any, key: Key, shape: Shape) -> Expr:
     return select(functools.reduce(operator.and_, here), entry, zero(g.dtype)) if here else entry
 
 
-def _without_masks(row: Row, first: Any, arrays: Sequence[Any], key: Key, **params: Any) -> Any:
+def _without_masks(
+    prim: Primitive, first: Any, arrays: Sequence[Any], key: Key, **params: Any
+) -> Any:
     """With the integers that masks stand for, where these never change."""
     rest, args, parts = iter(arrays), list[Any](), list[Any]()
     for part in key:
@@ -335,7 +335,7 @@ def _without_masks(row: Row, first: Any, arrays: Sequence[Any], key: Key, **para
             parts += [ARRAY] * len(places)
             args += places
     changed = len(args) != len(arrays) or any(a is not b for a, b in zip(args, arrays, strict=True))
-    return row(first, *args, key=tuple(parts), **params) if changed else None
+    return prim(first, *args, key=tuple(parts), **params) if changed else None
 
 
 # --- with a batch axis in front, for vmap ------------------------------------------------------
@@ -350,10 +350,10 @@ def _batch_index(args: Sequence[Any], batched: Sequence[bool], key: Key) -> Any:
     x, *arrays = args
     layout = _layout(args, batched, key, x.ndim - batched[0])
     if not any(batched[1:]):
-        out = index_row(x, *arrays, key=(slice(None), *layout.key))
+        out = index_p(x, *arrays, key=(slice(None), *layout.key))
         return moved(out, layout.axes, 0) if layout.apart else out
     x = x if batched[0] else broadcast_to(x, (batch_size(args, batched), *x.shape))
-    out = index_row(x, *layout.counted(args, batched), key=(ARRAY, *layout.key))
+    out = index_p(x, *layout.counted(args, batched), key=(ARRAY, *layout.key))
     return transpose(out, layout.order(out.ndim)) if layout.before else out
 
 
@@ -363,9 +363,9 @@ def _batch_scatter(args: Sequence[Any], batched: Sequence[bool], key: Key, shape
     size = batch_size(args, batched)
     if not any(batched[1:]):
         g = moved(g, 0, layout.axes) if layout.apart else g
-        return scatter_row(g, *arrays, key=(slice(None), *layout.key), shape=(size, *shape))
+        return scatter_p(g, *arrays, key=(slice(None), *layout.key), shape=(size, *shape))
     g = g if batched[0] else broadcast_to(g, (size, *g.shape))
     if layout.before:
         g = transpose(g, inverse(layout.order(g.ndim)))
     numbers = layout.counted(args, batched)
-    return scatter_row(g, *numbers, key=(ARRAY, *layout.key), shape=(size, *shape))
+    return scatter_p(g, *numbers, key=(ARRAY, *layout.key), shape=(size, *shape))

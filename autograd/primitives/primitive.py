@@ -1,6 +1,6 @@
 """What a row of the table is: a primitive, everything about it in one place.
 
-The rows themselves are in ops.py and shapes.py. `primitive` adds one; that is all it takes.
+The primitives themselves are in ops.py and shapes.py. `primitive` adds one; that is all it takes.
 """
 
 from __future__ import annotations
@@ -21,30 +21,33 @@ NUMBERS = frozenset((float, int, bool))
 PLAIN = NUMBERS | {np.ndarray}
 VAR_KEYWORDS = 0x08  # of co_flags: the function takes **keywords
 
-TABLE: dict[str, Row] = {}
-OURS: set[Row] = set()  # the engine's own rows, once all are there: tests try what they say
+TABLE: dict[str, Primitive] = {}
+OURS: set[Primitive] = (
+    set()
+)  # the engine's own primitives, once all are there: tests try what they say
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class Primitive:
     """One primitive; calling it applies it to numbers, arrays, nodes or symbols.
 
-    `help(row)` prints a page of its own, made of these (describe.py):
+    `help(primitive)` prints a page of its own, made of these (describe.py):
 
     name: what errors, diagrams and the compiler call it.
     doc: what it computes, in a line.
     on_array: computes it on NumPy arrays, `(*args, **params) -> array`.
     rules: the derivative, one rule per argument: `(g, out, *args, **params) -> cotangent`, where
         g is the cotangent of the result `out`. None: no gradient flows to that argument.
-        A row of any number of arguments gives a function from the position to the rule.
+        A primitive of any number of arguments gives a function from the position to the rule.
     on_float: computes it on Python floats; None where only arrays make sense.
     infix: the operator it is written with, if it has one.
     domain: an interval per argument in which it is smooth, apart from its kink: where tests look.
     kink: a function of the arguments that is zero where the derivative jumps.
     convention: what the derivative is taken to be there.
     cases: instead of a domain, shapes of the arguments and params to test with.
-    linear: it is linear in each argument that has a rule, so tangents go through the row itself.
-        (Elementwise rows carry tangents by their rules, other rows by their rules transposed.)
+    linear: it is linear in each argument that has a rule, so tangents go through the primitive
+        itself. (Elementwise primitives carry tangents by their rules, other primitives by their
+        rules transposed.)
     batch: for vmap, where it is not elementwise: `(args, batched, **params) -> result`, where
         batched says which arguments have a batch axis, which is their first and the result's.
 
@@ -59,14 +62,14 @@ class Row:
         dtype. What only moves entries gives x[...] bare. None: not for these arguments.
     into: instead of saying where an entry of the result comes from: where one of the first argument
         is added to zeros, `(at, *args, **params)` -> the index in the result, or None likewise.
-    reduces: for a reduction over `axis`: the elementwise row that puts two entries together.
-    neutral: for that row, of a dtype: the number that changes none, a reduction of nothing.
+    reduces: for a reduction over `axis`: the elementwise primitive that puts two entries together.
+    neutral: for that primitive, of a dtype: the number that changes none, a reduction of nothing.
     product: it is the matrix product.
     view: NumPy's result may be a view: it shows what is written to the argument later.
     composed: what it is made of, or what is simpler and the same: `(*args, **params)` -> a result
-        of other rows, or one of the arguments; None: nothing is. An argument has a shape, a dtype
-        and operators; as nodes have, the row, args and params that it was made by; and the value
-        that it always has, or None.
+        of other primitives, or one of the arguments; None: nothing is. An argument has a shape, a
+        dtype and operators; as nodes have, the primitive, args and params that it was made by; and
+        the value that it always has, or None.
     """
 
     name: str
@@ -85,7 +88,7 @@ class Row:
     conditions: int = 0
     entry: Callable[..., Expr | None] | None = None
     into: Callable[..., tuple[Expr, ...] | None] | None = None
-    reduces: Row | None = None
+    reduces: Primitive | None = None
     neutral: Callable[[Any], float] | None = None
     product: bool = False
     view: bool = False
@@ -107,7 +110,7 @@ class Row:
         object.__setattr__(self, "arity", -1 if callable(self.rules) else len(self.rules))
 
     def __call__(self, *args: Any, out: Any = None, **params: Any) -> Any:
-        """Apply the row: the one door that every operation goes through.
+        """Apply the primitive: the one door that every operation goes through.
 
         Nodes record, symbols write a formula, plain numbers and arrays are just computed with.
         out: a Tensor that is to take the result, as by `out.assign`.
@@ -125,12 +128,12 @@ class Row:
             if record is not None:
                 return record(self, args, params)
             if isinstance(arg, list | tuple):  # it may hold nodes
-                return self(*[Row.operand(a, self.name) for a in args], **params)
+                return self(*[Primitive.operand(a, self.name) for a in args], **params)
         return self.compute(args, params)
 
     def _check(self, args: tuple[Any, ...], params: dict[str, Any]) -> None:
         """TypeError for another number of arguments, which NumPy might take for its `out`, and for
-        keywords that the row does not know."""
+        keywords that the primitive does not know."""
         if len(args) != self.arity and (self.arity >= 0 or not args):
             plural = "" if abs(self.arity) == 1 else "s"
             wanted = f"{self.arity if self.arity >= 0 else 'at least 1'} argument{plural}"
@@ -164,7 +167,7 @@ class Row:
         return "\n".join(lines)
 
     def __reduce__(self) -> Any:
-        return _of_table, (self.name,)  # a copy is the row itself
+        return _of_table, (self.name,)  # a copy is the primitive itself
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -187,34 +190,35 @@ class Row:
             return ieee(self.on_array, args)
 
 
-def _of_table(name: str) -> Row:
+def _of_table(name: str) -> Primitive:
     return TABLE[name]
 
 
 if TYPE_CHECKING:
-    # What an editor shows of a call, by the number of rules. (When it runs all are plain rows.)
+    # What an editor shows of a call, by the number of rules. (When it runs all are plain
+    # primitives.)
 
     class Leaf(Protocol):
         """A Tensor that can be assigned to."""
 
         def assign(self, value: Any) -> None: ...
 
-    class Unary(Row):
-        """A row of one argument."""
+    class Unary(Primitive):
+        """A primitive of one argument."""
 
         def __call__(  # type: ignore[override]
             self, x: Operand, /, *, out: Leaf | None = None, **params: Any
         ) -> Any: ...
 
-    class Binary(Row):
-        """A row of two arguments."""
+    class Binary(Primitive):
+        """A primitive of two arguments."""
 
         def __call__(  # type: ignore[override]
             self, x: Operand, y: Operand, /, *, out: Leaf | None = None, **params: Any
         ) -> Any: ...
 
-    class Choice(Row):
-        """A row that chooses between two arguments."""
+    class Choice(Primitive):
+        """A primitive that chooses between two arguments."""
 
         def __call__(  # type: ignore[override]
             self, condition: Operand, x: Operand, y: Operand, /, *, out: Leaf | None = None
@@ -253,12 +257,12 @@ def primitive(
     *rules: Rule | None,
     variadic: Callable[[int], Rule | None] | None = None,
     **fields: Any,
-) -> Row:
-    """Add a row to the table and give it back, ready to call and with a page for `help`. See `Row`
-    for the fields.
+) -> Primitive:
+    """Add a primitive to the table and give it back, ready to call and with a page for `help`. See
+    `Primitive` for the fields.
 
     Raises ValueError where the name is taken, TypeError where its code is no expression of its
-    arguments: of floats, or for a row that is tested on arrays, of their dtypes.
+    arguments: of floats, or for a primitive that is tested on arrays, of their dtypes.
 
     >>> import numpy as np
     >>> from autograd import Value, primitive, cos, sin
@@ -272,17 +276,17 @@ def primitive(
     >>> del TABLE["cube"]
     """
     if name in TABLE:
-        raise ValueError(f"primitive: the table already has a row named {name!r}")
-    row = Row(name, doc, on_array, variadic or rules, **fields)
+        raise ValueError(f"primitive: the table already has a primitive named {name!r}")
+    prim = Primitive(name, doc, on_array, variadic or rules, **fields)
     # For `help`, which names the module that something is from.
-    object.__setattr__(row, "__module__", sys._getframe(1).f_globals.get("__name__", __name__))
-    if row.code is not None and OURS:
-        _try(row)
-    TABLE[name] = row
-    return row
+    object.__setattr__(prim, "__module__", sys._getframe(1).f_globals.get("__name__", __name__))
+    if prim.code is not None and OURS:
+        _try(prim)
+    TABLE[name] = prim
+    return prim
 
 
-# --- whether a row's code has a type -------------------------------------------------------------
+# --- whether a primitive's code has a type -------------------------------------------------------
 
 
 class _Argument(Var):
@@ -295,32 +299,33 @@ class _Argument(Var):
     __hash__ = Var.__hash__
 
 
-def _try(row: Row) -> None:
-    """TypeError, with the dtype, where a row's code has no type: of the dtypes that it is tested
-    on, else of all that we know. What goes with one kind of floats has to go with the other."""
-    args, params = row.cases[0] if row.cases else ((), {})
-    floats = bool(row.domain) or any(isinstance(arg, tuple) for arg in args)
-    tested = [FLOAT32] if floats else [arg.dtype for arg in args[row.conditions :]]
+def _try(prim: Primitive) -> None:
+    """TypeError, with the dtype, where a primitive's code has no type: of the dtypes that it is
+    tested on, else of all that we know. What goes with one kind of floats has to go with the
+    other."""
+    args, params = prim.cases[0] if prim.cases else ((), {})
+    floats = bool(prim.domain) or any(isinstance(arg, tuple) for arg in args)
+    tested = [FLOAT32] if floats else [arg.dtype for arg in args[prim.conditions :]]
     wrong = {
-        dtype: _ill_typed(row, dtype, params) for dtype in (FLOAT32, FLOAT64, INT64, BOOL, *tested)
+        dtype: _ill_typed(prim, dtype, params) for dtype in (FLOAT32, FLOAT64, INT64, BOOL, *tested)
     }
     wanted = {*tested} or {dtype for dtype, why in wrong.items() if not why} or {FLOAT32}
     if wanted & {FLOAT32, FLOAT64}:
         wanted |= {FLOAT32, FLOAT64}
     for dtype, why in wrong.items():
         if why and dtype in wanted:
-            raise TypeError(f"primitive: the code of {row.name!r} is ill-typed for {dtype}: {why}")
+            raise TypeError(f"primitive: the code of {prim.name!r} is ill-typed for {dtype}: {why}")
 
 
-def _ill_typed(row: Row, dtype: Any, params: dict[str, Any]) -> str:
-    """Why a row's code has no type where its arguments have this one; "" where it has."""
-    assert row.code is not None
-    names = getattr(getattr(row.code, "__code__", None), "co_varnames", ())[: row.arity]
-    if len(names) != row.arity:  # a function of Python's own, or one of any number of arguments
-        names = [*"xyz", *(f"x{i}" for i in range(3, row.arity))][: row.arity]
-    dtypes = [BOOL if i < row.conditions else dtype for i in range(row.arity)]
+def _ill_typed(prim: Primitive, dtype: Any, params: dict[str, Any]) -> str:
+    """Why a primitive's code has no type where its arguments have this one; "" where it has."""
+    assert prim.code is not None
+    names = getattr(getattr(prim.code, "__code__", None), "co_varnames", ())[: prim.arity]
+    if len(names) != prim.arity:  # a function of Python's own, or one of any number of arguments
+        names = [*"xyz", *(f"x{i}" for i in range(3, prim.arity))][: prim.arity]
+    dtypes = [BOOL if i < prim.conditions else dtype for i in range(prim.arity)]
     try:
-        value = row.code(*map(_Argument, names, dtypes), **params)
+        value = prim.code(*map(_Argument, names, dtypes), **params)
     except Exception as error:  # whatever a user's function does with what it is given
         return str(error)
     if isinstance(value, Expr):

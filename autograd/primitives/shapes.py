@@ -1,4 +1,4 @@
-"""The linear rows that change shapes. They come in pairs, each the other's derivative:
+"""The linear primitives that change shapes. They come in pairs, each the other's derivative:
 
 broadcast_to / sum_to, concatenate / index, and reshape, transpose and cast, which undo themselves.
 Indexing is in indexing.py.
@@ -28,7 +28,7 @@ from .expressions import (
     select,
     zero,
 )
-from .primitive import Operand, Row, primitive
+from .primitive import Operand, Primitive, primitive
 
 Shape = tuple[int, ...]
 
@@ -76,7 +76,7 @@ def _sum_to(x: Any, shape: Shape) -> Any:
     return total(x, axes, keepdims=True).reshape(shape) if axes else x
 
 
-broadcast_row: Row = primitive(
+broadcast_p: Primitive = primitive(
     "broadcast_to",
     "x repeated along new axes and axes of length 1",
     lambda x, shape: np.broadcast_to(x, shape),
@@ -99,7 +99,7 @@ def _sum_and_reshape(x: Any, shape: Shape) -> Any:
     return reshape(x.sum(axes) if axes else x, shape)
 
 
-sum_to_row: Row = primitive(
+sum_to_p: Primitive = primitive(
     "sum_to",
     "the sum over the axes that broadcasting from `shape` would repeat",
     _sum_to,
@@ -128,10 +128,10 @@ def _reshaped(at: Index, shape: Shape, before: Shape) -> tuple[Expr, ...]:
 def _simpler_reshape(x: Any, shape: Shape) -> Any:
     if x.shape == shape:
         return x
-    return reshape(x.args[0], shape) if x.row is reshape_row else None
+    return reshape(x.args[0], shape) if x.primitive is reshape_p else None
 
 
-reshape_row: Row = primitive(
+reshape_p: Primitive = primitive(
     "reshape",
     "the same entries, in row-major order, in another shape",
     lambda x, shape: np.reshape(x, shape),
@@ -148,16 +148,16 @@ reshape_row: Row = primitive(
 def _simpler_transpose(x: Any, axes: Shape) -> Any:
     if axes == tuple(range(x.ndim)):
         return x
-    if x.row is not transpose_row:
+    if x.primitive is not transpose_p:
         return None
     return transpose(x.args[0], axes=[x.params["axes"][i] for i in axes])
 
 
-transpose_row: Row = primitive(
+transpose_p: Primitive = primitive(
     "transpose",
     "the axes in another order",
     lambda x, axes: np.transpose(x, axes),
-    lambda g, out, x, axes: transpose_row(g, axes=inverse(axes)),
+    lambda g, out, x, axes: transpose_p(g, axes=inverse(axes)),
     linear=True,
     batch=lambda args, batched, axes: transpose(args[0], (0, *(i + 1 for i in axes))),
     cases=((((2, 3),), {"axes": (1, 0)}), (((2, 3, 4),), {"axes": (1, 2, 0)})),
@@ -165,7 +165,7 @@ transpose_row: Row = primitive(
     entry=lambda at, x, axes: x[tuple(at[i] for i in inverse(axes))],
     composed=_simpler_transpose,
 )
-cast_row: Row = primitive(
+cast_p: Primitive = primitive(
     "cast",
     "x in another dtype",
     lambda x, dtype: np.asarray(x).astype(dtype),
@@ -199,7 +199,7 @@ def broadcast_to(x: Operand, shape: Shape) -> Any:
     array([[1., 2.],
            [1., 2.]])
     """
-    return broadcast_row(x, shape=tuple(shape))
+    return broadcast_p(x, shape=tuple(shape))
 
 
 def sum_to(x: Operand, shape: Shape) -> Any:
@@ -210,7 +210,7 @@ def sum_to(x: Operand, shape: Shape) -> Any:
     array([[3.],
            [7.]])
     """
-    return sum_to_row(x, shape=tuple(shape))
+    return sum_to_p(x, shape=tuple(shape))
 
 
 def reshape(x: Operand, *shape: int | Sequence[int]) -> Any:
@@ -231,7 +231,7 @@ def reshape(x: Operand, *shape: int | Sequence[int]) -> Any:
         if known <= 0 or size % known or wanted.count(-1) > 1:
             raise ValueError(f"reshape: shape {x.shape} does not go into {wanted}")
         wanted = tuple(size // known if n == -1 else n for n in wanted)
-    return reshape_row(x, shape=wanted)
+    return reshape_p(x, shape=wanted)
 
 
 def transpose(x: Operand, *order: int | Sequence[int], axes: Sequence[int] | None = None) -> Any:
@@ -256,7 +256,7 @@ def transpose(x: Operand, *order: int | Sequence[int], axes: Sequence[int] | Non
     places = [axis_of(i, x.shape, "transpose") for i in given]
     if sorted(places) != list(range(x.ndim)):
         raise ValueError(f"transpose: axes {tuple(given)} do not name each of {x.ndim} axes once")
-    return transpose_row(x, axes=tuple(places))
+    return transpose_p(x, axes=tuple(places))
 
 
 def astype(x: Operand, dtype: Any) -> Any:
@@ -269,7 +269,7 @@ def astype(x: Operand, dtype: Any) -> Any:
     dtype('float32')
     """
     x, dtype = operand(x, "astype"), fitting(np.dtype(dtype), "astype")
-    return x if x.dtype == dtype else cast_row(x, dtype=dtype)
+    return x if x.dtype == dtype else cast_p(x, dtype=dtype)
 
 
 # --- putting together ------------------------------------------------------------------------
@@ -300,18 +300,18 @@ def _entry_of_parts(at: Index, args: Sequence[Any], axis: int) -> Expr:
     return out
 
 
-concatenate_row: Row = primitive(
+concatenate_p: Primitive = primitive(
     "concatenate",
     "arrays one after the other along an axis",
     lambda *args, axis: np.concatenate(args, axis),
     variadic=_part,
-    batch=lambda args, batched, axis: concatenate_row(*all_batched(args, batched), axis=axis + 1),
+    batch=lambda args, batched, axis: concatenate_p(*all_batched(args, batched), axis=axis + 1),
     cases=((((2, 3), (2, 1)), {"axis": 1}), (((2,), (1,), (3,)), {"axis": 0})),
     entry=lambda at, *args, axis: _entry_of_parts(at, args, axis),
 )
 
 
-MOST = 32  # arrays that one row puts together
+MOST = 32  # arrays that one primitive puts together
 
 
 def concatenate(parts: Sequence[Operand], axis: int = 0) -> Any:
@@ -329,8 +329,8 @@ def concatenate(parts: Sequence[Operand], axis: int = 0) -> Any:
     # Each part's rule looks at all the others: of many parts, neighbours go together first.
     while len(parts) > MOST:
         groups = (parts[i : i + MOST] for i in range(0, len(parts), MOST))
-        parts = [concatenate_row(*group, axis=axis) for group in groups]
-    return concatenate_row(*parts, axis=axis)
+        parts = [concatenate_p(*group, axis=axis) for group in groups]
+    return concatenate_p(*parts, axis=axis)
 
 
 def stack(parts: Sequence[Operand], axis: int = 0) -> Any:
@@ -360,8 +360,9 @@ def _parts(parts: Sequence[Any], name: str) -> list[Any]:
 
 
 def operand(x: Any, name: str) -> Any:
-    """What the row `name` is given, as something with a shape: nodes and arrays as they are, lists
-    that hold nodes stacked, other lists, numbers and what NumPy takes for an array as arrays."""
+    """What the primitive `name` is given, as something with a shape: nodes and arrays as they are,
+    lists that hold nodes stacked, other lists, numbers and what NumPy takes for an array as
+    arrays."""
     if x.__class__ is np.ndarray:
         return x if x.dtype in DTYPES else _own(known(x, name))
     if hasattr(x, "_record"):
@@ -459,4 +460,4 @@ def _batch_sum_to(x: Any, shape: Shape) -> Any:
     return reshape(sum_to(x, (len(x), *lead, *shape)), (len(x), *shape))
 
 
-Row.operand = staticmethod(operand)
+Primitive.operand = staticmethod(operand)

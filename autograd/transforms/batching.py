@@ -1,8 +1,9 @@
 """vmap: a function of one example, applied to a batch of them at once.
 
 An argument becomes a `Batched`, whose shape hides a leading axis. An operation on it is one
-operation on the whole batch: elementwise rows line the axes up, rows that change shapes say how
-(`Row.batch`). What lies beneath is a Tensor like any other, so gradients pass through.
+operation on the whole batch: elementwise primitives line the axes up, primitives that change shapes
+say how (`Primitive.batch`). What lies beneath is a Tensor like any other, so gradients pass
+through.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..nodes.methods import ArrayMethods, Comparisons, NumberMethods, Operators
 from ..nodes.numpy_protocols import Foreign
 from ..primitives import shapes
 from ..primitives.indexing import index
-from ..primitives.primitive import Row
+from ..primitives.primitive import Primitive
 from ..primitives.shapes import Shape, operand
 from ..tensor import Tensor, plain, wrap
 from .tree import flatten, is_number, paths, unfit, unflatten
@@ -96,16 +97,16 @@ class Batched(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Wrap
         return f"Batched({self.dtype}{list(self.shape)}, batch of {self.batch.shape[0]})"
 
     @classmethod
-    def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        args = tuple([a if hasattr(a, "_record") else plain(a, row.name) for a in args])
+    def _record(cls, prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        args = tuple([a if hasattr(a, "_record") else plain(a, prim.name) for a in args])
         level = max(arg.level for arg in args if isinstance(arg, Batched))
         batched = tuple(isinstance(arg, Batched) and arg.level == level for arg in args)
         inner = tuple(arg.batch if b else arg for arg, b in zip(args, batched, strict=True))
-        if row.batch is not None:
-            return cls(row.batch(inner, batched, **params), level)
-        if row.on_float is None:
-            raise TypeError(f"vmap: the row {row.name} has no batching rule")
-        return cls(row(*shapes.lined_up(inner, batched), **params), level)
+        if prim.batch is not None:
+            return cls(prim.batch(inner, batched, **params), level)
+        if prim.on_float is None:
+            raise TypeError(f"vmap: the primitive {prim.name} has no batching rule")
+        return cls(prim(*shapes.lined_up(inner, batched), **params), level)
 
 
 def named(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

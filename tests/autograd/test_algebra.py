@@ -73,13 +73,13 @@ def _map(request):
     return MAPS[request.param]
 
 
-# --- one Hessian ----------------------------------------------------------------------------------
+# --- one Hessian ---------------------------------------------------------------------------------
 
 
 def reverse_over_reverse(f, x):
     leaf = Tensor(x, requires_grad=True)
     (first,) = gradients(f(leaf), [leaf], create_graph=True)
-    return np.stack([gradients(first, [leaf], row)[0].data for row in np.eye(len(x))])
+    return np.stack([gradients(first, [leaf], prim)[0].data for prim in np.eye(len(x))])
 
 
 ROUTES = {
@@ -161,7 +161,7 @@ def test_curvature_of_drawn_programs_by_three_routes():
     assert curved >= 30, "most were straight"
 
 
-# --- algebra --------------------------------------------------------------------------------------
+# --- algebra -------------------------------------------------------------------------------------
 
 
 def test_a_gradient_is_linear_in_the_function(f):
@@ -276,7 +276,7 @@ def test_the_implicit_derivative_of_a_fixed_point():
     near(jvp(solve, (x,), (1.0,))[1], -y * s / (1.0 + x * s))
 
 
-# --- any order ------------------------------------------------------------------------------------
+# --- any order -----------------------------------------------------------------------------------
 
 
 def nth(f, n):
@@ -340,7 +340,7 @@ def test_third_derivatives_of_arrays():
     near(found, judge)
 
 
-# --- perturbations are not confused ---------------------------------------------------------------
+# --- perturbations are not confused --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ def test_a_vmap_level_does_not_see_another():
     )
 
 
-# --- nests ----------------------------------------------------------------------------------------
+# --- nests ---------------------------------------------------------------------------------------
 
 NESTS = {
     "grad of grad of jvp of vmap": lambda x: grad(
@@ -421,10 +421,10 @@ JUDGES = {
     "grad of grad of jvp of vmap": lambda x: _third(x) * V,
     "jvp of vmap of grad": lambda x: _second(x) * V,
     "vmap of grad of jvp": _second,
-    "vmap of hessian": lambda x: np.stack([np.diag(_second(row)) for row in M]),
+    "vmap of hessian": lambda x: np.stack([np.diag(_second(prim)) for prim in M]),
     "jacobian of vmap of vmap": lambda x: _outer_jacobian(x),
     "vmap of jacobian": lambda x: (1 - np.tanh(M @ M.T).T[:, :, None] ** 2) * M,
-    "vmap of vmap of hvp": lambda x: np.stack([hessian(FUNCTIONS["network"])(row) for row in M]),
+    "vmap of vmap of hvp": lambda x: np.stack([hessian(FUNCTIONS["network"])(prim) for prim in M]),
 }
 
 

@@ -366,13 +366,15 @@ def test_inside_grad_and_vmap():
 # --- no false alarms ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("row", [r for r in TABLE.values() if r.domain], ids=lambda row: row.name)
-def test_rows_on_their_domain_raise_nothing(row):
+@pytest.mark.parametrize(
+    "prim", [r for r in TABLE.values() if r.domain], ids=lambda prim: prim.name
+)
+def test_primitives_on_their_domain_raise_nothing(prim):
     generator = np.random.default_rng(0)
-    point = [generator.uniform(low, high, 4) for low, high in row.domain]
-    if any(map(row.rule, range(len(point)))):
+    point = [generator.uniform(low, high, 4) for low, high in prim.domain]
+    if any(map(prim.rule, range(len(point)))):
         with detect_anomaly():
-            hvp(lambda x: row(*x).sum(), point, point)
+            hvp(lambda x: prim(*x).sum(), point, point)
 
 
 def test_training_raises_nothing_and_learns_the_same():
@@ -482,16 +484,16 @@ def test_inside_a_jitted_step_it_is_refused():
         step(np.ones(2))
 
 
-def test_a_row_of_a_user_without_a_domain():
-    row = autograd.primitive("halved", "x / 2", lambda x: x / 2, lambda g, out, x: g / (x * 0.0))
+def test_a_primitive_of_a_user_without_a_domain():
+    prim = autograd.primitive("halved", "x / 2", lambda x: x / 2, lambda g, out, x: g / (x * 0.0))
     try:
-        text = report(lambda: row(tensor(1.0, 2.0)).sum().backward())
+        text = report(lambda: prim(tensor(1.0, 2.0)).sum().backward())
         assert text.startswith("the backward pass of halved made the gradient of x inf in 2 of 2")
         assert "halved: x / 2" in text
     finally:
         del TABLE["halved"]
 
 
-def test_rows_of_many_arguments():
+def test_primitives_of_many_arguments():
     text = report(lambda: concatenate([tensor(1.0), tensor(np.inf)]))
     assert "concatenate reads inf, which it did not make: argument 1 holds it already" in text

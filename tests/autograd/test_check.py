@@ -34,12 +34,12 @@ MATRIX = np.array([[0.3, -1.2, 0.7], [1.1, 0.4, -0.6]])
 
 
 @pytest.fixture
-def row():
-    """`row(on_array, *rules)`: a row of the table until the test is over."""
+def prim():
+    """`primitive(on_array, *rules)`: a row of the table until the test is over."""
     before = set(TABLE)
 
     def add(on_array, *rules, name="planted", **fields):
-        return primitive(name, "a row of a test", on_array, *rules, **fields)
+        return primitive(name, "a primitive of a test", on_array, *rules, **fields)
 
     yield add
     for name in set(TABLE) - before:
@@ -58,8 +58,8 @@ ELEMENTWISE = [r for r in TABLE.values() if r.domain and any(map(r.rule, range(l
 OTHERS = [r for r in TABLE.values() if r.cases and r.rule(0)]
 
 
-@pytest.mark.parametrize("known", ELEMENTWISE, ids=lambda row: row.name)
-def test_every_elementwise_row_passes_on_its_domain(known):
+@pytest.mark.parametrize("known", ELEMENTWISE, ids=lambda prim: prim.name)
+def test_every_elementwise_primitive_passes_on_its_domain(known):
     generator = np.random.default_rng(0)
     for shape in ((), (2, 3)):
         point = [generator.uniform(low, high, shape) for low, high in known.domain]
@@ -71,8 +71,8 @@ def test_every_elementwise_row_passes_on_its_domain(known):
             assert result.notes == []
 
 
-@pytest.mark.parametrize("known", OTHERS, ids=lambda row: row.name)
-def test_every_other_row_passes_on_its_cases(known):
+@pytest.mark.parametrize("known", OTHERS, ids=lambda prim: prim.name)
+def test_every_other_primitive_passes_on_its_cases(known):
     generator = np.random.default_rng(0)
     for args, params in known.cases:
         point = [x if isinstance(x, np.ndarray) else generator.uniform(-1, 1, x) for x in args]
@@ -115,15 +115,15 @@ def test_a_check_is_reproducible():
 # --- wrong rules are caught, of first order ----------------------------------------------------
 
 
-def cube(row, rule, **fields):
+def cube(prim, rule, **fields):
     def f(x):
         return x * x * x
 
-    return row(f, rule, on_float=f, **fields)
+    return prim(f, rule, on_float=f, **fields)
 
 
-def test_wrong_sign(row):
-    text = caught(cube(row, lambda g, out, x: -3.0 * g * x * x), 2.0)
+def test_wrong_sign(prim):
+    text = caught(cube(prim, lambda g, out, x: -3.0 * g * x * x), 2.0)
     assert text == (
         "gradcheck, order 1: wrong gradient of argument 0 (x)\n"
         "  the rules say -12, differences say 12: error 24, tolerance 2e-08\n"
@@ -132,30 +132,30 @@ def test_wrong_sign(row):
     )
 
 
-def test_missing_factor(row):
-    text = caught(row(lambda x: x * x, lambda g, out, x: g * x), X)
+def test_missing_factor(prim):
+    text = caught(prim(lambda x: x * x, lambda g, out, x: g * x), X)
     assert "a factor is wrong: the rules give 0.5 times what they should" in text
     assert "these are gradients of <w, f>, w random" in text
     assert "wrong entries: 3 of 3 of argument 0 (x)" in text
 
 
-def test_a_factor_wrong_by_a_millionth(row):
-    assert caught(cube(row, lambda g, out, x: 3.000003 * g * x * x), X)
+def test_a_factor_wrong_by_a_millionth(prim):
+    assert caught(cube(prim, lambda g, out, x: 3.000003 * g * x * x), X)
 
 
-def test_swapped_arguments(row):
-    product = row(np.multiply, lambda g, out, x, y: g * x, lambda g, out, x, y: g * y)
+def test_swapped_arguments(prim):
+    product = prim(np.multiply, lambda g, out, x, y: g * x, lambda g, out, x, y: g * y)
     text = caught(lambda a, b: product(a, b), X, X[::-1] + 0.1)
     assert re.search(r"wrong gradient of argument [01] \([ab]\)\[\d\]\n", text)
     assert "the gradients of two arguments, 0 and 1, are swapped" in text
 
 
-def test_the_result_in_the_place_of_the_argument(row):
-    assert caught(cube(row, lambda g, out, x: 3.0 * g * out), X)
+def test_the_result_in_the_place_of_the_argument(prim):
+    assert caught(cube(prim, lambda g, out, x: 3.0 * g * out), X)
 
 
-def test_missing_cotangent(row):
-    forgets = cube(row, lambda g, out, x: 3.0 * x * x)
+def test_missing_cotangent(prim):
+    forgets = cube(prim, lambda g, out, x: 3.0 * x * x)
     assert "wrong gradient" in caught(forgets, X)
     # Of a single number, where the cotangent is 1, it takes another cotangent to see it.
     text = caught(forgets, 2.0)
@@ -163,16 +163,17 @@ def test_missing_cotangent(row):
     assert "a rule that leaves out g, or adds to it" in text
 
 
-def test_a_cotangent_squared(row):
-    text = caught(cube(row, lambda g, out, x: 3.0 * g * g * x * x), 2.0)
+def test_a_cotangent_squared(prim):
+    text = caught(cube(prim, lambda g, out, x: 3.0 * g * g * x * x), 2.0)
     assert (
         "the gradient of argument 0 (x) is not linear in the cotangent: for 3 v - 2 w it is" in text
     )
 
 
-def test_missing_unbroadcast(row):
-    """A rule that gives the bias the gradient of the first row, not the sum over the rows."""
-    bias = row(np.add, lambda g, out, x, b: g, lambda g, out, x, b: g[0])
+def test_missing_unbroadcast(prim):
+    """A rule that gives the bias the gradient of the first primitive, not the sum over the
+    primitives."""
+    bias = prim(np.add, lambda g, out, x, b: g, lambda g, out, x, b: g[0])
     text = caught(lambda x, b: bias(x, b), MATRIX, X, entries=True)
     assert "wrong gradient of argument 1 (b)[" in text
     assert "wrong entries: 0 of 6 of argument 0 (x), 3 of 3 of argument 1 (b)" in text
@@ -192,59 +193,59 @@ def test_an_engine_that_loses_float32(monkeypatch):
     assert "has shape (3,) and dtype float64, the argument (3,) and float32" in text
 
 
-def test_a_value_kept_from_the_first_call(row):
+def test_a_value_kept_from_the_first_call(prim):
     seen = []
 
     def rule(g, out, x):
         seen.append(x)
         return 3.0 * g * seen[0] * seen[0]
 
-    assert "wrong gradient" in caught(cube(row, rule), X)
+    assert "wrong gradient" in caught(cube(prim, rule), X)
 
 
-def test_a_value_kept_from_the_call_before(row):
+def test_a_value_kept_from_the_call_before(prim):
     seen = [X]
 
     def rule(g, out, x):
         seen.append(x)
         return 3.0 * g * seen[-2] * seen[-2]
 
-    assert "wrong gradient" in caught(cube(row, rule), X)
+    assert "wrong gradient" in caught(cube(prim, rule), X)
 
 
-def test_a_rule_right_only_the_first_time(row):
+def test_a_rule_right_only_the_first_time(prim):
     def rule(g, out, x):
         answer = 3.0 * g * x * x
         x += 1e-3
         return answer
 
-    text = caught(cube(row, rule), X.copy())
+    text = caught(cube(prim, rule), X.copy())
     assert "the gradient of argument 0[1] is not the same on a second call" in text
 
 
-def test_a_kink_in_the_wrong_place(row):
-    late = row(lambda x: np.maximum(x, 0), lambda g, out, x: where(greater(x, 0.5), g, 0.0))
+def test_a_kink_in_the_wrong_place(prim):
+    late = prim(lambda x: np.maximum(x, 0), lambda g, out, x: where(greater(x, 0.5), g, 0.0))
     text = caught(lambda x: late(x), X)
     assert "wrong gradient of argument 0 (x)[0]" in text
     assert "wrong entries: 1 of 3 of argument 0 (x)" in text
     assert "no gradient gets there" in text
 
 
-def test_the_worst_entry_is_named(row):
+def test_the_worst_entry_is_named(prim):
     def rule(g, out, x):
         wrong = np.ones((2, 3))
         wrong[1, 2] = 1.5
         return g * wrong
 
-    f = row(lambda x: x * 1.0, rule)
+    f = prim(lambda x: x * 1.0, rule)
     text = caught(lambda p: f(p["w"][0]), {"w": [MATRIX]})
     assert "wrong gradient of argument 0 (p)['w'][0][1, 2]\n" in text
     assert "the rules give 1.5 times what they should" in text
 
 
-def test_a_row_that_is_not_linear_though_it_says_so(row):
-    """Forward mode sends tangents through a linear row itself."""
-    f = row(lambda x: x * x * x, lambda g, out, x: 3.0 * g * x * x, linear=True)
+def test_a_primitive_that_is_not_linear_though_it_says_so(prim):
+    """Forward mode sends tangents through a linear primitive itself."""
+    f = prim(lambda x: x * x * x, lambda g, out, x: 3.0 * g * x * x, linear=True)
     text = caught(f, X)
     assert "forward and reverse mode disagree: <w, J v> = " in text
 
@@ -260,8 +261,8 @@ def second_order_only(f, *inputs) -> str:
     return text
 
 
-def test_second_order_missing(row):
-    text = second_order_only(cube(row, lambda g, out, x: 3.0 * g * detach(x * x)), X)
+def test_second_order_missing(prim):
+    text = second_order_only(cube(prim, lambda g, out, x: 3.0 * g * detach(x * x)), X)
     assert "no gradient gets there: a rule that is None or gives 0, or a detach()" in text
 
 
@@ -274,19 +275,19 @@ def test_second_order_missing(row):
     ],
     ids=["sign", "missing factor", "out for x"],
 )
-def test_second_order_by_the_rule_of_a_rule(row, rule, says):
-    slope = row(np.cos, rule, name="slope")
-    assert says in second_order_only(row(np.sin, lambda g, out, x: g * slope(x)), X)
+def test_second_order_by_the_rule_of_a_rule(prim, rule, says):
+    slope = prim(np.cos, rule, name="slope")
+    assert says in second_order_only(prim(np.sin, lambda g, out, x: g * slope(x)), X)
 
 
-def test_second_order_swapped_arguments(row):
-    slope = row(
+def test_second_order_swapped_arguments(prim):
+    slope = prim(
         lambda x, y: 2.0 * x * y,
         lambda g, out, x, y: 2.0 * g * x,
         lambda g, out, x, y: 2.0 * g * y,
         name="slope",
     )
-    f = row(
+    f = prim(
         lambda x, y: x * x * y,
         lambda g, out, x, y: g * slope(x, y),
         lambda g, out, x, y: g * x * x,
@@ -294,34 +295,34 @@ def test_second_order_swapped_arguments(row):
     second_order_only(f, X, X[::-1] + 0.1)
 
 
-def test_second_order_missing_unbroadcast(row):
-    times = row(
+def test_second_order_missing_unbroadcast(prim):
+    times = prim(
         np.multiply,
         lambda g, out, x, s: g * s,
         lambda g, out, x, s: (g * x)[0],
         name="times",
     )
-    f = row(np.multiply, lambda g, out, x, s: times(g, s), lambda g, out, x, s: g * x)
+    f = prim(np.multiply, lambda g, out, x, s: times(g, s), lambda g, out, x, s: g * x)
     text = second_order_only(lambda x, s: f(x, s), MATRIX, X)
     assert "of argument 1 (s)[" in text
 
 
-def test_second_order_stale_value(row):
+def test_second_order_stale_value(prim):
     seen = []
 
     def stale(g, out, x):
         seen.append(getattr(x, "_data", x))
         return 2.0 * g * seen[0]
 
-    square = row(lambda x: x * x, stale, name="square")
-    second_order_only(cube(row, lambda g, out, x: 3.0 * g * square(x)), X)
+    square = prim(lambda x: x * x, stale, name="square")
+    second_order_only(cube(prim, lambda g, out, x: 3.0 * g * square(x)), X)
 
 
-def test_second_order_kink_in_the_wrong_place(row):
-    late = row(
+def test_second_order_kink_in_the_wrong_place(prim):
+    late = prim(
         lambda x: np.maximum(x, 0), lambda g, out, x: where(greater(x, 0.5), g, 0.0), name="late"
     )
-    f = row(lambda x: np.maximum(x, 0) ** 2, lambda g, out, x: 2.0 * g * late(x))
+    f = prim(lambda x: np.maximum(x, 0) ** 2, lambda g, out, x: 2.0 * g * late(x))
     text = second_order_only(lambda x: f(x), X)
     assert "wrong entries: 1 of 3 of argument 0 (x)" in text
 
@@ -346,8 +347,8 @@ def test_a_kink_beside_the_point_is_stepped_around(distance):
     assert result.error < 0.1
 
 
-def test_one_kink_among_many_entries_hides_no_other(row):
-    half = row(lambda x: np.maximum(x, 0), lambda g, out, x: where(greater(x, 0.0), 0.5 * g, 0.0))
+def test_one_kink_among_many_entries_hides_no_other(prim):
+    half = prim(lambda x: np.maximum(x, 0), lambda g, out, x: where(greater(x, 0.0), 0.5 * g, 0.0))
     x = np.array([0.0, 1.0, -1.0])
     assert "a kink" in gradcheck(relu, x).notes[0]
     text = caught(half, x, entries=True)
@@ -355,11 +356,11 @@ def test_one_kink_among_many_entries_hides_no_other(row):
     assert "note: order 1: at argument 0 (x)[0] there is a kink within" in text
 
 
-def test_a_slope_outside_those_of_both_sides_is_wrong_also_at_a_kink(row):
+def test_a_slope_outside_those_of_both_sides_is_wrong_also_at_a_kink(prim):
     def f(x):
         return np.maximum(x, 0)
 
-    steep = row(f, lambda g, out, x: 1.5 * g, on_float=f)
+    steep = prim(f, lambda g, out, x: 1.5 * g, on_float=f)
     assert "the rules say 1.5, differences say between 0 and 1" in caught(steep, 0.0)
 
 
@@ -374,11 +375,11 @@ def test_a_jump_is_said():
 
 
 @pytest.mark.parametrize("at", [1e-4, 1e-6, 1e-8])
-def test_near_the_edge_of_a_domain_the_step_shrinks(at, row):
+def test_near_the_edge_of_a_domain_the_step_shrinks(at, prim):
     result = gradcheck(log, at, order=2)
     assert result.notes == []
     assert result.compared == 2
-    assert caught(row(np.log, lambda g, out, x: 1.001 * g / x, on_float=np.log), at)
+    assert caught(prim(np.log, lambda g, out, x: 1.001 * g / x, on_float=np.log), at)
 
 
 def test_on_the_edge_of_a_domain_nothing_can_be_said():
@@ -388,10 +389,10 @@ def test_on_the_edge_of_a_domain_nothing_can_be_said():
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
-def test_functions_of_any_scale(scale, row):
+def test_functions_of_any_scale(scale, prim):
     for f in (lambda x: scale * tanh(x), lambda x: tanh(x * scale), lambda x: sin(x / scale)):
         assert gradcheck(f, X / scale if scale > 1 else X, order=2).error < 0.1
-    wrong = row(np.tanh, lambda g, out, x: 1.0001 * g * (1.0 - out * out))
+    wrong = prim(np.tanh, lambda g, out, x: 1.0001 * g * (1.0 - out * out))
     assert caught(lambda x: scale * wrong(x), X)
 
 

@@ -92,9 +92,9 @@ def test_logic_of_booleans_is_numpys(x, y, name):
     for left, other in ((Tensor(x), Tensor(y)), (Tensor(x), y), (x, Tensor(y))):
         np.testing.assert_array_equal(LOGIC[name](left, other).data, right)
     np.testing.assert_array_equal((LOGIC[name](True, Tensor(y))).data, LOGIC[name](True, y))
-    row = getattr(autograd, f"logical_{name}")
-    assert row(True, False) == LOGIC[name](True, False)
-    np.testing.assert_array_equal(row(Tensor(x), y).data, right)
+    prim = getattr(autograd, f"logical_{name}")
+    assert prim(True, False) == LOGIC[name](True, False)
+    np.testing.assert_array_equal(prim(Tensor(x), y).data, right)
     np.testing.assert_array_equal((~Tensor(y)).data, ~y)
     np.testing.assert_array_equal(vmap(lambda r: LOGIC[name](~r, x[0]))(y), LOGIC[name](~y, x))
     for axis in (None, 0, 1):

@@ -15,7 +15,7 @@ import pytest
 
 import autograd
 from autograd import Tensor, Value, cross_entropy, grad, gradients, jit, jvp, less, vmap
-from autograd.primitives.primitive import TABLE, Row
+from autograd.primitives.primitive import TABLE, Primitive
 
 pytestmark = pytest.mark.rules
 
@@ -31,7 +31,7 @@ class Line(NamedTuple):
     code: str
     at: dict[str, float | list[float]]
     slopes: list[float | list[float]]
-    row: str = ""
+    primitive: str = ""
     why: str = ""
 
 
@@ -197,7 +197,9 @@ AGREED = [row for row in TABLE.values() if row.kink or row.convention]
 KINKED = [  # the rest have no kink to lie on, or lie off it, at a nan
     line
     for line in LINES
-    if line.row not in ("", "where") and TABLE[line.row].kink and NAN not in line.at.values()
+    if line.primitive not in ("", "where")
+    and TABLE[line.primitive].kink
+    and NAN not in line.at.values()
 ]
 # `name'(x) = slope`, where a convention has that form.
 SAID = [
@@ -209,12 +211,12 @@ SAID = [
 
 @pytest.mark.parametrize("row", AGREED, ids=lambda row: row.name)
 def test_a_row_with_a_kink_or_a_convention_has_a_line(row):
-    assert any(line.row == row.name for line in LINES)
+    assert any(line.primitive == row.name for line in LINES)
 
 
 @pytest.mark.parametrize("line", KINKED, ids=identify)
 def test_a_line_lies_on_its_rows_kink(line):
-    assert TABLE[line.row].kink(*line.at.values()) == 0.0
+    assert TABLE[line.primitive].kink(*line.at.values()) == 0.0
 
 
 @pytest.mark.parametrize(("row", "name", "x", "slope"), SAID)
@@ -273,7 +275,7 @@ def test_a_product_over_an_empty_axis_has_a_gradient_of_zeros():
 # --- float32 stays float32 -----------------------------------------------------------------------
 
 
-def point_of(row: Row):
+def point_of(row: Primitive):
     """float32 arguments and params: the domain's middle, or the first case."""
     generator = np.random.default_rng(0)
     if row.cases:
@@ -382,7 +384,8 @@ def table() -> str:
     for line in LINES:
         at = ", ".join(f"{name} = {shown(number)}" for name, number in line.at.items())
         slopes = ", ".join(map(shown, line.slopes))
-        why = f"{TABLE[line.row].convention} (`{line.row}`)" if line.row else line.why
+        named = f"{TABLE[line.primitive].convention} (`{line.primitive}`)" if line.primitive else ""
+        why = named or line.why
         rows.append(f"| `{line.code}` | {at} | {slopes} | {why} |")
     return "\n".join(rows)
 

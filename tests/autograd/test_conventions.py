@@ -35,7 +35,7 @@ def slopes(function, *args):
     return fast
 
 
-# --- kinks: each of these conventions is written on its row --------------------------------------
+# --- kinks: each of these conventions is written on its primitive --------------------------------
 
 
 @pytest.mark.parametrize("zero", [0.0, -0.0])
@@ -52,10 +52,10 @@ def test_leaky_relu_at_zero_has_the_slope_of_the_left():
     assert slopes(lambda x: autograd.leaky_relu(x, 0.1), 0.0) == [0.1]
 
 
-@pytest.mark.parametrize("row", [autograd.maximum, autograd.minimum])
-def test_a_tie_of_two_is_shared_in_halves(row):
-    assert slopes(row, 1.5, 1.5) == [0.5, 0.5]
-    assert slopes(row, 0.0, -0.0) == [0.5, 0.5]
+@pytest.mark.parametrize("prim", [autograd.maximum, autograd.minimum])
+def test_a_tie_of_two_is_shared_in_halves(prim):
+    assert slopes(prim, 1.5, 1.5) == [0.5, 0.5]
+    assert slopes(prim, 0.0, -0.0) == [0.5, 0.5]
 
 
 def test_maximum_and_minimum_of_a_number_with_itself_have_slope_one():
@@ -308,8 +308,8 @@ def test_sigmoid_softplus_and_tanh_saturate_without_overflow(x):
         assert autograd.sigmoid(array)[0] == pytest.approx(float(x > 0), abs=1e-15)
         assert autograd.softplus(array)[0] == pytest.approx(max(x, 0.0), abs=1e-15)
         assert autograd.tanh(array)[0] == math.copysign(1.0, x)
-    for row, slope in ((autograd.sigmoid, 0.0), (autograd.softplus, float(x > 0))):
-        assert slopes(row, x)[0] == pytest.approx(slope, abs=1e-15)
+    for prim, slope in ((autograd.sigmoid, 0.0), (autograd.softplus, float(x > 0))):
+        assert slopes(prim, x)[0] == pytest.approx(slope, abs=1e-15)
 
 
 @pytest.mark.parametrize("name", ["expm1", "log1p"])

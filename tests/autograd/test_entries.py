@@ -1,4 +1,4 @@
-"""What rows say of their entries in expressions is what they compute on arrays.
+"""What primitives say of their entries in expressions is what they compute on arrays.
 
 An entry is asked for at every index at once: the variables of an index are arrays of numbers here,
 and so is what is read of an argument, which has to be there, wanted or not.
@@ -17,18 +17,18 @@ from autograd.compiler.language.interpret import evaluate
 from autograd.compiler.passes.simplify import INPUT, _Builder
 from autograd.primitives.dtypes import DTYPES
 from autograd.primitives.expressions import BOOL, ZERO, Affine, Var, aligned, convert, variables
-from autograd.primitives.indexing import ARRAY, index_row, pick_row, put_row, scatter_row
+from autograd.primitives.indexing import ARRAY, index_p, pick_p, put_p, scatter_p
 from autograd.primitives.primitive import TABLE, primitive
-from autograd.primitives.shapes import broadcast_row, concatenate_row, reshape_row, transpose_row
-from autograd.random import uniform_row
+from autograd.primitives.shapes import broadcast_p, concatenate_p, reshape_p, transpose_p
+from autograd.random import uniform_p
 
 DRAWS = settings(max_examples=60, deadline=None)
-CODED = [row for row in TABLE.values() if row.code is not None]
+CODED = [prim for prim in TABLE.values() if prim.code is not None]
 KINDS = sorted(DTYPES, key=str)
 
 
 class Grid:
-    """All indices into a shape at once, and the arguments of a row as it reads them there."""
+    """All indices into a shape at once, and the arguments of a primitive as it reads them there."""
 
     def __init__(self, shape):
         self.shape, self.at = shape, variables(shape)
@@ -51,7 +51,7 @@ class Grid:
 
 
 class Argument:
-    """An argument of a row's `entry`."""
+    """An argument of a primitive's `entry`."""
 
     def __init__(self, grid, array):
         self.grid, self.array = grid, array
@@ -67,17 +67,17 @@ class Argument:
         return self.grid.known(np.asarray(self.array[tuple(places)]))
 
 
-def by_entries(row, args, params, shape):
-    """What a row's `entry` gives at every index of its result; None where it says nothing."""
+def by_entries(prim, args, params, shape):
+    """What a primitive's `entry` gives at every index of its result; None where it says nothing."""
     grid = Grid(shape)
-    expr = row.entry(grid.at, *(Argument(grid, arg) for arg in args), **params)
+    expr = prim.entry(grid.at, *(Argument(grid, arg) for arg in args), **params)
     return None if expr is None else grid.of(expr)
 
 
-def assert_entries(row, *args, **params):
+def assert_entries(prim, *args, **params):
     args = [np.asarray(arg) for arg in args]
-    want = np.asarray(row.on_array(*args, **params))
-    got = by_entries(row, args, params, want.shape)
+    want = np.asarray(prim.on_array(*args, **params))
+    got = by_entries(prim, args, params, want.shape)
     assert got is not None and got.dtype == want.dtype
     np.testing.assert_array_equal(got, want)
 
@@ -112,43 +112,44 @@ def entries_of(dtype):
     return np.array(info, dtype)
 
 
-def by_code(row, args, params, want):
-    """A row's code at every entry, converted as the compiler does; TypeError where it has none."""
-    rest = args[row.conditions :]
+def by_code(prim, args, params, want):
+    """A primitive's code at every entry, converted as the compiler does; TypeError where it has
+    none."""
+    rest = args[prim.conditions :]
     common = want.dtype if want.dtype != BOOL else np.result_type(*rest)
     grid = Grid(want.shape)
     entries = [Argument(grid, arg)[aligned(grid.at, arg.shape)] for arg in args]
-    dtypes = [BOOL] * row.conditions + [common] * len(rest)
-    expr = row.code(*map(convert, entries, dtypes), **params)
+    dtypes = [BOOL] * prim.conditions + [common] * len(rest)
+    expr = prim.code(*map(convert, entries, dtypes), **params)
     return grid.of(expr) if expr.dtype == want.dtype else None
 
 
-def computed_by_both(row, dtype):
-    """What a row's code gives at every entry, and NumPy, for all params that both take."""
+def computed_by_both(prim, dtype):
+    """What a primitive's code gives at every entry, and NumPy, for all params that both take."""
     every = entries_of(dtype)
     args = [
-        every.reshape([-1 if i == k else 1 for i in range(row.arity)]) for k in range(row.arity)
+        every.reshape([-1 if i == k else 1 for i in range(prim.arity)]) for k in range(prim.arity)
     ]
-    for params in [{"dtype": other} for other in KINDS] if row.name == "cast" else [{}]:
+    for params in [{"dtype": other} for other in KINDS] if prim.name == "cast" else [{}]:
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                want = np.asarray(row.on_array(*args, **params))
-            got = by_code(row, args, params, want)
+                want = np.asarray(prim.on_array(*args, **params))
+            got = by_code(prim, args, params, want)
         except (TypeError, ValueError):  # NumPy refuses, or the code has no type: NumPy's it stays
             continue
         if got is not None:
             yield got, want
 
 
-TYPED = [(row, dtype) for row in CODED for dtype in KINDS if any(computed_by_both(row, dtype))]
+TYPED = [(prim, dtype) for prim in CODED for dtype in KINDS if any(computed_by_both(prim, dtype))]
 
 
-@pytest.mark.parametrize(("row", "dtype"), TYPED, ids=lambda of: getattr(of, "name", str(of)))
-def test_code_is_what_the_row_computes(row, dtype):
-    for got, want in computed_by_both(row, dtype):
+@pytest.mark.parametrize(("prim", "dtype"), TYPED, ids=lambda of: getattr(of, "name", str(of)))
+def test_code_is_what_the_primitive_computes(prim, dtype):
+    for got, want in computed_by_both(prim, dtype):
         exact = np.full(want.shape, True)
-        if row.name in ROUNDED and want.dtype.kind == "f":
+        if prim.name in ROUNDED and want.dtype.kind == "f":
             exact = ~np.isfinite(want)
             # Ours and NumPy's are each at most 2 ulp off; of power NumPy promises less.
             np.testing.assert_array_max_ulp(got[~exact], want[~exact], 4)
@@ -160,32 +161,34 @@ def test_code_is_what_the_row_computes(row, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_all_code_but_that_of_logic_is_typed_for_floats(dtype):
-    typed = {row.name for row, kind in TYPED if kind == dtype}
-    assert {row.name for row in CODED if not row.name.startswith("logical")} == typed
+    typed = {prim.name for prim, kind in TYPED if kind == dtype}
+    assert {prim.name for prim in CODED if not prim.name.startswith("logical")} == typed
 
 
-def test_every_row_says_how_it_is_computed_or_what_it_is_composed_of():
+def test_every_primitive_says_how_it_is_computed_or_what_it_is_composed_of():
     users = {"cholesky", "solve"}  # of models/gaussian_process.py, where that was imported
-    for row in TABLE.values():
-        if row.name in users:
+    for prim in TABLE.values():
+        if prim.name in users:
             continue
-        assert row.code or row.entry or row.reduces or row.product or row.composed, row
+        assert prim.code or prim.entry or prim.reduces or prim.product or prim.composed, prim
 
 
 @pytest.mark.parametrize("dtype", [d for d in KINDS if d != BOOL], ids=str)
-@pytest.mark.parametrize("row", [r for r in TABLE.values() if r.reduces], ids=lambda row: row.name)
-def test_a_reduction_is_its_row_again_and_again_from_its_neutral_number(row, dtype):
+@pytest.mark.parametrize(
+    "prim", [r for r in TABLE.values() if r.reduces], ids=lambda prim: prim.name
+)
+def test_a_reduction_is_its_primitive_again_and_again_from_its_neutral_number(prim, dtype):
     every = entries_of(dtype)
-    total = np.asarray(row.reduces.neutral(dtype), dtype)
+    total = np.asarray(prim.reduces.neutral(dtype), dtype)
     for entry in every:
-        kept = row.reduces.on_array(
-            np.asarray(entry), np.asarray(row.reduces.neutral(dtype), dtype)
+        kept = prim.reduces.on_array(
+            np.asarray(entry), np.asarray(prim.reduces.neutral(dtype), dtype)
         )
         np.testing.assert_array_equal(kept, entry)
         with np.errstate(all="ignore"):
-            total = np.asarray(row.reduces.on_array(total, entry), dtype)
-    if row.name != "sum":
-        np.testing.assert_array_equal(total, row.on_array(every, axis=(0,), keepdims=False))
+            total = np.asarray(prim.reduces.on_array(total, entry), dtype)
+    if prim.name != "sum":
+        np.testing.assert_array_equal(total, prim.on_array(every, axis=(0,), keepdims=False))
 
 
 # --- entries elsewhere ---------------------------------------------------------------------------
@@ -196,14 +199,14 @@ def test_a_reduction_is_its_row_again_and_again_from_its_neutral_number(row, dty
 def test_shapes(data, shape, dtype):
     x = drawn(data.draw, shape, dtype)
     axes = tuple(data.draw(st.permutations(range(x.ndim))))
-    assert_entries(transpose_row, x, axes=axes)
+    assert_entries(transpose_p, x, axes=axes)
     wide = tuple(data.draw(st.sampled_from([1, 3])) if n == 1 else n for n in shape)
-    assert_entries(broadcast_row, x, shape=(*data.draw(shapes), *wide))
+    assert_entries(broadcast_p, x, shape=(*data.draw(shapes), *wide))
     ones = list(shape)
     ones.insert(data.draw(st.integers(0, x.ndim)), 1)
     flipped = tuple(data.draw(st.permutations(shape)))
     for other in ((x.size,), tuple(ones), flipped, tuple(n for n in shape if n != 1)):
-        assert_entries(reshape_row, x, shape=other)
+        assert_entries(reshape_p, x, shape=other)
 
 
 def test_a_reshape_that_adds_axes_of_length_1_is_affine():
@@ -215,7 +218,7 @@ def test_a_reshape_that_adds_axes_of_length_1_is_affine():
             read.append(index)
             return super().__getitem__(index)
 
-    reshape_row.entry(grid.at, Seen(grid, np.ones((1, 3, 4))), shape=(3, 1, 4))
+    reshape_p.entry(grid.at, Seen(grid, np.ones((1, 3, 4))), shape=(3, 1, 4))
     assert read == [(ZERO, Affine.of("d0"), Affine.of("d2"))]
 
 
@@ -227,7 +230,7 @@ def test_concatenate(data, shape, kinds):
         drawn(data.draw, (*shape[:axis], data.draw(st.integers(0, 3)), *shape[axis + 1 :]), kind)
         for kind in kinds
     ]
-    assert_entries(concatenate_row, *parts, axis=axis)
+    assert_entries(concatenate_p, *parts, axis=axis)
 
 
 @DRAWS
@@ -238,17 +241,17 @@ def test_pick_and_put(data, shape, n, dtype, code):
         data.draw(st.lists(st.integers(0, n - 1), min_size=many, max_size=many)), code
     )
     labels = labels.reshape(shape)
-    assert_entries(pick_row, drawn(data.draw, (*shape, n), dtype), labels)
-    assert_entries(put_row, drawn(data.draw, shape, dtype), labels, size=n)
+    assert_entries(pick_p, drawn(data.draw, (*shape, n), dtype), labels)
+    assert_entries(put_p, drawn(data.draw, shape, dtype), labels, size=n)
 
 
 @DRAWS
 @given(st.integers(-(2**63), 2**64), st.integers(-(2**63), 2**63 - 1), shapes)
 def test_uniform(seed, count, shape):
     for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
-        assert_entries(uniform_row, np.array(count), seed=seed, shape=shape, dtype=dtype)
+        assert_entries(uniform_p, np.array(count), seed=seed, shape=shape, dtype=dtype)
     big = np.array(2**64 - 1, np.uint64)
-    assert_entries(uniform_row, big, seed=seed, shape=shape, dtype=dtype)
+    assert_entries(uniform_p, big, seed=seed, shape=shape, dtype=dtype)
 
 
 # --- indices -------------------------------------------------------------------------------------
@@ -289,29 +292,29 @@ def test_index_and_scatter(data, shape, dtype, arrays):
     x = drawn(data.draw, shape, dtype)
     key, named = data.draw(keys(shape, arrays))
     try:
-        read = np.asarray(index_row.on_array(x, *named, key=key))
+        read = np.asarray(index_p.on_array(x, *named, key=key))
     except IndexError:  # shapes of arrays that do not broadcast
         return
-    assert_entries(index_row, x, *named, key=key)
+    assert_entries(index_p, x, *named, key=key)
     g = drawn(data.draw, read.shape, dtype)
     if not named:
-        assert_entries(scatter_row, g, key=key, shape=shape)
+        assert_entries(scatter_p, g, key=key, shape=shape)
         return
     grid = Grid(g.shape)
-    read_at = scatter_row.into(
+    read_at = scatter_p.into(
         grid.at, *(Argument(grid, array) for array in (g, *named)), key=key, shape=shape
     )
     out = np.zeros(shape, g.dtype)
     np.add.at(out, tuple(map(grid.of, read_at)), g)
-    np.testing.assert_array_equal(out, scatter_row.on_array(g, *named, key=key, shape=shape))
+    np.testing.assert_array_equal(out, scatter_p.on_array(g, *named, key=key, shape=shape))
 
 
 def test_masks_are_left_to_numpy():
     x, mask = np.ones((3, 2)), np.array([True, False, True])
-    assert by_entries(index_row, [x, mask], {"key": (ARRAY,)}, (2, 2)) is None
+    assert by_entries(index_p, [x, mask], {"key": (ARRAY,)}, (2, 2)) is None
     grid = Grid((2, 2))
     args = [Argument(grid, a) for a in (np.ones((2, 2)), mask)]
-    assert scatter_row.into(grid.at, *args, key=(ARRAY,), shape=(3, 2)) is None
+    assert scatter_p.into(grid.at, *args, key=(ARRAY,), shape=(3, 2)) is None
 
 
 @pytest.mark.parametrize("n", [1, 3])
@@ -325,8 +328,8 @@ def test_a_position_that_comes_of_data_is_marked(n):
             return self.grid.known(np.zeros(2))
 
     x, labels = Seen(grid, np.zeros((2, n))), Argument(grid, np.array([0, 0]))
-    pick_row.entry(grid.at, x, labels)
-    index_row.entry(grid.at, Seen(grid, np.zeros(n)), labels, key=(ARRAY,))
+    pick_p.entry(grid.at, x, labels)
+    index_p.entry(grid.at, Seen(grid, np.zeros(n)), labels, key=(ARRAY,))
     assert all(at[-1].name == "bounded" and at[-1].args[1].value == n for at in index)
 
 
@@ -335,33 +338,33 @@ def test_a_position_that_comes_of_data_is_marked(n):
 
 def computed(build, number, arrays):
     op = build.ops[number]
-    if op.row is INPUT:
+    if op.primitive is INPUT:
         return arrays[op.params["place"]]
     if "value" in op.params:
         return op.params["value"]
-    return op.row.on_array(*(computed(build, arg, arrays) for arg in op.args), **op.params)
+    return op.primitive.on_array(*(computed(build, arg, arrays) for arg in op.args), **op.params)
 
 
 CASES = [
-    pytest.param(row, case, id=f"{row.name}-{i}")
-    for row in TABLE.values()
-    if row.composed
-    for i, case in enumerate(row.cases or ((((2, 3),) * row.arity, {}),))
+    pytest.param(prim, case, id=f"{prim.name}-{i}")
+    for prim in TABLE.values()
+    if prim.composed
+    for i, case in enumerate(prim.cases or ((((2, 3),) * prim.arity, {}),))
 ]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
-@pytest.mark.parametrize(("row", "case"), CASES)
-def test_what_a_row_is_composed_of_gives_the_same(row, case, dtype):
+@pytest.mark.parametrize(("prim", "case"), CASES)
+def test_what_a_primitive_is_composed_of_gives_the_same(prim, case, dtype):
     generator = np.random.default_rng(0)
     args = [
         x if isinstance(x, np.ndarray) else generator.integers(0, 4, x).astype(dtype)
         for x in case[0]
     ]
-    want = np.asarray(row.on_array(*args, **case[1]))
+    want = np.asarray(prim.on_array(*args, **case[1]))
     build = _Builder()
     leaves = tuple(build.leaf(INPUT, i, x.shape, x.dtype) for i, x in enumerate(args))
-    number = build.add(build.infer(row, leaves, dict(case[1])))
+    number = build.add(build.infer(prim, leaves, dict(case[1])))
     got = np.asarray(computed(build, number, args))
     assert (got.shape, got.dtype) == (want.shape, want.dtype)
     # logsumexp takes its largest out and puts it back in another order: a rounding of a sum each.
@@ -406,9 +409,9 @@ def test_code_that_is_no_expression_is_refused_with_the_cure(code, cure):
     assert cure in refused(code)
 
 
-def test_code_of_integers_alone_is_a_rows_own_business():
+def test_code_of_integers_alone_is_a_primitives_own_business():
     try:
-        row = primitive("odd", "x % 2", lambda x: x % 2, None, code=lambda x: x & 1)
-        assert TABLE["odd"] is row
+        prim = primitive("odd", "x % 2", lambda x: x % 2, None, code=lambda x: x & 1)
+        assert TABLE["odd"] is prim
     finally:
         del TABLE["odd"]

@@ -14,7 +14,7 @@ import autograd
 from autograd import Tensor, Value, jit, primitive
 from autograd.nn import Activation, BatchNorm, Dropout, LayerNorm, Linear, Module, Sequential
 from autograd.optim import SGD, Adam, cosine
-from autograd.primitives.primitive import OURS, TABLE, Row
+from autograd.primitives.primitive import OURS, TABLE, Primitive
 
 ROOMS = ["autograd", "autograd.nn", "autograd.optim", "autograd.functional", "autograd.random"]
 PUBLIC = [
@@ -81,40 +81,40 @@ def test_a_method_has_the_signature_of_its_function(cls, name):
 @pytest.mark.parametrize(("cls", "name"), METHODS)
 def test_a_method_says_what_its_function_says(cls, name):
     method, function = getattr(cls, name), getattr(autograd, name)
-    if isinstance(function, Row):
+    if isinstance(function, Primitive):
         assert method.__doc__.startswith(function.summary)
         assert f"help(autograd.{name})" in method.__doc__
     else:
         assert method.__doc__ == function.__doc__
 
 
-# --- the rows' pages ------------------------------------------------------------------------------
+# --- the primitives' pages -----------------------------------------------------------------------
 
 
-OWN = [row for row in TABLE.values() if row in OURS]
+OWN = [prim for prim in TABLE.values() if prim in OURS]
 
 
-@pytest.mark.parametrize("row", OWN, ids=str)
-def test_a_rows_example_runs(row):
-    found = run(row.__doc__)
+@pytest.mark.parametrize("prim", OWN, ids=str)
+def test_a_primitives_example_runs(prim):
+    found = run(prim.__doc__)
     assert found.attempted > 2
     assert not found.failed
 
 
-@pytest.mark.parametrize("row", OWN, ids=str)
-def test_a_rows_page_says_what_the_row_says(row):
-    page = printed(row)
-    for part in (row.name, row.doc, row.convention, row.summary.splitlines()[0]):
+@pytest.mark.parametrize("prim", OWN, ids=str)
+def test_a_primitives_page_says_what_the_primitive_says(prim):
+    page = printed(prim)
+    for part in (prim.name, prim.doc, prim.convention, prim.summary.splitlines()[0]):
         assert part in page
-    for i, name in enumerate(inspect.signature(row).parameters):
-        if row.arity > i:
+    for i, name in enumerate(inspect.signature(prim).parameters):
+        if prim.arity > i:
             assert f"{name}: " in page
     assert "Raises" in page
     assert "Methods defined here" not in page, "it is the page of the class"
 
 
 PAGE = """\
-Python Library Documentation: Row in module autograd.ops
+Python Library Documentation: Primitive in module autograd.ops
 
 where = <primitive where>
     where(condition: Operand, x: Operand, y: Operand, /, *, out: Tensor | None = None) -> Any
@@ -156,11 +156,11 @@ def test_the_page_of_where():
 
 
 def test_the_class_still_has_a_page_of_its_own():
-    assert Row.__doc__.startswith("One primitive")
-    assert "on_array" in inspect.signature(Row).parameters
+    assert Primitive.__doc__.startswith("One primitive")
+    assert "on_array" in inspect.signature(Primitive).parameters
 
 
-def test_a_row_that_a_user_adds_has_a_page_and_a_signature():
+def test_a_primitive_that_a_user_adds_has_a_page_and_a_signature():
     try:
         twice = primitive(
             "twice", "2 x", lambda value: 2 * value, lambda g, out, value: 2.0 * g,
@@ -178,25 +178,25 @@ def test_a_row_that_a_user_adds_has_a_page_and_a_signature():
         del TABLE["twice"]
 
 
-def test_a_row_of_which_nothing_is_known_has_a_page_without_an_example():
+def test_a_primitive_of_which_nothing_is_known_has_a_page_without_an_example():
     def odd(*args, **params):
         raise KeyError("no")
 
-    row = Row("odd", "whatever", odd, (odd, None))
+    prim = Primitive("odd", "whatever", odd, (odd, None))
     assert (
-        str(inspect.signature(row)) == "(x: 'Operand', y: 'Operand', /, **params: 'Any') -> 'Any'"
+        str(inspect.signature(prim)) == "(x: 'Operand', y: 'Operand', /, **params: 'Any') -> 'Any'"
     )
-    assert "whatever" in row.__doc__
-    assert ">>>" not in row.__doc__
+    assert "whatever" in prim.__doc__
+    assert ">>>" not in prim.__doc__
 
 
 def test_to_look_at_a_page_within_a_step_leaves_no_trace():
     """grad(exp) copies the docstring of exp, whose example records operations."""
-    row = Row("fresh", "3 x", lambda x: 3 * x, (lambda g, out, x: 3.0 * g,), lambda x: 3 * x)
+    prim = Primitive("fresh", "3 x", lambda x: 3 * x, (lambda g, out, x: 3.0 * g,), lambda x: 3 * x)
 
     @jit
     def step(x):
-        assert "array([-3.,  0.,  3.])" in row.__doc__
+        assert "array([-3.,  0.,  3.])" in prim.__doc__
         return x + 1.0
 
     assert step(np.ones(2)).data.tolist() == [2.0, 2.0]

@@ -47,7 +47,7 @@ def test_what_is_no_float_never_requires_a_gradient(dtype):
     np.testing.assert_array_equal(vjp(lambda x: x.astype(dtype), X)[1](np.ones(3))[0], np.zeros(3))
 
 
-def test_nor_does_a_row_of_ones_own():
+def test_nor_does_a_primitive_of_ones_own():
     """Its rule would be asked for a cotangent of integers."""
     rounded = primitive(
         "rounded", "x rounded", lambda x: np.rint(x).astype(int), lambda g, out, x: g

@@ -11,7 +11,7 @@ import pytest
 from autograd import ops, value
 from autograd.primitives import shapes
 from autograd.primitives.primitive import TABLE
-from tests.autograd import test_rows
+from tests.autograd import test_primitives
 from tests.mutation import judge
 from tests.mutation.mutants import Mutant, mutants, places, planted
 from tests.mutation.survivors import SURVIVORS
@@ -21,8 +21,8 @@ ALL = [mutant for place in PLACES.values() for mutant in mutants(place)]
 STEP = 12
 
 
-def check_conventions(row):
-    for _, check in judge.conventions(row):
+def check_conventions(prim):
+    for _, check in judge.conventions(prim):
         check()
 
 
@@ -32,55 +32,55 @@ WRONG = [
         "sign",
         "tanh.x",
         "lambda g, out, x: -g * (1.0 - out * out)",
-        test_rows.check_value_gradients,
+        test_primitives.check_value_gradients,
     ),
     (
         "sign",
         "logsumexp.x",
         "lambda g, out, x, axis, keepdims: -_kept(g, x, axis) * exp(x - _kept(out, x, axis))",
-        test_rows.check_tensor_gradients,
+        test_primitives.check_tensor_gradients,
     ),
     (
         "swapped arguments",
         "div.x",
         "lambda g, out, x, y: g / x",
-        test_rows.check_value_gradients,
+        test_primitives.check_value_gradients,
     ),
     (
         "missing factor",
         "sqrt.x",
         "lambda g, out, x: g / out",
-        test_rows.check_tensor_gradients,
+        test_primitives.check_tensor_gradients,
     ),
     (
         "stale value",  # a cache that is looked up by shape
         "exp.x",
         "lambda g, out, x, seen={}: g * seen.setdefault(out.shape, out)",
-        test_rows.check_tensor_gradients,
+        test_primitives.check_tensor_gradients,
     ),
     (
         "sign, second order",
         "tanh.x",
         "lambda g, out, x: g * (1.0 + out * out - 2.0 * detach(out * out))",
-        test_rows.check_second_order_of_values,
+        test_primitives.check_second_order_of_values,
     ),
     (
         "swapped arguments, second order",
         "mul.x",
         "lambda g, out, x, y: g * (detach(y) + x - detach(x))",
-        test_rows.check_second_order_of_tensors,
+        test_primitives.check_second_order_of_tensors,
     ),
     (
         "missing factor, second order",
         "tanh.x",
         "lambda g, out, x: g * (1.0 - out * detach(out))",
-        test_rows.check_second_order_of_tensors,
+        test_primitives.check_second_order_of_tensors,
     ),
     (
         "stale value, second order",
         "exp.x",
         "lambda g, out, x: g * detach(out)",
-        test_rows.check_second_order_of_values,
+        test_primitives.check_second_order_of_values,
     ),
     (
         "stale cotangent, second order",
@@ -124,8 +124,8 @@ WRONG = [
 )
 def test_a_wrong_rule_is_caught_by_the_check_that_is_there_for_it(place, rule, check, differences):
     def run():
-        if check in test_rows.CHECKS:
-            test_rows.run_check(check, PLACES[place].rows[0], differences)
+        if check in test_primitives.CHECKS:
+            test_primitives.run_check(check, PLACES[place].rows[0], differences)
         else:
             check(PLACES[place].rows[0])
 
@@ -140,14 +140,14 @@ def test_a_rule_that_was_left_out_is_caught():
     """What has no rule is not asked for a gradient: no comparison of gradients can miss it."""
     (wrong,) = (m for m in mutants(PLACES["matmul.y"]) if m.kind == "no gradient")
     with judge.few_examples(), planted(wrong), pytest.raises(AssertionError):
-        judge.check_no_rule_is_missing(ops.matmul_row)
+        judge.check_no_rule_is_missing(ops.matmul_p)
 
 
 def test_a_missing_unbroadcast_is_caught(monkeypatch, differences):
     """The engine refuses a gradient of another shape before the check can look at it."""
     monkeypatch.setattr(shapes, "sum_to", lambda x, shape: x)
     with judge.few_examples(), pytest.raises(TypeError, match="a Tensor of shape"):
-        test_rows.check_broadcasting(ops.add, differences)
+        test_primitives.check_broadcasting(ops.add, differences)
 
 
 def test_a_wrong_unbroadcast_is_caught(monkeypatch, differences):
@@ -159,20 +159,20 @@ def test_a_wrong_unbroadcast_is_caught(monkeypatch, differences):
 
     monkeypatch.setattr(shapes, "sum_to", first)
     with judge.few_examples(), pytest.raises(AssertionError):
-        test_rows.check_broadcasting(ops.add, differences)
+        test_primitives.check_broadcasting(ops.add, differences)
 
 
 @pytest.mark.parametrize(
-    ("check", "row"),
+    ("check", "prim"),
     [
-        pytest.param(check, row, id=f"{row.name}-{check.__name__[6:]}")
+        pytest.param(check, prim, id=f"{prim.name}-{check.__name__[6:]}")
         for check in judge.OWN
-        for row in TABLE.values()
-        if judge.applies(check, row)
+        for prim in TABLE.values()
+        if judge.applies(check, prim)
     ],
 )
-def test_the_table_passes_the_checks_that_mutants_asked_for(check, row):
-    check(row)
+def test_the_table_passes_the_checks_that_mutants_asked_for(check, prim):
+    check(prim)
 
 
 def test_there_are_mutants_of_every_rule_and_every_kind():
@@ -197,12 +197,12 @@ def test_a_reason_is_there_for_mutants_that_are():
 
 
 def test_the_table_is_as_it_was_also_after_an_error():
-    before = {row: (row.rules, row.rule) for row in TABLE.values()}
+    before = {prim: (prim.rules, prim.rule) for prim in TABLE.values()}
     helpers = (ops._base, ops._kept, ops._swap)
     for name in ("mul.x", "index", "_kept"):
         with pytest.raises(KeyboardInterrupt), planted(mutants(PLACES[name])[0]):
             raise KeyboardInterrupt
-    assert before == {row: (row.rules, row.rule) for row in TABLE.values()}
+    assert before == {prim: (prim.rules, prim.rule) for prim in TABLE.values()}
     assert helpers == (ops._base, ops._kept, ops._swap)
     x = value.Value(3.0)
     (x * x).backward()

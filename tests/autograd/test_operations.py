@@ -41,7 +41,7 @@ X = np.array([[0.5, -1.5], [2.0, 1.0]])
         lambda *args, **params: args[0] * args[1] * params["scale"],
     ],
 )
-def test_keywords_of_a_row_of_ones_own(function):
+def test_keywords_of_a_primitive_of_ones_own(function):
     """Else what its function takes is refused where its arguments have no names."""
     rules = (lambda g, out, x, y, scale: g * y * scale, lambda g, out, x, y, scale: g * x * scale)
     scaled = primitive("scaled", "x * y * scale", function, *rules)
@@ -49,18 +49,18 @@ def test_keywords_of_a_row_of_ones_own(function):
     np.testing.assert_array_equal(scaled(Tensor(X), X, scale=2.0).data, X * X * 2.0)
 
 
-@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
-def test_an_unknown_keyword_or_number_of_arguments_names_the_operation(row):
+@pytest.mark.parametrize("prim", TABLE.values(), ids=TABLE)
+def test_an_unknown_keyword_or_number_of_arguments_names_the_operation(prim):
     """NumPy's functions would take a second array for `out`, and write it."""
-    args = [Tensor(X)] * max(row.arity, 1)
-    with pytest.raises(TypeError, match=rf"^{row.name}: there is no keyword 'colour'"):
-        row(*args, colour=1)
-    with pytest.raises(TypeError, match=rf"^{row.name}: takes .* argument"):
-        row()
-    if row.arity >= 0:
+    args = [Tensor(X)] * max(prim.arity, 1)
+    with pytest.raises(TypeError, match=rf"^{prim.name}: there is no keyword 'colour'"):
+        prim(*args, colour=1)
+    with pytest.raises(TypeError, match=rf"^{prim.name}: takes .* argument"):
+        prim()
+    if prim.arity >= 0:
         kept = X.copy()
-        with pytest.raises(TypeError, match=rf"^{row.name}: takes {row.arity} argument"):
-            row(*[X] * row.arity, X)
+        with pytest.raises(TypeError, match=rf"^{prim.name}: takes {prim.arity} argument"):
+            prim(*[X] * prim.arity, X)
         np.testing.assert_array_equal(X, kept)
 
 

@@ -218,7 +218,7 @@ def test_float32_stays_float32_and_in_its_place(name):
     for p, place in zip(parameters, places, strict=True):
         assert p.data is place
         assert p.dtype == np.float32
-        assert p.row is None
+        assert p.primitive is None
     arrays = [array for array in optimizer.state_dict().values() if array.shape]
     assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
 

@@ -126,7 +126,7 @@ def test_a_copy_inside_a_trace_or_a_transform_is_refused():
         grad(lambda x: (copy.deepcopy(x) * x).sum())(X)
 
 
-def test_a_row_is_itself():
+def test_a_primitive_is_itself():
     assert through_pickle(ops.relu) is ops.relu is copy.deepcopy(ops.relu)
 
 

@@ -20,7 +20,7 @@ SHARDS = 4
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_every_route_agrees_on_programs_of_all_rows(shard):
+def test_every_route_agrees_on_programs_of_all_primitives(shard):
     """If this fails, its report names the first wrong node, draws it, and can be pasted.
 
     25 examples in the profile are 75 programs in each of four shards here; `long` makes 6,000.
@@ -30,12 +30,12 @@ def test_every_route_agrees_on_programs_of_all_rows(shard):
 
 
 def test_what_is_drawn_is_worth_checking():
-    """The long run's proportions, 10,000 programs with each row 200 times, on 400 of them: if
+    """The long run's proportions, 10,000 programs with each primitive 200 times, on 400 of them: if
     this fails, the checks above pass by looking at nothing."""
     census = Census()
     for program in programs.sample(400):
         census.add(program)
-    few = {row.name: census.rows[row.name] for row in programs.drawn_rows()}
+    few = {prim.name: census.rows[prim.name] for prim in programs.drawn_rows()}
     assert min(few.values()) >= 400 * 200 / 10_000, few
     assert census.features["all four"] >= 200, census
     assert np.median(census.nodes) >= 12
@@ -44,11 +44,13 @@ def test_what_is_drawn_is_worth_checking():
     assert census.features["numbers"] >= 20
 
 
-def test_every_row_with_a_derivative_is_drawn():
+def test_every_primitive_with_a_derivative_is_drawn():
     users = {"cholesky", "solve"}  # of models/gaussian_process.py, where that was imported
-    flows = {row.name for row in TABLE.values() if any(map(row.rule, range(programs.arity(row))))}
+    flows = {
+        prim.name for prim in TABLE.values() if any(map(prim.rule, range(programs.arity(prim))))
+    }
     flows -= users
-    assert {row.name for row in programs.drawn_rows()} == flows
+    assert {prim.name for prim in programs.drawn_rows()} == flows
 
 
 def test_a_census_counts_what_is_there():
@@ -62,11 +64,11 @@ def test_a_census_counts_what_is_there():
     assert features(Program((x,), (total,), closing=1)) == {"arrays", "float64"}
 
 
-# --- a program is data ----------------------------------------------------------------------------
+# --- a program is data ---------------------------------------------------------------------------
 
 
 def test_a_program_prints_as_python_that_computes_the_same():
-    """What a failure prints is what failed: the same rows, params and inputs, bit for bit."""
+    """What a failure prints is what failed: the same primitives, params and inputs, bit for bit."""
     for program in programs.sample(60):
         text = as_python(program)
         names: dict[str, object] = {}
@@ -78,23 +80,23 @@ def test_a_program_prints_as_python_that_computes_the_same():
         assert names["program"](*inputs) == program(*program.inputs)
 
 
-# --- the tester, tested ---------------------------------------------------------------------------
+# --- the tester, tested --------------------------------------------------------------------------
 
 
 @contextmanager
 def planted(name, **changes):
     """A row of the table with other rules or another on_float, and as it was afterwards."""
-    row = TABLE[name]
-    before = {field: getattr(row, field) for field in ("rules", "rule", "step", *changes)}
+    prim = TABLE[name]
+    before = {field: getattr(prim, field) for field in ("rules", "rule", "step", *changes)}
     if "rules" in changes:
         changes["rule"] = changes["rules"].__getitem__
     try:
         for field, value in {**changes, "step": None}.items():
-            object.__setattr__(row, field, value)
+            object.__setattr__(prim, field, value)
         yield
     finally:
         for field, value in before.items():
-            object.__setattr__(row, field, value)
+            object.__setattr__(prim, field, value)
 
 
 def failure(count=400, phases=(Phase.generate,)):
@@ -139,7 +141,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_a_wrong_rule_is_caught_and_its_row_named(kind):
+def test_a_wrong_rule_is_caught_and_its_primitive_named(kind):
     name, *rules = WRONG[kind]
     with planted(name, rules=tuple(rules)):
         report = failure()
@@ -162,8 +164,8 @@ def test_a_wrong_batching_rule_is_caught():
     assert re.search(r"The first wrong node is y\d+ = logsumexp: vmap", report)
 
 
-def test_a_new_row_joins_the_programs_by_itself():
-    """A row with a domain and a wrong rule is found without a word about it here."""
+def test_a_new_primitive_joins_the_programs_by_itself():
+    """A primitive with a domain and a wrong rule is found without a word about it here."""
     name = "cube_of_programs"
     try:
         primitive(

@@ -91,10 +91,11 @@ assert before == (numpy.geterr(), numpy.get_printoptions(), dict(os.environ))
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
 
 
-def test_every_row_that_users_call_is_a_function_of_the_package():
-    """`autograd.exp(x)` for every elementwise row: a new one is forgotten here most easily."""
+def test_every_primitive_that_users_call_is_a_function_of_the_package():
+    """`autograd.exp(x)` for every elementwise primitive: a new one is forgotten here most
+    easily."""
     for_the_engine = {"same"}
     names = {
-        row.name for row in autograd.primitives.primitive.TABLE.values() if row.domain
+        prim.name for prim in autograd.primitives.primitive.TABLE.values() if prim.domain
     } - for_the_engine
     assert names <= set(autograd.__all__)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import autograd
 from autograd.ops import mul
-from autograd.primitives.primitive import TABLE, Row
+from autograd.primitives.primitive import TABLE, Primitive
 
 ROOM = Path(autograd.__file__).parent
 PAGE = ROOM / "README.md"
@@ -22,17 +22,17 @@ def test_its_code_is_run(request):
     assert len(examples) > 20
 
 
-def test_the_row_it_shows_is_the_tables(monkeypatch):
+def test_the_primitive_it_shows_is_the_tables(monkeypatch):
     (source,) = re.findall(r"```py\n(.*?)```", PAGE.read_text(), re.DOTALL)
     monkeypatch.delitem(TABLE, "mul")
     names = {"np": __import__("numpy"), "operator": __import__("operator")}
     exec(source, names | {"primitive": autograd.primitive}, shown := {})
-    row = shown["mul"]
-    assert isinstance(row, Row)
+    prim = shown["mul"]
+    assert isinstance(prim, Primitive)
     for field in ("name", "doc", "on_array", "on_float", "infix", "domain", "code"):
-        assert getattr(row, field) == getattr(mul, field)
+        assert getattr(prim, field) == getattr(mul, field)
     for i in range(2):
-        assert row.rule(i)(2.0, 12.0, 3.0, 4.0) == mul.rule(i)(2.0, 12.0, 3.0, 4.0)
+        assert prim.rule(i)(2.0, 12.0, 3.0, 4.0) == mul.rule(i)(2.0, 12.0, 3.0, 4.0)
 
 
 def test_it_names_every_file():

@@ -201,7 +201,7 @@ def test_repr_shows_what_there_is():
     assert repr(Tensor([1.0, 2.0])) == "Tensor([1., 2.])"
     w = Tensor([1.0], requires_grad=True, name="w")
     assert repr(w) == "Tensor([1.], requires_grad=True, name='w')"
-    assert repr(w * 2.0) == "Tensor([2.], row=mul)"
+    assert repr(w * 2.0) == "Tensor([2.], primitive=mul)"
     assert "dtype=float32" in repr(Tensor(np.ones(1, np.float32)))
     assert "shape=(100, 100)" in repr(Tensor(np.ones((100, 100))))
     assert len(repr(Tensor(np.ones((100, 100))))) < 1000

@@ -30,7 +30,7 @@ def test_a_product_with_itself_has_two_edges():
     x = Value(3.0)
     y = x * x
     assert y.args == (x, x)
-    assert y.row is TABLE["mul"]
+    assert y.primitive is TABLE["mul"]
     y.backward()
     assert x.grad == 6.0
 
@@ -85,7 +85,7 @@ def test_a_leaf_starts_with_gradient_zero_and_requires_one():
     x = Value(2)
     assert x.grad == 0.0
     assert x.requires_grad
-    assert x.row is None
+    assert x.primitive is None
     assert type(x.data) is float
 
 
@@ -270,7 +270,7 @@ NUMBERS = st.floats(-3, 3, width=16)
 
 
 def graph(leaves, steps):
-    """A random graph: each step applies a row to results before it, or to a plain number."""
+    """A random graph: each step applies a primitive to results before it, or to a plain number."""
     nodes = list(leaves)
     for name, i, j in steps:
         a, b = nodes[i % len(nodes)], nodes[j % len(nodes)]

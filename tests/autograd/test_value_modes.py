@@ -1,5 +1,5 @@
 """Values under no_grad, detach and hooks, sweeps that are interrupted or run in two threads, and
-rows of one's own."""
+primitives of one's own."""
 
 from __future__ import annotations
 
@@ -139,15 +139,15 @@ def test_a_hook_counts_at_second_order():
 # --- interruptions and threads -------------------------------------------------------------------
 
 
-class Row:
-    """A row in the table for the length of a `with`, whose rule does what it is told."""
+class Primitive:
+    """A primitive in the table for the length of a `with`, whose rule does what it is told."""
 
     def __init__(self, rule):
         self.rule = rule
 
     def __enter__(self):
-        self.row = primitive("of_a_test", "x", lambda x: x, self.rule, on_float=lambda x: x)
-        return self.row
+        self.primitive = primitive("of_a_test", "x", lambda x: x, self.rule, on_float=lambda x: x)
+        return self.primitive
 
     def __exit__(self, *_):
         del TABLE["of_a_test"]
@@ -163,10 +163,10 @@ def test_an_interrupted_sweep_leaves_nothing_behind(error):
             raise error
         return g
 
-    with Row(rule) as row:
+    with Primitive(rule) as prim:
         x, w = Value(3.0), Value(2.0)
         y = x * w
-        z = row(y) * w + y * y + x
+        z = prim(y) * w + y * y + x
         for _ in range(2):
             with pytest.raises(error):
                 z.backward()
@@ -185,9 +185,9 @@ def test_a_rule_may_differentiate_another_graph():
         (inner * inner * inner).backward()
         return g * inner.grad
 
-    with Row(rule) as row:
+    with Primitive(rule) as prim:
         x = Value(1.0)
-        (row(x) + x).backward()
+        (prim(x) + x).backward()
         assert x.grad == 13.0
 
 
@@ -239,14 +239,14 @@ def test_no_grad_in_another_thread_is_that_threads_alone():
     assert recorded == [False]
 
 
-# --- rows of one's own ---------------------------------------------------------------------------
+# --- primitives of one's own ---------------------------------------------------------------------
 
 
 def test_a_rule_may_do_what_no_formula_can():
     """The fast sweep writes rules down as formulas; one that calls `math` is called as it is."""
-    with Row(lambda g, out, x: g * math.cos(x)) as row:
+    with Primitive(lambda g, out, x: g * math.cos(x)) as prim:
         x = Value(0.5)
-        row(x).backward()
+        prim(x).backward()
         assert x.grad == math.cos(0.5)
 
 
@@ -263,29 +263,29 @@ def test_a_rule_may_do_what_no_formula_can():
     ids=["==", "bool", "!=", "in", ">", "<="],
 )
 def test_a_rule_with_a_condition_means_the_same_in_both_sweeps(rule):
-    with Row(rule) as row:
+    with Primitive(rule) as prim:
         x = Value(0.0)
-        y = row(x)
+        y = prim(x)
         y.backward()
         assert x.grad == 0.0
         assert gradients(y, [x]) == [0.0]
 
 
 @pytest.mark.parametrize("name", ["of-a-test", "of a test", "2test", "lambda", "g", "node", "x0"])
-def test_a_row_may_have_any_name(name):
-    row = primitive(
+def test_a_primitive_may_have_any_name(name):
+    prim = primitive(
         name, "2 x", lambda x: 2 * x, lambda g, out, x: 2.0 * g, on_float=lambda x: 2 * x
     )
     try:
         x = Value(1.0)
-        (row(x) * x).backward()
+        (prim(x) * x).backward()
         assert x.grad == 4.0
     finally:
         del TABLE[name]
 
 
-def test_a_rule_may_call_its_own_row():
-    row = primitive(
+def test_a_rule_may_call_its_own_primitive():
+    prim = primitive(
         "of_a_test",
         "e to the x",
         np.exp,
@@ -294,7 +294,7 @@ def test_a_rule_may_call_its_own_row():
     )
     try:
         x = Value(1.0)
-        row(x).backward()
+        prim(x).backward()
         assert x.grad == math.exp(1.0)
     finally:
         del TABLE["of_a_test"]

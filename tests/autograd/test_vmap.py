@@ -1,4 +1,4 @@
-"""vmap: what a loop over the examples gives, for every row, index and composed function."""
+"""vmap: what a loop over the examples gives, for every primitive, index and composed function."""
 
 from __future__ import annotations
 
@@ -41,29 +41,31 @@ def same_as_loop(function, *args, axes=None):
 def cases_of_rows():
     """Every row of the table on arguments of which any may have a batch axis, another or none."""
     generator = np.random.default_rng(0)
-    for row in TABLE.values():
-        cases = row.cases or [(((2, 1), (3,), (2, 3))[: len(row.rules)], {})]
+    for prim in TABLE.values():
+        cases = prim.cases or [(((2, 1), (3,), (2, 3))[: len(prim.rules)], {})]
         for number, (shapes, params) in enumerate(cases):
-            if row.name == "uniform":
+            if prim.name == "uniform":
                 continue
             args = []
             for i, shape in enumerate(shapes):
                 if isinstance(shape, np.ndarray):
                     args.append(np.stack([shape] * 3))
                     continue
-                low, high = row.domain[i] if row.domain else (-2.0, 2.0)
+                low, high = prim.domain[i] if prim.domain else (-2.0, 2.0)
                 args.append(generator.uniform(low, high, (3, *shape)))
-            yield pytest.param(row, args, params, id=f"{row.name}-{number}")
+            yield pytest.param(prim, args, params, id=f"{prim.name}-{number}")
 
 
-@pytest.mark.parametrize(("row", "args", "params"), list(cases_of_rows()))
-def test_every_row_under_vmap_is_a_loop(row, args, params):
-    """Forward, and the gradient, with every mixture of batched and shared arguments: a row whose
-    batching rule forgets that an argument may have no batch axis fails here."""
-    weights = np.random.default_rng(1).uniform(0.5, 1.5, row(*(a[0] for a in args), **params).shape)
+@pytest.mark.parametrize(("prim", "args", "params"), list(cases_of_rows()))
+def test_every_primitive_under_vmap_is_a_loop(prim, args, params):
+    """Forward, and the gradient, with every mixture of batched and shared arguments: a primitive
+    whose batching rule forgets that an argument may have no batch axis fails here."""
+    weights = np.random.default_rng(1).uniform(
+        0.5, 1.5, prim(*(a[0] for a in args), **params).shape
+    )
 
     def slope(i):
-        return grad(lambda *args: (row(*args, **params) * weights).sum(), i)
+        return grad(lambda *args: (prim(*args, **params) * weights).sum(), i)
 
     for mixture in range(1, 2 ** len(args)):
         axes = tuple(0 if mixture >> i & 1 else None for i in range(len(args)))
@@ -72,9 +74,9 @@ def test_every_row_under_vmap_is_a_loop(row, args, params):
         ):
             continue  # masks that differ give no one shape
         point = [arg if a == 0 else arg[0] for arg, a in zip(args, axes, strict=True)]
-        same_as_loop(lambda *args: row(*args, **params), *point, axes=axes)
+        same_as_loop(lambda *args: prim(*args, **params), *point, axes=axes)
         for i, arg in enumerate(args):
-            if arg.dtype.kind == "f" and row.rule(i) is not None:
+            if arg.dtype.kind == "f" and prim.rule(i) is not None:
                 same_as_loop(slope(i), *point, axes=axes)
 
 

@@ -1,5 +1,5 @@
-"""The engine in other people's hands: scipy's optimizers, rows that a user adds, an equation solved
-step by step. Each example is right by another route, and runs."""
+"""The engine in other people's hands: scipy's optimizers, primitives that a user adds, an equation
+solved step by step. Each example is right by another route, and runs."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_rosenbrock_prints_its_table(optimize, capsys):
     assert "largest difference of the gradients" in out
 
 
-# --- rows of one's own ---------------------------------------------------------------------------
+# --- primitives of one's own ---------------------------------------------------------------------
 
 
 def positive_definite(n: int, seed: int):
@@ -84,7 +84,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("name", list(ROWS))
-def test_a_users_row_differentiates_both_ways_and_twice(name):
+def test_a_users_primitive_differentiates_both_ways_and_twice(name):
     """By differences along random directions, of the function and of its gradient. The direction
     is not symmetric: `cholesky` is of the symmetric part, and its rule must say so."""
     f = ROWS[name]
@@ -106,7 +106,7 @@ def test_a_users_row_differentiates_both_ways_and_twice(name):
     )
 
 
-def test_a_users_rows_go_over_a_batch():
+def test_a_users_primitives_go_over_a_batch():
     stack = np.stack([positive_definite(3, seed) for seed in range(4)])
 
     def f(a):
@@ -116,7 +116,7 @@ def test_a_users_rows_go_over_a_batch():
         np.testing.assert_allclose(mapped(stack), [one(a) for a in stack], rtol=1e-12, atol=1e-14)
 
 
-def test_a_users_rows_stay_float32():
+def test_a_users_primitives_stay_float32():
     a = Tensor(POSITIVE_DEFINITE.astype(np.float32), requires_grad=True)
     out = solve(cholesky(a), COLUMNS.astype(np.float32))
     assert out.dtype == np.float32
@@ -124,7 +124,7 @@ def test_a_users_rows_stay_float32():
     assert a.grad.dtype == np.float32
 
 
-def test_a_users_rows_replay_in_a_traced_step():
+def test_a_users_primitives_replay_in_a_traced_step():
     value = jit(lambda a: grad(lambda a: solve(cholesky(a), COLUMNS).sum())(a))
     for seed in range(2):
         a = positive_definite(3, seed)

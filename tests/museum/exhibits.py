@@ -17,9 +17,9 @@ import numpy as np
 
 from autograd import Tensor, cross_entropy, relu, softmax
 from autograd.checking.gradcheck import gradcheck
-from autograd.primitives.indexing import scatter_row
+from autograd.primitives.indexing import scatter_p
 from tests.autograd.conftest import differences
-from tests.autograd.test_rows import in_table
+from tests.autograd.test_primitives import in_table
 from tests.museum import digits
 from tests.museum.digits import Array, Outcome
 from tests.museum.tiny import Box
@@ -83,14 +83,14 @@ def _cross_entropy(logits: Array, onehot: Array) -> Any:
 
 
 def train_cross_entropy(rule: Any) -> Outcome:
-    with in_table("cross_entropy_of_the_museum", _cross_entropy, rule, None) as row:
-        return digits.learn(row, rate=0.2)
+    with in_table("cross_entropy_of_the_museum", _cross_entropy, rule, None) as prim:
+        return digits.learn(prim, rate=0.2)
 
 
 def check_cross_entropy(rule: Any) -> None:
-    with in_table("cross_entropy_of_the_museum", _cross_entropy, rule, None) as row:
+    with in_table("cross_entropy_of_the_museum", _cross_entropy, rule, None) as prim:
         logits = np.array([[1.0, -0.5, 0.2], [0.3, 2.0, -1.0]])
-        gradcheck(lambda logits: row(logits, np.eye(3)[:2]), logits)
+        gradcheck(lambda logits: prim(logits, np.eye(3)[:2]), logits)
 
 
 # --- 2: the loss is a mean over the outputs, its gradient is not --------------------------------
@@ -109,14 +109,14 @@ def _squares(x: Array, target: Array) -> Any:
 
 
 def train_squares(rule: Any) -> Outcome:
-    with in_table("squares_of_the_museum", _squares, rule, None) as row:
-        return digits.learn(row, rate=0.1)
+    with in_table("squares_of_the_museum", _squares, rule, None) as prim:
+        return digits.learn(prim, rate=0.1)
 
 
 def check_squares(rule: Any) -> None:
-    with in_table("squares_of_the_museum", _squares, rule, None) as row:
+    with in_table("squares_of_the_museum", _squares, rule, None) as prim:
         outputs = np.linspace(-1.0, 2.0, 20).reshape(2, 10)
-        gradcheck(lambda outputs: row(outputs, np.eye(10)[:2]), outputs)
+        gradcheck(lambda outputs: prim(outputs, np.eye(10)[:2]), outputs)
 
 
 # --- 3: weights that move before the gradient has passed through them ---------------------------
@@ -218,7 +218,7 @@ def nothing_comes_back(g: Any, out: Any, x: Any, key: Any) -> Any:
 
 
 def scattered_back(g: Any, out: Any, x: Any, key: Any) -> Any:
-    return scatter_row(g, key=(key,), shape=x.shape)  # <--
+    return scatter_p(g, key=(key,), shape=x.shape)  # <--
 
 
 def _read(x: Array, key: Any) -> Array:
@@ -226,17 +226,17 @@ def _read(x: Array, key: Any) -> Array:
 
 
 def train_index(rule: Any) -> Outcome:
-    with in_table("read_of_the_museum", _read, rule) as row:
+    with in_table("read_of_the_museum", _read, rule) as prim:
         return digits.learn(
             lambda logits, onehot: cross_entropy(logits, onehot.argmax(1)),
             rate=0.5,
-            read=lambda x, key: row(x, key=key),
+            read=lambda x, key: prim(x, key=key),
         )
 
 
 def check_index(rule: Any) -> None:
-    with in_table("read_of_the_museum", _read, rule) as row:
-        gradcheck(lambda x: row(x, key=slice(1, 3)), np.arange(6.0).reshape(3, 2))
+    with in_table("read_of_the_museum", _read, rule) as prim:
+        gradcheck(lambda x: prim(x, key=slice(1, 3)), np.arange(6.0).reshape(3, 2))
 
 
 # --- 6 and 7: an engine of our own --------------------------------------------------------------

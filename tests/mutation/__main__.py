@@ -2,7 +2,7 @@
 or the functions of the compiler that decide, against small steps.
 
     python -m tests.mutation                     all rules, about half a minute
-    python -m tests.mutation tanh max            those of some rows
+    python -m tests.mutation tanh max            those of some primitives
     python -m tests.mutation --every 10          each tenth
     python -m tests.mutation --list              what they are and who killed them
     python -m tests.mutation --compiler          the compiler, about eight minutes on two cores
@@ -63,12 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _of_rules(names: Sequence[str]) -> list[Any]:
-    """The mutants of these rows, of all if there are no names."""
+    """The mutants of these primitives, of all if there are no names."""
     return [
         mutant
         for place in places()
         for mutant in mutants(place)
-        if not names or set(names) & {row.name for row in place.rows}
+        if not names or set(names) & {prim.name for prim in place.rows}
     ]
 
 

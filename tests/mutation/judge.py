@@ -1,7 +1,8 @@
-"""Who kills a mutant: the checks that the table's own tests make for its rows, and the conventions.
+"""Who kills a mutant: the checks that the table's own tests make for its primitives, and the
+conventions.
 
-The checks come from test_rows.py and test_conventions.py; here they are only called, with a few
-examples instead of hundreds, so that some hundred mutants are judged in a minute.
+The checks come from test_primitives.py and test_conventions.py; here they are only called, with a
+few examples instead of hundreds, so that some hundred mutants are judged in a minute.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 
 from autograd import Tensor, gradients
-from autograd.primitives.primitive import Row
-from tests.autograd import test_conventions, test_rows
+from autograd.primitives.primitive import Primitive
+from tests.autograd import test_conventions, test_primitives
 from tests.autograd.conftest import differences
 from tests.mutation.mutants import Mutant, planted
 from tests.mutation.tables import Verdict
@@ -53,7 +54,7 @@ def few_examples() -> Iterator[None]:
 # --- checks of our own, for mutants that the table's tests let live -----------------------------
 
 
-def check_linear_in_the_cotangent(row: Row) -> None:
+def check_linear_in_the_cotangent(prim: Primitive) -> None:
     """A gradient is linear in the cotangent, as a number and as a graph, at kinks too.
 
     Euler: where F is linear, the derivative of F at c in the direction c is F(c). The checks of
@@ -61,9 +62,9 @@ def check_linear_in_the_cotangent(row: Row) -> None:
     """
 
     def at(args: Any, params: dict[str, Any], generator: np.random.Generator) -> None:
-        positions = test_rows.rule_positions(row, len(args))
-        wrt = test_rows.leaves(args, positions)
-        out = row(*wrt, **params)
+        positions = test_primitives.rule_positions(prim, len(args))
+        wrt = test_primitives.leaves(args, positions)
+        out = prim(*wrt, **params)
         wrt = [wrt[i] for i in positions]
         mixture = [generator.uniform(-1, 1, node.shape) for node in wrt]
         cotangent = Tensor(generator.uniform(-1, 1, out.shape), requires_grad=True)
@@ -73,50 +74,52 @@ def check_linear_in_the_cotangent(row: Row) -> None:
             return sum(((f * m).sum() for f, m in zip(found, mixture, strict=True)), Tensor(0.0))
 
         once = mixed(cotangent)
-        test_rows.close(mixed(3.0 * cotangent.data).data, 3.0 * once.data, 1.0, 1e-12)
+        test_primitives.close(mixed(3.0 * cotangent.data).data, 3.0 * once.data, 1.0, 1e-12)
         if once.requires_grad:
             (slope,) = gradients(once, [cotangent])
-            test_rows.close(np.sum(slope.data * cotangent.data), once.data, 1.0, 1e-12)
+            test_primitives.close(np.sum(slope.data * cotangent.data), once.data, 1.0, 1e-12)
         else:  # nothing flows from the cotangent, so nothing may arrive
             assert once.data == 0.0
 
-    @given(test_rows.arrays(row), test_rows.SEEDS)
+    @given(test_primitives.arrays(prim), test_primitives.SEEDS)
     def run(point: Any, seed: int) -> None:
         args, params = point
         generator = np.random.default_rng(seed)
         at(args, params, generator)
-        if row.kink is not None:
+        if prim.kink is not None:
             at([np.zeros_like(arg) for arg in args], params, generator)
 
     run()
 
 
-def check_beside_the_kink(row: Row) -> None:
-    """The kink is where the row says, and no wider: right beside it the slope is that of the side.
+def check_beside_the_kink(prim: Primitive) -> None:
+    """The kink is where the primitive says, and no wider: right beside it the slope is that of the
+    side.
 
     All numbers scale with the distance, so that differences stay exact however near they are.
     """
-    positions = test_rows.rule_positions(row, len(row.domain))
+    positions = test_primitives.rule_positions(prim, len(prim.domain))
     for distance in (1e-3, 1e-8, -1e-3, -1e-8, 1e-150, -1e-150):
-        args = [distance, *[0.0] * (len(row.domain) - 1)]
+        args = [distance, *[0.0] * (len(prim.domain) - 1)]
         nodes = [Tensor(arg, requires_grad=True) for arg in args]
-        found = gradients(row(*nodes), [nodes[i] for i in positions])
+        found = gradients(prim(*nodes), [nodes[i] for i in positions])
         for i, slope in zip(positions, found, strict=True):
             step = np.eye(len(args))[i] * distance / 8
-            right, left = row.on_array(*(args + step)), row.on_array(*(args - step))
-            test_rows.close(slope.data, (right - left) / (distance / 4), 1.0, 1e-12)
+            right, left = prim.on_array(*(args + step)), prim.on_array(*(args - step))
+            test_primitives.close(slope.data, (right - left) / (distance / 4), 1.0, 1e-12)
 
 
-def check_no_rule_is_missing(row: Row) -> None:
-    """Where a row has no rule for an argument, nothing is to be had: its differences are zero."""
+def check_no_rule_is_missing(prim: Primitive) -> None:
+    """Where a primitive has no rule for an argument, nothing is to be had: its differences are
+    zero."""
 
-    @given(test_rows.arrays(row))
+    @given(test_primitives.arrays(prim))
     def run(point: Any) -> None:
         args, params = point
-        for i in set(range(len(args))) - set(test_rows.rule_positions(row, len(args))):
+        for i in set(range(len(args))) - set(test_primitives.rule_positions(prim, len(args))):
             if args[i].dtype.kind == "f":
-                slope = differences(lambda *args: np.sum(row(*args, **params)), args, i)
-                test_rows.close(slope, np.zeros_like(slope), 1.0)
+                slope = differences(lambda *args: np.sum(prim(*args, **params)), args, i)
+                test_primitives.close(slope, np.zeros_like(slope), 1.0)
 
     run()
 
@@ -124,43 +127,45 @@ def check_no_rule_is_missing(row: Row) -> None:
 OWN = (check_linear_in_the_cotangent, check_beside_the_kink, check_no_rule_is_missing)
 
 
-def applies(check: Callable[[Row], None], row: Row) -> bool:
-    """Whether a check of our own says anything about this row."""
+def applies(check: Callable[[Primitive], None], prim: Primitive) -> bool:
+    """Whether a check of our own says anything about this primitive."""
     if check is check_beside_the_kink:
-        return row.kink is not None
+        return prim.kink is not None
     if check is check_no_rule_is_missing:
-        return bool(row.domain or row.cases)
-    return test_rows.has_derivative(row)
+        return bool(prim.domain or prim.cases)
+    return test_primitives.has_derivative(prim)
 
 
-# --- all that a row is checked with -------------------------------------------------------------
+# --- all that a primitive is checked with --------------------------------------------------------
 
 Check = tuple[str, Callable[[], None]]
 
 
-def checks(row: Row) -> list[Check]:
-    """The checks of a row that look at its gradients, those that kill most first."""
+def checks(prim: Primitive) -> list[Check]:
+    """The checks of a primitive that look at its gradients, those that kill most first."""
     found: list[Check] = []
-    for check in (*test_rows.GRADIENTS, test_rows.check_float32):
-        if test_rows.applies(check, row):
-            found.append((check.__name__, lambda c=check: test_rows.run_check(c, row, differences)))
+    for check in (*test_primitives.GRADIENTS, test_primitives.check_float32):
+        if test_primitives.applies(check, prim):
+            found.append(
+                (check.__name__, lambda c=check: test_primitives.run_check(c, prim, differences))
+            )
     for own in OWN:
-        if applies(own, row):
-            found.append((own.__name__, lambda c=own: c(row)))
-    return found + conventions(row)
+        if applies(own, prim):
+            found.append((own.__name__, lambda c=own: c(prim)))
+    return found + conventions(prim)
 
 
-def conventions(row: Row) -> list[Check]:
-    """The tests in test_conventions.py that name this row, with each of their parameters."""
+def conventions(prim: Primitive) -> list[Check]:
+    """The tests in test_conventions.py that name this primitive, with each of their parameters."""
     found: list[Check] = []
-    written = [rf"autograd\.{row.name}\b", *[re.escape(row.infix)] * (row.infix == "**")]
+    written = [rf"autograd\.{prim.name}\b", *[re.escape(prim.infix)] * (prim.infix == "**")]
     for name, test in vars(test_conventions).items():
         if not name.startswith("test_") or hasattr(test, "hypothesis"):
             continue
         body = inspect.getsource(test).partition("def test_")[2]
         for case in _parameters(test):
             words = [getattr(part, "__name__", part) for part in case.values()]
-            if row.name in words or any(re.search(word, body) for word in written):
+            if prim.name in words or any(re.search(word, body) for word in written):
                 found.append((name, lambda t=test, c=case: t(**c)))
     return found
 
@@ -191,22 +196,22 @@ def killer(found: list[Check]) -> str | None:
     return None
 
 
-def baseline(rows: Iterable[Row]) -> dict[Row, list[Check]]:
-    """The checks of each row. Raises AssertionError where one fails on the rule as it is: then a
-    check that fails on a mutant says nothing."""
-    found = {row: checks(row) for row in rows}
-    for row, mine in found.items():
+def baseline(rows: Iterable[Primitive]) -> dict[Primitive, list[Check]]:
+    """The checks of each primitive. Raises AssertionError where one fails on the rule as it is:
+    then a check that fails on a mutant says nothing."""
+    found = {prim: checks(prim) for prim in rows}
+    for prim, mine in found.items():
         failed = killer(mine)
-        assert failed is None, f"mutation: {failed} fails for {row.name} before any mutation"
+        assert failed is None, f"mutation: {failed} fails for {prim.name} before any mutation"
     return found
 
 
 def judged(mutants: Sequence[Mutant]) -> Iterator[Verdict]:
     """A verdict on each mutant. The table is left as it was."""
     with few_examples():
-        found = baseline(dict.fromkeys(row for mutant in mutants for row in mutant.place.rows))
+        found = baseline(dict.fromkeys(prim for mutant in mutants for prim in mutant.place.rows))
         for mutant in mutants:
             start = time.perf_counter()
             with planted(mutant):
-                by = killer([check for row in mutant.place.rows for check in found[row]])
+                by = killer([check for prim in mutant.place.rows for check in found[prim]])
             yield Verdict(mutant, by, time.perf_counter() - start)

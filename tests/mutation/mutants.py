@@ -19,7 +19,7 @@ from typing import Any
 
 from autograd import ops, value
 from autograd.nodes.specialized import compile_sweep
-from autograd.primitives.primitive import TABLE, Row
+from autograd.primitives.primitive import TABLE, Primitive
 
 INLINED = (ops.mul, ops.add, ops.sub)  # whose rules stand inside Value's sweep
 
@@ -39,12 +39,12 @@ Function = ast.Lambda | ast.FunctionDef
 class Place:
     """Where a rule stands, or a function that rules call.
 
-    rows: the rows it belongs to, one for a rule. slot: the number of the argument whose rule it is;
-    "variadic" for a function from the position to the rule; "helper" for a function.
+    primitives: the primitives it belongs to, one for a rule. slot: the number of the argument whose
+    rule it is; "variadic" for a function from the position to the rule; "helper" for a function.
     """
 
     name: str
-    rows: tuple[Row, ...]
+    rows: tuple[Primitive, ...]
     slot: int | str
     module: ModuleType
     tree: Function
@@ -74,31 +74,33 @@ def places() -> list[Place]:
         if name.startswith("autograd.") and "primitive(" in (source := inspect.getsource(module)):
             found += _places_in(module, ast.parse(source))
     seen = {(place.rows[0].name, place.slot) for place in found}
-    for row in TABLE.values():
-        rules = enumerate(row.rules) if isinstance(row.rules, tuple) else [("variadic", row.rules)]
+    for prim in TABLE.values():
+        rules = (
+            enumerate(prim.rules) if isinstance(prim.rules, tuple) else [("variadic", prim.rules)]
+        )
         for slot, rule in rules:
             ours = rule is not None and rule.__module__.startswith("autograd.")
-            if ours and (row.name, slot) not in seen:
-                raise LookupError(f"mutation: no source found for rule {slot} of {row.name}")
+            if ours and (prim.name, slot) not in seen:
+                raise LookupError(f"mutation: no source found for rule {slot} of {prim.name}")
     return found
 
 
 def _places_in(module: ModuleType, tree: ast.Module) -> Iterator[Place]:
     functions = {f.name: f for f in tree.body if isinstance(f, ast.FunctionDef)}
-    helpers: dict[str, list[Row]] = {}
+    helpers: dict[str, list[Primitive]] = {}
     for call in ast.walk(tree):
         if not (isinstance(call, ast.Call) and _called(call) == "primitive"):
             continue
-        row = TABLE[ast.literal_eval(call.args[0])]
+        prim = TABLE[ast.literal_eval(call.args[0])]
         rules: list[tuple[int | str, ast.expr]] = list(enumerate(call.args[3:]))
         rules += [("variadic", word.value) for word in call.keywords if word.arg == "variadic"]
         for slot, rule in rules:
             function = functions[rule.id] if isinstance(rule, ast.Name) else rule
             if isinstance(function, ast.Lambda | ast.FunctionDef):
                 of = f".{function.args.args[2 + slot].arg}" if isinstance(slot, int) else ""
-                yield Place(row.name + of, (row,), slot, module, function)
+                yield Place(prim.name + of, (prim,), slot, module, function)
                 for helper in _helpers(function, functions):
-                    helpers.setdefault(helper, []).append(row)
+                    helpers.setdefault(helper, []).append(prim)
     for name, rows in helpers.items():
         yield Place(name, tuple(dict.fromkeys(rows)), "helper", module, functions[name])
 
@@ -150,10 +152,10 @@ class _Mistakes:
     """What can be written by mistake in the place of one expression."""
 
     def __init__(self, place: Place, nodes: list[ast.AST]) -> None:
-        self.row = place.rows[0]
+        self.primitive = place.rows[0]
         self.parents = {child: node for node in nodes for child in ast.iter_child_nodes(node)}
-        self.params = {name for _, params in self.row.cases for name in params}
-        rules = self.row.rules if isinstance(self.row.rules, tuple) else ()
+        self.params = {name for _, params in self.primitive.cases for name in params}
+        rules = self.primitive.rules if isinstance(self.primitive.rules, tuple) else ()
         args = place.tree.args.args[2:] if isinstance(place.slot, int) else ()
         self.constants = {arg.arg for arg, rule in zip(args, rules, strict=False) if rule is None}
 
@@ -251,7 +253,7 @@ class _Mistakes:
             yield "detached", ast.Call(ast.Name("detach", ast.Load()), [node], [])
 
     def axis(self, node: ast.Name) -> Iterator[tuple[str, ast.expr]]:
-        if node.id == "axis" and isinstance(self.row.cases[0][1]["axis"], int):
+        if node.id == "axis" and isinstance(self.primitive.cases[0][1]["axis"], int):
             yield "axis changed", ast.BinOp(node, ast.Sub(), ast.Constant(1))
         elif node.id in ("axis", "axes"):
             other = "axis[1:]" if node.id == "axis" else "axes[::-1]"
@@ -259,7 +261,8 @@ class _Mistakes:
 
 
 def _is_answer(node: ast.AST, within: list[ast.AST]) -> bool:
-    """Whether a rule answers with this; a variadic row's function answers with a rule instead."""
+    """Whether a rule answers with this; a variadic primitive's function answers with a rule
+    instead."""
     parent = within[0] if within else None
     returned = isinstance(parent, ast.Lambda) and node is parent.body
     number = isinstance(node, ast.BinOp | ast.UnaryOp | ast.Call | ast.Subscript)
@@ -275,24 +278,24 @@ def planted(mutant: Mutant) -> Iterator[None]:
     """The table with this mutant in it."""
     place = mutant.place
     function = mutant.tree and _compiled(mutant.tree, place.module)
-    row = place.rows[0]
-    before = (row.rules, row.rule, getattr(place.module, place.name, None))
+    prim = place.rows[0]
+    before = (prim.rules, prim.rule, getattr(place.module, place.name, None))
     try:
         if place.slot == "helper":
             setattr(place.module, place.name, function)
         elif place.slot == "variadic":
-            _set_rules(row, function or (lambda i: None))
+            _set_rules(prim, function or (lambda i: None))
         else:
-            rules = list(row.rules)  # type: ignore[arg-type]
+            rules = list(prim.rules)  # type: ignore[arg-type]
             rules[place.slot] = function  # type: ignore[index]
-            _set_rules(row, tuple(rules))
+            _set_rules(prim, tuple(rules))
         _forget_steps(place.rows)
         yield
     finally:
         if place.slot == "helper":
             setattr(place.module, place.name, before[2])
-        object.__setattr__(row, "rules", before[0])
-        object.__setattr__(row, "rule", before[1])
+        object.__setattr__(prim, "rules", before[0])
+        object.__setattr__(prim, "rule", before[1])
         _forget_steps(place.rows)
 
 
@@ -304,14 +307,14 @@ def _compiled(tree: Function, module: ModuleType) -> Callable[..., Any]:
     return names[tree.name]  # type: ignore[no-any-return]
 
 
-def _set_rules(row: Row, rules: Any) -> None:
-    object.__setattr__(row, "rules", rules)
-    object.__setattr__(row, "rule", rules if callable(rules) else rules.__getitem__)
+def _set_rules(prim: Primitive, rules: Any) -> None:
+    object.__setattr__(prim, "rules", rules)
+    object.__setattr__(prim, "rule", rules if callable(rules) else rules.__getitem__)
 
 
-def _forget_steps(rows: tuple[Row, ...]) -> None:
-    """Have what is compiled from these rows' rules compiled again."""
-    for row in rows:
-        object.__setattr__(row, "step", None)
-        if row in INLINED:
+def _forget_steps(rows: tuple[Primitive, ...]) -> None:
+    """Have what is compiled from these primitives' rules compiled again."""
+    for prim in rows:
+        object.__setattr__(prim, "step", None)
+        if prim in INLINED:
             value._sweep = compile_sweep(INLINED)

@@ -213,10 +213,10 @@ def test_a_long_chain_needs_no_recursion():
 @given(st.sampled_from([np.float32, np.float64]), st.booleans())
 def test_a_rule_of_ones_own_may_answer_with_less(dtype, number):
     """A number for all entries, or another dtype: un-broadcast as the engine does."""
-    row = primitive("total", "the sum", lambda x: x.sum(), lambda g, out, x: 2.0 if number else g)
+    prim = primitive("total", "the sum", lambda x: x.sum(), lambda g, out, x: 2.0 if number else g)
     try:
         x = Tensor(np.ones((2, 3), dtype), requires_grad=True)
-        y = row(x) * np.float64(0.1)
+        y = prim(x) * np.float64(0.1)
         assert bits(record(y).gradients[x]) == bits(gradients(y, [x])[0])
     finally:
         del TABLE["total"]

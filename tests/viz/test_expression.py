@@ -139,7 +139,7 @@ def test_every_function_is_the_engines(name):
 
 
 def test_which_functions_there_are():
-    """Else a row that chooses, or that needs arrays, can be typed, or a usual one cannot."""
+    """Else a primitive that chooses, or that needs arrays, can be typed, or a usual one cannot."""
     assert {"exp", "log", "sqrt", "sin", "cos", "tanh", "relu", "sigmoid", "abs"} < set(functions())
     assert {"greater", "equal", "where", "detach", "sum", "matmul", "add"}.isdisjoint(functions())
     assert "same" not in functions()  # x itself
@@ -151,14 +151,14 @@ def test_which_functions_there_are():
     assert functions()["maximum"] == (maximum, (2,))
 
 
-def test_a_row_of_the_users_own_can_be_called():
+def test_a_primitive_of_the_users_own_can_be_called():
     """Else only the table as it was at import is known."""
-    row = primitive("cube", "x * x * x", None, lambda g, out, x: 3.0 * g * x * x,
+    prim = primitive("cube", "x * x * x", None, lambda g, out, x: 3.0 * g * x * x,
                     on_float=lambda x: x * x * x, domain=((-2.0, 2.0),))  # fmt: skip
     try:
         assert value("cube(x)", x=2.0) == 8.0
     finally:
-        del TABLE[row.name]
+        del TABLE[prim.name]
 
 
 def test_arithmetic_is_ieees():

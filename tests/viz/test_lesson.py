@@ -32,7 +32,7 @@ def lesson(i):
 def leaves(i):
     """The leaves of lesson i that require a gradient, by name."""
     nodes = ancestors([lesson(i).node])
-    return {node.name: node for node in nodes if node.row is None and node.requires_grad}
+    return {node.name: node for node in nodes if node.primitive is None and node.requires_grad}
 
 
 def gradients(i):
@@ -186,7 +186,7 @@ def test_the_point_of_lesson_10():
     assert f"{sum(grad == 0.0 for grad in parameters.values())} of the parameters" in text
     assert re.search(r"(\d+) of the 40 right", text)[1] == "40"
     layers = [nodes[f"{letter}{i}"] for letter in "ab" for i in range(1, 5)]
-    assert all(node.row is relu for node in layers)
+    assert all(node.primitive is relu for node in layers)
     assert 1 <= sum(node.data == 0.0 for node in layers) <= 7
 
 

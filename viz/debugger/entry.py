@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from autograd import Node, Tensor, Value
-from autograd.ops import add, sum_row
-from autograd.primitives.indexing import index_row, pick_row
+from autograd.ops import add, sum_p
+from autograd.primitives.indexing import index_p, pick_p
 from autograd.primitives.shapes import (
-    broadcast_row,
-    cast_row,
-    concatenate_row,
-    reshape_row,
-    sum_to_row,
-    transpose_row,
+    broadcast_p,
+    cast_p,
+    concatenate_p,
+    reshape_p,
+    sum_to_p,
+    transpose_p,
 )
 from viz.backprop import plain
 
@@ -30,7 +30,7 @@ __all__ = ["entry", "terms"]
 Array = np.ndarray[Any, Any]
 Index = tuple[int, ...]
 
-MOVING = (broadcast_row, reshape_row, transpose_row, index_row, pick_row, concatenate_row, cast_row)
+MOVING = (broadcast_p, reshape_p, transpose_p, index_p, pick_p, concatenate_p, cast_p)
 MAX_VALUES = 100_000  # that one entry reads; of an unknown primitive, all entries of its arguments
 
 
@@ -52,7 +52,7 @@ def entry(node: Any, index: Index, names: Sequence[str] = ()) -> Any:
     """
     if not isinstance(node, Tensor):
         raise TypeError(f"entry: takes a Tensor, not {type(node).__name__}")
-    if node.row is None:
+    if node.primitive is None:
         raise ValueError("entry: a leaf is not computed from anything")
     if len(index) != node.ndim:
         raise ValueError(f"entry: {index} is no index of an entry of shape {node.shape}")
@@ -63,7 +63,8 @@ def entry(node: Any, index: Index, names: Sequence[str] = ()) -> Any:
         return _computed(node, index, args)
     except (TypeError, AttributeError):  # NumPy's isfinite, LAPACK, ... do not take objects
         raise ValueError(
-            f"entry: {node.row.name} cannot be opened: its function takes arrays of numbers alone"
+            f"entry: {node.primitive.name} cannot be opened: its function takes arrays of numbers "
+            "alone"
         ) from None
 
 
@@ -77,7 +78,7 @@ def terms(root: Any) -> list[Any]:
     added, stack = [], [root]
     while stack:
         value = stack.pop()
-        if value.row is add:
+        if value.primitive is add:
             stack.extend(value.args)
         else:
             added.append(value)
@@ -134,14 +135,14 @@ class _Argument:
 
 def _computed(node: Any, index: Index, args: list[_Argument]) -> Any:
     """The entry, by the kind of the primitive: what it reads differs."""
-    row, params = node.row, node.params
-    if row.on_float is not None:
-        return row(*(arg.entry(arg.broadcast_index(index)) for arg in args), **params)
-    if row in MOVING:
+    prim, params = node.primitive, node.params
+    if prim.on_float is not None:
+        return prim(*(arg.entry(arg.broadcast_index(index)) for arg in args), **params)
+    if prim in MOVING:
         return _moved_entry(node, index, args)
-    if row.product:
+    if prim.product:
         return _product(index, *args)
-    if row in (sum_row, sum_to_row):
+    if prim in (sum_p, sum_to_p):
         return _sum(node, index, args[0])
     if "axis" in params and len(args) == 1:
         return _reduction(node, index, args[0])
@@ -154,15 +155,15 @@ def _only(i: int) -> slice:
 
 def _moved_entry(node: Any, index: Index, args: list[_Argument]) -> Any:
     """The entry that a primitive moves to `index`: its function runs on positions instead."""
-    if node.row is cast_row:
+    if node.primitive is cast_p:
         return args[0].entry(index)
     count, positions = 0, []
-    sources = args if node.row is concatenate_row else args[:1]
+    sources = args if node.primitive is concatenate_p else args[:1]
     for arg in sources:
         positions.append(np.arange(count, count + arg.data.size).reshape(arg.data.shape))
         count += arg.data.size
     rest = [arg.data for arg in args[len(sources) :]]
-    position = int(node.row.on_array(*positions, *rest, **node.params)[index])
+    position = int(node.primitive.on_array(*positions, *rest, **node.params)[index])
     for arg in sources:
         if position < arg.data.size:
             return arg.entry(tuple(int(i) for i in np.unravel_index(position, arg.data.shape)))
@@ -171,8 +172,8 @@ def _moved_entry(node: Any, index: Index, args: list[_Argument]) -> Any:
 
 
 def _product(index: Index, x: _Argument, y: _Argument) -> Any:
-    batch, row, column = index[:-2], index[-2], index[-1]
-    left = (*x.broadcast_index((*batch, 0, 0))[:-2], row)
+    batch, prim, column = index[:-2], index[-2], index[-1]
+    left = (*x.broadcast_index((*batch, 0, 0))[:-2], prim)
     right = y.broadcast_index((*batch, 0, 0))[:-2]
     products = x.data[left] * y.data[right][:, column]
     order = [int(k) for k in np.argsort(-np.abs(products), kind="stable")]
@@ -183,7 +184,7 @@ def _product(index: Index, x: _Argument, y: _Argument) -> Any:
 
 def _sum(node: Any, index: Index, x: _Argument) -> Any:
     """The sum of the terms in another order, the largest first."""
-    if node.row is sum_row:
+    if node.primitive is sum_p:
         key = _reduced_slices(index, x.data.ndim, node.params["axis"])
     else:
         lead = x.data.ndim - len(index)
@@ -197,7 +198,7 @@ def _sum(node: Any, index: Index, x: _Argument) -> Any:
 def _reduction(node: Any, index: Index, x: _Argument) -> Any:
     """A reduction, or a primitive that reads a whole axis and keeps the shape, as log_softmax."""
     axis = np.atleast_1d(node.params["axis"]).tolist()
-    out = node.row.on_array(x.block(_reduced_slices(index, x.data.ndim, axis)), **node.params)
+    out = node.primitive.on_array(x.block(_reduced_slices(index, x.data.ndim, axis)), **node.params)
     if np.size(out) == 1:
         return _value(out)
     return _value(out[tuple(i if k in axis else 0 for k, i in enumerate(index))])
@@ -220,7 +221,7 @@ def _unknown(node: Any, index: Index, args: list[_Argument]) -> Any:
         arg.block([slice(None)] * arg.data.ndim) if arg.data.dtype.kind == "f" else arg.data
         for arg in args
     ]
-    out = node.row.on_array(*arrays, **node.params)
+    out = node.primitive.on_array(*arrays, **node.params)
     return _value(out[index] if isinstance(out, np.ndarray) else out)
 
 

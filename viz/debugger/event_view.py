@@ -94,7 +94,7 @@ class _EventViews:
         receivers = [
             self.labels.argument(event.node, i).text
             for i, arg in enumerate(event.node.args)
-            if isinstance(arg, Node) and arg.requires_grad and event.node.row.rule(i)
+            if isinstance(arg, Node) and arg.requires_grad and event.node.primitive.rule(i)
         ]
         text = f"the gradient of {label} is complete: {gradient}"
         if receivers:
@@ -170,7 +170,7 @@ def _constant(label: str, data: Any) -> str:
 def _local_derivative(event: Send) -> Any:
     """What the rule answers to an upstream gradient of 1, where it works entry by entry."""
     node = event.node
-    if node.row.on_float is None and not isinstance(node, Value):
+    if node.primitive.on_float is None and not isinstance(node, Value):
         return None
     one = np.ones_like(event.upstream) if np.ndim(event.upstream) else 1.0
     try:

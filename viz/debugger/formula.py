@@ -17,9 +17,9 @@ from autograd import index, sum_to
 from autograd.nodes.methods import ArrayMethods, NumberMethods
 from autograd.nodes.symbol import Symbol
 from autograd.ops import equal, greater, greater_equal, less, less_equal, not_equal
-from autograd.primitives.indexing import index_row
-from autograd.primitives.primitive import Row
-from autograd.primitives.shapes import transpose_row
+from autograd.primitives.indexing import index_p
+from autograd.primitives.primitive import Primitive
+from autograd.primitives.shapes import transpose_p
 from viz.text import param, short
 
 __all__ = [
@@ -34,7 +34,7 @@ __all__ = [
     "symbol",
 ]
 
-SIGNS: dict[Row, str] = {  # of primitives that have no operator of their own
+SIGNS: dict[Primitive, str] = {  # of primitives that have no operator of their own
     greater: ">", greater_equal: ">=", less: "<", less_equal: "<=",
     equal: "==", not_equal: "!=",
 }  # fmt: skip
@@ -76,11 +76,11 @@ class Formula(Symbol, NumberMethods, ArrayMethods):
         self.names, self.numbers, self.data = names, numbers, data
 
     @classmethod
-    def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> Formula:
+    def _record(cls, prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Formula:
         parts = [arg if isinstance(arg, Formula) else constant(arg) for arg in args]
         with np.errstate(all="ignore"):
-            data = row.compute(tuple(part.data for part in parts), params)
-        return cls(*format_call(row, parts, params), data)
+            data = prim.compute(tuple(part.data for part in parts), params)
+        return cls(*format_call(prim, parts, params), data)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -133,28 +133,28 @@ def _strength(text: str) -> int:
     return NEGATIVE if text.startswith("-") else ATOM
 
 
-def format_call(row: Row, args: list[Formula], params: dict[str, Any]) -> tuple[Text, Text]:
+def format_call(prim: Primitive, args: list[Formula], params: dict[str, Any]) -> tuple[Text, Text]:
     """A primitive applied to arguments, in names and in numbers."""
     keywords = _keywords(params, args[0].ndim)
     names, numbers = [arg.names for arg in args], [arg.numbers for arg in args]
-    return _call(row, names, keywords), _call(row, numbers, keywords)
+    return _call(prim, names, keywords), _call(prim, numbers, keywords)
 
 
-def _call(row: Row, parts: list[Text], keywords: dict[str, str]) -> Text:
-    sign = SIGNS.get(row, row.infix)
+def _call(prim: Primitive, parts: list[Text], keywords: dict[str, str]) -> Text:
+    sign = SIGNS.get(prim, prim.infix)
     if sign in BINDING and len(parts) == 2:
         strength, left, right = BINDING[sign]
         return Text(f"{parts[0].within(left)} {sign} {parts[1].within(right)}", strength)
     if sign == "-":  # -(-2.0), not --2.0
         return Text(f"-{parts[0].within(NEGATIVE + 1)}", NEGATIVE)
-    if row is transpose_row and not keywords:
+    if prim is transpose_p and not keywords:
         return Text(f"{parts[0].within(ATOM)}.T")
-    if row is index_row:
+    if prim is index_p:
         key = re.sub("array", "{}", keywords["key"]).format(*(part.text for part in parts[1:]))
         return Text(parts[0].within(ATOM) + key)
     positional = [part.text for part in parts]
     named = [f"{key}={text}" for key, text in keywords.items()]
-    return Text(f"{row.name}({', '.join(positional + named)})")
+    return Text(f"{prim.name}({', '.join(positional + named)})")
 
 
 def _keywords(params: dict[str, Any], ndim: int) -> dict[str, str]:
@@ -181,7 +181,7 @@ def formula_of_node(node: Any, args: list[Formula]) -> tuple[str, str]:
     >>> formula_of_node(a * a, [symbol("a", 2.0), symbol("a", 2.0)])
     ('a * a', '2.0 * 2.0')
     """
-    names, numbers = format_call(node.row, args, node.params)
+    names, numbers = format_call(node.primitive, args, node.params)
     return names.text, numbers.text
 
 
@@ -198,7 +198,7 @@ def formula_of_rule(
     >>> formula_of_rule(Value(0.5).tanh(), 0, 1.0, [symbol("a", 0.5)])
     ('g * (1.0 - out * out)', '1.0 * (1.0 - 0.4621 * 0.4621)')
     """
-    rule = node.row.rule(i)
+    rule = node.primitive.rule(i)
     try:
         answer = rule(symbol("g", g), symbol("out", node.data), *args, **node.params)
         answer = answer if isinstance(answer, Formula) else constant(answer)

@@ -34,7 +34,7 @@ def describe(data: Any) -> str:
     kind = f"{array.dtype} {array.shape}"
     rows = entries(array)
     if rows:
-        return f"{kind}: {'; '.join(' '.join(row) for row in rows)}"
+        return f"{kind}: {'; '.join(' '.join(prim) for prim in rows)}"
     known = array[array == array]
     if not known.size:
         return f"{kind}, all nan" if array.size else kind
@@ -89,7 +89,7 @@ class Labels:
         others = {*self.names.values(), *(text.text for text in self._labels.values())}
         if len(names) > MAX_LABEL or names in others:
             return Text(self.ids[node])
-        return format_call(node.row, self.arguments(node), node.params)[0]
+        return format_call(node.primitive, self.arguments(node), node.params)[0]
 
     def label(self, node: Any) -> str:
         """What a node is called."""

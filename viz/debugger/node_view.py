@@ -52,8 +52,8 @@ def _node(labels: Labels, node: Any) -> Data:
         "id": labels.ids[node],
         "label": labels.label(node),
         "name": printable(str(node.name)) if node in labels.names else None,
-        "operation": node.row.name if computed else None,
-        "doc": node.row.doc if computed else None,
+        "operation": node.primitive.name if computed else None,
+        "doc": node.primitive.doc if computed else None,
         "args": [labels.argument_id(node, i) for i in range(len(node.args))],
         "leaf": not computed,
         "constant": not node.requires_grad,
@@ -68,7 +68,7 @@ def _node(labels: Labels, node: Any) -> Data:
 def _entry(labels: Labels, node: Any) -> Data | None:
     """The scalars behind the largest entry. A number computed from numbers has none: its formula
     says it all."""
-    if not node.size or (not node.ndim and node.row.on_float is not None):
+    if not node.size or (not node.ndim and node.primitive.on_float is not None):
         return None
     sizes = np.abs(node.data.astype(np.float64))
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(sizes)), node.shape))
@@ -82,7 +82,7 @@ def _entry(labels: Labels, node: Any) -> Data | None:
     except Exception as error:  # a user's primitive may raise anything on arrays of objects
         why = str(error).removeprefix("entry: ")
         if not isinstance(error, ValueError):
-            why = f"{node.row.name} cannot be opened: {type(error).__name__}: {why}"
+            why = f"{node.primitive.name} cannot be opened: {type(error).__name__}: {why}"
         return {**view, "rows": [], "rest": cut(printable(why), MAX_FORMULA)}
     rest = parts[MAX_TERMS:]
     together = short(sum(term.data for term in rest))
@@ -101,7 +101,7 @@ def _term(term: Any) -> Data:
         if node.name is not None or not args:
             name = Text(node.name) if node.name else number(node.data)
         else:
-            name = format_call(node.row, args, node.params)[0]
+            name = format_call(node.primitive, args, node.params)[0]
             name = Text(cut(name.text, 2 * MAX_LABEL), name.strength)
         symbols[node] = Formula(name, number(node.data), node.data)
     numbers = symbols[term].numbers.text

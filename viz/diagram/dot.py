@@ -214,12 +214,14 @@ def _label(picture: Picture, box: Box) -> str:
     if not item.args:
         return "|".join(shown)
     ports = [f"<{i}>" for i in range(1, len(item.args) + 1)]
-    name = item.row.name if item.row else item.name
+    name = item.primitive.name if item.primitive else item.name
     # keepdims=False, the default, is left out.
     params = [f"{key}={param(value)}" for key, value in item.params.items() if value is not False]
     called = r"\n".join(map(quote, [name, *params]))
-    if item.row and item.row.infix and len(ports) == 2:  # an operator stands between its operands
-        sign = SIGNS.get(item.row.infix, item.row.infix)
+    if (
+        item.primitive and item.primitive.infix and len(ports) == 2
+    ):  # an operator stands between its operands
+        sign = SIGNS.get(item.primitive.infix, item.primitive.infix)
         operation = f"{{{ports[0]}|{quote(sign)}|{ports[1]}}}"
     elif len(ports) == 1:
         operation = f"{ports[0]} {called}"
@@ -273,7 +275,7 @@ def fields(item: Item, gradient: Any, word: str) -> list[str]:
     lines = [kind_of(item.data)] if isinstance(item.data, np.ndarray | ShapeDtype) else []
     tables = []
     if not (item.data is None or isinstance(item.data, ShapeDtype)):
-        shows_gradient = item.node is not None and (item.row or item.kind != "constant")
+        shows_gradient = item.node is not None and (item.primitive or item.kind != "constant")
         tables.append(("data " if shows_gradient else "", np.asarray(item.data)))
     if gradient is not None:
         tables.append(("grad ", np.asarray(plain(gradient))))
@@ -290,7 +292,7 @@ def fields(item: Item, gradient: Any, word: str) -> list[str]:
     if word not in ("", "healthy", "zero", NOT_FINITE):  # zero and NaN can be read in the numbers
         lines.append(word)
     text = "".join(quote(line, longest=80) + r"\l" for line in lines)
-    named = item.name is not None and (item.row or not item.args)  # else it is the operation
+    named = item.name is not None and (item.primitive or not item.args)  # else it is the operation
     return [part for part in (quote(item.name) if named else "", text) if part]
 
 

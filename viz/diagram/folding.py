@@ -111,7 +111,7 @@ class _Folding:
         self.boxes: list[Box] = []
         for i, item in enumerate(items):
             if item.args:
-                name = item.row.name if item.row else str(item.name)
+                name = item.primitive.name if item.primitive else str(item.name)
                 # No other box has the key of a root, so a root is never part of a repetition.
                 own = ("root", i) if i in self.roots else None
                 key = own or (name, shape_of(item.data), alike[item.scope])

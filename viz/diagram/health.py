@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.primitives.primitive import Row
+from autograd.primitives.primitive import Primitive
 from viz.backprop import vjp
 from viz.diagram.items import Item
 from viz.text import norm
@@ -59,8 +59,8 @@ def health(item: Item, gradient: Any) -> str:
 
 def _blocked(item: Item) -> str:
     """Whether an elementwise function of one argument is "dead" or "saturated" here; else ""."""
-    row, node = item.row, item.node
-    if row is None or len(row.domain) != 1 or row.linear or row.rule(0) is None:
+    prim, node = item.primitive, item.node
+    if prim is None or len(prim.domain) != 1 or prim.linear or prim.rule(0) is None:
         return ""
     if not (node.args[0].requires_grad and np.size(item.data)):
         return ""
@@ -71,20 +71,20 @@ def _blocked(item: Item) -> str:
         size = np.maximum(1.0, np.abs(x))
         if 2 * np.count_nonzero(slopes * size < SATURATED_SLOPE) < np.size(x):
             return ""  # the usual case, decided without other points
-        for side in (1, -1) if row.kink is None else ():  # cos is flat in one point only
+        for side in (1, -1) if prim.kink is None else ():  # cos is flat in one point only
             nearby = np.asarray(x + side * PROBE_DISTANCE * size)
-            slopes = np.maximum(slopes, _slopes_at(row, nearby, item.params))
+            slopes = np.maximum(slopes, _slopes_at(prim, nearby, item.params))
         flat = slopes * size < SATURATED_SLOPE
     if _dead(slopes):
         return "dead"
-    smooth = row.kink is None  # relu is made to be flat in half of its entries
+    smooth = prim.kink is None  # relu is made to be flat in half of its entries
     return "saturated" if smooth and 2 * np.count_nonzero(flat) >= np.size(x) else ""
 
 
-def _slopes_at(row: Row, x: Any, params: dict[str, Any]) -> Any:
-    rule = row.rule(0)
+def _slopes_at(prim: Primitive, x: Any, params: dict[str, Any]) -> Any:
+    rule = prim.rule(0)
     assert rule is not None
-    return np.abs(rule(np.ones_like(x), row.on_array(x, **params), x, **params))
+    return np.abs(rule(np.ones_like(x), prim.on_array(x, **params), x, **params))
 
 
 def _dead(slopes: Any) -> bool:

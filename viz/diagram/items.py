@@ -16,7 +16,7 @@ from autograd.compiler.frontend.program import Assign, Program
 from autograd.compiler.passes.simplify import CONSTANT, STATE
 from autograd.graph import walk
 from autograd.nn import Module, Sequential
-from autograd.primitives.primitive import Row
+from autograd.primitives.primitive import Primitive
 from viz.text import amount
 
 __all__ = [
@@ -66,7 +66,7 @@ class Item:
     id: str
     data: Any = None  # a number, an array, ShapeDtype, or None
     args: tuple[int, ...] = ()
-    row: Row | None = None
+    primitive: Primitive | None = None
     params: dict[str, Any] = field(default_factory=dict)
     name: Any = None
     scope: tuple[str, ...] = ()
@@ -105,11 +105,12 @@ def items_of_nodes(roots: Sequence[Any]) -> list[Item]:
             else:
                 args.append(positions[arg])
         positions[node] = len(items)
-        kind = "result" if node.row else "leaf" if node.requires_grad else "constant"
+        kind = "result" if node.primitive else "leaf" if node.requires_grad else "constant"
         items.append(
             Item(
-                name, node.data, tuple(args), node.row, node.params if node.row else {}, node.name,
-                node.scope, "root" if node in named and node.row else kind, first_root, node,
+                name, node.data, tuple(args), node.primitive,
+                node.params if node.primitive else {}, node.name, node.scope,
+                "root" if node in named and node.primitive else kind, first_root, node,
             )
         )  # fmt: skip
     return items
@@ -143,7 +144,7 @@ def items_of_program(program: Program) -> list[Item]:
             continue
         read = tuple(positions[slot] for slot in step.args)
         data = ShapeDtype(step.shape, step.dtype)
-        add(step.out, Item(f"n{i}", data, read, step.row, step.params, scope=step.scope))
+        add(step.out, Item(f"n{i}", data, read, step.primitive, step.params, scope=step.scope))
     for slot in program.results:
         items[positions[slot]].kind = "root"
     return items
@@ -169,14 +170,14 @@ def items_of_lowered(lowered: Lowered) -> list[Item]:
             args = tuple(positions[arg] for arg in op.args)
             lines = tuple(f"to {name}" for name in writes.get(number, ()))
             kind = "root" if number in graph.results else "result"
-            item = Item(f"n{number}", data, args, op.row, op.params, scope=scope, kind=kind)
+            item = Item(f"n{number}", data, args, op.primitive, op.params, scope=scope, kind=kind)
             item.lines = lines
-        elif op.row is CONSTANT:
+        elif op.primitive is CONSTANT:
             item = Item(f"n{number}", op.params["value"], kind="constant")
         else:
             place = op.params["place"]
-            name = names[place] if op.row is STATE else f"input {place + 1}"
-            kind = "leaf" if op.row is STATE else "constant"
+            name = names[place] if op.primitive is STATE else f"input {place + 1}"
+            kind = "leaf" if op.primitive is STATE else "constant"
             item = Item(f"n{number}", data, name=name, kind=kind)
         items.append(item)
     return items

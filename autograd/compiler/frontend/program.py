@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ...primitives.primitive import Row
+from ...primitives.primitive import Primitive
 from ...state import counted
 from ...tensor import Tensor
 
@@ -17,9 +17,9 @@ class TraceError(RuntimeError):
 
 @dataclass(frozen=True)
 class Apply:
-    """slots[out] = row(slots[args], **params)."""
+    """slots[out] = primitive(slots[args], **params)."""
 
-    row: Row
+    primitive: Primitive
     args: tuple[int, ...]
     params: dict[str, Any]
     out: int
@@ -72,5 +72,6 @@ class Program:
                 continue
             args = ", ".join(f"%{slot}" for slot in step.args)
             params = "".join(f", {name}={value}" for name, value in step.params.items())
-            yield f"%{step.out} = {step.row.name}({args}{params}) {step.dtype}{list(step.shape)}"
+            called = f"{step.primitive.name}({args}{params})"
+            yield f"%{step.out} = {called} {step.dtype}{list(step.shape)}"
         yield f"results {', '.join(f'%{slot}' for slot in self.results)}"

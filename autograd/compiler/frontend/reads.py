@@ -146,7 +146,7 @@ def _arguments(code: types.CodeType, offset: int) -> list[list[dis.Instruction]]
 JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
 
 
-# --- uses in which no part is read ----------------------------------------------------------------
+# --- uses in which no part is read ---------------------------------------------------------------
 
 # `losses.append(...)` reads nothing of a list, `images.shape` no entry of an array.
 FILLS = frozenset(("append", "extend", "add", "appendleft", "extendleft", "insert"))

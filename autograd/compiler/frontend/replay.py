@@ -18,8 +18,8 @@ WORK = 10**5  # how long NumPy looks for a byte that two arrays share before it 
 
 
 def replay(program: Program, inputs: Sequence[Any]) -> list[Any]:
-    """The results of one step on these input arrays; the states take their new values. Where a row
-    raises they have the old ones again, as if the step had not begun."""
+    """The results of one step on these input arrays; the states take their new values. Where a
+    primitive raises they have the old ones again, as if the step had not begun."""
     slots: list[Any] = [None] * program.slots
     for slot, value in zip(program.inputs, inputs, strict=True):
         slots[slot] = value
@@ -36,7 +36,7 @@ def replay(program: Program, inputs: Sequence[Any]) -> list[Any]:
                     before.setdefault(step.state, slots[step.state].copy())
                     np.copyto(slots[step.state], slots[step.source], casting="same_kind")
                     continue
-                out = step.row.on_array(*[slots[slot] for slot in step.args], **step.params)
+                out = step.primitive.on_array(*[slots[slot] for slot in step.args], **step.params)
                 slots[step.out] = out if isinstance(out, np.ndarray) else np.asarray(out)
                 for slot in step.frees:
                     slots[slot] = None

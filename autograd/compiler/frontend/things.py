@@ -64,7 +64,7 @@ def plain(cls: type) -> bool:
 def made_in_step(it: Any) -> bool:
     """Whether it is a node that a trace records, or a result."""
     trace = mode.trace
-    return is_a(it, Node) and bool(it.row is not None or (trace and it in trace.created))
+    return is_a(it, Node) and bool(it.primitive is not None or (trace and it in trace.created))
 
 
 def content(cell: Any) -> Any:

@@ -24,8 +24,8 @@ from ...modes.frames import PACKAGE
 from ...modes.mode import mode, set_mode
 from ...nodes.numpy_protocols import COMPILED
 from ...primitives.dtypes import native
-from ...primitives.indexing import index_row
-from ...primitives.primitive import Row
+from ...primitives.indexing import index_p
+from ...primitives.primitive import Primitive
 from ...tensor import Tensor, memory, wrap
 from ...transforms.tree import flatten, paths, unfit, unflatten
 from .guards import Guards
@@ -70,25 +70,26 @@ class Trace:
 
     # --- what the engine tells ---
 
-    def check(self, row: Row, args: tuple[Any, ...]) -> None:
+    def check(self, prim: Primitive, args: tuple[Any, ...]) -> None:
         """Called before an operation computes."""
         for i, arg in enumerate(args):
             if isinstance(arg, np.ndarray):
                 self._capture(arg)
             elif isinstance(arg, Tensor):
-                outside = arg.row and arg not in self.lines and arg not in self.created
+                made_by = arg.primitive
+                outside = made_by and arg not in self.lines and arg not in self.created
                 if outside and arg.requires_grad:
                     raise self.error(
-                        f"{row.name} reads the result of {arg.row and arg.row.name} made outside "
-                        "the step, through which no gradient would flow; compute it in the step, "
-                        "or .detach() it"
+                        f"{prim.name} reads the result of {made_by and made_by.name} made "
+                        "outside the step, through which no gradient would flow; compute it in the "
+                        "step, or .detach() it"
                     )
-                if row is index_row and i and arg.dtype == np.bool_ and self._varies(arg):
+                if prim is index_p and i and arg.dtype == np.bool_ and self._varies(arg):
                     raise self.error("index: the result's shape would depend on a traced mask")
-                for leaf in self.assigned if arg.row else ():
+                for leaf in self.assigned if arg.primitive else ():
                     if arg.index < leaf.index and np.may_share_memory(arg._data, leaf._data):
                         raise self.error(
-                            f"{row.name} reads a {arg.row.name if arg.row else ''} of "
+                            f"{prim.name} reads a {arg.primitive.name if arg.primitive else ''} of "
                             f"{leaf.name or 'a state'} that was taken before the state was "
                             "assigned; take it again"
                         )
@@ -159,7 +160,7 @@ class Trace:
             leaf._grad = grad
 
     def _varies(self, tensor: Tensor) -> bool:
-        return tensor.row is not None or tensor not in self.created or tensor in self.given
+        return tensor.primitive is not None or tensor not in self.created or tensor in self.given
 
     def _capture(self, array: Any) -> None:
         made_here = id(array) in self.owned or id(memory(array)) in self.owned
@@ -200,9 +201,9 @@ class Trace:
                 steps.append(Assign(slot(event[0]), slot(event[1])))
             else:
                 args = tuple(slot(arg) for arg in event.args)
-                assert event.row
+                assert event.primitive
                 what = event.shape, event.dtype, event.scope
-                steps.append(Apply(event.row, args, event.params, slot(event), *what))
+                steps.append(Apply(event.primitive, args, event.params, slot(event), *what))
         answers = tuple(slot(result) for result in results)
         lasting = {*inputs, *answers, *(s for s, _ in states), *(s for s, _ in constants)}
         return Program(
@@ -295,7 +296,7 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
             )
     kept = [(weakref.ref(node), "an argument") for node in record.inputs]
     nodes = [
-        (weakref.ref(node), str(node.row and node.row.name), line)
+        (weakref.ref(node), str(node.primitive and node.primitive.name), line)
         for node, line in record.lines.items()
     ]
     arrays = [(_again(array), copy, line) for array, copy, line in record.arrays.values()]
@@ -376,7 +377,7 @@ def _giver(result: Any, trace: Trace, places: dict[Tensor, int]) -> Any:
         )
     if result in places if isinstance(result, Tensor) else False:
         return lambda given, i=places[result]: given[i]
-    if isinstance(result, Tensor) and (result.row is not None or result in trace.created):
+    if isinstance(result, Tensor) and (result.primitive is not None or result in trace.created):
         return None
     return lambda given: result
 
@@ -416,5 +417,10 @@ def _result(data: Any, sources: list[Tensor]) -> Tensor:
     """A result that knows what it depends on, and refuses to be differentiated by it."""
     node = wrap(data)
     if sources:
-        node.row, node.args, node.params, node.requires_grad = COMPILED, tuple(sources), {}, True
+        node.primitive, node.args, node.params, node.requires_grad = (
+            COMPILED,
+            tuple(sources),
+            {},
+            True,
+        )
     return node

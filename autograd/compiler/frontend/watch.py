@@ -32,8 +32,8 @@ from .walk import Walk
 NUMPY = os.path.dirname(np.__file__) + os.sep
 # The engine's own files with functions that read what users change.
 LAYERS = (PACKAGE + "nn.py", PACKAGE + "optim.py")
-# What a row computes in a trace is of no account: it is asked again at every call. And some are
-# called for their effect; what they read of clocks and files goes into no number.
+# What a primitive computes in a trace is of no account: it is asked again at every call. And some
+# are called for their effect; what they read of clocks and files goes into no number.
 COMPUTES = Tensor._record.__func__.__code__  # type: ignore[attr-defined]
 MUTED = ("importlib", "logging", "warnings", "linecache", "traceback", "tokenize")
 QUIET = ("abc", "_py_abc", "_collections_abc")

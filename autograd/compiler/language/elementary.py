@@ -107,7 +107,7 @@ def _hex(text: str) -> float:
     return float.fromhex(text)
 
 
-# --- float32: errors are below 2 units in the last place, over the whole range --------------------
+# --- float32: errors are below 2 units in the last place, over the whole range -------------------
 
 MAGIC = 1.5 * 2**23  # added, it rounds to an integer, and leaves that in the low bits
 
@@ -245,7 +245,7 @@ def _erf(x: Expr) -> Expr:
     return select(t > 0.9277, sure, select(equal(x, 0), x, fma(near, x, x)))
 
 
-# --- sine and cosine ------------------------------------------------------------------------------
+# --- sine and cosine -----------------------------------------------------------------------------
 
 # The first bits of 2 / pi, after 32 zeros.
 TWO_BY_PI = 0xA2F9836E4E441529FC2757D1F534DDC0DB6295993C439041FE5163AB
@@ -311,7 +311,7 @@ def _cos(x: Expr) -> Expr:
     return _wave(x, n + 1, r, Const(0, INT32))
 
 
-# --- of both dtypes -------------------------------------------------------------------------------
+# --- of both dtypes ------------------------------------------------------------------------------
 
 
 def _sigmoid_f64(x: Expr) -> Any:

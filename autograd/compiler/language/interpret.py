@@ -55,7 +55,7 @@ def _anything(size: int, dtype: DType) -> Any:
     return np.full(size, np.nan if dtype.kind == "f" else 85, dtype)
 
 
-# --- statements -----------------------------------------------------------------------------------
+# --- statements ----------------------------------------------------------------------------------
 
 
 def _block(
@@ -101,7 +101,7 @@ def _known(values: Values, name: str) -> Any:
     return values[name]
 
 
-# --- expressions ----------------------------------------------------------------------------------
+# --- expressions ---------------------------------------------------------------------------------
 
 
 class _Evaluation:
@@ -171,7 +171,7 @@ def _may_fail(expr: Expr) -> bool:
     return isinstance(expr, Load)
 
 
-# --- operations -----------------------------------------------------------------------------------
+# --- operations ----------------------------------------------------------------------------------
 
 
 def operation(expr: Op, args: Sequence[Any]) -> Any:

@@ -91,7 +91,7 @@ def _entry(matrix: Matrix, row: Affine, column: Affine, dtype: DType) -> Load:
     return Load(matrix.array, matrix.at(row, column), dtype)
 
 
-# --- long sums ------------------------------------------------------------------------------------
+# --- long sums -----------------------------------------------------------------------------------
 
 
 def write(target: Expr, value: Expr) -> Statement:

@@ -214,8 +214,8 @@ class ColumnsBody(AnchoredBody):
         *outer, last = [axis for axis, n in enumerate(self.kernel.domain) if n != 1]
         self.outer, self.last = outer, last
         op = self.ops[self.kernel.anchor]
-        assert op.row.reduces
-        self.by, self.dtype = op.row.reduces, op.dtype
+        assert op.primitive.reduces
+        self.by, self.dtype = op.primitive.reduces, op.dtype
         self.start = neutral(self.by, op.dtype)
         adding, rows = self._gather()
         after, use = self._use(adding.count)

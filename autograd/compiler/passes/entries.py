@@ -1,8 +1,9 @@
-"""How an entry of an op is computed from entries of others: its definition, as the row says it.
+"""How an entry of an op is computed from entries of others: its definition, as the primitive says
+it.
 
-A definition is an expression whose leaves are entries. So the same words of a row tell what is read
-(`Reads`, which the planner asks), what is only another's entry (`viewed`), which positions come of
-data (`bounds`), and what statements compute (nest.py).
+A definition is an expression whose leaves are entries. So the same words of a primitive tell what
+is read (`Reads`, which the planner asks), what is only another's entry (`viewed`), which positions
+come of data (`bounds`), and what statements compute (nest.py).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from ...primitives.expressions import (
     walk,
 )
 from ...primitives.expressions import Op as Operation
-from ...primitives.primitive import Row
+from ...primitives.primitive import Primitive
 from .simplify import CONSTANT, LEAVES, Graph, Op
 
 
@@ -48,7 +49,7 @@ class Entry(Expr):
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument in the hands of a row's `entry`: `argument[index]` is an entry of it."""
+    """An argument in the hands of a primitive's `entry`: `argument[index]` is an entry of it."""
 
     number: int
     shape: Shape
@@ -67,21 +68,21 @@ class Argument:
 
 
 def definition(graph: Graph, number: int, index: Index) -> Expr | None:
-    """What an op's entry at an index is; None where its row does not say. TypeError where the row
-    has no code for these dtypes."""
+    """What an op's entry at an index is; None where its primitive does not say. TypeError where the
+    primitive has no code for these dtypes."""
     op = graph.ops[number]
-    if op.row.entry:
-        expr = op.row.entry(index, *_arguments(graph, op), **op.params)
+    if op.primitive.entry:
+        expr = op.primitive.entry(index, *_arguments(graph, op), **op.params)
         return None if expr is None else convert(_checked(expr), op.dtype)
-    if op.row.code is None:
+    if op.primitive.code is None:
         return None
     operands = []
     for arg, dtype in zip(op.args, operand_types(graph, op), strict=True):
         before = graph.ops[arg]
         operands.append(convert(Entry(arg, aligned(index, before.shape), before.dtype), dtype))
-    out = _checked(op.row.code(*operands, **op.params))
+    out = _checked(op.primitive.code(*operands, **op.params))
     if out.dtype != op.dtype:
-        raise TypeError(f"{op.row.name}: its code gives {out.dtype}, not {op.dtype}")
+        raise TypeError(f"{op.primitive.name}: its code gives {out.dtype}, not {op.dtype}")
     return out
 
 
@@ -93,10 +94,10 @@ def _checked(expr: Any) -> Expr:
 
 def landing(graph: Graph, number: int, index: Index) -> tuple[Expr, ...] | None:
     """Of an op that adds into entries which arrays name: the index in its result of the entry to
-    which its first argument's entry at an index is added; None where its row does not say."""
+    which its first argument's entry at an index is added; None where its primitive does not say."""
     op = graph.ops[number]
-    assert op.row.into
-    return op.row.into(index, *_arguments(graph, op), **op.params)
+    assert op.primitive.into
+    return op.primitive.into(index, *_arguments(graph, op), **op.params)
 
 
 def _arguments(graph: Graph, op: Op) -> list[Argument]:
@@ -104,45 +105,46 @@ def _arguments(graph: Graph, op: Op) -> list[Argument]:
 
 
 def operand_types(graph: Graph, op: Op) -> list[DType]:
-    """To what the arguments of an elementwise row are converted: its conditions to truth values,
-    the others to the result's dtype, or, where that is one, to what NumPy compares them in."""
-    rest = [graph.ops[arg] for arg in op.args[op.row.conditions :]]
+    """To what the arguments of an elementwise primitive are converted: its conditions to truth
+    values, the others to the result's dtype, or, where that is one, to what NumPy compares them
+    in."""
+    rest = [graph.ops[arg] for arg in op.args[op.primitive.conditions :]]
     common = op.dtype if op.dtype != BOOL else np.result_type(*map(_weak, rest))
-    return [BOOL] * op.row.conditions + [common] * len(rest)
+    return [BOOL] * op.primitive.conditions + [common] * len(rest)
 
 
 def _weak(op: Op) -> Any:
-    value = op.params.get("value") if op.row is CONSTANT else None
+    value = op.params.get("value") if op.primitive is CONSTANT else None
     return value if type(value) in (int, float, bool) else op.dtype
 
 
-# --- what can be asked of an op -------------------------------------------------------------------
+# --- what can be asked of an op ------------------------------------------------------------------
 
 
 def compiles(graph: Graph, number: int) -> bool:
     """Whether there are loops for an op; what there is none for is left to NumPy."""
     op = graph.ops[number]
     dtypes = (op.dtype, *(graph.ops[arg].dtype for arg in op.args))
-    if op.row in LEAVES:
+    if op.primitive in LEAVES:
         return True
     if any(dtype not in DTYPES for dtype in dtypes):
         return False
-    if op.row.product:
+    if op.primitive.product:
         return bool(op.dtype.kind == "f")
-    if op.row.reduces:
-        return _reduces(op, op.row.reduces)
+    if op.primitive.reduces:
+        return _reduces(op, op.primitive.reduces)
     try:
         if adds(op):
             index = variables(graph.ops[op.args[0]].shape)
             return op.dtype != BOOL and landing(graph, number, index) is not None
-        exact = op.row.entry or _exact(graph, op)
+        exact = op.primitive.entry or _exact(graph, op)
         return bool(exact) and definition(graph, number, variables(op.shape)) is not None
     except TypeError:
         return False
 
 
-def _reduces(op: Op, by: Row) -> bool:
-    """Whether a row puts two values of a reduction's dtype together to one, and begins with
+def _reduces(op: Op, by: Primitive) -> bool:
+    """Whether a primitive puts two values of a reduction's dtype together to one, and begins with
     something; and the axes are told as ours are."""
     axes, x = op.params.get("axis"), Var("x", op.dtype)
     if not isinstance(axes, tuple) or not all(isinstance(i, int) and i >= 0 for i in axes):
@@ -158,7 +160,7 @@ def _exact(graph: Graph, op: Op) -> bool:
     that no dtype holds, exactly."""
     if op.dtype != BOOL:
         return True
-    args = [graph.ops[arg] for arg in op.args[op.row.conditions :]]
+    args = [graph.ops[arg] for arg in op.args[op.primitive.conditions :]]
     common = operand_types(graph, op)[-1]
     exact = common.kind != "f" or any(arg.dtype.kind == "f" for arg in args)
     return common in DTYPES and exact and all(_holds(common, arg) for arg in args)
@@ -173,18 +175,20 @@ def _holds(dtype: DType, op: Op) -> bool:
 
 def adds(op: Op) -> bool:
     """Whether it adds into entries that arrays name, so that one may be named twice."""
-    return op.row.into is not None and len(op.args) > 1
+    return op.primitive.into is not None and len(op.args) > 1
 
 
 def moves(graph: Graph, number: int) -> bool:
     """Whether an op's entry is just an entry of an argument, wherever that is."""
     op = graph.ops[number]
-    return bool(op.row.entry) and isinstance(definition(graph, number, variables(op.shape)), Entry)
+    return bool(op.primitive.entry) and isinstance(
+        definition(graph, number, variables(op.shape)), Entry
+    )
 
 
 def viewed(graph: Graph, number: int, index: Index) -> tuple[int, Index] | None:
     """The argument, and the index into it, whose entry an op's entry is, if the index is affine."""
-    if not graph.ops[number].row.entry:
+    if not graph.ops[number].primitive.entry:
         return None
     entry = definition(graph, number, index)
     if not isinstance(entry, Entry):
@@ -214,7 +218,7 @@ def viewing(graph: Graph, number: int) -> tuple[list[int], int]:
     views = list[int]()
     while view := viewed(graph, number, variables(graph.ops[number].shape)):
         before = graph.ops[view[0]]
-        if before.row is CONSTANT and not before.shape:
+        if before.primitive is CONSTANT and not before.shape:
             break
         views.append(number)
         number = view[0]
@@ -234,7 +238,7 @@ def reduced(graph: Graph, op: Op, index: Index, variable: Callable[[int], Affine
     return tuple(inner)
 
 
-# --- what an entry is computed from ---------------------------------------------------------------
+# --- what an entry is computed from --------------------------------------------------------------
 
 Read = tuple[int, Index]
 
@@ -258,12 +262,12 @@ class Reads:
         """Add what an op's entry is computed from."""
         op = self.graph.ops[number]
         self.ops.add(number)
-        if op.row.reduces:
+        if op.primitive.reduces:
             shape = self.graph.ops[op.args[0]].shape
             self.loops |= any(shape[axis] != 1 for axis in op.params["axis"])
             inner = reduced(self.graph, op, index, lambda axis: self._name((number, index, axis)))
             self.read(op.args[0], inner)
-        elif op.row.entry:
+        elif op.primitive.entry:
             self.of(definition(self.graph, number, index))
         else:
             for arg in op.args:
@@ -272,7 +276,7 @@ class Reads:
     def read(self, number: int, index: Index) -> None:
         """Add an op's entry, or what that is computed from."""
         key, op = (number, index), self.graph.ops[number]
-        if key in self.seen or (op.row is CONSTANT and not op.shape):
+        if key in self.seen or (op.primitive is CONSTANT and not op.shape):
             return
         self.seen.add(key)
         if self.stored(number, index):
@@ -305,13 +309,13 @@ def entries(expr: Any) -> Iterator[Entry]:
 
 
 def bounds(graph: Graph, number: int) -> list[Operation]:
-    """The positions that come of data, which an op's row marks as bounded; in variables of the op's
-    axes, or of its first argument's where it adds."""
+    """The positions that come of data, which an op's primitive marks as bounded; in variables of
+    the op's axes, or of its first argument's where it adds."""
     op = graph.ops[number]
     if adds(op):
         marked: Any = landing(graph, number, variables(graph.ops[op.args[0]].shape))
     else:
-        marked = (definition(graph, number, variables(op.shape)),) if op.row.entry else ()
+        marked = (definition(graph, number, variables(op.shape)),) if op.primitive.entry else ()
     return list({bound: None for expr in marked for bound in _bounded(expr)})
 
 

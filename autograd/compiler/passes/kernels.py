@@ -94,7 +94,7 @@ class Check(Anchored):
 
 
 class ByNumpy(Anchored):
-    """An op that has no loops: its row computes it."""
+    """An op that has no loops: its primitive computes it."""
 
     kind = "numpy"
 
@@ -117,5 +117,5 @@ class Plan:
             yield f"kernel {number}: {kernel.kind}{anchor} over {list(kernel.domain)}"
             for store in kernel.stores:
                 into = " ".join(map(str, store.target or ("nowhere",)))
-                at, row = ", ".join(map(str, store.index)), self.graph.ops[store.op].row
-                yield f"    %{store.op} {row.name}[{at}] -> {into}"
+                at, prim = ", ".join(map(str, store.index)), self.graph.ops[store.op].primitive
+                yield f"    %{store.op} {prim.name}[{at}] -> {into}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ...primitives.primitive import OURS, Row
+from ...primitives.primitive import OURS, Primitive
 from ..language.statements import Function, Run, Segment
 from ..language.verify import verify
 from .bodies import Body, CheckBody, ColumnsBody, LoopBody, ScatterBody
@@ -87,7 +87,7 @@ def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
 
     def add(body: Body, early: bool = False) -> None:
         runs[body] = body.run()
-        if any(_foreign(plan.graph.ops[op].row) for op in body.computed):
+        if any(_foreign(plan.graph.ops[op].primitive) for op in body.computed):
             verify(runs[body].function)
         if not segments or isinstance(segments[-1], ByNumpy):
             segments.append([])
@@ -109,9 +109,9 @@ def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
     return Code(tuple(made), tuple(costs))
 
 
-def _foreign(row: Row) -> bool:
+def _foreign(prim: Primitive) -> bool:
     """Whether it says itself where it reads, and is none of ours, which are tested."""
-    return row not in OURS and (row.entry or row.into) is not None
+    return prim not in OURS and (prim.entry or prim.into) is not None
 
 
 def _cost(body: Body) -> Cost:

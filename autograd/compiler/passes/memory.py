@@ -103,7 +103,7 @@ class _Arranger:
         self.room = _Room()
         self.ends = _last_reads(plan)
         for number, op in enumerate(plan.graph.ops):
-            if op.row in LEAVES and (op.shape or op.row is not CONSTANT):
+            if op.primitive in LEAVES and (op.shape or op.primitive is not CONSTANT):
                 self.ops[number] = self._leaf(op)
         self.results = plan.graph.inputs + len(states) + len(self.constants)  # the first's slot
         self.between = self.results + len(plan.graph.results)
@@ -111,9 +111,9 @@ class _Arranger:
 
     def _leaf(self, op: Op) -> Array:
         """Inputs come first in the block, then states, then constant arrays."""
-        if op.row is STATE:
+        if op.primitive is STATE:
             return self._state(op, op.params["place"])
-        if op.row is INPUT:
+        if op.primitive is INPUT:
             return Array(op.params["place"], 0, op.shape, contiguous(op.shape), op.dtype)
         slot = self.plan.graph.inputs + len(self.states) + len(self.constants)
         self.constants.append(np.array(op.params["value"], order="C"))
@@ -161,7 +161,7 @@ class _Arranger:
 def packs_early(plan: Plan, kernel: Product) -> bool:
     """Whether a product's right operand is there from the beginning, and can be packed then."""
     right = plan.graph.ops[kernel.anchor].args[1]
-    return plan.graph.ops[source(plan.graph, right)].row in (INPUT, STATE)
+    return plan.graph.ops[source(plan.graph, right)].primitive in (INPUT, STATE)
 
 
 def _last_reads(plan: Plan) -> dict[int, int]:

@@ -33,7 +33,7 @@ from ...primitives.expressions import (
     walk,
 )
 from ...primitives.expressions import Op as Operation
-from ...primitives.primitive import Row
+from ...primitives.primitive import Primitive
 from ..language.statements import For, Let, Set, Statement
 from ..language.tiles import gather, gathered
 from .entries import Entry, affine, definition, reduced
@@ -123,7 +123,7 @@ class Nest:
         if key in self.known:
             return self.known[key]
         op = self.graph.ops[number]
-        if op.row is CONSTANT and not op.shape:
+        if op.primitive is CONSTANT and not op.shape:
             return constant(op.params["value"], op.dtype)
         loaded = self.load(number, index)
         value = self._computed(number, index) if loaded is None else self.let(loaded)
@@ -142,8 +142,8 @@ class Nest:
     def _computed(self, number: int, index: Index) -> Expr:
         self.computed.add(number)
         op = self.graph.ops[number]
-        if op.row.reduces:
-            return self._reduction(op, op.row.reduces, index)
+        if op.primitive.reduces:
+            return self._reduction(op, op.primitive.reduces, index)
         expr = definition(self.graph, number, index)
         assert expr is not None
         return self.let(self.resolved(expr))
@@ -179,7 +179,7 @@ class Nest:
 
     # --- reductions ---
 
-    def _reduction(self, op: Op, by: Row, index: Index) -> Expr:
+    def _reduction(self, op: Op, by: Primitive, index: Index) -> Expr:
         """A loop over the axes that go, the last of them in lanes."""
         (arg,) = op.args
         shape, axes = self.graph.ops[arg].shape, op.params["axis"]
@@ -203,7 +203,7 @@ class Nest:
         return out
 
     def _gathered(
-        self, loops: Loops, by: Row, out: Var, start: Expr, entry: Expr
+        self, loops: Loops, by: Primitive, out: Var, start: Expr, entry: Expr
     ) -> list[Statement]:
         """Nested loops that gather the entry into `out`."""
         simple = by is add and not self.scopes[-1].loops
@@ -239,7 +239,7 @@ def calls(body: Sequence[Statement]) -> bool:
     return any(getattr(part, "name", "") in CALLS for value in values for part in walk(value))
 
 
-# --- loops ----------------------------------------------------------------------------------------
+# --- loops ---------------------------------------------------------------------------------------
 
 
 def integer(value: int) -> Const:
@@ -277,19 +277,19 @@ def nested(
     return list(body)
 
 
-def rounds(by: Row, dtype: DType, loops: Loops, chunk: int = CHUNK) -> bool:
+def rounds(by: Primitive, dtype: DType, loops: Loops, chunk: int = CHUNK) -> bool:
     """Whether it is a sum so long that the rounding of a running total shows."""
     count = math.prod(n for _, n in loops)
     return by is add and dtype.kind == "f" and count > 2 * chunk
 
 
-def joined(by: Row, total: Expr, entry: Expr) -> Expr:
+def joined(by: Primitive, total: Expr, entry: Expr) -> Expr:
     """What a reduction has once one more entry joins it."""
     assert by.code
     return by.code(total, entry)
 
 
-def neutral(by: Row, dtype: DType) -> Const:
+def neutral(by: Primitive, dtype: DType) -> Const:
     """What a reduction of nothing gives."""
     assert by.neutral
     return constant(by.neutral(dtype), dtype)

@@ -63,9 +63,9 @@ def _targets(graph: Graph) -> tuple[Graph, dict[int, Target]]:
     answers = [(op, ("state", state)) for state, op in graph.writes]
     answers += [(op, ("result", place)) for place, op in enumerate(graph.results)]
     for number, target in answers:
-        copied = ops[number].row in LEAVES or number in targets
+        copied = ops[number].primitive in LEAVES or number in targets
         if copied:
-            ops.append(replace(ops[number], row=same, args=(number,), params={}))
+            ops.append(replace(ops[number], primitive=same, args=(number,), params={}))
         targets[len(ops) - 1 if copied else number] = target
     return replace(graph, ops=tuple(ops)), targets
 
@@ -119,20 +119,20 @@ class _Planner:
         for number, op in enumerate(self.ops):
             if not self.compiled[number]:
                 roots |= {number, *op.args}
-            elif op.row.product:
+            elif op.primitive.product:
                 roots |= {number, *(source(self.graph, arg) for arg in op.args)}
             elif self._is_columns(op) or adds(op):
                 roots.add(number)
             elif self._mixes(number):
                 roots.add(source(self.graph, op.args[0]))
             roots |= self._positions(number)
-        roots = {number for number in roots if self.ops[number].row not in LEAVES}
+        roots = {number for number in roots if self.ops[number].primitive not in LEAVES}
         return self._shared(roots)
 
     def _is_columns(self, op: Op) -> bool:
         """Whether it is a reduction whose argument's last axis stays: then that is the axis to
         go along in vectors."""
-        if not op.row.reduces:
+        if not op.primitive.reduces:
             return False
         shape = self.ops[op.args[0]].shape
         long = [axis for axis, n in enumerate(shape) if n > 1]
@@ -153,8 +153,8 @@ class _Planner:
 
     def _steady(self, number: int) -> bool:
         op = self.ops[number]
-        return op.row in LEAVES or (
-            len(op.args) == 1 and not op.row.reduces and self._steady(op.args[0])
+        return op.primitive in LEAVES or (
+            len(op.args) == 1 and not op.primitive.reduces and self._steady(op.args[0])
         )
 
     def _shared(self, roots: set[int]) -> set[int]:
@@ -164,7 +164,7 @@ class _Planner:
             op = self.ops[number]
             for user in self.users[number]:
                 wanted[number] |= {user} if user in roots else wanted[user]
-            if op.row in LEAVES or number in roots or len(wanted[number]) < 2:
+            if op.primitive in LEAVES or number in roots or len(wanted[number]) < 2:
                 continue
             if not self._cheap(number, roots):
                 roots.add(number)
@@ -174,7 +174,7 @@ class _Planner:
         """The roots, and as many more as it takes that none is far from the next."""
         depth = [0] * len(self.ops)
         for number, op in enumerate(self.ops):
-            if op.row in LEAVES or number in roots:
+            if op.primitive in LEAVES or number in roots:
                 continue
             depth[number] = 1 + max((depth[arg] for arg in op.args), default=0)
             if depth[number] > DEEPEST:
@@ -188,8 +188,8 @@ class _Planner:
         op = self.ops[number]
         if moves(self.graph, number):
             return True
-        if op.row.code is None or not all(
-            self.ops[arg].row in LEAVES or arg in roots for arg in op.args
+        if op.primitive.code is None or not all(
+            self.ops[arg].primitive in LEAVES or arg in roots for arg in op.args
         ):
             return False
         expr = definition(self.graph, number, variables(op.shape))
@@ -235,7 +235,7 @@ class _Planner:
         op = self.ops[number]
         if not self.compiled[number]:
             return ByNumpy
-        if op.row.product:
+        if op.primitive.product:
             return Product
         if adds(op):
             return Scatter
@@ -265,7 +265,7 @@ class _Planner:
         repeated in them becomes a root on the way."""
 
         def stored(number: int, place: Index) -> bool:
-            if number in self.roots or self.ops[number].row in LEAVES:
+            if number in self.roots or self.ops[number].primitive in LEAVES:
                 return True
             if not self._repeats(number, place, index):
                 return False
@@ -277,7 +277,7 @@ class _Planner:
 
     def _repeats(self, number: int, place: Index, index: Index) -> bool:
         """Whether it is a reduction inside a loop that it does not depend on."""
-        if not self.ops[number].row.reduces:
+        if not self.ops[number].primitive.reduces:
             return False
         names = [name for p in index for name in p.names()]
         used = {name for p in place for name in p.names()}
@@ -344,8 +344,8 @@ class _Planner:
 
     def _constant(self, number: int) -> bool:
         op = self.ops[number]
-        if op.row in LEAVES:
-            return op.row is CONSTANT
+        if op.primitive in LEAVES:
+            return op.primitive is CONSTANT
         return all(map(self._constant, op.args))
 
     # --- where it goes ---
@@ -363,7 +363,7 @@ class _Planner:
             if home.position > known and not self._overwrites(number, readers[place]):
                 continue
             copied, shape = len(self.ops), self.ops[number].shape
-            self.ops.append(replace(self.ops[number], row=same, args=(number,), params={}))
+            self.ops.append(replace(self.ops[number], primitive=same, args=(number,), params={}))
             self.targets[copied] = self.targets.pop(number)
             at = variables(shape)
             kernel = _Building(Loop, shape, -1, {copied: at}, {copied: [(number, at)]})
@@ -377,7 +377,7 @@ class _Planner:
             for reader, loads in kernel.loads.items():
                 for load, index in loads:
                     op = self.ops[load]
-                    if op.row is STATE:
+                    if op.primitive is STATE:
                         readers[op.params["place"]].append((kernel, reader, index))
         return readers
 

@@ -1,8 +1,8 @@
 """Stage 1, from a program to a graph: what a step computes, without order, memory or repetition.
 
-A state is read as it was before the step, and what it becomes is one of the graph's answers. Rows
-composed of others are taken apart, equal expressions shared, constants computed, reshapes undone,
-and what nothing needs left out.
+A state is read as it was before the step, and what it becomes is one of the graph's answers.
+Primitives composed of others are taken apart, equal expressions shared, constants computed,
+reshapes undone, and what nothing needs left out.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 
 from ...nodes.methods import ArrayMethods, Operators
-from ...primitives.primitive import Row
-from ...primitives.shapes import cast_row
+from ...primitives.primitive import Primitive
+from ...primitives.shapes import cast_p
 from ..frontend.program import Assign, Program
 
 Shape = tuple[int, ...]
 Spec = tuple[Shape, np.dtype[Any]]
 
-INPUT = Row("input", "an argument of the step", lambda: None, ())
-STATE = Row("state", "a Tensor from outside, as it was before the step", lambda: None, ())
-CONSTANT = Row("constant", "what never changes", lambda: None, ())
+INPUT = Primitive("input", "an argument of the step", lambda: None, ())
+STATE = Primitive("state", "a Tensor from outside, as it was before the step", lambda: None, ())
+CONSTANT = Primitive("constant", "what never changes", lambda: None, ())
 LEAVES = (INPUT, STATE, CONSTANT)
 
 
@@ -34,9 +34,10 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Op:
-    """A row applied to older ops, by their numbers. A leaf has its place or value in `params`."""
+    """A primitive applied to older ops, by their numbers. A leaf has its place or value in
+    `params`."""
 
-    row: Row
+    primitive: Primitive
     args: tuple[int, ...]
     params: dict[str, Any]
     shape: Shape
@@ -63,7 +64,7 @@ class Graph:
             args = [f"%{arg}" for arg in op.args]
             args += [f"{name}={_brief(value)}" for name, value in op.params.items()]
             shape = list(op.shape)
-            yield f"%{number} = {op.row.name}({', '.join(args)}) {op.dtype}{shape}"
+            yield f"%{number} = {op.primitive.name}({', '.join(args)}) {op.dtype}{shape}"
         for state, op_number in self.writes:
             yield f"state {state} := %{op_number}"
         yield f"results {', '.join(f'%{number}' for number in self.results)}"
@@ -101,9 +102,9 @@ def simplify(program: Program, inputs: Sequence[Spec], keep: Sequence[int] = ())
             continue
         args = tuple(value[slot] for slot in step.args)
         build.scope = step.scope
-        op = Op(step.row, args, step.params, step.shape, step.dtype, step.scope)
+        op = Op(step.primitive, args, step.params, step.shape, step.dtype, step.scope)
         value[step.out] = build.add(op)
-        if step.row.view and step.args[0] in viewed:
+        if step.primitive.view and step.args[0] in viewed:
             viewed[step.out] = viewed[step.args[0]]
     writes = tuple((places[slot], op) for slot, op in written.items())
     results = tuple(value[slot] for slot in program.results)
@@ -138,8 +139,8 @@ class _Builder:
         self.known: dict[Any, int] = {}
         self.scope: tuple[str, ...] = ()  # of what is added
 
-    def leaf(self, row: Row, place: int, shape: Shape, dtype: Any) -> int:
-        return self._append(Op(row, (), {"place": place}, shape, dtype))
+    def leaf(self, prim: Primitive, place: int, shape: Shape, dtype: Any) -> int:
+        return self._append(Op(prim, (), {"place": place}, shape, dtype))
 
     def constant(self, value: Any) -> int:
         """A number of Python's, which takes the dtype of what it meets, or an array."""
@@ -153,33 +154,33 @@ class _Builder:
         if self.ops[number].dtype == dtype and self.ops[number].shape == shape:
             return number
         assert self.ops[number].shape == shape
-        return self.add(Op(cast_row, (number,), {"dtype": dtype}, shape, dtype))
+        return self.add(Op(cast_p, (number,), {"dtype": dtype}, shape, dtype))
 
     def value(self, number: int) -> Any:
         """What a constant is; None for any other op."""
-        return self.ops[number].params["value"] if self.ops[number].row is CONSTANT else None
+        return self.ops[number].params["value"] if self.ops[number].primitive is CONSTANT else None
 
     def add(self, op: Op) -> int:
         """The number of this op, of its parts, or of what is simpler and the same."""
-        if op.row.composed:
+        if op.primitive.composed:
             args = [_Ref(self, arg) for arg in op.args]
-            composed = op.row.composed(*args, **op.params)
+            composed = op.primitive.composed(*args, **op.params)
             if composed and (composed.shape, composed.dtype) == (op.shape, op.dtype):
                 return int(composed.number)
         if self._folds(op):
             values = [self.value(arg) for arg in op.args]
             with np.errstate(all="ignore"):
-                return self.constant(np.asarray(op.row.on_array(*values, **op.params)))
-        return self._shared((op.row, op.args, _told_apart(op.params)), op)
+                return self.constant(np.asarray(op.primitive.on_array(*values, **op.params)))
+        return self._shared((op.primitive, op.args, _told_apart(op.params)), op)
 
     def _folds(self, op: Op) -> bool:
         """Whether it is a constant, and one that takes no more memory than what it is made of.
         (Not a sum: its last bits are the kernels', as of what is no constant.)"""
-        if op.row.reduces or not all(self.ops[arg].row is CONSTANT for arg in op.args):
+        if op.primitive.reduces or not all(self.ops[arg].primitive is CONSTANT for arg in op.args):
             return False
         return math.prod(op.shape) <= max(math.prod(self.ops[arg].shape) for arg in op.args)
 
-    def infer(self, row: Row, args: tuple[int, ...], params: dict[str, Any]) -> Op:
+    def infer(self, prim: Primitive, args: tuple[int, ...], params: dict[str, Any]) -> Op:
         """The op with the shape and dtype that NumPy gives it."""
         values = []
         for arg in args:
@@ -187,8 +188,8 @@ class _Builder:
             op = self.ops[arg]
             values.append(np.zeros(op.shape, op.dtype) if value is None else value)
         with np.errstate(all="ignore"):
-            out = np.asarray(row.on_array(*values, **params))
-        return Op(row, args, params, out.shape, out.dtype, self.scope)
+            out = np.asarray(prim.on_array(*values, **params))
+        return Op(prim, args, params, out.shape, out.dtype, self.scope)
 
     def _shared(self, key: Any, op: Op) -> int:
         if key not in self.known:
@@ -213,21 +214,21 @@ def _told_apart(params: Any) -> str:
 
 
 class _Ref(Operators, ArrayMethods):
-    """An op in the hands of a row's `composed`. Of leaves, the row means nothing."""
+    """An op in the hands of a primitive's `composed`. Of leaves, the primitive means nothing."""
 
     def __init__(self, build: _Builder, number: int) -> None:
         self.build, self.number = build, number
         op = build.ops[number]
         self.shape, self.dtype, self.ndim = op.shape, op.dtype, len(op.shape)
-        self.row, self.params, self.value = op.row, op.params, build.value(number)
+        self.primitive, self.params, self.value = op.primitive, op.params, build.value(number)
 
     @property
     def args(self) -> list[_Ref]:
-        """What the row was applied to."""
+        """What the primitive was applied to."""
         return [_Ref(self.build, arg) for arg in self.build.ops[self.number].args]
 
     @classmethod
-    def _record(cls, row: Row, args: tuple[Any, ...], params: dict[str, Any]) -> _Ref:
+    def _record(cls, prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> _Ref:
         build = next(arg.build for arg in args if isinstance(arg, _Ref))
         numbers = tuple(a.number if isinstance(a, _Ref) else build.constant(a) for a in args)
-        return cls(build, build.add(build.infer(row, numbers, params)))
+        return cls(build, build.add(build.infer(prim, numbers, params)))

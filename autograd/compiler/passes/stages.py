@@ -50,7 +50,7 @@ class Stages:
         return self.code.costs
 
     def __repr__(self) -> str:
-        operations = counted(sum(op.row not in LEAVES for op in self.graph.ops), "operation")
+        operations = counted(sum(op.primitive not in LEAVES for op in self.graph.ops), "operation")
         kernels, scratch = len(self.plan.kernels), counted(self.memory.size, "byte")
         return f"<lowered step: {operations}, {counted(kernels, 'kernel')}, {scratch} of scratch>"
 

@@ -82,7 +82,7 @@ static void lap({WORK}) {{
 }}"""
 
 
-# --- programs -------------------------------------------------------------------------------------
+# --- programs ------------------------------------------------------------------------------------
 
 
 def source(segments: Mapping[str, Segment], machine: Machine) -> str:
@@ -200,7 +200,7 @@ def _inlined(functions: Sequence[Function]) -> dict[str, None]:
     return dict.fromkeys(text for call in calls for text in _definitions(*call))
 
 
-# --- functions ------------------------------------------------------------------------------------
+# --- functions -----------------------------------------------------------------------------------
 
 
 def function(function: Function, name: str) -> str:
@@ -260,7 +260,7 @@ def _calls(expr: Expr) -> Iterator[Call]:
             yield expr.name, expr.dtype
 
 
-# --- statements -----------------------------------------------------------------------------------
+# --- statements ----------------------------------------------------------------------------------
 
 
 def _block(statements: Sequence[Statement]) -> list[str]:
@@ -337,7 +337,7 @@ def _start(matrix: Matrix) -> str:
     return f"{matrix.array} + {matrix.start}"
 
 
-# --- expressions ----------------------------------------------------------------------------------
+# --- expressions ---------------------------------------------------------------------------------
 
 SYMBOLS = {"//": "/"}
 LOGICAL = {"&": "&&", "|": "||", "^": "!="}  # of booleans, of which any but 0 is true

@@ -229,7 +229,7 @@ def _words(said: IO[bytes]) -> str:
     return said.read().decode(errors="replace").strip() or "it says nothing"
 
 
-# --- the cache ------------------------------------------------------------------------------------
+# --- the cache -----------------------------------------------------------------------------------
 
 
 def _own_folder() -> tuple[Path | None, Exception | None]:
@@ -333,7 +333,7 @@ def _bound(newest: Path) -> None:
                 file.unlink()
 
 
-# --- threads --------------------------------------------------------------------------------------
+# --- threads -------------------------------------------------------------------------------------
 
 
 @functools.cache

@@ -59,12 +59,14 @@ class _Scratch:
         self.block = (ctypes.c_void_p * len(self.slots))(*map(address, self.slots))
         self._make_up()
 
-    def _leaf(self, row: Any, place: int) -> Any:
+    def _leaf(self, prim: Any, place: int) -> Any:
         """Memory for an input or a state; none if the step does not touch it."""
         ops, memory = self.lowered.plan.graph.ops, self.lowered.memory
-        numbers = (n for n, op in enumerate(ops) if op.row is row and op.params["place"] == place)
+        numbers = (
+            n for n, op in enumerate(ops) if op.primitive is prim and op.params["place"] == place
+        )
         number = next(numbers, None)
-        written = memory.targets.get(("state", place)) if row is STATE else None
+        written = memory.targets.get(("state", place)) if prim is STATE else None
         array = written if number is None else memory.ops[number]
         return np.empty(0) if array is None else empty(array)
 

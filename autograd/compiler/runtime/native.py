@@ -56,7 +56,7 @@ class Native(Replayed):
     """A compiled step; calling it with input arrays gives the results.
 
     Its memory is for one call at a time: other threads wait. A call within a call of the same
-    thread (a signal's handler, a user's row) is replayed.
+    thread (a signal's handler, a user's primitive) is replayed.
     """
 
     def __init__(self, program: Program, inputs: Sequence[Spec]) -> None:
@@ -77,10 +77,10 @@ class Native(Replayed):
 
     @property
     def left_to_numpy(self) -> list[str]:
-        """The rows that NumPy computes."""
+        """The primitives that NumPy computes."""
         ops = self.lowered.plan.graph.ops
         segments = self.lowered.code.segments
-        return [ops[s.anchor].row.name for s in segments if isinstance(s, ByNumpy)]
+        return [ops[s.anchor].primitive.name for s in segments if isinstance(s, ByNumpy)]
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         with self.lock:

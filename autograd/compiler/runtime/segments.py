@@ -27,9 +27,9 @@ def by_numpy(stages: Stages, kernel: ByNumpy, slots: Sequence[Any]) -> None:
     ops, memory = stages.plan.graph.ops, stages.memory
     op = ops[kernel.anchor]
     args = [
-        ops[arg].params["value"] if ops[arg].row is CONSTANT else view(memory.ops[arg], slots)
+        ops[arg].params["value"] if ops[arg].primitive is CONSTANT else view(memory.ops[arg], slots)
         for arg in op.args
     ]
     with np.errstate(all="ignore"):
-        out = op.row.on_array(*args, **op.params)
+        out = op.primitive.on_array(*args, **op.params)
     np.copyto(view(memory.ops[kernel.anchor], slots), out)

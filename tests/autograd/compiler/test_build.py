@@ -69,7 +69,7 @@ def fake(monkeypatch, tmp_path, script, name="cc"):
     return path
 
 
-# --- the compiler ---------------------------------------------------------------------------------
+# --- the compiler --------------------------------------------------------------------------------
 
 OTHER = f"echo 'int other;' | {CC} -shared -x c - -o $out\n".encode()
 CUT = f'{CC} "$@" && head -c 9000 $out > half && cat half > $out'.encode()
@@ -150,7 +150,7 @@ def test_ctrl_c_ends_the_compiler_and_leaves_nothing(monkeypatch, tmp_path):
     assert kept() == []
 
 
-# --- several files side by side -------------------------------------------------------------------
+# --- several files side by side ------------------------------------------------------------------
 
 PARTS = ["long two(void) { return 2; }", "long two(void); long four(void) { return 2 * two(); }"]
 HANG = "echo $$ >> {0}/runs; sleep 100 & wait\n"
@@ -243,7 +243,7 @@ def test_parts_that_cannot_be_linked(script, words, monkeypatch, tmp_path):
     assert kept() == []
 
 
-# --- the cache ------------------------------------------------------------------------------------
+# --- the cache -----------------------------------------------------------------------------------
 
 
 def test_libraries_are_kept_and_found(caplog, monkeypatch):
@@ -417,7 +417,7 @@ def test_threads_and_processes_make_one_library_at_once(monkeypatch, caplog):
     assert len(kept()) == 2
 
 
-# --- what a process may find ----------------------------------------------------------------------
+# --- what a process may find ---------------------------------------------------------------------
 
 RUN = """
 import numpy, os, sys
@@ -487,7 +487,7 @@ import autograd
     assert result.stdout == result.stderr == ""
 
 
-# --- what fails in us -----------------------------------------------------------------------------
+# --- what fails in us ----------------------------------------------------------------------------
 
 
 def test_a_setting_that_makes_no_sense_is_said(monkeypatch, caplog):

@@ -144,7 +144,7 @@ def test_a_jitted_function_under_vmap_is_the_function():
 
 def test_derivatives_of_functions_trace():
     def step(x):
-        return autograd.vmap(autograd.grad(lambda row: (row * row).tanh().sum()))(x)
+        return autograd.vmap(autograd.grad(lambda prim: (prim * prim).tanh().sum()))(x)
 
     np.testing.assert_array_equal(step(X[0]), jit(step)(X[0]).data)
 
@@ -230,7 +230,7 @@ def test_a_trace_leaves_no_nodes_behind():
     step(X[0], Y[0])
     gc.collect()
     # By type: isinstance asks an object's __class__, and PyTorch's, if it is loaded, warn of that.
-    alive = [o for o in gc.get_objects() if issubclass(type(o), Tensor) and o.row is not None]
+    alive = [o for o in gc.get_objects() if issubclass(type(o), Tensor) and o.primitive is not None]
     assert not alive
 
 

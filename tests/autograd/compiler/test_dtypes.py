@@ -1,4 +1,5 @@
-"""Every row on every dtype a Tensor has: eagerly, replayed and compiled the same, to the last bit.
+"""Every primitive on every dtype a Tensor has: eagerly, replayed and compiled the same, to the last
+bit.
 
 What C has no type or no definition for is left to NumPy, or refused by all.
 """
@@ -63,20 +64,20 @@ def assert_same_everywhere(calls, *arrays):
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_elementwise_rows_on_all_dtypes_and_numbers(name):
-    row, arrays = TABLE[name], [entries(dtype) for dtype in DTYPES]
+def test_elementwise_primitives_on_all_dtypes_and_numbers(name):
+    prim, arrays = TABLE[name], [entries(dtype) for dtype in DTYPES]
     numbers = range(len(arrays))
-    if len(row.rules) == 1:
-        calls = [lambda *xs, i=i: row(xs[i]) for i in numbers]
+    if len(prim.rules) == 1:
+        calls = [lambda *xs, i=i: prim(xs[i]) for i in numbers]
     else:
         # Of every pair one order: to compile both takes twice as long.
         pairs = [(i, j) if (i + j) % 2 else (j, i) for i in numbers for j in range(i, 11)]
-        calls = [lambda *xs, i=i, j=j: row(xs[i][:, None], xs[j][None]) for i, j in pairs]
+        calls = [lambda *xs, i=i, j=j: prim(xs[i][:, None], xs[j][None]) for i, j in pairs]
         for i, (k, number) in itertools.product(numbers, enumerate(NUMBERS)):
             if (i + k) % 2:
-                calls.append(lambda *xs, i=i, n=number: row(xs[i], n))
+                calls.append(lambda *xs, i=i, n=number: prim(xs[i], n))
             else:
-                calls.append(lambda *xs, i=i, n=number: row(n, xs[i]))
+                calls.append(lambda *xs, i=i, n=number: prim(n, xs[i]))
     assert_same_everywhere(calls, *arrays)
 
 
@@ -130,12 +131,12 @@ def test_what_is_left_to_numpy_has_its_params():
 
 def test_ops_are_shared_only_where_their_params_are_equal_to_the_last_bit():
     """The repr of an array leaves out digits, and of a long one entries."""
-    row = primitive("weigh", "x times numbers", lambda x, by: x * by, None)
+    prim = primitive("weigh", "x times numbers", lambda x, by: x * by, None)
     try:
         many, other = np.ones(2000), np.ones(2000)
         other[1000] = 2.0
         close = (np.array([1.0]), np.array([1.0 + 1e-12]))
-        step = lambda x, y: [row(x, by=many), row(x, by=other), *(row(y, by=n) for n in close)]  # noqa: E731
+        step = lambda x, y: [prim(x, by=many), prim(x, by=other), *(prim(y, by=n) for n in close)]  # noqa: E731
         x, y = np.ones(2000), np.ones(1)
         got = jit(step)(Tensor(x), Tensor(y))
         for out, want in zip(got, (x * many, x * other, y * close[0], y * close[1]), strict=True):

@@ -26,7 +26,7 @@ KEYS = {
     "one number": lambda i, j: (i[0],),
     "unsigned": lambda i, j: (abs(i).astype(np.uint8), j.astype(np.int16)),
     "mask": lambda i, j: (np.arange(60).reshape(4, 5, 3) % 7 < 3,),
-    "mask of rows": lambda i, j: (slice(None), np.array([True, False, True, True, False]), 1),
+    "mask of primitives": lambda i, j: (slice(None), np.array([True, False, True, True, False]), 1),
 }
 
 

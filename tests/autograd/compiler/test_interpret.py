@@ -67,7 +67,7 @@ def integer(n: int) -> Const:
     return Const(n, INT64)
 
 
-# --- integers -------------------------------------------------------------------------------------
+# --- integers ------------------------------------------------------------------------------------
 
 
 def wrapped(value: int, dtype: DType) -> int:
@@ -142,7 +142,7 @@ def test_integers_are_converted_modulo_their_bits(one: DType, other: DType, valu
     assert evaluate(convert(Var("x", one), BOOL), x) == (wrapped(value, one) != 0)
 
 
-# --- floats ---------------------------------------------------------------------------------------
+# --- floats --------------------------------------------------------------------------------------
 
 
 def rounded(exact: Fraction, dtype: DType) -> Any:
@@ -237,7 +237,7 @@ def test_functions_that_a_c_library_has_are_numpys() -> None:
     assert evaluate(op("power", Var("x", FLOAT64), Var("y", FLOAT64)), x) == np.power(0.3, 2.5)
 
 
-# --- what C would not survive ---------------------------------------------------------------------
+# --- what C would not survive --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_a_bounded_position_is_its_own_value() -> None:
     assert evaluate(bounded(Var("k", INT64), 3), {"k": np.int64(2)}) == 2
 
 
-# --- functions ------------------------------------------------------------------------------------
+# --- functions -----------------------------------------------------------------------------------
 
 X, Y = Array("x", FLOAT32, 12), Array("y", FLOAT32, 4)
 
@@ -332,7 +332,7 @@ def test_what_a_block_lets_is_forgotten_and_own_arrays_are_no_zeros() -> None:
         run(let, Store("y", Affine.of("k"), Const(1.0, FLOAT32)))
 
 
-# --- tiles ----------------------------------------------------------------------------------------
+# --- tiles ---------------------------------------------------------------------------------------
 
 
 def product(

@@ -1,4 +1,4 @@
-"""Every row, random programs and elementary functions, compiled: what the replay of the same
+"""Every primitive, random programs and elementary functions, compiled: what the replay of the same
 program gives, but for rounding (comparing.py)."""
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from tests.autograd.compiler.comparing import assert_close, both_ways, compiled
 pytestmark = pytest.mark.usefixtures("compiler")
 
 
-# --- rows and programs ---------------------------------------------------------------------------
+# --- primitives and programs ---------------------------------------------------------------------
 
 
-def arguments(row, dtype):
-    """Arrays to try a row on, each with params: of its cases, or broadcast against each other."""
+def arguments(prim, dtype):
+    """Arrays to try a primitive on, each with params: of its cases, or broadcast against each
+    other."""
     generator = np.random.default_rng(0)
-    if row.cases:
-        for shapes, params in row.cases:
+    if prim.cases:
+        for shapes, params in prim.cases:
             yield (
                 [
                     x if isinstance(x, np.ndarray) else generator.uniform(0.2, 1, x).astype(dtype)
@@ -32,7 +33,7 @@ def arguments(row, dtype):
                 params,
             )
         return
-    domain = row.domain or ((-2.0, 2.0),)
+    domain = prim.domain or ((-2.0, 2.0),)
     for shapes in (((3, 37), (37,), (3, 1)), ((5, 1), (1, 4), ()), ((), (), ())):
         yield (
             [
@@ -44,14 +45,16 @@ def arguments(row, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", [n for n, row in TABLE.items() if programs._free(row) or row.code])
-def test_a_row_and_its_derivative_compile(name, dtype):
-    row = TABLE[name]
+@pytest.mark.parametrize(
+    "name", [n for n, prim in TABLE.items() if programs._free(prim) or prim.code]
+)
+def test_a_primitive_and_its_derivative_compile(name, dtype):
+    prim = TABLE[name]
 
     def step(cases):
         answers = []
         for args, params in cases:
-            out = row(*args, **params)
+            out = prim(*args, **params)
             answers.append(out * 1.0 if out.dtype.kind == "f" else out)
             at = [x for x in args if isinstance(x, Tensor) and x.requires_grad]
             if out.requires_grad:
@@ -60,7 +63,7 @@ def test_a_row_and_its_derivative_compile(name, dtype):
 
     cases = [
         ([x if masks and x.dtype == bool else Tensor(x, x.dtype.kind == "f") for x in args], params)
-        for args, params in arguments(row, dtype)
+        for args, params in arguments(prim, dtype)
         for masks in [any(x.dtype != bool for x in args)]
     ]
     masks = [[x if isinstance(x, np.ndarray) else None for x in args] for args, _ in cases]

@@ -80,7 +80,7 @@ def row_sums(mark: str = "reduction") -> For:
     return For("i", first, last, body, parallel=True)
 
 
-# --- text -----------------------------------------------------------------------------------------
+# --- text ----------------------------------------------------------------------------------------
 
 
 def test_a_function_prints_as_a_person_reads_it() -> None:
@@ -124,7 +124,7 @@ def test_expressions_print_as_a_person_reads_them(expr: Expr, text: str) -> None
     assert str(expr) == text
 
 
-# --- expressions that are none --------------------------------------------------------------------
+# --- expressions that are none -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_what_does_not_go_together_is_refused_with_its_operands(build, words: st
         build()
 
 
-# --- functions that are fine ----------------------------------------------------------------------
+# --- functions that are fine ---------------------------------------------------------------------
 
 
 FINE = {
@@ -217,7 +217,7 @@ def test_a_tile_and_a_panel_are_verified_as_their_loops() -> None:
         verify(function(replace(panel, start=ZERO + 1)))
 
 
-# --- functions that are none ----------------------------------------------------------------------
+# --- functions that are none ---------------------------------------------------------------------
 
 FORGED = Op("+", (X, Load("x", ROW, FLOAT32)), FLOAT64)
 FAULTS: dict[str, tuple[Statement, str]] = {

@@ -29,7 +29,7 @@ def compiler(request, monkeypatch):
     monkeypatch.setenv("CHAINRULE_CC", request.param)
 
 
-# --- any arrays in one memory ---------------------------------------------------------------------
+# --- any arrays in one memory --------------------------------------------------------------------
 
 ENTRIES, SHAPE = 24, (2, 3)
 
@@ -193,7 +193,7 @@ def test_a_constant_in_memory_that_the_step_writes_is_refused(compiler):
     assert step().item() == 2.0 * (0.0 + 2 * 3 + 4 * 5 + 6 * 7)
 
 
-# --- memory that may not be written, or goes away -------------------------------------------------
+# --- memory that may not be written, or goes away ------------------------------------------------
 
 
 def read_only(kind, folder):

@@ -1,5 +1,5 @@
-"""Rows that a user adds are compiled, without a word about them anywhere else; and what they say of
-themselves is held against NumPy."""
+"""Primitives that a user adds are compiled, without a word about them anywhere else; and what they
+say of themselves is held against NumPy."""
 
 import logging
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(build._found(None) is None, reason="there is no 
 
 
 @pytest.fixture
-def row(monkeypatch, tmp_path):
-    """Adds rows to the table until the test is over."""
+def prim(monkeypatch, tmp_path):
+    """Adds primitives to the table until the test is over."""
     monkeypatch.delenv("CHAINRULE_CC", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     before = set(TABLE)
@@ -30,24 +30,24 @@ def row(monkeypatch, tmp_path):
 
 
 def left(step, *args):
-    """The rows that are left to NumPy."""
+    """The primitives that are left to NumPy."""
     step(*args)
     lowered = step.lower(*args)
     ops = lowered.plan.graph.ops
-    return [ops[k.anchor].row.name for k in lowered.plan.kernels if k.kind == "numpy"]
+    return [ops[k.anchor].primitive.name for k in lowered.plan.kernels if k.kind == "numpy"]
 
 
 X = np.arange(24.0).reshape(4, 6) / 7 - 1.5
 
 
-def test_an_elementwise_row_a_reduction_and_a_view_are_compiled(row):
-    softsign = row("softsign", lambda x: x / (1 + np.abs(x)), code=lambda x: x / (1 + abs(x)))
-    product = row(
+def test_an_elementwise_primitive_a_reduction_and_a_view_are_compiled(prim):
+    softsign = prim("softsign", lambda x: x / (1 + np.abs(x)), code=lambda x: x / (1 + abs(x)))
+    product = prim(
         "prod",
         lambda x, axis, keepdims: np.prod(x, axis=axis, keepdims=keepdims),
         reduces=mul,
     )
-    flip = row(
+    flip = prim(
         "flip",
         lambda x: x[..., ::-1],
         view=True,
@@ -69,8 +69,8 @@ def test_an_elementwise_row_a_reduction_and_a_view_are_compiled(row):
     assert left(step, X, w) == []
 
 
-def test_division_of_integers_is_pythons(row):
-    parts = row("thirds", lambda x: x // 3 * 10 + x % 3, code=lambda x: x // 3 * 10 + x % 3)
+def test_division_of_integers_is_pythons(prim):
+    parts = prim("thirds", lambda x: x // 3 * 10 + x % 3, code=lambda x: x // 3 * 10 + x % 3)
     step = jit(lambda x: parts(x))
     for dtype in (np.int8, np.int64, np.uint8, np.uint64):
         x = np.array([0, 1, 2, 3, 4, 100, np.iinfo(dtype).min, np.iinfo(dtype).max], dtype)
@@ -80,8 +80,8 @@ def test_division_of_integers_is_pythons(row):
         assert left(step, x) == []
 
 
-def test_a_roll_goes_by_the_remainder(row):
-    roll = row(
+def test_a_roll_goes_by_the_remainder(prim):
+    roll = prim(
         "roll",
         lambda x, n: np.roll(x, n, axis=0),
         entry=lambda at, x, n: x[((at[0] - n) % x.shape[0], *at[1:])],
@@ -92,9 +92,9 @@ def test_a_roll_goes_by_the_remainder(row):
 
 
 @pytest.mark.parametrize("divisor", [0, -1, 2.0])
-def test_what_c_does_not_define_is_no_code(row, divisor):
+def test_what_c_does_not_define_is_no_code(prim, divisor):
     with pytest.raises(TypeError, match="the divisor is a positive integer"):
-        row("bad", lambda x: x, code=lambda x: x // divisor, cases=(((np.arange(3),), {}),))
+        prim("bad", lambda x: x, code=lambda x: x // divisor, cases=(((np.arange(3),), {}),))
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,8 @@ def test_what_c_does_not_define_is_no_code(row, divisor):
     [lambda at, x: x[at[0] + 2], lambda at, x: x[at[0] - 1]],
     ids=["beyond the end", "before the beginning"],
 )
-def test_an_entry_outside_its_argument_is_not_read(row, entry, caplog):
-    shifted = row("shifted", lambda x: x * 1.0, entry=entry)
+def test_an_entry_outside_its_argument_is_not_read(prim, entry, caplog):
+    shifted = prim("shifted", lambda x: x * 1.0, entry=entry)
     with caplog.at_level(logging.WARNING, "autograd.jit"):
         out = jit(lambda x: shifted(x))(np.arange(5.0))
     np.testing.assert_array_equal(out.data, np.arange(5.0))
@@ -120,20 +120,20 @@ def test_an_entry_outside_its_argument_is_not_read(row, entry, caplog):
     ],
     ids=["a number for code", "a number for an entry", "too few positions", "an axis of its own"],
 )
-def test_what_says_nothing_that_can_be_compiled_is_left_to_numpy(row, fields):
+def test_what_says_nothing_that_can_be_compiled_is_left_to_numpy(prim, fields):
     twice = (lambda x, axis: x.sum(axis)) if "reduces" in fields else (lambda x, axis: x * 2.0)
     if "code" in fields:
         with pytest.raises(TypeError, match="is no expression"):
-            row("vague", twice, **fields)
+            prim("vague", twice, **fields)
         return
-    vague = row("vague", twice, **fields)
+    vague = prim("vague", twice, **fields)
     step = jit(lambda x: vague(x, axis=1) + 1.0)
     np.testing.assert_array_equal(step(X).data, twice(X, 1) + 1)
     assert left(step, X) == ["vague"]
 
 
-def test_booleans_are_reduced_by_a_row_of_booleans(row):
-    every = row(
+def test_booleans_are_reduced_by_a_primitive_of_booleans(prim):
+    every = prim(
         "every",
         lambda x, axis: np.all(x, axis),
         reduces=logical_and,
@@ -148,7 +148,7 @@ def test_booleans_are_reduced_by_a_row_of_booleans(row):
         object.__setattr__(logical_and, "neutral", None)
 
 
-def test_a_view_that_takes_positions_is_checked_also_where_a_product_reads_it(row):
+def test_a_view_that_takes_positions_is_checked_also_where_a_product_reads_it(prim):
     w, labels = Tensor(np.ones((4, 3))), np.array([0, 0])
     total = Tensor(np.zeros(()))
 
@@ -165,15 +165,15 @@ def test_a_view_that_takes_positions_is_checked_also_where_a_product_reads_it(ro
     assert total.item() == 1.0
 
 
-def test_an_empty_part_is_a_view(row):
+def test_an_empty_part_is_a_view(prim):
     step = jit(lambda a, none, w: concatenate([a, none]) @ w)
     a, w = X[:, :4].copy(), X[:, :3].copy()
     out = step(a, np.zeros((0, 4)), w)
     np.testing.assert_allclose(out.data, a @ w, rtol=1e-13)  # sums of 4
 
 
-def test_bounded_positions_of_a_users_row_are_checked(row):
-    take = row(
+def test_bounded_positions_of_a_users_primitive_are_checked(prim):
+    take = prim(
         "taken",
         lambda x, i: x[i],
         arity=2,

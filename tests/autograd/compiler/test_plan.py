@@ -27,9 +27,9 @@ X, SQUARE, VECTOR, COLUMN = np.ones((3, 4)), np.ones((4, 4)), np.ones(4), np.one
 
 
 def kernels(function: Any, *args: Any) -> list[list[str]]:
-    """The rows whose results each kernel stores."""
+    """The primitives whose results each kernel stores."""
     plan = jit(function).lower(*args).plan
-    return [[plan.graph.ops[store.op].row.name for store in k.stores] for k in plan.kernels]
+    return [[plan.graph.ops[store.op].primitive.name for store in k.stores] for k in plan.kernels]
 
 
 def apart(function: Any, *args: Any) -> bool:
@@ -153,8 +153,8 @@ def test_an_op_comes_after_the_check_of_its_positions() -> None:
 
 
 def test_a_reduction_is_stored_if_a_loop_would_repeat_it() -> None:
-    """Of a row, it is computed in the loop over rows; in the loops over what is transposed, each
-    column would compute it again."""
+    """Of a primitive, it is computed in the loop over primitives; in the loops over what is
+    transposed, each column would compute it again."""
     assert len(kernels(lambda x: x - x.sum(1, keepdims=True), X)) == 1
     assert len(kernels(lambda x: x.T - x.sum(1), X)) == 2
 

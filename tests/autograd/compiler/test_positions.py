@@ -23,7 +23,7 @@ from autograd.compiler.runtime import build
 from autograd.compiler.runtime.lowered import lowered
 from autograd.compiler.runtime.native import Native
 from autograd.compiler.runtime.segments import by_numpy
-from autograd.primitives.indexing import ARRAY, put_row, scatter_row
+from autograd.primitives.indexing import ARRAY, put_p, scatter_p
 from autograd.primitives.primitive import TABLE
 from autograd.transforms.tree import flatten
 
@@ -273,7 +273,7 @@ def test_a_scatter_and_its_gradient(data):
     g, total = Tensor(whole(size), requires_grad=True), Tensor(np.zeros(shape))
 
     def step(*given):
-        out = scatter_row(g, *at.all(given), key=key, shape=shape)
+        out = scatter_p(g, *at.all(given), key=key, shape=shape)
         (slope,) = gradients((out * out).sum(), [g])
         total.assign(total + out.detach())
         at.move()
@@ -303,7 +303,7 @@ def test_labels_picked_and_put(data):
         out = pick(w, label)
         (slope,) = gradients((out * out).sum(), [w])
         w.assign(w.detach() - slope)
-        put = put_row(out.detach(), label, size=n)
+        put = put_p(out.detach(), label, size=n)
         at.move()
         return out * 2.0, put, slope
 
@@ -464,15 +464,15 @@ def test_a_loop_keeps_the_steps_before_the_one_that_fails(native, make, parts):
 
 
 @compiles
-def test_a_row_that_raises_changes_nothing(native):
+def test_a_primitive_that_raises_changes_nothing(native):
     """One of a user's, that NumPy computes after other states would have been written."""
-    row = primitive("fussy", "x, none of it negative", lambda x: np.sqrt(_checked(x)), None)
+    prim = primitive("fussy", "x, none of it negative", lambda x: np.sqrt(_checked(x)), None)
     try:
         w, v = Tensor(np.ones(3)), Tensor(np.zeros(3))
 
         def step(x):
             w.assign(w * 2.0)
-            v.assign(v + row(x + 0.0))
+            v.assign(v + prim(x + 0.0))
 
         compiled = native(step, np.ones(3))
         compiled([np.ones(3)])

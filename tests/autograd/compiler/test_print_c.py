@@ -107,7 +107,7 @@ def same(found, expected, what):
     assert found[number].tobytes() == expected[number].tobytes(), what
 
 
-# --- expressions ----------------------------------------------------------------------------------
+# --- expressions ---------------------------------------------------------------------------------
 
 
 def samples(dtype, count=24):
@@ -255,7 +255,7 @@ def test_functions_of_floats_are_the_elementary_ones_or_the_c_librarys():
         np.testing.assert_allclose(given[-1], expected["out"], rtol=8 * np.finfo(dtype).eps)
 
 
-# --- statements -----------------------------------------------------------------------------------
+# --- statements ----------------------------------------------------------------------------------
 
 
 def test_loops_with_each_mark_and_branches():
@@ -338,7 +338,7 @@ def test_own_arrays_and_arrays_of_booleans():
     check_all([one], {"x": x, "out": np.zeros(9, bool)})
 
 
-# --- products -------------------------------------------------------------------------------------
+# --- products ------------------------------------------------------------------------------------
 
 
 def matrices(dtype, inner, width, height, turned):
@@ -451,7 +451,7 @@ def test_panels_are_copied_turned_and_filled_up():
         same(given[1], expected["out"], cases[i])
 
 
-# --- programs -------------------------------------------------------------------------------------
+# --- programs ------------------------------------------------------------------------------------
 
 
 def scaled(factor, dtype=FLOAT32, n=8):

@@ -165,7 +165,7 @@ def test_a_signals_handler_calls_the_step_that_it_interrupts():
 
 
 @pytest.mark.parametrize("forks", [False, True])
-def test_a_users_row_calls_the_step_that_calls_it(forks):
+def test_a_users_primitive_calls_the_step_that_calls_it(forks):
     depth = []
 
     def inner(x):
@@ -177,10 +177,10 @@ def test_a_users_row_calls_the_step_that_calls_it(forks):
             depth.pop()
         return x + 1.0
 
-    row = primitive("nested", "x + 1, and more", inner, None)
+    prim = primitive("nested", "x + 1, and more", inner, None)
     try:
         depth.append(1)  # not while it is traced
-        step = jit(lambda x: row(x * 2.0) + 1.0)
+        step = jit(lambda x: prim(x * 2.0) + 1.0)
         step(np.zeros(3))
         depth.clear()
         np.testing.assert_array_equal(step(np.full(3, 2.0)).data, np.full(3, 6.0))

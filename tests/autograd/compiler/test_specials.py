@@ -20,7 +20,7 @@ from tests.autograd.compiler.comparing import both_ways
 pytestmark = pytest.mark.usefixtures("compiler")
 
 DTYPES = [np.float32, np.float64]
-ROWS = [row for row in TABLE.values() if row.domain and row.on_float and row.code]
+ROWS = [prim for prim in TABLE.values() if prim.domain and prim.on_float and prim.code]
 COMPOSED = {
     "clip": lambda x, y: clip(clip(x, y, None), None, y),
     "clip to 0": lambda x, y: clip(x, 0.0, 1.0),
@@ -57,13 +57,13 @@ def assert_same(got, want, ulps=0, what=""):
 
 
 def functions():
-    """Rows and what is composed of them, as functions of two numbers."""
-    for row in ROWS:
-        count = len(row.rules)
-        if row.name == "where":
-            yield row.name, lambda x, y, row=row: row(TABLE["greater"](x, y), x, y)
+    """Primitives and what is composed of them, as functions of two numbers."""
+    for prim in ROWS:
+        count = len(prim.rules)
+        if prim.name == "where":
+            yield prim.name, lambda x, y, prim=prim: prim(TABLE["greater"](x, y), x, y)
         else:
-            yield row.name, lambda x, y, row=row, count=count: row(*(x, y)[:count])
+            yield prim.name, lambda x, y, prim=prim, count=count: prim(*(x, y)[:count])
     yield from COMPOSED.items()
 
 

@@ -36,7 +36,9 @@ def test_lower_shows_every_stage_and_does_nothing():
     costs = {cost.name: cost for cost in lowered.code.costs}
     assert costs["kernel1"].flops == 2 * 16 * 20 * 17
     assert costs["pack1"].flops == 0
-    slot = next(s.out for s in lowered.program.steps if getattr(s, "row", None) is TABLE["add"])
+    slot = next(
+        s.out for s in lowered.program.steps if getattr(s, "primitive", None) is TABLE["add"]
+    )
     kept = step.lower(x, y, keep=[slot])
     assert len(kept.memory.targets) == len(lowered.memory.targets) + 1
 
@@ -49,7 +51,7 @@ def test_every_op_belongs_to_a_function_that_is_measured():
     computed = {number for cost in lowered.costs for number in cost.ops}
     assert computed == {number for number, op in enumerate(ops) if op.args}
     first = next(cost for cost in lowered.costs if cost.name == "kernel1")
-    assert {"matmul", "add", "relu"} <= {ops[number].row.name for number in first.ops}
+    assert {"matmul", "add", "relu"} <= {ops[number].primitive.name for number in first.ops}
     assert all(cost.bytes > 0 for cost in lowered.costs)
     before = [t.data.copy() for t in state]
     seconds = lowered.measure()
@@ -59,12 +61,12 @@ def test_every_op_belongs_to_a_function_that_is_measured():
 
 
 def test_what_numpy_computes_and_what_is_not_dense_is_measured_too():
-    row = primitive("twisted", "x rolled by one", lambda x: np.roll(x, 1), None)
+    prim = primitive("twisted", "x rolled by one", lambda x: np.roll(x, 1), None)
     try:
         w, unread = Tensor(np.arange(24.0).reshape(4, 6)[::-1, ::2]), Tensor(np.ones(2))
 
         def step(x, labels):
-            w.assign(row(w * 2.0) + pick(x, labels).sum())
+            w.assign(prim(w * 2.0) + pick(x, labels).sum())
             unread.assign(unread * 0.0 + 1.0)
 
         lowered = jit(step).lower(np.ones((5, 3)), np.full(5, 2))
@@ -116,10 +118,10 @@ def test_a_compiler_that_fails_is_no_reason_to_fail(monkeypatch, caplog):
     assert "not compiled" in caplog.text and "false fails" in caplog.text
 
 
-def test_a_users_row_is_computed_between_the_kernels():
-    row = primitive("twisted", "x rolled by one", lambda x: np.roll(x, 1), None)
+def test_a_users_primitive_is_computed_between_the_kernels():
+    prim = primitive("twisted", "x rolled by one", lambda x: np.roll(x, 1), None)
     try:
-        step = lambda x: row(x * 2.0) + x  # noqa: E731
+        step = lambda x: prim(x * 2.0) + x  # noqa: E731
         (got,), (want,), native = both_ways(step, Tensor(np.arange(5.0)))
         assert native.left_to_numpy == ["twisted"]
         np.testing.assert_array_equal(got, want)

@@ -69,7 +69,7 @@ def test_the_fuzz_sees_a_guard_that_is_missing(monkeypatch):
     assert sum(bool(stale.disagreement(drawn)) for drawn in programs) > 20
 
 
-# --- patterns people use --------------------------------------------------------------------------
+# --- patterns people use -------------------------------------------------------------------------
 
 
 def follows(step, change, *args):
@@ -169,7 +169,7 @@ def test_a_class_attribute_and_a_replaced_method():
 
 
 def test_a_rule_of_the_users_that_reads_a_global(monkeypatch):
-    row = primitive(
+    prim = primitive(
         "steep",
         "x",
         lambda x: x * 1.0,
@@ -180,7 +180,7 @@ def test_a_rule_of_the_users_that_reads_a_global(monkeypatch):
     try:
 
         def step(x):
-            return autograd.grad(lambda t: row(t).sum())(x)
+            return autograd.grad(lambda t: prim(t).sum())(x)
 
         follows(step, lambda: monkeypatch.setattr(here, "SCALE", 5.0))
     finally:
@@ -228,7 +228,7 @@ def test_what_the_step_itself_changes_is_followed():
     assert one.calls == other.calls
 
 
-# --- what costs nothing ---------------------------------------------------------------------------
+# --- what costs nothing --------------------------------------------------------------------------
 
 
 def test_what_the_step_does_not_read_may_change():
@@ -325,7 +325,7 @@ def test_numbers_that_are_equal_are_the_same():
     assert len(step.programs) == 1
 
 
-# --- what cannot be looked at ---------------------------------------------------------------------
+# --- what cannot be looked at --------------------------------------------------------------------
 
 GENERATOR, PLAIN = np.random.default_rng(0), random.Random(0)
 COUNTER, FILE = itertools.count(), io.StringIO("1 2 3")
@@ -390,7 +390,7 @@ def test_logging_and_warnings_are_not_the_steps_numbers(caplog):
     assert "at (3,)" in caplog.text
 
 
-# --- profilers go on ------------------------------------------------------------------------------
+# --- profilers go on -----------------------------------------------------------------------------
 
 
 def test_a_profiler_of_the_users_keeps_working():
@@ -446,7 +446,7 @@ def test_a_failing_trace_leaves_no_profiler():
     assert sys.getprofile() is None
 
 
-# --- constants of rules ---------------------------------------------------------------------------
+# --- constants of rules --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -486,7 +486,7 @@ def test_a_masked_array():
 
 def test_a_users_rule_that_makes_an_array():
     weights = np.array([1.0, 2.0, 3.0])
-    row = primitive(
+    prim = primitive(
         "weighed",
         "x",
         lambda x, y: x * y,
@@ -495,7 +495,7 @@ def test_a_users_rule_that_makes_an_array():
         code=operator.mul,
     )
     try:
-        step = jit(autograd.grad(lambda x: row(x, weights).sum()))
+        step = jit(autograd.grad(lambda x: prim(x, weights).sum()))
         np.testing.assert_array_equal(step(X).data, weights)
         weights *= 2.0
         np.testing.assert_array_equal(step(X).data, weights)

@@ -155,13 +155,13 @@ def test_a_loop_ends_in_the_bits_of_single_calls(name):
 
 
 def test_a_loop_of_a_step_that_numpy_takes_part_in():
-    row = primitive("twisted", "x rolled by one", lambda x: np.roll(x, 1), None)
+    prim = primitive("twisted", "x rolled by one", lambda x: np.roll(x, 1), None)
     try:
         total = Tensor(np.zeros(3))
 
         @jit
         def step(x):
-            total.assign(total + row(x.sum(axis=0)))
+            total.assign(total + prim(x.sum(axis=0)))
             return total.sum()
 
         x = np.arange(12.0).reshape(4, 3)

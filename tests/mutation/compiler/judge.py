@@ -36,7 +36,7 @@ from tests.mutation.compiler.mutants import Mutant, places, planted
 from tests.mutation.compiler.steps import STEPS, Step
 from tests.mutation.tables import Verdict
 
-MACHINE = Machine(vector=32, rows=4)  # tiles of 4 rows by 4 or 8 numbers of float64
+MACHINE = Machine(vector=32, rows=4)  # tiles of 4 primitives by 4 or 8 numbers of float64
 LIMITS: list[tuple[Any, str, int]] = [
     *[(bodies, "STRIP", 4), (bodies, "SMALL", 40), (plan, "DEEPEST", 8), (plan, "MOST", 6)],
     *[(product, "FAR", 64), (product, "MANY", 5), (product, "PANELS", 1), (product, "CACHE", 64)],
@@ -74,7 +74,7 @@ def lowered(trial: Trial) -> Lowered:
 def made(step: Lowered) -> Any:
     """All on which it depends what a step does."""
     memory, graph = step.memory, step.plan.graph
-    ops = [(op.row.name, op.args) for op in graph.ops]
+    ops = [(op.primitive.name, op.args) for op in graph.ops]
     return (
         step.code.segments,
         (memory.ops, memory.targets, memory.size, memory.slots, memory.flag),
@@ -233,7 +233,7 @@ def _slots(program: Program, inputs: Sequence[Any]) -> dict[int, Any]:
     slots = dict(zip(program.inputs, inputs, strict=True)) | dict(program.constants)
     computed = [step for step in program.steps if isinstance(step, Apply)]
     for step in computed:
-        out = step.row.on_array(*[slots[slot] for slot in step.args], **step.params)
+        out = step.primitive.on_array(*[slots[slot] for slot in step.args], **step.params)
         slots[step.out] = np.asarray(out)
     return {step.out: slots[step.out] for step in computed}
 

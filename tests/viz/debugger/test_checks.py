@@ -8,14 +8,14 @@ from hypothesis import given
 
 from autograd import Tensor, Value, maximum, primitive, softmax, where
 from autograd.primitives.primitive import TABLE
-from tests.autograd.test_rows import has_derivative
+from tests.autograd.test_primitives import has_derivative
 from tests.programs import programs
 from viz.backprop import Send, record, unbroadcast, vjp
 from viz.debugger.checks.graph import check_gradients
 from viz.debugger.checks.rule import check_rule
 
-ELEMENTWISE = [row for row in TABLE.values() if row.domain and row.on_float and row.rule(0)]
-ARRAYS = [row for row in TABLE.values() if row.cases and has_derivative(row)]
+ELEMENTWISE = [prim for prim in TABLE.values() if prim.domain and prim.on_float and prim.rule(0)]
+ARRAYS = [prim for prim in TABLE.values() if prim.cases and has_derivative(prim)]
 # Rules that are wrong in the ways in which rules are.
 WRONG = {
     "1 % too large": lambda rule: (
@@ -55,14 +55,14 @@ def test_no_right_gradient_is_called_wrong(program):
         assert check.agrees and not check.note
 
 
-def judged(row, arrays, params, wrong, g):
-    """What is said of each wrong rule of a row, applied to Values or Tensors."""
+def judged(prim, arrays, params, wrong, g):
+    """What is said of each wrong rule of a primitive, applied to Values or Tensors."""
     for i, x in enumerate(arrays):
-        if row.rule(i) is None or (isinstance(x, np.ndarray) and x.dtype.kind != "f"):
+        if prim.rule(i) is None or (isinstance(x, np.ndarray) and x.dtype.kind != "f"):
             continue
-        rules = [wrong(row.rule(k)) if k == i else row.rule(k) for k in range(len(arrays))]
-        fields = {"on_float": row.on_float, "linear": row.linear, "kink": row.kink}
-        mine = primitive("mine", row.doc, row.on_array, *rules, **fields)
+        rules = [wrong(prim.rule(k)) if k == i else prim.rule(k) for k in range(len(arrays))]
+        fields = {"on_float": prim.on_float, "linear": prim.linear, "kink": prim.kink}
+        mine = primitive("mine", prim.doc, prim.on_array, *rules, **fields)
         del TABLE["mine"]
         if isinstance(x, float):
             node = mine(*map(Value, arrays))
@@ -70,30 +70,30 @@ def judged(row, arrays, params, wrong, g):
             node = mine(*(Tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays), **params)
         upstream = g if isinstance(x, float) else np.full(node.shape, g, node.dtype)
         contribution = unbroadcast(vjp(node, i, upstream), x)
-        right = unbroadcast(row.rule(i)(upstream, node.data, *arrays, **params), x)
+        right = unbroadcast(prim.rule(i)(upstream, node.data, *arrays, **params), x)
         if not np.array_equal(contribution, right):
             yield check_rule(node, i, upstream, contribution)
             if not isinstance(x, float):  # the right rule's node, and another's contribution
-                own = row(*node.args, **params)
+                own = prim(*node.args, **params)
                 yield check_rule(own, i, upstream, contribution)
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
-@pytest.mark.parametrize("row", ELEMENTWISE, ids=lambda row: row.name)
-def test_a_wrong_rule_of_numbers_is_seen(row, wrong):
-    numbers = [low + (high - low) * 0.61 / (i + 1) for i, (low, high) in enumerate(row.domain)]
-    for check in judged(row, numbers, {}, wrong, 0.75):
+@pytest.mark.parametrize("prim", ELEMENTWISE, ids=lambda prim: prim.name)
+def test_a_wrong_rule_of_numbers_is_seen(prim, wrong):
+    numbers = [low + (high - low) * 0.61 / (i + 1) for i, (low, high) in enumerate(prim.domain)]
+    for check in judged(prim, numbers, {}, wrong, 0.75):
         assert not check.agrees
         assert check.note.startswith("they differ by") and check.expected != check.found
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
-@pytest.mark.parametrize("row", ARRAYS, ids=lambda row: row.name)
-def test_a_wrong_rule_of_arrays_is_seen(row, wrong):
+@pytest.mark.parametrize("prim", ARRAYS, ids=lambda prim: prim.name)
+def test_a_wrong_rule_of_arrays_is_seen(prim, wrong):
     generator = np.random.default_rng(1)
-    for shapes, params in row.cases:
+    for shapes, params in prim.cases:
         arrays = [x if isinstance(x, np.ndarray) else generator.uniform(0.3, 1, x) for x in shapes]
-        for check in judged(row, arrays, params, wrong, 0.75):
+        for check in judged(prim, arrays, params, wrong, 0.75):
             assert not check.agrees and check.note.startswith("they differ by")
 
 
@@ -158,7 +158,7 @@ def test_the_size_of_the_number_does_not_matter(at):
     """Else large numbers are called wrong for their rounding, and small ones nowhere near."""
     for function in (lambda x: x * x, lambda x: x.log(), lambda x: 1.0 / x, lambda x: x.sqrt()):
         node = function(Value(at))
-        i = node.row.name == "div"
+        i = node.primitive.name == "div"
         contribution = vjp(node, i, 1.0)
         check = check_rule(node, i, 1.0, contribution)
         assert check.agrees and not check.note
@@ -252,7 +252,7 @@ def test_what_takes_too_long_is_not_computed_again():
     computes with them is killed."""
     x = Tensor(np.broadcast_to(1.0, (2, 2)), requires_grad=True)
     large = np.broadcast_to(1.0, (100_000, 100_000))
-    node = SimpleNamespace(row=(x @ x).row, args=(large, large), data=large)
+    node = SimpleNamespace(prim=(x @ x).primitive, args=(large, large), data=large)
     check = check_rule(node, 0, large, large)
     assert check.agrees is None and check.note == "not compared: too large to compute again"
 

@@ -41,14 +41,14 @@ def check(node, index):
     assert abs(root.data - node.data[index]) <= bound
     seed = np.zeros(node.shape, node.dtype)
     seed[index] = 1.0
-    found = {leaf.name: g for leaf, g in record(root).gradients.items() if leaf.row is None}
+    found = {leaf.name: g for leaf, g in record(root).gradients.items() if leaf.primitive is None}
     shown = {arg: np.zeros(arg.shape) for arg in node.args if isinstance(arg, Tensor)}
     for arg, total in shown.items():
         for name, gradient in found.items():
             if name and where_read(name)[0] == arg.name:
                 total[where_read(name)[1]] += gradient
     for i, arg in enumerate(node.args):
-        if node.row.rule(i) and isinstance(arg, Tensor) and arg.requires_grad:
+        if node.primitive.rule(i) and isinstance(arg, Tensor) and arg.requires_grad:
             shown[arg] -= unbroadcast(vjp(node, i, seed), arg.data)
             if not any(arg is other for other in node.args[i + 1 :]):
                 # The same few operations, in another order where an entry is read twice.
@@ -59,7 +59,7 @@ def check(node, index):
 
 def tied(node):
     """Whether a maximum or minimum has ties, of which the graph of scalars takes the first."""
-    if node.row.name not in ("max", "min"):
+    if node.primitive.name not in ("max", "min"):
         return False
     kept = node.data.reshape(
         [1 if i in node.params["axis"] else n for i, n in enumerate(node.args[0].shape)]
@@ -73,29 +73,31 @@ def test_an_entry_has_the_tensors_value_and_slopes(program):
     """Else what opens is another computation than the one that is shown."""
     root = program(*(Tensor(x, requires_grad=True) for x in program.inputs))
     for node in ancestors([root]):
-        if node.row is None or not node.size or tied(node):
+        if node.primitive is None or not node.size or tied(node):
             continue
         for place in {0, node.size // 2, node.size - 1}:
             index = tuple(int(i) for i in np.unravel_index(place, node.shape))
-            if node.row.name in CLOSED:
-                with pytest.raises(ValueError, match=f"^entry: {node.row.name} cannot be opened"):
+            if node.primitive.name in CLOSED:
+                with pytest.raises(
+                    ValueError, match=f"^entry: {node.primitive.name} cannot be opened"
+                ):
                     entry(node, index)
             else:
                 check(node, index)
 
 
-@pytest.mark.parametrize("row", [row for row in TABLE.values() if row.cases and row.rule(0)],
-                         ids=lambda row: row.name)  # fmt: skip
-def test_every_row_with_cases_opens_or_says_why_not(row):
-    """Else a row that is added breaks the debugger where it is clicked."""
+@pytest.mark.parametrize("prim", [prim for prim in TABLE.values() if prim.cases and prim.rule(0)],
+                         ids=lambda prim: prim.name)  # fmt: skip
+def test_every_primitive_with_cases_opens_or_says_why_not(prim):
+    """Else a primitive that is added breaks the debugger where it is clicked."""
     rng = np.random.default_rng(0)
-    for shapes, params in row.cases:
+    for shapes, params in prim.cases:
         arrays = [x if isinstance(x, np.ndarray) else rng.uniform(0.3, 1.0, x) for x in shapes]
         args = [Tensor(x, requires_grad=x.dtype.kind == "f") for x in arrays]
-        node = row(*args, **params)
+        node = prim(*args, **params)
         index = (0,) * node.ndim
-        if row.name in CLOSED:
-            with pytest.raises(ValueError, match=f"^entry: {row.name} cannot be opened"):
+        if prim.name in CLOSED:
+            with pytest.raises(ValueError, match=f"^entry: {prim.name} cannot be opened"):
                 entry(node, index)
         else:
             check(node, index)
@@ -105,7 +107,7 @@ def test_a_product_opens_into_its_products_largest_first():
     x = Tensor([[1.0, -4.0, 2.0]], requires_grad=True, name="x")
     w = Tensor([[3.0], [5.0], [0.25]], requires_grad=True, name="w")
     shown = [
-        (term.row.name, [arg.name for arg in term.args], term.data)
+        (term.primitive.name, [arg.name for arg in term.args], term.data)
         for term in terms(entry(x @ w, (0, 0)))
     ]
     assert shown == [
@@ -168,16 +170,16 @@ def test_what_cannot_be_opened_says_so():
         entry(Value(1.0) * 2.0, ())
 
 
-def test_an_unknown_row_opens_with_all_that_it_may_read():
-    row = primitive("reversed", "x backwards", lambda x: x[::-1], lambda g, out, x: row(g))
+def test_an_unknown_primitive_opens_with_all_that_it_may_read():
+    prim = primitive("reversed", "x backwards", lambda x: x[::-1], lambda g, out, x: prim(g))
     try:
         x = Tensor(np.arange(3.0), requires_grad=True, name="x")
-        assert entry(row(x), (0,)).name == "x[2]"
+        assert entry(prim(x), (0,)).name == "x[2]"
     finally:
         del TABLE["reversed"]
 
 
-def test_a_row_that_makes_floats_of_its_arguments_says_so():
+def test_a_primitive_that_makes_floats_of_its_arguments_says_so():
     """Else a number stands there with no graph behind it, as if nothing had moved it."""
     doubled = primitive("doubled", "2 x", lambda x: 2.0 * np.asarray(x, float), lambda g, out, x: g)
     upper = primitive("upper", "no entry below the diagonal", np.triu, lambda g, out, x: g)
@@ -199,4 +201,4 @@ def test_too_many_numbers_are_not_opened():
 def test_a_branch_not_taken_is_there():
     x = Tensor([-1.0, 2.0], requires_grad=True, name="x")
     root = entry(where(x.data > 0, x, x * 0.5), (0,))
-    assert root.row.name == "where" and root.data == -0.5
+    assert root.primitive.name == "where" and root.data == -0.5

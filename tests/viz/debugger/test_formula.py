@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from autograd import Tensor, Value, cos, exp, primitive, where
 from autograd.primitives.primitive import TABLE
-from tests.autograd.test_rows import has_derivative
+from tests.autograd.test_primitives import has_derivative
 from viz.backprop import unbroadcast, vjp
 from viz.debugger.formula import Text, constant, formula_of_node, formula_of_rule, symbol
 
-NUMBERS = [row for row in TABLE.values() if row.domain and row.on_float]
-ROWS = [row for row in TABLE.values() if row.cases and has_derivative(row)]
+NUMBERS = [prim for prim in TABLE.values() if prim.domain and prim.on_float]
+ROWS = [prim for prim in TABLE.values() if prim.cases and has_derivative(prim)]
 OPERATIONS = [
     lambda x, y: x + y, lambda x, y: x - y, lambda x, y: x * y, lambda x, y: x / y,
     lambda x, y: -x, lambda x, y: x + 2.0, lambda x, y: -3.0 * y, lambda x, y: exp(x) - y,
@@ -25,17 +25,17 @@ OPERATIONS = [
 def meaning(text, names):
     """What Python computes from a formula's text."""
     functions = {
-        name: lambda *args, row=row: np.float64(row.on_floats(args))
-        for name, row in TABLE.items()
-        if row.on_float
+        name: lambda *args, prim=prim: np.float64(prim.on_floats(args))
+        for name, prim in TABLE.items()
+        if prim.on_float
     }
     with np.errstate(all="ignore"):
         return eval(text, {**functions, **names, "inf": np.inf, "nan": np.nan})
 
 
-def middle(row):
-    """Numbers in the middle of a row's domain, apart from each other."""
-    return [low + (high - low) * 0.61 / (i + 1) for i, (low, high) in enumerate(row.domain)]
+def middle(prim):
+    """Numbers in the middle of a primitive's domain, apart from each other."""
+    return [low + (high - low) * 0.61 / (i + 1) for i, (low, high) in enumerate(prim.domain)]
 
 
 @given(st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 9), st.integers(0, 9)),
@@ -83,18 +83,18 @@ def pairs(text):
                 yield start, i
 
 
-@pytest.mark.parametrize("row", NUMBERS, ids=lambda row: row.name)
-def test_every_rule_of_numbers_is_printed_as_it_computes(row):
+@pytest.mark.parametrize("prim", NUMBERS, ids=lambda prim: prim.name)
+def test_every_rule_of_numbers_is_printed_as_it_computes(prim):
     """Else the debugger shows another formula than the one that makes the number."""
-    numbers = middle(row)
-    node = row(*map(Value, numbers))
+    numbers = middle(prim)
+    node = prim(*map(Value, numbers))
     names = "xyz"[: len(numbers)]
     args = [symbol(name, number) for name, number in zip(names, numbers, strict=True)]
     known = dict(zip(names, map(np.float64, numbers), strict=True))
-    text, _ = formula_of_node(node if node.row else Fake(row), args)
+    text, _ = formula_of_node(node if node.primitive else Fake(prim), args)
     assert meaning(text, known) == pytest.approx(node.data, rel=1e-14)
     for i in range(len(numbers)):
-        if node.row and row.rule(i):
+        if node.primitive and prim.rule(i):
             text, shown = formula_of_rule(node, i, 0.75, args)
             known.update(g=np.float64(0.75), out=np.float64(node.data))
             # Functions of math and of NumPy may differ in the last bit.
@@ -104,24 +104,24 @@ def test_every_rule_of_numbers_is_printed_as_it_computes(row):
 
 
 class Fake:
-    """A row that leaves no node, having no derivative."""
+    """A primitive that leaves no node, having no derivative."""
 
-    def __init__(self, row):
-        self.row, self.params = row, {}
+    def __init__(self, prim):
+        self.primitive, self.params = prim, {}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_every_rule_of_arrays_has_a_formula(row):
+@pytest.mark.parametrize("prim", ROWS, ids=lambda prim: prim.name)
+def test_every_rule_of_arrays_has_a_formula(prim):
     """Else there is an operation that the debugger cannot explain. Shapes stand for arrays."""
     generator = np.random.default_rng(0)
-    for shapes, params in row.cases:
+    for shapes, params in prim.cases:
         arrays = [
             x if isinstance(x, np.ndarray) else generator.uniform(0.3, 1.0, x) for x in shapes
         ]
-        node = row(*(Tensor(x, requires_grad=x.dtype.kind == "f") for x in arrays), **params)
+        node = prim(*(Tensor(x, requires_grad=x.dtype.kind == "f") for x in arrays), **params)
         args = [symbol(f"x{i}", array) for i, array in enumerate(arrays)]
         for i in range(len(arrays)):
-            if node.row and row.rule(i):
+            if node.primitive and prim.rule(i):
                 g = np.ones(node.shape)
                 formula, numbers = formula_of_rule(node, i, g, args)
                 assert "g" in formula and numbers is not None
@@ -198,8 +198,8 @@ def test_how_arrays_read(function, text):
 
 
 @pytest.fixture
-def row(request):
-    """A row of one's own with the rule of the test's parameter."""
+def prim(request):
+    """A primitive of one's own with the rule of the test's parameter."""
     yield primitive("mine", "2 x", lambda x: 2 * x, request.param, on_float=lambda x: 2 * x)
     del TABLE["mine"]
 
@@ -217,7 +217,7 @@ ONE_LINE = (lambda x: 2 * x, (lambda g, out, x: 2.0 * g if x > 0 else g), lambda
 
 
 @pytest.mark.parametrize(
-    ("row", "text"),
+    ("prim", "text"),
     [
         (lambda g, out, x: 2.0 * g if x > 0 else g + g, "2.0 * g if x > 0 else g + g"),
         (_branching, "_branching(g, out, x)"),
@@ -226,11 +226,11 @@ ONE_LINE = (lambda x: 2 * x, (lambda g, out, x: 2.0 * g if x > 0 else g), lambda
         (_Called(), "_Called(g, out, x)"),
         (ONE_LINE, "2.0 * g if x > 0 else g"),
     ],
-    indirect=["row"],
+    indirect=["prim"],
 )
-def test_a_rule_that_no_symbol_can_follow_is_shown_as_it_is_written(row, text):
+def test_a_rule_that_no_symbol_can_follow_is_shown_as_it_is_written(prim, text):
     """Else the debugger breaks on a rule that branches, which it computes with very well."""
-    node = row(Value(3.0))
+    node = prim(Value(3.0))
     shown = formula_of_rule(node, 0, 1.0, [symbol("x", 3.0)])
     assert shown == (text, None)
 

@@ -26,14 +26,16 @@ HOSTILE = ("</script><script>a=1", '"><img src=x onerror=a()', "<!-- <script>")
 LOOK = """() => {
   const text = (selector) => document.querySelector(selector).textContent;
   const shown = (cell) => [cell.textContent, cell.dataset.exact ?? null];
-  const rows = [...document.querySelectorAll("#table tr")];
+  const primitives = [...document.querySelectorAll("#table tr")];
   return {
     count: text("#count"), sentence: text("#sentence"), rule: text("#rule"),
     pressed: text("#views [aria-pressed=true]"),
     figures: Object.fromEntries([...document.querySelectorAll("[data-figure]")].map(
       (cell) => [cell.dataset.figure, shown(cell)])),
-    values: Object.fromEntries(rows.map((row) => [row.dataset.node, shown(row.cells[1])])),
-    gradients: Object.fromEntries(rows.map((row) => [row.dataset.node, shown(row.cells[2])])),
+    values: Object.fromEntries(primitives.map((primitive) => [primitive.dataset.node,
+        shown(primitive.cells[1])])),
+    gradients: Object.fromEntries(primitives.map((primitive) => [primitive.dataset.node,
+        shown(primitive.cells[2])])),
     current: document.querySelector("#table tr[aria-current]")?.dataset.node,
     picture: Object.fromEntries([...document.querySelectorAll("#canvas [data-gradient]")].map(
       (label) => [label.dataset.gradient, label.textContent])),
@@ -174,7 +176,7 @@ def test_numbers_beyond_json(opened: Any) -> None:
         render({"title": "", "traces": [float("nan")]})
 
 
-# --- what one can do ------------------------------------------------------------------------------
+# --- what one can do -----------------------------------------------------------------------------
 
 
 def step_of(tab: Any) -> str:
@@ -387,7 +389,7 @@ def test_a_rule_that_is_wrong_is_red_and_in_words(opened: Any, wrong: Any) -> No
     assert tab.locator(".ring.wrong").count() == tab.locator("tr.wrong").count() == 0
 
 
-# --- for everyone ---------------------------------------------------------------------------------
+# --- for everyone --------------------------------------------------------------------------------
 
 
 def test_the_keys_and_the_help(opened: Any) -> None:
@@ -417,7 +419,12 @@ def test_nothing_serious_for_axe(opened: Any, page: Any, axe: Any, scheme: str) 
     sends = [each for each in first["events"] if each["kind"] == "send"]
     sends[1]["check"].update(agrees=False)
     rows = [{"term": "x * w", "numbers": "0.2 * 1.5", "value": "0.3"}]
-    first["nodes"][3]["entry"] = {"index": "[0]", "value": "0.3", "rows": rows, "rest": "more"}
+    first["nodes"][3]["entry"] = {
+        "index": "[0]",
+        "value": "0.3",
+        "primitives": rows,
+        "rest": "more",
+    }
     tab = opened(data, "#view=backward&step=6&node=n4&watch=n2")
     assert axe(tab) == []
     tab.keyboard.press("?")
@@ -439,7 +446,7 @@ def test_no_window_is_too_narrow_or_too_wide(opened: Any) -> None:
         assert tab.locator("#canvas").bounding_box()["height"] > 150
 
 
-# --- what is in the file --------------------------------------------------------------------------
+# --- what is in the file -------------------------------------------------------------------------
 
 
 def hostile() -> dict[str, Any]:

@@ -281,8 +281,9 @@ def test_a_node_opens_into_the_scalars_behind_its_largest_entry():
 
 
 @pytest.mark.parametrize("error", [KeyError("no such"), IndexError(), ValueError("no"), OSError()])
-def test_a_row_that_does_not_open_says_why(error):
-    """Else the table of an array is empty without a word, or one's own row ends the debugger."""
+def test_a_primitive_that_does_not_open_says_why(error):
+    """Else the table of an array is empty without a word, or one's own primitive ends the
+    debugger."""
 
     def on_array(x):
         if x.dtype == object:
@@ -304,7 +305,7 @@ def test_a_row_that_does_not_open_says_why(error):
 def test_of_a_long_sum_the_rest_is_summed_up():
     x = Tensor(np.arange(1.0, 101.0), requires_grad=True, name="x")
     entry = trace_view(x.sum())["nodes"][-1]["entry"]
-    assert [row["term"] for row in entry["rows"]] == [f"x[{i}]" for i in range(99, 91, -1)]
+    assert [prim["term"] for prim in entry["rows"]] == [f"x[{i}]" for i in range(99, 91, -1)]
     assert entry["rest"] == "92 more terms, together 4278.0"
 
 

@@ -59,7 +59,7 @@ def _contributions_size(node: Any, later: Sequence[Any], gradients: dict[Any, An
         abs(float(vjp(other, i, gradients[other])))
         for other in later
         for i, arg in enumerate(other.args)
-        if arg is node and other in gradients and other.row.rule(i)
+        if arg is node and other in gradients and other.primitive.rule(i)
     )
 
 
@@ -76,7 +76,7 @@ class _GraphFunction:
         values = {self.node: self.node.data + t}
         for node in self.dependents:
             args = [values.get(arg, arg.data) for arg in node.args]
-            values[node] = node.row.on_floats(args)
+            values[node] = node.primitive.on_floats(args)
             yield node, args, values[node]
 
     def value(self, t: float) -> float:
@@ -89,13 +89,16 @@ class _GraphFunction:
 
     def _sides(self, t: float) -> list[float]:
         computed = self._computed(t)
-        return [np.sign(node.row.kink(*args)) for node, args, _ in computed if node.row.kink]
+        return [
+            np.sign(node.primitive.kink(*args)) for node, args, _ in computed if node.primitive.kink
+        ]
 
     def conventions(self) -> str:
         """What the derivative is at the kinks near here."""
         near = [
-            node.row.convention
+            node.primitive.convention
             for node, args, _ in self._computed(0.0)
-            if node.row.convention and (not node.row.kink or abs(node.row.kink(*args)) < STEP)
+            if node.primitive.convention
+            and (not node.primitive.kink or abs(node.primitive.kink(*args)) < STEP)
         ]
         return "; ".join(dict.fromkeys(near))

@@ -50,7 +50,7 @@ def check_rule(node: Any, i: int, g: Any, contribution: Any) -> Check | None:
     they differ by 0.2864;
     """
     if _work(node) > MAX_WORK:
-        name = f"the rule of {node.row.name}"
+        name = f"the rule of {node.primitive.name}"
         return Check(name, "none", "none", None, "not compared: too large to compute again")
     if not np.isfinite(g).all():
         return None
@@ -66,22 +66,22 @@ def check_rule(node: Any, i: int, g: Any, contribution: Any) -> Check | None:
 def _work(node: Any) -> int:
     """How much it is to compute the node once more, about."""
     sizes = [np.size(node.data), *(np.size(plain(arg)) for arg in node.args)]
-    if node.row.product:
+    if node.primitive.product:
         return sizes[0] * int(np.shape(plain(node.args[0]))[-1])
     return WORK_PER_ENTRY * max(sizes)
 
 
-def _same_side(row: Any, at: Callable[..., Any]) -> Callable[[float], Any]:
+def _same_side(prim: Any, at: Callable[..., Any]) -> Callable[[float], Any]:
     """Whether -h and h are on one side of the primitive's kink. at: makes of a function of the
     arguments one of the step."""
-    if row.kink is None:
+    if prim.kink is None:
         return lambda h: True
-    side = at(lambda *args: np.sign(np.asarray(row.kink(*args), np.float64)))
+    side = at(lambda *args: np.sign(np.asarray(prim.kink(*args), np.float64)))
     return lambda h: side(-h) == side(h)
 
 
 def _check_number(node: Any, i: int, g: float, contribution: float) -> Check | None:
-    row, args = node.row, [arg.data for arg in node.args]
+    prim, args = node.primitive, [arg.data for arg in node.args]
     if not np.isfinite(args).all():
         return None
 
@@ -90,10 +90,10 @@ def _check_number(node: Any, i: int, g: float, contribution: float) -> Check | N
 
     noise = ULPS * EPS * max(abs(node.data), TINY)
     slope = best_slope(
-        at(lambda *numbers: row.on_floats(numbers)), _same_side(row, at), args[i], noise
+        at(lambda *numbers: prim.on_floats(numbers)), _same_side(prim, at), args[i], noise
     )
-    what = f"upstream times the central difference of {row.name}"
-    return compare_with_slope(what, g, contribution, slope, row.convention)
+    what = f"upstream times the central difference of {prim.name}"
+    return compare_with_slope(what, g, contribution, slope, prim.convention)
 
 
 # --- arrays --------------------------------------------------------------------------------------
@@ -103,11 +103,11 @@ class _ArrayRule:
     """A Tensor's primitive as a function of a step of one argument along one direction."""
 
     def __init__(self, node: Any, i: int) -> None:
-        self.node, self.row, self.params, self.i = node, node.row, node.params, i
+        self.node, self.primitive, self.params, self.i = node, node.primitive, node.params, i
         self.args = [_float64(plain(arg)) for arg in node.args]
         self.x = self.args[i]
         self.direction = random_direction(np.random.default_rng(0), self.x)
-        self.out = np.asarray(self.row.on_array(*self.args, **self.params))
+        self.out = np.asarray(self.primitive.on_array(*self.args, **self.params))
 
     def at(self, function: Callable[..., Any]) -> Callable[[float], Any]:
         """A function of the arguments as one of the step."""
@@ -118,7 +118,7 @@ class _ArrayRule:
 
     def vjp(self, g: Array, out: Array, *args: Array, within: Any = True) -> Array:
         """What the rule answers, of which only the entries `within` count."""
-        answer = self.row.rule(self.i)(g, out, *args, **self.params)
+        answer = self.primitive.rule(self.i)(g, out, *args, **self.params)
         # At a pole the slope is infinite, and that times an upstream of 0 is NaN.
         kept = answer if within is True else np.where(within, answer, 0.0)
         return np.asarray(unbroadcast(kept, self.x))
@@ -132,13 +132,15 @@ class _ArrayRule:
         return self._in_float64(upstream, np.asarray(contribution)) or along
 
     def _along_direction(self, upstream: Array) -> Check:
-        points = stencil(lambda t: np.asarray(self.at(self.row.on_array)(t), np.float64), STEP)
-        clear = smooth(points) & _same_side(self.row, self.at)(STEP)
+        points = stencil(
+            lambda t: np.asarray(self.at(self.primitive.on_array)(t), np.float64), STEP
+        )
+        clear = smooth(points) & _same_side(self.primitive, self.at)(STEP)
         g = np.where(clear, upstream, 0.0)
         terms = g * np.where(clear, points.slope, 0.0)
         error = np.where(clear, slope_rounding(self._noise()) + truncation(points), 0.0)
         tolerance = float(np.sum(np.abs(g) * error) + 4 * EPS / STEP * np.sum(np.abs(terms)))
-        within = clear if self.row.on_float else True
+        within = clear if self.primitive.on_float else True
         answer = self.vjp(g, self.out.astype(np.float64), *self.args, within=within)
         expected, found = float(np.sum(terms)), float(np.sum(answer * self.direction))
         return self._verdict(clear, expected, found, tolerance, float(np.sum(np.abs(g))))
@@ -146,16 +148,16 @@ class _ArrayRule:
     def _verdict(
         self, clear: Any, expected: float, found: float, tolerance: float, scale: float
     ) -> Check:
-        row = self.row
-        what = f"upstream times the central difference of {row.name}, in float64"
+        prim = self.primitive
+        what = f"upstream times the central difference of {prim.name}, in float64"
         note, left_out = "", int(np.sum(~clear))
         if left_out:
-            convention = f" ({row.convention})" if row.convention else ""
+            convention = f" ({prim.convention})" if prim.convention else ""
             note = f"{left_out:,} of {clear.size:,} entries left out, at a kink or a pole"
             note += convention
         if left_out == clear.size:
             return Check(what, "none", "none", None, f"not compared: {note}")
-        if row.on_float is None and not np.isfinite(found):
+        if prim.on_float is None and not np.isfinite(found):
             return Check(what, short(expected), short(found), None, f"not compared: {note}")
         if self.x.size != 1:
             what = f"{what}, along one direction"
@@ -166,14 +168,14 @@ class _ArrayRule:
     def _noise(self) -> Any:
         """What each entry of the function may be off by, by the numbers whose rounding is in it:
         of a sum its terms."""
-        row, args = self.row, list(self.args)
+        prim, args = self.primitive, list(self.args)
         args[self.i] = np.abs(self.x) + STEP * np.abs(self.direction)
         sizes = [np.abs(arg) if arg.dtype.kind == "f" else arg for arg in args]
         # A cast to float32 is a function known to float32's precision.
         ulps = ULPS * float(np.finfo(self.out.dtype).eps)
-        if row.linear:
-            return ulps * row.on_array(*sizes, **self.params)
-        if row.on_float is not None:
+        if prim.linear:
+            return ulps * prim.on_array(*sizes, **self.params)
+        if prim.on_float is not None:
             return ulps * np.abs(self.out)
         finite = (size[np.isfinite(size)] for size in sizes if size.dtype.kind == "f")
         largest = max(float(np.max(size, initial=0.0)) for size in finite)

@@ -1,7 +1,9 @@
-"""Every row of the table against differences, generated from the table: a row is tested by being.
+"""Every row of the table against differences, generated from the table: a primitive is tested by
+being.
 
-A check is a function of a row. `CHECKS` lists them, `pairs` says which apply to which row, and
-`test_row` runs them all. The last tests test the tester: a new row is found, a wrong one caught.
+A check is a function of a primitive. `CHECKS` lists them, `pairs` says which apply to which
+primitive, and `test_row` runs them all. The last tests test the tester: a new primitive is found, a
+wrong one caught.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from hypothesis.extra.numpy import mutually_broadcastable_shapes
 import autograd.nn
 import autograd.optim
 from autograd import Tensor, Value, gradients, primitive
-from autograd.primitives.primitive import TABLE, Row
+from autograd.primitives.primitive import TABLE, Primitive
 
 pytestmark = pytest.mark.rules
 
@@ -26,58 +28,58 @@ SEEDS = st.integers(0, 2**32 - 1)
 EDGE = 0.01  # how near to a kink is near: twenty times the step of the differences
 
 
-# --- what a row takes ---------------------------------------------------------------------------
+# --- what a primitive takes ----------------------------------------------------------------------
 
 
-def rule_positions(row: Row, count: int) -> list[int]:
-    return [i for i in range(count) if row.rule(i) is not None]
+def rule_positions(prim: Primitive, count: int) -> list[int]:
+    return [i for i in range(count) if prim.rule(i) is not None]
 
 
-def domain_of(row: Row) -> tuple[tuple[float, float], ...]:
-    if row.domain or row.cases:
-        return row.domain
-    assert isinstance(row.rules, tuple)
-    return ((-2.0, 2.0),) * len(row.rules)
+def domain_of(prim: Primitive) -> tuple[tuple[float, float], ...]:
+    if prim.domain or prim.cases:
+        return prim.domain
+    assert isinstance(prim.rules, tuple)
+    return ((-2.0, 2.0),) * len(prim.rules)
 
 
-def has_derivative(row: Row) -> bool:
-    return not isinstance(row.rules, tuple) or any(rule is not None for rule in row.rules)
+def has_derivative(prim: Primitive) -> bool:
+    return not isinstance(prim.rules, tuple) or any(rule is not None for rule in prim.rules)
 
 
-def is_elementwise(row: Row) -> bool:
-    return bool(domain_of(row))
+def is_elementwise(prim: Primitive) -> bool:
+    return bool(domain_of(prim))
 
 
-def near_kink(row: Row, args) -> bool:
-    return row.kink is not None and bool(np.any(np.abs(row.kink(*args)) < EDGE))
+def near_kink(prim: Primitive, args) -> bool:
+    return prim.kink is not None and bool(np.any(np.abs(prim.kink(*args)) < EDGE))
 
 
 @st.composite
-def numbers(draw, row: Row):
+def numbers(draw, prim: Primitive):
     """Floats of the domain, away from the kink; hypothesis likes its ends, 0.0 and tiny ones."""
-    args = tuple(draw(st.floats(low, high)) for low, high in domain_of(row))
-    assume(not near_kink(row, args))
+    args = tuple(draw(st.floats(low, high)) for low, high in domain_of(prim))
+    assume(not near_kink(prim, args))
     return args
 
 
-def arrays_of_domain(row: Row, shapes, generator, dtype=np.float64):
+def arrays_of_domain(prim: Primitive, shapes, generator, dtype=np.float64):
     while True:
         args = [
             np.asarray(generator.uniform(low, high, shape), dtype)
-            for (low, high), shape in zip(domain_of(row), shapes, strict=True)
+            for (low, high), shape in zip(domain_of(prim), shapes, strict=True)
         ]
-        if not near_kink(row, args):
+        if not near_kink(prim, args):
             return args
 
 
 @st.composite
-def arrays(draw, row: Row, dtype=np.float64):
-    """Arrays that fit the row, and its params."""
+def arrays(draw, prim: Primitive, dtype=np.float64):
+    """Arrays that fit the primitive, and its params."""
     generator = np.random.default_rng(draw(SEEDS))
-    if is_elementwise(row):
+    if is_elementwise(prim):
         shape = draw(st.sampled_from(SHAPES))
-        return arrays_of_domain(row, [shape] * len(domain_of(row)), generator, dtype), {}
-    args, params = draw(st.sampled_from(row.cases))
+        return arrays_of_domain(prim, [shape] * len(domain_of(prim)), generator, dtype), {}
+    args, params = draw(st.sampled_from(prim.cases))
     return [
         arg if isinstance(arg, np.ndarray) else _spread(arg, generator, dtype) for arg in args
     ], params
@@ -104,47 +106,48 @@ def close(got, judge, scale, tolerance=1e-6) -> None:
 # --- the checks ---------------------------------------------------------------------------------
 
 
-def check_numbers(row: Row) -> None:
+def check_numbers(prim: Primitive) -> None:
     """Plain floats, Values and 0-d arrays give one answer."""
 
-    @given(numbers(row))
+    @given(numbers(prim))
     def run(args):
-        plain = row(*args)
+        plain = prim(*args)
         assert type(plain) in (float, bool)
-        value = row(*map(Value, args))
+        value = prim(*map(Value, args))
         assert isinstance(value, Value)
         assert value.data == plain
-        mixed = row(Value(args[0]), *args[1:])
+        mixed = prim(Value(args[0]), *args[1:])
         assert mixed.data == plain
 
     run()
 
 
-def check_twin(row: Row) -> None:
+def check_twin(prim: Primitive) -> None:
     """on_float and on_array compute one function.
 
     C's libm is within 1 ulp and NumPy's vector loops promise 4; a formula of two such calls
-    (softplus, sigmoid) adds theirs. Where a result nearly cancels its parts there is no such row.
+    (softplus, sigmoid) adds theirs. Where a result nearly cancels its parts there is no such
+    primitive.
     """
 
-    @given(numbers(row))
+    @given(numbers(prim))
     def run(args):
-        by_float = row.on_float(*args)
-        by_array = row.on_array(*map(np.float64, args))
+        by_float = prim.on_float(*args)
+        by_array = prim.on_array(*map(np.float64, args))
         assert abs(by_float - float(by_array)) <= 6 * np.spacing(abs(float(by_array)))
 
     run()
 
 
-def check_arrays(row: Row) -> None:
+def check_arrays(prim: Primitive) -> None:
     """Plain arrays and Tensors give one answer, and leave their arguments as they were."""
 
-    @given(arrays(row))
+    @given(arrays(prim))
     def run(point):
         args, params = point
         before = [np.array(arg) for arg in args]
-        plain = row(*args, **params)
-        tensor = row(*map(Tensor, args), **params)
+        plain = prim(*args, **params)
+        tensor = prim(*map(Tensor, args), **params)
         assert isinstance(tensor, Tensor)
         assert not tensor.requires_grad
         np.testing.assert_array_equal(tensor.data, plain)
@@ -154,18 +157,18 @@ def check_arrays(row: Row) -> None:
     run()
 
 
-def check_value_gradients(row: Row, differences) -> None:
+def check_value_gradients(prim: Primitive, differences) -> None:
     """A Value's gradient, by backward() and by gradients(), is that of the differences."""
 
-    @given(numbers(row))
+    @given(numbers(prim))
     def run(args):
         nodes = [Value(arg) for arg in args]
-        out = row(*nodes)
-        positions = rule_positions(row, len(args))
+        out = prim(*nodes)
+        positions = rule_positions(prim, len(args))
         out.backward()
         pure = gradients(out, [nodes[i] for i in positions])
         for i, gradient in zip(positions, pure, strict=True):
-            judge = differences(row.on_array, args, i)
+            judge = differences(prim.on_array, args, i)
             close(gradient, judge, abs(out.data))
             close(nodes[i].grad, judge, abs(out.data))
         for i in set(range(len(args))) - set(positions):
@@ -174,18 +177,18 @@ def check_value_gradients(row: Row, differences) -> None:
     run()
 
 
-def check_tensor_gradients(row: Row, differences) -> None:
+def check_tensor_gradients(prim: Primitive, differences) -> None:
     """Each argument's gradient, with any cotangent, is that of the differences."""
 
-    @given(arrays(row), SEEDS)
+    @given(arrays(prim), SEEDS)
     def run(point, seed):
         args, params = point
-        nodes = leaves(args, positions := rule_positions(row, len(args)))
-        out = row(*nodes, **params)
+        nodes = leaves(args, positions := rule_positions(prim, len(args)))
+        out = prim(*nodes, **params)
         weights = np.random.default_rng(seed).uniform(-1, 1, out.shape)
 
         def loss(*args):
-            return np.sum(weights * row.on_array(*map(np.asarray, args), **params))
+            return np.sum(weights * prim.on_array(*map(np.asarray, args), **params))
 
         for i, gradient in zip(
             positions, gradients(out, [nodes[i] for i in positions], weights), strict=True
@@ -195,21 +198,21 @@ def check_tensor_gradients(row: Row, differences) -> None:
     run()
 
 
-def check_second_order_of_values(row: Row, differences) -> None:
+def check_second_order_of_values(prim: Primitive, differences) -> None:
     """The gradient's own graph differentiates to the differences of the first gradient."""
 
-    @given(numbers(row))
+    @given(numbers(prim))
     def run(args):
-        positions = rule_positions(row, len(args))
+        positions = rule_positions(prim, len(args))
 
         def first(*args):
             nodes = [Value(arg) for arg in args]
             wrt = [nodes[i] for i in positions]
-            return sum(gradients(row(*nodes), wrt))
+            return sum(gradients(prim(*nodes), wrt))
 
         nodes = [Value(arg) for arg in args]
         wrt = [nodes[i] for i in positions]
-        total = sum(gradients(row(*nodes), wrt, create_graph=True), Value(0.0))
+        total = sum(gradients(prim(*nodes), wrt, create_graph=True), Value(0.0))
         for i, node in zip(positions, wrt, strict=True):
             (second,) = gradients(total, [node])
             close(second, differences(first, args, i), abs(second))
@@ -217,22 +220,22 @@ def check_second_order_of_values(row: Row, differences) -> None:
     run()
 
 
-def check_second_order_of_tensors(row: Row, differences) -> None:
+def check_second_order_of_tensors(prim: Primitive, differences) -> None:
     """The same for arrays, with random weights on the result and on the gradients."""
 
-    @given(arrays(row), SEEDS)
+    @given(arrays(prim), SEEDS)
     def run(point, seed):
         args, params = point
-        positions = rule_positions(row, len(args))
+        positions = rule_positions(prim, len(args))
         generator = np.random.default_rng(seed)
-        shape = row(*args, **params).shape
+        shape = prim(*args, **params).shape
         weights = generator.uniform(-1, 1, shape)
         mixture = [generator.uniform(-1, 1, arg.shape) for arg in args]
 
         def first(*args, create_graph=False):
             nodes = leaves(list(map(np.asarray, args)), positions)
             wrt = [nodes[i] for i in positions]
-            found = gradients(row(*nodes, **params), wrt, weights, create_graph)
+            found = gradients(prim(*nodes, **params), wrt, weights, create_graph)
             # The leaf in front keeps a total that depends on nothing differentiable.
             total = Tensor(0.0, requires_grad=True)
             for i, gradient in zip(positions, found, strict=True):
@@ -247,15 +250,15 @@ def check_second_order_of_tensors(row: Row, differences) -> None:
     run()
 
 
-def check_float32(row: Row) -> None:
+def check_float32(prim: Primitive) -> None:
     """float32 stays float32, forward and backward, and is as exact as float32 is."""
 
-    @given(arrays(row, np.float32))
+    @given(arrays(prim, np.float32))
     def run(point):
         args, params = point
-        nodes = leaves(args, positions := rule_positions(row, len(args)))
-        out = row(*nodes, **params)
-        wide = row(
+        nodes = leaves(args, positions := rule_positions(prim, len(args)))
+        out = prim(*nodes, **params)
+        wide = prim(
             *(arg.astype(np.float64) if arg.dtype == np.float32 else arg for arg in args), **params
         )
         if out.dtype != bool:
@@ -266,32 +269,32 @@ def check_float32(row: Row) -> None:
         if positions:
             for gradient in gradients(out, [nodes[i] for i in positions], np.ones(out.shape)):
                 assert gradient.dtype == np.float32
-        if is_elementwise(row) and len(args) > 1:
+        if is_elementwise(prim) and len(args) > 1:
             for i, arg in enumerate(args):
                 for number in (float(arg.flat[0]), np.float64(arg.flat[0])):
                     given_ = [number if j == i else Tensor(args[j]) for j in range(len(args))]
-                    assert row(*given_).dtype in (np.float32, bool)
+                    assert prim(*given_).dtype in (np.float32, bool)
 
     run()
 
 
-def check_broadcasting(row: Row, differences) -> None:
+def check_broadcasting(prim: Primitive, differences) -> None:
     """Gradients have their arguments' shapes, whatever broadcast with whatever."""
-    count = len(domain_of(row))
+    count = len(domain_of(prim))
 
     @given(
         mutually_broadcastable_shapes(num_shapes=count, min_side=1, max_side=3, max_dims=3), SEEDS
     )
     def run(shapes, seed):
         generator = np.random.default_rng(seed)
-        args = arrays_of_domain(row, shapes.input_shapes, generator)
-        nodes = leaves(args, positions := rule_positions(row, count))
-        out = row(*nodes)
+        args = arrays_of_domain(prim, shapes.input_shapes, generator)
+        nodes = leaves(args, positions := rule_positions(prim, count))
+        out = prim(*nodes)
         assert out.shape == shapes.result_shape
         weights = generator.uniform(-1, 1, out.shape)
 
         def loss(*args):
-            return np.sum(weights * row.on_array(*args))
+            return np.sum(weights * prim.on_array(*args))
 
         out.backward(weights)
         for i in positions:
@@ -302,19 +305,19 @@ def check_broadcasting(row: Row, differences) -> None:
     run()
 
 
-def check_same_argument_twice(row: Row, differences) -> None:
+def check_same_argument_twice(prim: Primitive, differences) -> None:
     """f(x, x) has two edges to x, and its gradient is the sum of both."""
-    low, high = max(low for low, _ in row.domain), min(high for _, high in row.domain)
+    low, high = max(low for low, _ in prim.domain), min(high for _, high in prim.domain)
 
     @given(st.floats(low, high))
     def run(x):
-        args = (x,) * len(row.domain)
-        assume(not near_kink(row, args))
+        args = (x,) * len(prim.domain)
+        assume(not near_kink(prim, args))
         node, tensor = Value(x), Tensor(x, requires_grad=True)
-        out = row(*[node] * len(args))
+        out = prim(*[node] * len(args))
         out.backward()
-        row(*[tensor] * len(args)).backward()
-        judge = differences(lambda x: row.on_array(*(x,) * len(args)), (x,), 0)
+        prim(*[tensor] * len(args)).backward()
+        judge = differences(lambda x: prim.on_array(*(x,) * len(args)), (x,), 0)
         close(node.grad, judge, abs(out.data))
         close(tensor.grad.data, judge, abs(out.data))
 
@@ -333,35 +336,35 @@ GRADIENTS = [
 CHECKS = FORMS + GRADIENTS
 
 
-def applies(check, row: Row) -> bool:
-    on_floats = row.on_float is not None and is_elementwise(row)
-    several = len(domain_of(row)) > 1
-    if check in GRADIENTS and not has_derivative(row):
+def applies(check, prim: Primitive) -> bool:
+    on_floats = prim.on_float is not None and is_elementwise(prim)
+    several = len(domain_of(prim)) > 1
+    if check in GRADIENTS and not has_derivative(prim):
         return False
     if check in (check_numbers, check_twin, check_value_gradients, check_second_order_of_values):
         return on_floats
     if check is check_float32:
-        return any(not isinstance(arg, np.ndarray) for args, _ in row.cases for arg in args) or (
-            is_elementwise(row)
+        return any(not isinstance(arg, np.ndarray) for args, _ in prim.cases for arg in args) or (
+            is_elementwise(prim)
         )
     if check is check_broadcasting:
         return several
     if check is check_same_argument_twice:
-        kinked = row.kink is not None and row.kink(*[0.5] * len(row.domain)) == 0.0
+        kinked = prim.kink is not None and prim.kink(*[0.5] * len(prim.domain)) == 0.0
         return several and on_floats and not kinked
     return True
 
 
-def pairs() -> list[tuple[Row, object]]:
+def pairs() -> list[tuple[Primitive, object]]:
     """Every row of the table with every check that applies to it."""
-    return [(row, check) for row in TABLE.values() for check in CHECKS if applies(check, row)]
+    return [(prim, check) for prim in TABLE.values() for check in CHECKS if applies(check, prim)]
 
 
-def run_check(check, row: Row, differences) -> None:
+def run_check(check, prim: Primitive, differences) -> None:
     if check in FORMS:
-        check(row)
+        check(prim)
     else:
-        check(row, differences)
+        check(prim, differences)
 
 
 # --- the table under test -----------------------------------------------------------------------
@@ -371,34 +374,34 @@ KNOWN: dict[tuple[str, str], str] = {}
 
 def _parameters():
     found = []
-    for row, check in pairs():
-        name = (row.name, check.__name__)
+    for prim, check in pairs():
+        name = (prim.name, check.__name__)
         marks = [pytest.mark.xfail(strict=True, reason=KNOWN[name])] if name in KNOWN else []
-        found.append(pytest.param(row, check, id=f"{row.name}-{check.__name__[6:]}", marks=marks))
+        found.append(pytest.param(prim, check, id=f"{prim.name}-{check.__name__[6:]}", marks=marks))
     return found
 
 
-@pytest.mark.parametrize(("row", "check"), _parameters())
-def test_row(row, check, differences):
-    run_check(check, row, differences)
+@pytest.mark.parametrize(("prim", "check"), _parameters())
+def test_primitive(prim, check, differences):
+    run_check(check, prim, differences)
 
 
-@pytest.mark.parametrize("row", list(TABLE.values()), ids=list(TABLE))
-def test_each_row_says_where_to_test_it(row):
-    """A row with a derivative and neither domain nor cases would be tested by nothing."""
-    assert row.domain or row.cases or not has_derivative(row)
-    if row.domain:
-        assert not row.cases
-        assert isinstance(row.rules, tuple)
-        assert len(row.domain) == len(row.rules)
-    if row.kink is not None:
-        assert row.convention, "a kink needs a word on what the derivative is there"
-    assert TABLE[row.name] is row
-    assert row.doc
+@pytest.mark.parametrize("prim", list(TABLE.values()), ids=list(TABLE))
+def test_each_primitive_says_where_to_test_it(prim):
+    """A primitive with a derivative and neither domain nor cases would be tested by nothing."""
+    assert prim.domain or prim.cases or not has_derivative(prim)
+    if prim.domain:
+        assert not prim.cases
+        assert isinstance(prim.rules, tuple)
+        assert len(prim.domain) == len(prim.rules)
+    if prim.kink is not None:
+        assert prim.convention, "a kink needs a word on what the derivative is there"
+    assert TABLE[prim.name] is prim
+    assert prim.doc
 
 
-# What the names mean, in 80-bit floats where the machine has them: a row that computed another
-# function consistently, gradient and all, would pass every check above.
+# What the names mean, in 80-bit floats where the machine has them: a primitive that computed
+# another function consistently, gradient and all, would pass every check above.
 MEANING = {
     "greater": lambda x, y: x > y,
     "greater_equal": lambda x, y: x >= y,
@@ -433,13 +436,13 @@ MEANING = {
 
 
 @pytest.mark.parametrize("name", list(MEANING))
-def test_an_elementwise_row_computes_what_its_name_says(name):
-    row = TABLE[name]
+def test_an_elementwise_primitive_computes_what_its_name_says(name):
+    prim = TABLE[name]
 
-    @given(numbers(row))
+    @given(numbers(prim))
     def run(args):
         judge = MEANING[name](*map(np.longdouble, args))
-        for got in (row.on_float(*args), row.on_array(*map(np.float64, args))):
+        for got in (prim.on_float(*args), prim.on_array(*map(np.float64, args))):
             # As for the twins; tanh's formula here cancels near 0, hence the absolute eps.
             error = abs(np.longdouble(got) - judge)
             assert error <= 6 * np.spacing(abs(float(judge))) + (name == "tanh") * 1e-18
@@ -447,8 +450,8 @@ def test_an_elementwise_row_computes_what_its_name_says(name):
     run()
 
 
-def test_every_elementwise_row_has_its_meaning_tested():
-    own = {row.name for row in TABLE.values() if is_elementwise(row) and row.on_float}
+def test_every_elementwise_primitive_has_its_meaning_tested():
+    own = {prim.name for prim in TABLE.values() if is_elementwise(prim) and prim.on_float}
     assert own <= MEANING.keys()
 
 
@@ -457,9 +460,9 @@ def test_every_elementwise_row_has_its_meaning_tested():
 
 @contextmanager
 def in_table(name, *args, **fields):
-    row = primitive(name, f"{name}, of a test", *args, **fields)
+    prim = primitive(name, f"{name}, of a test", *args, **fields)
     try:
-        yield row
+        yield prim
     finally:
         del TABLE[name]
 
@@ -483,12 +486,12 @@ def cube(**changes):
     return in_table("cube_of_a_test", lambda x: x * x * x, rule, **fields)
 
 
-def test_a_new_row_is_picked_up_and_passes(differences):
-    with cube() as row:
-        mine = [check for found, check in pairs() if found is row]
+def test_a_new_primitive_is_picked_up_and_passes(differences):
+    with cube() as prim:
+        mine = [check for found, check in pairs() if found is prim]
         assert {check_value_gradients, check_tensor_gradients, check_float32} <= set(mine)
         for check in mine:
-            run_check(check, row, differences)
+            run_check(check, prim, differences)
 
 
 @pytest.mark.parametrize(
@@ -502,41 +505,41 @@ def test_a_new_row_is_picked_up_and_passes(differences):
     ids=["sign", "a hundred-thousandth", "no cotangent", "out for x"],
 )
 def test_a_wrong_rule_is_caught(rule, differences):
-    with cube(rule=rule) as row, caught():
-        check_tensor_gradients(row, differences)
+    with cube(rule=rule) as prim, caught():
+        check_tensor_gradients(prim, differences)
 
 
 def test_a_rule_right_only_the_first_time_is_caught(differences):
     """A rule that forgets that it depends on x is right at first order and wrong at the second."""
-    with cube(rule=lambda g, out, x: 3.0 * g * autograd.detach(x * x)) as row:
-        check_tensor_gradients(row, differences)
-        check_value_gradients(row, differences)
+    with cube(rule=lambda g, out, x: 3.0 * g * autograd.detach(x * x)) as prim:
+        check_tensor_gradients(prim, differences)
+        check_value_gradients(prim, differences)
         for check in (check_second_order_of_values, check_second_order_of_tensors):
             with caught():
-                check(row, differences)
+                check(prim, differences)
 
 
 def test_a_wrong_float_twin_is_caught():
-    with cube(on_float=lambda x: x * x * x * (1 + 1e-14)) as row, caught():
-        check_twin(row)
+    with cube(on_float=lambda x: x * x * x * (1 + 1e-14)) as prim, caught():
+        check_twin(prim)
 
 
-def test_a_float64_constant_in_a_row_is_caught():
+def test_a_float64_constant_in_a_primitive_is_caught():
     with (
         in_table(
             "wide_of_a_test",
             lambda x: x * np.array([2.0]),
             lambda g, out, x: 2.0 * g,
             cases=((((1,),), {}),),
-        ) as row,
+        ) as prim,
         caught(),
     ):
-        check_float32(row)
+        check_float32(prim)
 
 
-def test_a_row_without_domain_or_cases_is_caught():
-    with cube(domain=()) as row, caught():
-        test_each_row_says_where_to_test_it(row)
+def test_a_primitive_without_domain_or_cases_is_caught():
+    with cube(domain=()) as prim, caught():
+        test_each_primitive_says_where_to_test_it(prim)
 
 
 def test_a_name_is_taken_once():
@@ -544,6 +547,6 @@ def test_a_name_is_taken_once():
         primitive("exp", "again", np.exp, lambda g, out, x: g * out)
 
 
-def test_a_row_counts_its_arguments():
+def test_a_primitive_counts_its_arguments():
     with pytest.raises(TypeError, match=r"mul.*2 arguments.*3"):
         TABLE["mul"](1.0, 2.0, 3.0)

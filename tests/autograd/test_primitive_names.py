@@ -1,4 +1,4 @@
-"""What a row is, its fields say: outside the table, nothing asks for its name.
+"""What a primitive is, its fields say: outside the table, nothing asks for its name.
 
 A view, a reduction or a gather that is added tomorrow would not be in a list of names.
 """
@@ -16,15 +16,18 @@ ROOT = Path(autograd.__file__).parents[1]
 
 
 def is_name(node: ast.AST) -> bool:
-    """Whether this is `row.name`, or the name of any other thing's row."""
+    """Whether this is `primitive.name`, or the name of any other thing's primitive."""
     if not isinstance(node, ast.Attribute) or node.attr != "name":
         return False
-    row = node.value
-    return (row.id if isinstance(row, ast.Name) else getattr(row, "attr", "")) == "row"
+    prim = node.value
+    return (prim.id if isinstance(prim, ast.Name) else getattr(prim, "attr", "")) in (
+        "primitive",
+        "prim",
+    )
 
 
 def asked(source: str) -> list[int]:
-    """The lines in which a row's name is compared, looked for, matched, or looked up by."""
+    """The lines in which a primitive's name is compared, looked for, matched, or looked up by."""
     lines = []
     for node in ast.walk(ast.parse(source)):
         match node:
@@ -45,23 +48,25 @@ def asked(source: str) -> list[int]:
 @pytest.mark.parametrize(
     "source",
     [
-        'op.row.name == "sum"',
-        'row.name in ("sum", "max")',
-        '"sum" != node.row.name',
-        "RULES[op.row.name]",
-        "RULES.get(row.name)",
-        'match row.name:\n    case "sum": pass',
+        'op.primitive.name == "sum"',
+        'primitive.name in ("sum", "max")',
+        '"sum" != node.primitive.name',
+        "RULES[op.primitive.name]",
+        "RULES.get(primitive.name)",
+        'match primitive.name:\n    case "sum": pass',
     ],
 )
 def test_it_is_found(source):
     assert asked(source)
 
 
-def test_a_message_may_name_the_row():
-    assert not asked('f"{row.name}: {what[row]}"; {row.name: row}; x.name == "sum"')
+def test_a_message_may_name_the_primitive():
+    assert not asked(
+        'f"{primitive.name}: {what[primitive]}"; {primitive.name: primitive}; x.name == "sum"'
+    )
 
 
-def test_no_rows_name_is_asked_for_outside_the_table():
+def test_no_primitives_name_is_asked_for_outside_the_table():
     found = {}
     for path in [*ROOT.glob("autograd/**/*.py"), *ROOT.glob("viz/**/*.py")]:
         name = path.relative_to(ROOT).as_posix()
