@@ -26,7 +26,7 @@ def interpret(function: Function, arrays: Values, part: int = 0, parts: int = 1)
     """Runs a share of a function on 1-D arrays, by name; it stores to those in `writes`.
 
     TypeError, ValueError where an array is none of the function's, or is of another dtype or size.
-    IndexError for a place outside an array; KeyError for a name that is not known.
+    IndexError for an offset outside an array; KeyError for a name that is not known.
     """
     for array in function.arrays:
         given = arrays[array.name]
@@ -79,10 +79,10 @@ def _run(
         case Set(name, value):
             _known(variables, name)
             variables[name] = evaluation.of(value)
-        case Store(array, place, value):
+        case Store(array, offset, value):
             if array not in function.writes and all(array != own.name for own in function.own):
                 raise KeyError(f"{array} is not written")
-            at = evaluation.place(array, place)
+            at = evaluation.offset(array, offset)
             _known(arrays, array)[at] = evaluation.of(value)
         case For(name, first, last, inside, step):
             for i in range(int(evaluation.of(first)), int(evaluation.of(last)), step):
@@ -125,8 +125,8 @@ class _Evaluation:
                 return _known(self.variables, name)
             case Affine():
                 return self.affine(expr)
-            case Load(array, place):
-                return _known(self.arrays, array)[self.place(array, place)]
+            case Load(array, offset):
+                return _known(self.arrays, array)[self.offset(array, offset)]
             case Op("select", (test, one, other)):
                 return self.select(self.of(test), one, other)
             case Op(_, args):
@@ -140,13 +140,13 @@ class _Evaluation:
             total = total + _known(self.variables, name) * np.int64(factor)
         return total
 
-    def place(self, array: str, place: Affine) -> Any:
-        """A place in an array. IndexError where there is none."""
-        at, size = self.affine(place), len(_known(self.arrays, array))
+    def offset(self, array: str, offset: Affine) -> Any:
+        """The value of an offset. IndexError where it is outside the array."""
+        at, size = self.affine(offset), len(_known(self.arrays, array))
         inside = (at >= 0) & (at < size)
         if not inside.all():
             wrong = np.extract(~inside, at)[0]
-            raise IndexError(f"{array}[{place}] is place {wrong} of {size}")
+            raise IndexError(f"{array}[{offset}] is offset {wrong} of {size}")
         return at
 
     def select(self, test: Any, one: Expr, other: Expr) -> Any:

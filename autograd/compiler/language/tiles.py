@@ -66,22 +66,22 @@ def _tile(tile: Tile) -> For:
 
     far = tile.inner > FAR
     result = gathered(total, lost) if far else total
-    place = Affine.of(row) * tile.width + Affine.of(column)
+    offset = Affine.of(row) * tile.width + Affine.of(column)
     entry: list[Statement] = [Let(total.name, zero)]
     entry += [Let(lost.name, zero)] * far
     entry += [chunk(total, ZERO, _int(min(CHUNK, tile.inner)))]
     if tile.inner > CHUNK:
         entry += [_count(start, CHUNK, _int(tile.inner), *later(), step=CHUNK)]
-    entry += [Store(tile.into, place, result)]
+    entry += [Store(tile.into, offset, result)]
     return _count(row, 0, tile.rows, _count(column, 0, _int(tile.width), *entry))
 
 
 def _panel(panel: Panel) -> For:
     row, column = (f"{panel.into}_{name}" for name in ("row", "column"))
-    place = panel.start + Affine.of(row) * panel.width + Affine.of(column)
+    offset = panel.start + Affine.of(row) * panel.width + Affine.of(column)
     value = _entry(panel.matrix, Affine.of(row), Affine.of(column), panel.dtype)
-    copy = Store(panel.into, place, value)
-    fill = Store(panel.into, place, Const(0.0, panel.dtype))
+    copy = Store(panel.into, offset, value)
+    fill = Store(panel.into, offset, Const(0.0, panel.dtype))
     columns = _count(column, 0, panel.columns, copy)
     beyond = For(column, panel.columns, _int(panel.width), (fill,))
     return _count(row, 0, _int(panel.inner), columns, beyond)
@@ -97,7 +97,7 @@ def _entry(matrix: Matrix, row: Affine, column: Affine, dtype: DType) -> Load:
 def write(target: Expr, value: Expr) -> Statement:
     """A variable, or an entry of an array, takes a value."""
     if isinstance(target, Load):
-        return Store(target.array, target.place, value)
+        return Store(target.array, target.offset, value)
     assert isinstance(target, Var)
     return Set(target.name, value)
 

@@ -91,8 +91,8 @@ class _Checked:
                 if name not in known or name in (*self.loops, PART.name, PARTS.name):
                     raise MalformedError(here, f"{name} is no variable that was let")
                 self.expect(value, known[name], known, here)
-            case Store(array, place, value):
-                self.expect(Load(array, place, value.dtype), value.dtype, known, here)
+            case Store(array, offset, value):
+                self.expect(Load(array, offset, value.dtype), value.dtype, known, here)
                 self.expect(value, None, known, here)
                 if array not in self.writes:
                     raise MalformedError(here, f"{array} is not one of those that are written")
@@ -170,12 +170,12 @@ class _Checked:
                 return _wrong_name(name, dtype, known)
             case Affine():
                 return next(filter(None, (_wrong_name(n, INT64, known) for n in expr.names())), "")
-            case Load(name, place, dtype):
+            case Load(name, offset, dtype):
                 if name not in self.arrays:
                     return f"{name} is no array"
                 if self.arrays[name].dtype != dtype:
                     return f"{expr} is a {dtype}, but {self.arrays[name]}"
-                return self.wrong(place, known)
+                return self.wrong(offset, known)
             case Op():
                 return _wrong_operation(expr)
         return f"{expr!r} is no expression"
@@ -220,8 +220,8 @@ def _values(statement: Statement) -> tuple[Expr, ...]:
     match statement:
         case Let(_, value) | Set(_, value):
             return (value,)
-        case Store(_, place, value):
-            return place, value
+        case Store(_, offset, value):
+            return offset, value
         case For(_, first, last):
             return first, last
         case If(test):
@@ -257,10 +257,10 @@ def _apart(loop: For, scratch: set[str], path: Path) -> None:
     for statement in _all(loop.body):
         if not isinstance(statement, Store) or statement.array in scratch:
             continue
-        if varying.isdisjoint(statement.place.names()):
+        if varying.isdisjoint(statement.offset.names()):
             mark = loop.mark or "parallel"
             raise MalformedError(
-                (*path, statement), f"every turn of the {mark} loop stores to the same place"
+                (*path, statement), f"every iteration of the {mark} loop stores to the same offset"
             )
 
 
@@ -292,8 +292,8 @@ class _Turns:
                 known[name] = None if name in self.set else found
             case Set(_, value):
                 self.value(value, known, here)
-            case Store(array, place, value):
-                self.value(Load(array, place, value.dtype), known, here)
+            case Store(array, offset, value):
+                self.value(Load(array, offset, value.dtype), known, here)
                 self.value(value, known, here)
             case For():
                 self.loop(statement, known, path)
@@ -334,11 +334,11 @@ class _Turns:
             case Var(name):
                 found = known[name]
             case Affine():
-                found = _place(expr, known)
-            case Load(array, place):
-                at, size = _place(place, known), self.sizes[array]
+                found = _offset(expr, known)
+            case Load(array, offset):
+                at, size = _offset(offset, known), self.sizes[array]
                 if at is not None and not 0 <= at < size:
-                    raise MalformedError(here, f"{array}[{place}] is place {at} of {size}")
+                    raise MalformedError(here, f"{array}[{offset}] is offset {at} of {size}")
             case Op("select", (test, one, other)):
                 holds = self._value(test, known, here, done)
                 wanted = (one, other) if holds is None else (one if holds else other,)
@@ -363,7 +363,7 @@ class _Turns:
             raise MalformedError(here, f"{expr}: {error}") from error
 
 
-def _place(place: Affine, known: Mapping[str, Any]) -> Any:
-    if any(known[name] is None for name in place.names()):
+def _offset(offset: Affine, known: Mapping[str, Any]) -> Any:
+    if any(known[name] is None for name in offset.names()):
         return None
-    return np.int64(place.const + sum(int(known[name]) * n for name, n in place.terms))
+    return np.int64(offset.const + sum(int(known[name]) * n for name, n in offset.terms))

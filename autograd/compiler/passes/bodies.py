@@ -17,8 +17,8 @@ from ...primitives.expressions import (
     Load,
     Var,
     minimum,
+    offset,
     op,
-    place,
     variables,
     walk,
     zero,
@@ -129,7 +129,7 @@ class Body:
 
     def entry(self, array: Array, index: Index, writes: bool = False) -> Load:
         """An entry of an array."""
-        return language.load(self.array(array, writes), place(index, array.strides))
+        return language.load(self.array(array, writes), offset(index, array.strides))
 
     def load(self, number: int, index: Index) -> Expr | None:
         """What reads an op's entry, if it is in memory when the kernel begins."""
@@ -186,10 +186,10 @@ class LoopBody(Body):
         for op_number, index in self.kernel.reads:
             array = self.memory.ops.get(op_number)
             if array is not None and index is not None:
-                yield place(index, array.strides)
+                yield offset(index, array.strides)
         for store in self.kernel.stores:
             if store.target:
-                yield place(store.index, self.memory.targets[store.target].strides)
+                yield offset(store.index, self.memory.targets[store.target].strides)
 
 
 class AnchoredBody(Body):

@@ -17,7 +17,7 @@ from ...primitives.expressions import (
     contiguous,
     equal,
     minimum,
-    place,
+    offset,
     variables,
 )
 from ..language.statements import For, If, Let, Matrix, Panel, Statement, Tile
@@ -60,7 +60,7 @@ class ProductBody(AnchoredBody):
         self.how, self.dtype = self.tiling, self.ops[self.kernel.anchor].dtype
         how, height = self.how, self.machine.rows
         self.work = math.prod(self.kernel.domain) * how.inner // 8
-        *outer, row, column = [place.names() for place in self.kernel.index]
+        *outer, row, column = [position.names() for position in self.kernel.index]
         nest = self.nest(*outer, [*row, "r"], [*column, "c"])
         body = self._tile(nest, row, column)
         tiles, by_rows = -(-how.rows // height), self._by_rows()
@@ -210,14 +210,14 @@ class ProductBody(AnchoredBody):
     def _panel(self) -> Affine:
         """Where a packed panel of a stack begins."""
         at, strides = self._stack(), contiguous((*self.how.batch, self.how.panels))
-        start: Affine = place((*at, Affine.of("panel")), strides) * (
+        start: Affine = offset((*at, Affine.of("panel")), strides) * (
             self.how.inner * self.how.width
         )
         return start
 
     def _start(self, matrix: Operand) -> Affine:
         """Where an operand of the stack at hand begins."""
-        start: Affine = place(self._stack(), matrix.strides[:-2]) + matrix.offset
+        start: Affine = offset(self._stack(), matrix.strides[:-2]) + matrix.offset
         return start
 
     def _stack(self) -> Index:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...primitives.expressions import Affine, Shape, aligned, place
+from ...primitives.expressions import Affine, Shape, aligned, offset
 from .entries import source, viewed
 from .simplify import Graph
 
@@ -90,5 +90,5 @@ def operand(graph: Graph, number: int, arrays: Mapping[int, Any], batch: int) ->
         view = viewed(graph, number, index)
         assert view is not None
         number, index = view
-    total = place(index, arrays[number].strides)
+    total = offset(index, arrays[number].strides)
     return Operand(number, tuple(total.factor(name) for name in names), total.const)

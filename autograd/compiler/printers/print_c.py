@@ -273,8 +273,8 @@ def _statement(statement: Statement) -> Iterator[str]:
             yield f"{_register(value.dtype)} {name} = {expression(value)};"
         case Set(name, value):
             yield f"{name} = {expression(value)};"
-        case Store(array, place, value):
-            yield f"{array}[{place}] = {expression(value)};"
+        case Store(array, offset, value):
+            yield f"{array}[{offset}] = {expression(value)};"
         case For():
             yield from _loop(statement)
         case If(test, body, otherwise):
@@ -350,8 +350,8 @@ def expression(expr: Expr) -> str:
             return literal(value, dtype)
         case Affine((), const):
             return literal(const, INT64)
-        case Load(array, place, _):
-            return f"{array}[{place}]"
+        case Load(array, offset, _):
+            return f"{array}[{offset}]"
         case Op():
             return _operation(expr)
     return str(expr)

@@ -105,7 +105,7 @@ WRONG = [
     (
         "a stack's strides",
         "product.ProductBody._panel",
-        "start: Affine = place((*at, Affine.of('panel')), strides)",
+        "start: Affine = offset((*at, Affine.of('panel')), strides)",
         "attention",
         "results differ",
     ),

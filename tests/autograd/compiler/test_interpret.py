@@ -243,8 +243,8 @@ def test_functions_that_a_c_library_has_are_numpys() -> None:
 @pytest.mark.parametrize(
     ("expr", "error", "words"),
     [
-        (Load("a", ZERO + 3, FLOAT32), IndexError, r"a\[3\] is place 3 of 3"),
-        (Load("a", ROW * -1, FLOAT32), IndexError, r"is place -1 of 3"),
+        (Load("a", ZERO + 3, FLOAT32), IndexError, r"a\[3\] is offset 3 of 3"),
+        (Load("a", ROW * -1, FLOAT32), IndexError, r"is offset -1 of 3"),
         (Load("b", ZERO, FLOAT32), KeyError, "b is not known"),
         (Var("k", INT64) + 1, KeyError, "k is not known"),
         (op("//", ROW, ROW - 1), ZeroDivisionError, "divided by 0"),

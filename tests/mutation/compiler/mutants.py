@@ -25,7 +25,7 @@ WHOLE = ("plan", "memory", "entries", "nest", "bodies", "product", "tiling")  # 
 PARTS = {
     f"{PASSES}.lower": ("lower", "_careful", "_groups", "_waits"),
     "autograd.primitives.expressions": (
-        *("variables", "contiguous", "place", "aligned"),
+        *("variables", "contiguous", "offset", "aligned"),
         *("Affine.__add__", "Affine.__sub__", "Affine.__mul__", "Affine.names", "Affine.factor"),
         "Affine.renamed",
     ),
@@ -43,7 +43,7 @@ OTHERS = {"max": "min", "min": "max", "any": "all", "all": "any"}
 _PAIRS = (("row", "column"), ("rows", "columns"), ("down", "along"), ("first", "last"))
 _PAIRS += (("before", "after"), ("one", "two"), ("begin", "end"), ("inner", "columns"))
 NEIGHBOURS = {name: other for pair in _PAIRS for name, other in (pair, pair[::-1])}
-COMMUTING = ("place", "minimum", "max", "min", "equal", "isinstance", "getattr", "zip", "replace")
+COMMUTING = ("offset", "minimum", "max", "min", "equal", "isinstance", "getattr", "zip", "replace")
 
 
 @dataclass(frozen=True)
