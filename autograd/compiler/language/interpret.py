@@ -17,7 +17,7 @@ import numpy as np
 from ...primitives.expressions import FUNCTIONS, Affine, Const, DType, Expr, Load, Op, Var
 from .elementary import definition
 from .statements import PART, PARTS, For, Function, If, Let, Panel, Set, Statement, Store, Tile
-from .tiles import grown
+from .tiles import expanded
 
 Values = Mapping[str, Any]
 
@@ -32,7 +32,7 @@ def interpret(function: Function, arrays: Values, part: int = 0, parts: int = 1)
         given = arrays[array.name]
         if given.dtype != array.dtype or given.shape != (array.size,):
             raise TypeError(f"{array} is given {given.dtype}[{given.shape}]")
-    own = {array.name: _anything(array.size, array.dtype) for array in function.own}
+    own = {array.name: _unwritten(array.size, array.dtype) for array in function.own}
     start = {PART.name: np.int64(part), PARTS.name: np.int64(parts)}
     with np.errstate(all="ignore"):
         _block(function.body, start, {**arrays, **own}, function)
@@ -50,7 +50,7 @@ def evaluate(expr: Expr, variables: Values | None = None, arrays: Values | None 
         return _Evaluation(variables or {}, arrays or {}).of(expr)
 
 
-def _anything(size: int, dtype: DType) -> Any:
+def _unwritten(size: int, dtype: DType) -> Any:
     """What memory holds before it is written: no number that a result could be made of."""
     return np.full(size, np.nan if dtype.kind == "f" else 85, dtype)
 
@@ -92,7 +92,7 @@ def _run(
         case If(test, one, other):
             _block(one if evaluation.of(test) else other, variables, arrays, function)
         case Tile() | Panel():
-            _run(grown(statement), variables, arrays, function)
+            _run(expanded(statement), variables, arrays, function)
 
 
 def _known(values: Values, name: str) -> Any:

@@ -208,13 +208,13 @@ class Run:
     name: str
     function: Function
     arrays: tuple[tuple[int, int], ...]
-    shares: int
+    parts: int
 
     def __str__(self) -> str:
         given = ", ".join(
             f"{slot}+{offset}" if offset else str(slot) for slot, offset in self.arrays
         )
-        return f"run {self.name}({given}){f' in {self.shares} shares' if self.shares else ''}"
+        return f"run {self.name}({given}){f' in {self.parts} parts' if self.parts else ''}"
 
 
 # A list of groups: the runs of one wait for none of their own; between groups is a barrier.

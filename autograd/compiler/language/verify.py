@@ -31,7 +31,7 @@ from ...primitives.expressions import (
 )
 from .interpret import operation
 from .statements import PART, PARTS, For, Function, If, Let, Panel, Set, Statement, Store, Tile
-from .tiles import grown
+from .tiles import expanded
 
 MARKS = ("", "lanes", "reduction")
 Path = tuple[str | Statement, ...]  # statements become text only where it is asked for
@@ -48,8 +48,8 @@ class MalformedError(Exception):
 def verify(function: Function) -> None:
     """Raises MalformedError for the first node that is wrong: ill-typed, of an unknown name, named
     twice, marked as what it is not, or out of its array."""
-    _Checked(function).block(function.body, {v.name: v.dtype for v in (PART, PARTS)}, ())
-    _Turns(function).block(function.body, {PART.name: np.int64(0), PARTS.name: np.int64(1)}, ())
+    _Types(function).block(function.body, {v.name: v.dtype for v in (PART, PARTS)}, ())
+    _Bounds(function).block(function.body, {PART.name: np.int64(0), PARTS.name: np.int64(1)}, ())
 
 
 def _text(statement: Statement) -> str:
@@ -59,7 +59,7 @@ def _text(statement: Statement) -> str:
 # --- types, names and marks ----------------------------------------------------------------------
 
 
-class _Checked:
+class _Types:
     def __init__(self, function: Function) -> None:
         arrays = (*function.arrays, *function.own)
         self.arrays = {array.name: array for array in arrays}
@@ -107,7 +107,7 @@ class _Checked:
                     raise MalformedError(
                         here, f"the right operand's columns are {statement.right.along} apart"
                     )
-                self.statement(grown(statement), known, here)
+                self.statement(expanded(statement), known, here)
 
     def fresh(self, name: str, known: Mapping[str, DType], here: Path) -> None:
         """A name that is not taken."""
@@ -136,7 +136,7 @@ class _Checked:
         if loop.sum and loop.sum not in known:
             raise MalformedError(path, f"{loop.sum}, which is summed, is not known")
         mark = loop.mark or "parallel"
-        for statement in _all(loop.body):
+        for statement in _nested(loop.body):
             here = (*path, statement)
             if isinstance(statement, Set) and statement.name in known:
                 if statement.name != loop.sum:
@@ -202,17 +202,17 @@ def _wrong_operation(expr: Op) -> str:
     return "" if dtype == expr.dtype else f"{expr} is a {dtype}, not {expr.dtype}"
 
 
-def _all(body: Sequence[Statement]) -> Iterator[Statement]:
+def _nested(body: Sequence[Statement]) -> Iterator[Statement]:
     """Statements and those in them; tiles and panels as loops."""
     for statement in body:
         if isinstance(statement, Tile | Panel):
-            yield from _all([grown(statement)])
+            yield from _nested([expanded(statement)])
             continue
         yield statement
         if isinstance(statement, For):
-            yield from _all(statement.body)
+            yield from _nested(statement.body)
         elif isinstance(statement, If):
-            yield from _all((*statement.body, *statement.otherwise))
+            yield from _nested((*statement.body, *statement.otherwise))
 
 
 def _values(statement: Statement) -> tuple[Expr, ...]:
@@ -243,18 +243,18 @@ def _adds(statement: Set) -> bool:
 def _varying(loop: For) -> set[str]:
     """The variables that may be others in each turn of a loop."""
     varying = {loop.name}
-    for statement in _all(loop.body):
+    for statement in _nested(loop.body):
         if isinstance(statement, Let | Set | For):
             read = {name for expr in _values(statement) for name in names(expr)}
             varying |= set() if read.isdisjoint(varying) else {statement.name}
     return varying
 
 
-def _apart(loop: For, scratch: set[str], path: Path) -> None:
+def _check_stores_differ(loop: For, scratch: set[str], path: Path) -> None:
     """That turns of a marked loop do not all store to one place. scratch: arrays of which each
     share has its own."""
     varying = _varying(loop)
-    for statement in _all(loop.body):
+    for statement in _nested(loop.body):
         if not isinstance(statement, Store) or statement.array in scratch:
             continue
         if varying.isdisjoint(statement.offset.names()):
@@ -267,7 +267,7 @@ def _apart(loop: For, scratch: set[str], path: Path) -> None:
 # --- places --------------------------------------------------------------------------------------
 
 
-class _Turns:
+class _Bounds:
     """Goes through the first and the last turn of each loop. A variable is None where it comes of
     data, or is set."""
 
@@ -275,7 +275,7 @@ class _Turns:
         arrays = (*function.arrays, *function.own)
         self.sizes = {array.name: array.size for array in arrays}
         self.own = {array.name for array in function.own}
-        self.set = {s.name for s in _all(function.body) if isinstance(s, Set)}
+        self.set = {s.name for s in _nested(function.body) if isinstance(s, Set)}
 
     def block(self, body: Sequence[Statement], around: Mapping[str, Any], path: Path) -> None:
         """Statements, each knowing those before it."""
@@ -304,21 +304,25 @@ class _Turns:
                 if holds is None or not holds:
                     self.block(other, known, (*path, f"in else of {test}"))
             case Tile() | Panel():
-                self.statement(grown(statement), known, here)
+                self.statement(expanded(statement), known, here)
 
     def loop(self, loop: For, known: Mapping[str, Any], path: Path) -> None:
         """A turn of which nothing is known, if the bounds are not."""
         here = (*path, loop)
         first, last = self.value(loop.first, known, here), self.value(loop.last, known, here)
-        turns: list[Any] = [None]
+        iterations: list[Any] = [None]
         if first is not None and last is not None:
             all = range(int(first), int(last), loop.step)
-            turns = [np.int64(turn) for turn in sorted({*all[:1], *all[-1:]})]
-        if (loop.mark or loop.parallel) and (len(turns) > 1 or turns == [None]):
-            _apart(loop, set() if loop.mark else self.own, (*path, f"in for {loop.name}"))
-        for turn in turns:
-            at = "" if turn is None else f" = {turn}"
-            self.block(loop.body, {**known, loop.name: turn}, (*path, f"in for {loop.name}{at}"))
+            iterations = [np.int64(iteration) for iteration in sorted({*all[:1], *all[-1:]})]
+        if (loop.mark or loop.parallel) and (len(iterations) > 1 or iterations == [None]):
+            _check_stores_differ(
+                loop, set() if loop.mark else self.own, (*path, f"in for {loop.name}")
+            )
+        for iteration in iterations:
+            at = "" if iteration is None else f" = {iteration}"
+            self.block(
+                loop.body, {**known, loop.name: iteration}, (*path, f"in for {loop.name}{at}")
+            )
 
     def value(self, expr: Expr, known: Mapping[str, Any], here: Path) -> Any:
         """Of an integer or a boolean, if it does not come of data."""

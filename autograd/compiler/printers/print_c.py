@@ -66,13 +66,13 @@ TYPES = {
         "float64": "double",
     }.items()
 }
-FILE = 1 << 15  # what a compiler does in a second; a file costs it a twentieth, whatever is in it
-WORK = "char *const *p, const struct place *at, struct ahead *ahead, long part, long parts"
+FILE_SIZE = 1 << 15  # characters: a compiler's work of 1 s; an empty file costs it 0.05 s
+SIGNATURE = "char *const *p, const struct place *at, struct ahead *ahead, long part, long parts"
 
 # A slot behind the others points at the time of the last lap, and at the sum for each run.
 LAP = f"""#include <time.h>
 
-static void lap({WORK}) {{
+static void lap({SIGNATURE}) {{
     double *laps = (double *)p[at->slot];
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -90,7 +90,7 @@ def source(segments: Mapping[str, Segment], machine: Machine) -> str:
     return sources(segments, machine, sys.maxsize)[0]
 
 
-def sources(segments: Mapping[str, Segment], machine: Machine, size: int = FILE) -> list[str]:
+def sources(segments: Mapping[str, Segment], machine: Machine, size: int = FILE_SIZE) -> list[str]:
     """The same as files of about this many characters, to be compiled side by side and linked."""
     names, files = _functions(segments, machine, size)
     tables = _Tables()
@@ -98,12 +98,12 @@ def sources(segments: Mapping[str, Segment], machine: Machine, size: int = FILE)
     for segment, groups in segments.items():
         stages = list[str]()
         for group in groups:
-            calls = [([tables.run(run, names)], run.shares) for run in group if run.shares]
-            small = [tables.run(run, names) for run in group if not run.shares]
+            calls = [([tables.run(run, names)], run.parts) for run in group if run.parts]
+            small = [tables.run(run, names) for run in group if not run.parts]
             calls += [(small, 0)] if small else []  # what one thread does it does in order
             stages += [
-                f"{{{tables.calls(some)}, {shares}, {int(i == 0)}}}"
-                for i, (some, shares) in enumerate(calls)
+                f"{{{tables.calls(some)}, {parts}, {int(i == 0)}}}"
+                for i, (some, parts) in enumerate(calls)
             ]
         lists.append(_stages(segment, stages))
     *others, last = files
@@ -121,7 +121,7 @@ def timed(
     for segment, groups in segments.items():
         stages = [f"{{{tables.calls([tables.lap(slot, 0)])}, 0, 1}}"]
         for run in (run for group in groups for run in group):
-            stages.append(f"{{{tables.calls([tables.run(run, names)])}, {run.shares}, 1}}")
+            stages.append(f"{{{tables.calls([tables.run(run, names)])}, {run.parts}, 1}}")
             stages.append(f"{{{tables.calls([tables.lap(slot, laps[run.name])])}, 0, 1}}")
         lists.append(_stages(segment, stages))
     return "\n\n".join([*pieces, LAP, *tables.texts(), *lists]) + "\n"
@@ -214,7 +214,7 @@ def function(function: Function, name: str) -> str:
         f"    {TYPES[array.dtype]} {array.name}[{array.size}] __attribute__((aligned(64)));"
         for array in function.own
     ]
-    head = f'__attribute__((visibility("hidden"))) void {name}({WORK}) {{'
+    head = f'__attribute__((visibility("hidden"))) void {name}({SIGNATURE}) {{'
     return "\n".join([head, *arrays, *own, *_block(function.body), "}"])
 
 
@@ -406,7 +406,7 @@ def _operand(expr: Expr) -> str:
 
 
 COMPOUND = {*OPERATIONS} - {*FUNCTIONS, "fma", "sqrt", "abs"}  # what has a symbol of C
-MACHINES = {
+C_NAMES = {
     ("fma", "f4"): "FMAF",
     ("fma", "f8"): "FMA",
     ("abs", "f4"): "fabsf",
@@ -428,7 +428,7 @@ def _name(name: str, dtype: DType) -> str:
     if name in FUNCTIONS and definition(name, dtype):
         return f"{name}_f{8 * dtype.itemsize}"
     kind = f"{dtype.kind}{dtype.itemsize}"
-    return MACHINES.get((name, kind), f"{name}{'f' * (dtype == FLOAT32)}")
+    return C_NAMES.get((name, kind), f"{name}{'f' * (dtype == FLOAT32)}")
 
 
 def _bits(expr: Op) -> str:

@@ -80,7 +80,7 @@ class Native(Replayed):
         """The primitives that NumPy computes."""
         ops = self.lowered.plan.graph.ops
         segments = self.lowered.code.segments
-        return [ops[s.anchor].primitive.name for s in segments if isinstance(s, ByNumpy)]
+        return [ops[s.op].primitive.name for s in segments if isinstance(s, ByNumpy)]
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         with self.lock:

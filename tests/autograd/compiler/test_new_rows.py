@@ -34,7 +34,7 @@ def left(step, *args):
     step(*args)
     lowered = step.lower(*args)
     ops = lowered.plan.graph.ops
-    return [ops[k.anchor].primitive.name for k in lowered.plan.kernels if k.kind == "numpy"]
+    return [ops[k.op].primitive.name for k in lowered.plan.kernels if k.kind == "numpy"]
 
 
 X = np.arange(24.0).reshape(4, 6) / 7 - 1.5

@@ -83,9 +83,9 @@ def do(library, segment, arrays, parts=1):
     build.pool().run(stages, pointers(arrays), ctypes.c_long(parts), None)
 
 
-def as_run(name, function, shares=1):
+def as_run(name, function, parts=1):
     """A run on slots in order."""
-    return Run(name, function, tuple((slot, 0) for slot in range(len(function.arrays))), shares)
+    return Run(name, function, tuple((slot, 0) for slot in range(len(function.arrays))), parts)
 
 
 def check_all(functions, arrays, parts=1):

@@ -21,9 +21,9 @@ from typing import Any
 
 PASSES = "autograd.compiler.passes"
 # Of a module all functions, but for those that print; of the others these.
-WHOLE = ("plan", "memory", "entries", "nest", "bodies", "product", "tiling")  # of its passes
+WHOLE = ("materialize", "plan", "memory", "entries", "nest", "emitters", "product", "tiling")
 PARTS = {
-    f"{PASSES}.lower": ("lower", "_careful", "_groups", "_waits"),
+    f"{PASSES}.lower": ("lower", "_heeding", "_barrier_groups", "_must_wait"),
     "autograd.primitives.expressions": (
         *("variables", "contiguous", "offset", "aligned"),
         *("Affine.__add__", "Affine.__sub__", "Affine.__mul__", "Affine.names", "Affine.factor"),
