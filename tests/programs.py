@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 
 import viz
 from autograd import Tensor, Value, grad, gradients, jit, jvp, value_and_grad, vmap
-from autograd.graph import walk
+from autograd.nodes.walk import walk
 from autograd.primitives.indexing import ARRAY
 from autograd.primitives.primitive import TABLE, Primitive
 

@@ -1,17 +1,17 @@
 """gradcheck: do the rules' gradients agree with the function itself?
 
-The judge is the function's own differences, along one random direction for all arguments at once,
-or entry by entry. With them go what any gradient must be: of its argument's shape and dtype,
-linear in the cotangent, the same on a second call, and the same forward as in reverse.
+It compares them with differences of the function (differences.py), along one random direction for
+all arguments at once, or entry by entry. It also checks what any gradient must be: of its
+argument's shape and dtype, linear in the cotangent, the same on a second call, and the same forward
+as in reverse.
 """
 
 from __future__ import annotations
 
 import inspect
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -31,12 +31,13 @@ from .differences import (
     random_entries,
     slope_rounding,
 )
+from .wrong_entries import Entry, bracketed, describe, diagnose, near
 
 __all__ = ["GradientCheck", "GradientError", "gradcheck"]
 
 Function = Callable[..., Any]
 
-MOST = 2000  # entries looked at to find the worst; entries=True looks at all
+MAX_ENTRIES = 2000  # entries looked at to find the worst; entries=True looks at all
 
 
 class GradientError(AssertionError):
@@ -74,9 +75,8 @@ def gradcheck(
     0 (Richardson). It may be off by 8 B/h for rounding and by what the extrapolation changed, an
     upper bound of what it left. B = 4 eps * sum over nodes of |cotangent * value| bounds the
     rounding in f. So a badly conditioned f has a wide tolerance, and a wrong rule no excuse.
-    A kink shows as a fourth difference above its own rounding, 16 B. If the jump of the slope
-    stays while h shrinks, it is at the point: there any slope between those of the two sides
-    passes, with a note; and where nothing settles, nothing is checked, with a note.
+    At a kink any slope between those of the two sides passes, with a note; where nothing settles
+    as h shrinks, nothing is checked, with a note.
 
     >>> from autograd import detach, gradcheck, sin
     >>> bool(gradcheck(sin, 0.5, order=2))
@@ -90,7 +90,7 @@ def gradcheck(
     """
     if order not in (1, 2):
         raise ValueError(f"gradcheck: order 1 or 2, not {order!r}")
-    flat, given, names = _taken_apart(f, inputs)
+    flat, given, names = _split_off_floats(f, inputs)
     leaves = [x if isinstance(x, float) else np.array(x, np.float64) for x in given]
     result = GradientCheck(order)
     first = check = _Check(flat, leaves, names, 1, np.random.default_rng(seed), result)
@@ -98,14 +98,14 @@ def gradcheck(
     if order == 2:
         check = _Check(first.gradient, leaves, names, 2, check.draw, result)
         check.run(entries)
-    first.pulled(given, first.weights)  # in the dtypes that were given
+    first.vjp(given, first.weights)  # in the dtypes that were given
     return result
 
 
 # --- the arguments -----------------------------------------------------------------------------
 
 
-def _taken_apart(f: Function, inputs: Sequence[Any]) -> tuple[Function, list[Any], list[str]]:
+def _split_off_floats(f: Function, inputs: Sequence[Any]) -> tuple[Function, list[Any], list[str]]:
     """f as a function of its floats alone; these floats and arrays; and what to call them."""
     flat, structure = flatten(list(inputs))
     plain = [_data(x) for x in flat]
@@ -148,22 +148,6 @@ def _names(f: Function, inputs: Sequence[Any]) -> Iterator[str]:
             yield f"argument {i}{named}{path}"
 
 
-# --- differences -------------------------------------------------------------------------------
-
-
-class _Entry(NamedTuple):
-    """One entry of an argument: what the rules say there, and what differences say."""
-
-    leaf: int
-    at: tuple[int, ...]
-    rules: float
-    slope: Slope
-
-    @property
-    def error(self) -> float:
-        return self.slope.error(self.rules)
-
-
 class _Check:
     """The gradient of one function of floats and float64 arrays, at one point."""
 
@@ -187,7 +171,7 @@ class _Check:
             if not np.isfinite(x).all():
                 what = "the function" if order == 1 else "the gradient"
                 raise self._wrong(f"{what} is not finite at this point: result {i} is {x}")
-            if not _near(x, y):
+            if not near(x, y):
                 raise self._wrong(
                     "the function gives other numbers the second time: random ones, or a state "
                     "that it changes"
@@ -201,21 +185,21 @@ class _Check:
 
     def _elsewhere(self) -> None:
         """Call the rules at another point, for those that remember what they saw first, or last."""
-        self.pulled(self._moved(self.direction, STEP), self.weights)
+        self.vjp(self._moved(self.direction, STEP), self.weights)
 
     def gradient(self, *leaves: Any) -> tuple[Any, ...]:
         """The gradient of <weights, f>: what is checked here, and at the next order is f."""
-        return self.pulled(leaves, self.weights)
+        return self.vjp(leaves, self.weights)
 
     def run(self, entries: bool) -> None:
         """Every check there is, or GradientError."""
         entries = entries or sum(map(np.size, self.leaves)) == 1
         self._elsewhere()
-        gradient = self.pulled(self.leaves, self.weights)
+        gradient = self.vjp(self.leaves, self.weights)
         for g, name in zip(gradient, self.names, strict=True):
             if not np.isfinite(g).all():
                 at = _first(~np.isfinite(g))
-                raise self._wrong(f"the gradient of {name}{_at(at)} is {np.asarray(g)[at]}")
+                raise self._wrong(f"the gradient of {name}{bracketed(at)} is {np.asarray(g)[at]}")
         self._differences(gradient, entries)
         self._cotangents(gradient)
         self._forward(gradient)
@@ -230,7 +214,7 @@ class _Check:
             if slope.error(along) <= 1.0:
                 self._seen(slope, along, _dot(gradient, self.direction, np.abs))
                 return
-        looked = list(self._entries(gradient, None if entries else MOST))
+        looked = list(self._entries(gradient, None if entries else MAX_ENTRIES))
         worst = max(looked, key=lambda entry: entry.error)
         if worst.error > 1.0:
             raise self._wrong(self._report(looked, worst))
@@ -244,21 +228,21 @@ class _Check:
             self._seen(entry.slope, entry.rules, largest)
 
     def _cotangents(self, gradient: Any) -> None:
-        again = self.pulled(self.leaves, self.weights, times=2)
+        again = self.vjp(self.leaves, self.weights, times=2)
         self._same(gradient, again, gradient, "is not the same on a second call")
-        zero = self.pulled(self.leaves, [0.0 * w for w in self.weights])
+        zero = self.vjp(self.leaves, [0.0 * w for w in self.weights])
         for g, name in zip(zero, self.names, strict=True):
             if np.any(g):
                 at = _first(np.asarray(g) != 0.0)
                 raise self._wrong(
-                    f"the gradient of {name}{_at(at)} is {np.asarray(g)[at]:.10g} for a cotangent "
-                    "of zero: a rule that leaves out g, or adds to it"
+                    f"the gradient of {name}{bracketed(at)} is {np.asarray(g)[at]:.10g} for a "
+                    "cotangent of zero: a rule that leaves out g, or adds to it"
                 )
         other = self._like(self.weights)
-        apart = self.pulled(self.leaves, other)
+        apart = self.vjp(self.leaves, other)
         mixed = [3.0 * v - 2.0 * w for v, w in zip(other, self.weights, strict=True)]
         wanted = [3.0 * b - 2.0 * a for a, b in zip(gradient, apart, strict=True)]
-        got = self.pulled(self.leaves, mixed)
+        got = self.vjp(self.leaves, mixed)
         what = "is not linear in the cotangent: for 3 v - 2 w it is"
         self._same(wanted, got, (*gradient, *apart), what)
 
@@ -291,7 +275,7 @@ class _Check:
             )
         return slope
 
-    def _entries(self, gradient: Any, most: int | None) -> Iterator[_Entry]:
+    def _entries(self, gradient: Any, most: int | None) -> Iterator[Entry]:
         places = [(i, at) for i, x in enumerate(self.leaves) for at in np.ndindex(np.shape(x))]
         if most and len(places) > most:
             chosen = self.draw.choice(len(places), most, replace=False)
@@ -300,12 +284,11 @@ class _Check:
             direction = [np.zeros(np.shape(x)) for x in self.leaves]
             scale = max(1.0, abs(float(np.asarray(self.leaves[i])[at])))
             direction[i][at] = scale
-            slope = self._slope(direction, f"at {self.names[i]}{_at(at)}").times(1.0 / scale)
-            yield _Entry(i, at, float(np.asarray(gradient[i])[at]), slope)
+            slope = self._slope(direction, f"at {self.names[i]}{bracketed(at)}").times(1.0 / scale)
+            yield Entry(i, at, float(np.asarray(gradient[i])[at]), slope)
 
     def _number(self, leaves: Sequence[Any]) -> float:
-        outs = flatten(self._compute(leaves))[0]
-        return _dot(self.weights, outs)
+        return _dot(self.weights, flatten(self._compute(leaves))[0])
 
     def _compute(self, leaves: Sequence[Any]) -> Any:
         """What the function gives, in plain numbers and arrays."""
@@ -333,9 +316,7 @@ class _Check:
 
     # --- gradients ---
 
-    def pulled(
-        self, leaves: Sequence[Any], weights: Sequence[Any], times: int = 1
-    ) -> tuple[Any, ...]:
+    def vjp(self, leaves: Sequence[Any], weights: Sequence[Any], times: int = 1) -> tuple[Any, ...]:
         """The gradient of <weights, f> at some leaves, as the last of several calls gives it."""
         out, pullback = vjp(self.f, *leaves)
         shown = [_plain(w, x) for w, x in zip(weights, flatten(out)[0], strict=True)]
@@ -376,69 +357,26 @@ class _Check:
             if not np.all(off <= bound):
                 at = np.unravel_index(np.argmax(off), off.shape)
                 raise self._wrong(
-                    f"the gradient of {name}{_at(at)} {what}: {np.asarray(b)[at]:.10g}, "
+                    f"the gradient of {name}{bracketed(at)} {what}: {np.asarray(b)[at]:.10g}, "
                     f"wanted {np.asarray(a)[at]:.10g}"
                 )
+
+    def _report(self, entries: Sequence[Entry], worst: Entry) -> str:
+        lines = describe(entries, worst, self.names)
+        if self.order == 2:
+            lines.append("the gradient is right; this is the gradient of <w, gradient>, w random")
+        elif not self.single:
+            lines.append("these are gradients of <w, f>, w random")
+        return "\n  ".join([*lines, *diagnose(entries)])
 
     def _wrong(self, text: str) -> GradientError:
         notes = "".join(f"\n  note: {note}" for note in self.result.notes[:3])
         return GradientError(f"gradcheck, order {self.order}: {text}{notes}")
 
-    def _report(self, looked: list[_Entry], worst: _Entry) -> str:
-        bad = [entry for entry in looked if entry.error > 1.0]
-        counts = ", ".join(
-            f"{sum(e.leaf == i for e in bad)} of {sum(e.leaf == i for e in looked)} of {name}"
-            for i, name in enumerate(self.names)
-        )
-        s = worst.slope
-        says = f"{s.middle:.10g}" if s.low == s.high else f"between {s.low:.6g} and {s.high:.6g}"
-        lines = [
-            f"wrong gradient of {self.names[worst.leaf]}{_at(worst.at)}",
-            f"the rules say {worst.rules:.10g}, differences say {says}: error "
-            f"{max(s.low - worst.rules, worst.rules - s.high):.3g}, tolerance {s.tolerance:.1g}",
-            f"wrong entries: {counts}",
-        ]
-        if self.order == 2:
-            lines.append("the gradient is right; this is the gradient of <w, gradient>, w random")
-        elif not self.single:
-            lines.append("these are gradients of <w, f>, w random")
-        return "\n  ".join([*lines, *_guess(looked, bad)])
-
-
-def _guess(looked: list[_Entry], bad: list[_Entry]) -> Iterator[str]:
-    """What the wrong numbers have in common, if they have."""
-    rules = np.array([e.rules for e in bad])
-    right = np.array([e.slope.middle for e in bad])
-    by_leaf: dict[int, list[_Entry]] = {}
-    for entry in looked:
-        by_leaf.setdefault(entry.leaf, []).append(entry)
-    for i, j in itertools.combinations(by_leaf, 2):
-        if _swapped(by_leaf[i], by_leaf[j]) and _swapped(by_leaf[j], by_leaf[i]):
-            yield f"the gradients of two arguments, {i} and {j}, are swapped"
-            return
-    if not rules.any():
-        yield "no gradient gets there: a rule that is None or gives 0, or a detach()"
-    elif np.all(right) and _near(rules, -right):
-        yield "the sign is wrong"
-    elif np.all(right) and _near(rules / right, rules[0] / right[0]):
-        yield f"a factor is wrong: the rules give {rules[0] / right[0]:.6g} times what they should"
-
 
 def _dot(xs: Sequence[Any], ys: Sequence[Any], of: Function = np.asarray) -> float:
     """The sum of products of the entries of two lists of numbers and arrays."""
     return sum(float(np.sum(of(x * y))) for x, y in zip(xs, ys, strict=True))
-
-
-def _swapped(mine: list[_Entry], other: list[_Entry]) -> bool:
-    """Whether the rules give the one argument what differences give the other, and are wrong."""
-    if len(mine) != len(other):
-        return False
-    pairs = zip(mine, other, strict=True)
-    return all(a.error > 1.0 and _near(a.rules, b.slope.middle) for a, b in pairs)
-
-
-def _near(a: Any, b: Any) -> bool:
-    return bool(np.allclose(a, b, rtol=1e-5, atol=0.0))
 
 
 def _data(x: Any) -> Any:
@@ -460,7 +398,3 @@ def _plain(x: Any, like: Any) -> Any:
 
 def _first(where: Any) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argwhere(where)[0]) if np.ndim(where) else ()
-
-
-def _at(index: Any) -> str:
-    return f"[{', '.join(str(int(i)) for i in index)}]" if len(index) else ""

@@ -500,7 +500,7 @@ def test_a_step_in_several_files_is_the_same_step(tmp_path):
     for file, text in zip(files, texts, strict=True):
         file.write_text(text)
     out = tmp_path / "step.so"
-    command = [build.compiler(), *build.FLAGS, f"-I{build.HERE}", *files, "-o", out]
+    command = [build.compiler(), *build.FLAGS, f"-I{build.HEADERS}", *files, "-o", out]
     subprocess.run(command, check=True, capture_output=True)
     x, one, others = (
         np.arange(8, dtype=np.float32),
