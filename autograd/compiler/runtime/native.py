@@ -21,7 +21,7 @@ from ..frontend.program import Program
 from ..frontend.replay import Replayed, replay
 from ..passes.kernels import ByNumpy
 from ..passes.simplify import RefusedError, Spec
-from ..printers.print_c import sources
+from ..printers.c_files import sources
 from . import build
 from .arrays import address, aligned, dense, folded, span, view
 from .lowered import lowered

@@ -27,15 +27,8 @@ from autograd.compiler.language.statements import (
     Tile,
     load,
 )
-from autograd.compiler.printers.print_c import (
-    TYPES,
-    expression,
-    function,
-    literal,
-    source,
-    sources,
-    timed,
-)
+from autograd.compiler.printers.c_files import source, sources, timed
+from autograd.compiler.printers.print_c import TYPES, expression, function, literal
 from autograd.compiler.runtime import build
 from autograd.compiler.runtime.arrays import address
 from autograd.primitives.expressions import (
