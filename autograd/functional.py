@@ -1,7 +1,7 @@
 """Derivatives as functions of functions: grad, vjp, jvp, jacobian, hessian, hvp.
 
 Each hands the function nodes of its own in the place of the arguments, and walks the graph that
-it leaves: backward by the rules (graph.pull), or forward by the rules transposed (`push`).
+it leaves: backward by the rules (graph.pullback), or forward by the rules transposed (`push`).
 They nest, with each other and with vmap: inside another transform, where an argument itself
 requires a gradient, or where it is a node and a leaf of the closure requires one, the answer is a
 node that can be differentiated again.
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .graph import VIEW, Node, ancestors, pull
+from .graph import VIEW, Node, ancestors, pullback
 from .modes.mode import mode, set_mode
 from .ops import same
 from .primitives import shapes
@@ -149,7 +149,7 @@ class _Call:
         root = _core(out)
         found = {}
         if isinstance(root, Node) and root.requires_grad:
-            found = pull(root, self.nodes, seed, self.create_graph)
+            found = pullback(root, self.nodes, seed, self.create_graph)
         zero = self.create_graph
         return [found[node] if node in found else node._zero(zero) for node in self.nodes]
 
@@ -305,7 +305,7 @@ def vjp(function: Function, *primals: Any) -> tuple[Any, Function]:
         parts = [
             call.cotangents(out, call.seed(out, g)) for out, g in zip(outs, given, strict=True)
         ] or [call.cotangents(None, None)]  # a result without numbers moves nothing
-        totals = [_total(shares) for shares in zip(*parts, strict=True)]
+        totals = [_total(contributions) for contributions in zip(*parts, strict=True)]
         return tuple(call.per_argument(totals))
 
     return call.results(tree), pullback
@@ -398,7 +398,7 @@ def push(roots: Sequence[Any], tangents: dict[Node, Any], create_graph: bool) ->
                 if rule is None:
                     continue
                 if prim.on_float is not None:
-                    call = node._pull or _plainly
+                    call = node._apply_rule or _plainly
                     part = call(rule, t, out, *args, **node.params)
                 elif prim.linear:
                     part = prim(*args[:i], t, *args[i + 1 :], **node.params)
@@ -427,7 +427,7 @@ def _transposed(
     g.requires_grad = True
     with set_mode(gradients=True):
         answer = rule(g, out, *args, **node.params)
-        return pull(answer, [g], t, create_graph)[g]
+        return pullback(answer, [g], t, create_graph)[g]
 
 
 # --- whole matrices ----------------------------------------------------------------------------

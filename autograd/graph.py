@@ -152,8 +152,8 @@ class Node:
         """Add a cotangent into this leaf's `.grad`."""
         raise NotImplementedError
 
-    # How to call a rule, where just calling it will not do.
-    _pull: ClassVar[Callable[..., Any] | None] = None
+    # How to call a rule of floats, which raise where IEEE arithmetic does not; None for arrays.
+    _apply_rule: ClassVar[Callable[..., Any] | None] = None
 
 
 hooks: dict[int, list[Callable[[Any], Any]]] = {}  # by the node's id
@@ -266,11 +266,11 @@ def gradients(
         if not isinstance(node, Node) or not node.requires_grad:
             raise ValueError(f"gradients: {node!r} does not require a gradient")
     create_graph = create_graph or transformed()
-    found = pull(root, wrt, root._seed(seed, create_graph), create_graph)
+    found = pullback(root, wrt, root._seed(seed, create_graph), create_graph)
     return [node._wrap(found[node]) if node in found else node._zero(create_graph) for node in wrt]
 
 
-def pull(root: Node, wrt: Sequence[Node], seed: Any, create_graph: bool) -> dict[Node, Any]:
+def pullback(root: Node, wrt: Sequence[Node], seed: Any, create_graph: bool) -> dict[Node, Any]:
     """The cotangents of those of `wrt` that root depends on, as the sweep has them."""
     nodes = ancestors(root)
     wanted = set(wrt)
@@ -379,14 +379,14 @@ def sweep(
             if hooked:
                 g = _hooked(node, g, on_nodes)
             prim = node.primitive
-            careful = node._pull  # floats raise where IEEE arithmetic does not; arrays do not
+            apply_rule = node._apply_rule
             if (prim is None or prim is VIEW) if wanted is None else node in wanted:
                 found[node] = g
             if prim is None:
                 continue
             out: Any = node
             args: Sequence[Any] = node.args
-            params = node.params if careful else node._params
+            params = node.params if apply_rule else node._params
             if on_nodes:
                 mode.scope = _backward(node.scope)
             else:
@@ -398,21 +398,21 @@ def sweep(
                 rule = prim.rule(i)
                 if rule is None or (allowed is not None and arg not in allowed):
                     continue
-                if careful:
-                    share = careful(rule, g, out, *args, **params)
+                if apply_rule:
+                    contribution = apply_rule(rule, g, out, *args, **params)
                 else:
-                    share = rule(g, out, *args, **params)
+                    contribution = rule(g, out, *args, **params)
                 data = arg._data
                 if (
-                    share.__class__ is not np.ndarray
-                    or share.shape != data.shape
-                    or share.dtype != data.dtype
+                    contribution.__class__ is not np.ndarray
+                    or contribution.shape != data.shape
+                    or contribution.dtype != data.dtype
                 ):
-                    share = arg._fit(share)
+                    contribution = arg._fit(contribution)
                 before = cotangents.get(arg)
-                cotangents[arg] = share if before is None else before + share
+                cotangents[arg] = contribution if before is None else before + contribution
                 if watch:
-                    watch.pulled(node, i, g, share, cotangents[arg])
+                    watch.contributed(node, i, g, contribution, cotangents[arg])
     return found
 
 

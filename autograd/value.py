@@ -179,7 +179,7 @@ class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
         self.grad = cotangent if self.grad is None else self.grad + cotangent
 
     @staticmethod
-    def _pull(rule: Any, *args: Any, **params: Any) -> Any:
+    def _apply_rule(rule: Any, *args: Any, **params: Any) -> Any:
         try:
             return rule(*args, **params)
         except ArithmeticError:
