@@ -17,7 +17,7 @@ import numpy as np
 
 from .graph import VIEW, Node, ancestors, pullback
 from .modes.mode import mode, set_mode
-from .ops import same
+from .ops import identity
 from .primitives import shapes
 from .primitives.dtypes import known
 from .primitives.shapes import Shape
@@ -118,7 +118,7 @@ class _Call:
         if not isinstance(leaf, Value) and leaf.dtype not in (np.float32, np.float64):
             raise TypeError(f"{self.name}: an argument of {leaf.dtype} has no derivative")
         core = _full(leaf, self.levels)
-        node = same(core if isinstance(core, Node) else wrap(core))
+        node = identity(core if isinstance(core, Node) else wrap(core))
         node.requires_grad = True
         return node
 

@@ -119,8 +119,8 @@ detach: Unary = primitive(
     on_float=lambda x: x,
     code=lambda x: x, view=True, composed=lambda x: x,
 )  # fmt: skip
-same: Unary = primitive(
-    "same", "x itself, as a node of its own", lambda x: x,
+identity: Unary = primitive(
+    "identity", "x itself, as a node of its own", lambda x: x,
     lambda g, out, x: g,
     on_float=lambda x: x, domain=(ANY,),
     code=lambda x: x, view=True, composed=lambda x: x,

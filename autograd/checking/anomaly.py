@@ -115,8 +115,8 @@ class Watch:
         if mode.trace:
             raise RuntimeError(REFUSED)
         site: _Site = remember(self.sites, node, _site(prim.name))
-        # In a rule, what the rule answers is looked at. `same` stands for an argument of grad.
-        if site.rule_of is not None or prim is ops.same:
+        # In a rule, what the rule answers is looked at. `identity` stands for an argument of grad.
+        if site.rule_of is not None or prim is ops.identity:
             return
         bad = _bad(node._data)
         if bad or (prim is not ops.where and any(map(_nan, map(_data, args)))):
@@ -431,7 +431,7 @@ def _names(prim: Primitive, count: int) -> list[str]:
 
 def _argument(node: Node) -> Node:
     """The user's own node, where grad and its kind have put one of theirs in front."""
-    while node.primitive in (ops.same, VIEW):
+    while node.primitive in (ops.identity, VIEW):
         node = node.args[0]
     return node
 
