@@ -62,7 +62,7 @@ from .ops import (
     tanh,
     where,
 )
-from .primitives.indexing import index, pick
+from .primitives.indexing import gather, index
 from .primitives.primitive import OURS as _OURS
 from .primitives.primitive import TABLE as _TABLE
 from .primitives.primitive import primitive
@@ -96,6 +96,7 @@ __all__ = [
     "equal",
     "exp",
     "expm1",
+    "gather",
     "gelu",
     "grad",
     "gradcheck",
@@ -129,7 +130,6 @@ __all__ = [
     "neg",
     "no_grad",
     "not_equal",
-    "pick",
     "power",
     "primitive",
     "relu",

@@ -1,6 +1,6 @@
 """Reading some entries of an array, and the transpose, adding into some entries of zeros.
 
-index / scatter for any NumPy index, pick / put for a label in each vector.
+index / scatter_add for any NumPy index, gather / scatter for one entry of each vector.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _fill(key: Key, arrays: tuple[Any, ...]) -> Key:
     return tuple(next(rest) if part is ARRAY else part for part in key)
 
 
-def _scatter(g: Any, *arrays: Any, key: Key, shape: Shape) -> Any:
+def _scatter_add(g: Any, *arrays: Any, key: Key, shape: Shape) -> Any:
     out = np.zeros(shape, np.asarray(g).dtype)
     if arrays:
         np.add.at(out, _fill(key, arrays), g)  # an entry read twice gets both cotangents
@@ -73,7 +73,7 @@ index_p: Primitive = primitive(
     variadic=lambda i: (
         None
         if i
-        else (lambda g, out, x, *arrays, key: scatter_p(g, *arrays, key=key, shape=x.shape))
+        else (lambda g, out, x, *arrays, key: scatter_add_p(g, *arrays, key=key, shape=x.shape))
     ),
     linear=True,
     batch=lambda args, batched, key: _batch_index(args, batched, key),
@@ -86,18 +86,20 @@ index_p: Primitive = primitive(
         (((3, 4), np.array([[True, False, True, True]] * 3)), {"key": (ARRAY,)}),
     ),
 )
-scatter_p: Primitive = primitive(
-    "scatter",
+scatter_add_p: Primitive = primitive(
+    "scatter_add",
     "zeros, with each entry of g added where the index says",
-    _scatter,
+    _scatter_add,
     variadic=lambda i: (
         None if i else (lambda g, out, x, *arrays, key, shape: index_p(g, *arrays, key=key))
     ),
     linear=True,
-    batch=lambda args, batched, key, shape: _batch_scatter(args, batched, key, shape),
+    batch=lambda args, batched, key, shape: _batch_scatter_add(args, batched, key, shape),
     entry=lambda at, g, *arrays, key, shape: None if arrays else _unsliced(at, g, key, shape),
     into=lambda at, g, *arrays, key, shape: _named(at, shape, arrays, key),
-    composed=lambda g, *arrays, key, shape: _without_masks(scatter_p, g, arrays, key, shape=shape),
+    composed=lambda g, *arrays, key, shape: _without_masks(
+        scatter_add_p, g, arrays, key, shape=shape
+    ),
     cases=(
         (((2,),), {"key": (slice(None, None, -2), 1), "shape": (4, 3)}),
         (((3, 2), np.array([0, 2, 2])), {"key": (ARRAY,), "shape": (4, 2)}),
@@ -148,50 +150,52 @@ def index(x: Operand, key: Any) -> Any:
 
 def _checked_labels(shape: Shape, labels: Any) -> Any:
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"pick: labels are integers, not {labels.dtype}")
+        raise TypeError(f"gather: labels are integers, not {labels.dtype}")
     if labels.shape != shape[:-1]:
-        raise ValueError(f"pick: labels have shape {labels.shape}; x of {shape} wants {shape[:-1]}")
+        raise ValueError(
+            f"gather: labels have shape {labels.shape}; x of {shape} wants {shape[:-1]}"
+        )
     # Widened first, then seen as unsigned, a negative label is a very large one, whatever dtype it
     # came in: one look finds both.
     places = labels.astype(np.intp, copy=False)
     if labels.size and places.view(np.uintp).max() >= shape[-1]:
         wrong = labels[(labels < 0) | (labels >= shape[-1])].flat[0]
-        raise IndexError(f"pick: label {wrong} is outside the classes 0 to {shape[-1] - 1}")
+        raise IndexError(f"gather: label {wrong} is outside the classes 0 to {shape[-1] - 1}")
     return places
 
 
-def _pick(x: Any, labels: Any) -> Any:
+def _gather(x: Any, labels: Any) -> Any:
     places = _checked_labels(x.shape, np.asarray(labels))
     starts = np.arange(0, x.size, x.shape[-1])
     return x.ravel().take(places.ravel() + starts).reshape(places.shape)
 
 
-def _put(g: Any, labels: Any, size: int) -> Any:
+def _scatter(g: Any, labels: Any, size: int) -> Any:
     labels = np.asarray(labels, np.intp)
     out = np.zeros((*labels.shape, size), g.dtype)
     out.reshape(-1)[labels.ravel() + np.arange(0, out.size, size)] = g.ravel()
     return out
 
 
-pick_p: Primitive = primitive(
-    "pick",
+gather_p: Primitive = primitive(
+    "gather",
     "of each vector along x's last axis, the entry that an integer label names",
-    _pick,
-    lambda g, out, x, labels: put_p(g, labels, size=x.shape[-1]),
+    _gather,
+    lambda g, out, x, labels: scatter_p(g, labels, size=x.shape[-1]),
     None,
     linear=True,
-    batch=lambda args, batched: pick_p(*all_batched(args, batched)),
+    batch=lambda args, batched: gather_p(*all_batched(args, batched)),
     entry=lambda at, x, labels: x[(*at, _label(labels[at], x.shape[-1]))],
     cases=((((3, 4), np.array([0, 3, 1])), {}), (((2,), np.array(1)), {})),
 )
-put_p: Primitive = primitive(
-    "put",
+scatter_p: Primitive = primitive(
+    "scatter",
     "zero vectors of length `size`, with g where an integer label names",
-    _put,
-    lambda g, out, x, labels, size: pick_p(g, labels),
+    _scatter,
+    lambda g, out, x, labels, size: gather_p(g, labels),
     None,
     linear=True,
-    batch=lambda args, batched, size: put_p(*all_batched(args, batched), size=size),
+    batch=lambda args, batched, size: scatter_p(*all_batched(args, batched), size=size),
     entry=lambda at, g, labels, size: select(
         equal(at[-1], _label(labels[at[:-1]], size)), g[at[:-1]], zero(g.dtype)
     ),
@@ -199,18 +203,18 @@ put_p: Primitive = primitive(
 )
 
 
-def pick(x: Operand, labels: Operand) -> Any:
+def gather(x: Operand, labels: Operand) -> Any:
     """Of each vector along x's last axis, the entry that an integer label names.
 
     x: (..., classes). labels: (...), integers in 0..classes-1. Gives (...), of x's dtype. Raises
     TypeError for labels that are no integers, ValueError for shapes that disagree and IndexError
     for a label outside the classes, also a negative one.
 
-    >>> from autograd import Tensor, pick
-    >>> pick(Tensor([[1.0, 2.0], [3.0, 4.0]]), [1, 0]).data
+    >>> from autograd import Tensor, gather
+    >>> gather(Tensor([[1.0, 2.0], [3.0, 4.0]]), [1, 0]).data
     array([2., 3.])
     """
-    return pick_p(x, labels)
+    return gather_p(x, labels)
 
 
 # --- which entry is where --------------------------------------------------------------------
@@ -357,15 +361,15 @@ def _batch_index(args: Sequence[Any], batched: Sequence[bool], key: Key) -> Any:
     return transpose(out, layout.order(out.ndim)) if layout.before else out
 
 
-def _batch_scatter(args: Sequence[Any], batched: Sequence[bool], key: Key, shape: Shape) -> Any:
+def _batch_scatter_add(args: Sequence[Any], batched: Sequence[bool], key: Key, shape: Shape) -> Any:
     g, *arrays = args
     layout = _layout(args, batched, key, len(shape))
     size = batch_size(args, batched)
     if not any(batched[1:]):
         g = moved(g, 0, layout.axes) if layout.apart else g
-        return scatter_p(g, *arrays, key=(slice(None), *layout.key), shape=(size, *shape))
+        return scatter_add_p(g, *arrays, key=(slice(None), *layout.key), shape=(size, *shape))
     g = g if batched[0] else broadcast_to(g, (size, *g.shape))
     if layout.before:
         g = transpose(g, inverse(layout.order(g.ndim)))
     numbers = layout.counted(args, batched)
-    return scatter_p(g, *numbers, key=(ARRAY, *layout.key), shape=(size, *shape))
+    return scatter_add_p(g, *numbers, key=(ARRAY, *layout.key), shape=(size, *shape))
