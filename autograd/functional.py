@@ -19,9 +19,9 @@ from .graph import VIEW, Node, ancestors, pullback
 from .modes.mode import mode, set_mode
 from .ops import identity
 from .primitives import shapes
-from .primitives.dtypes import known
+from .primitives.dtypes import check_array
 from .primitives.shapes import Shape
-from .tensor import Tensor, memory, wrap
+from .tensor import Tensor, base_array, wrap
 from .transforms.batching import Batched, named, vmap
 from .transforms.tree import flatten, flatten_as, is_number, paths, unfit, unflatten
 from .value import Value, number
@@ -99,7 +99,7 @@ class _Call:
             self.given += leaves
             self.nodes += nodes
         # Plain answers are nobody's alias: not the caller's arrays, nor each other's.
-        self.taken = {id(memory(x)) for x in self.given if isinstance(x, np.ndarray)}
+        self.taken = {id(base_array(x)) for x in self.given if isinstance(x, np.ndarray)}
 
     @staticmethod
     def _check(leaves: Sequence[Any], structure: Any, what: str) -> None:
@@ -113,7 +113,7 @@ class _Call:
         if not hasattr(leaf, "_record") and not isinstance(leaf, np.ndarray):
             leaf = Value(leaf) if self.dtype is None else np.array(number(leaf), self.dtype)
         elif isinstance(leaf, np.ndarray):
-            leaf = known(leaf, self.name)
+            leaf = check_array(leaf, self.name)
             leaf = leaf.copy() if self.kept and not mode.trace else leaf
         if not isinstance(leaf, Value) and leaf.dtype not in (np.float32, np.float64):
             raise TypeError(f"{self.name}: an argument of {leaf.dtype} has no derivative")
@@ -167,7 +167,7 @@ class _Call:
         if isinstance(core, Batched):  # of a vmap around the pullback alone
             return core
         if isinstance(core, np.ndarray):
-            self.taken.add(id(memory(core)))
+            self.taken.add(id(base_array(core)))
         return root._seed(core, self.create_graph)
 
     def scalar_seed(self, out: Any) -> Any:
@@ -202,9 +202,9 @@ class _Call:
         if kind is not Tensor and kind is not np.ndarray:
             return float(plain)
         array = np.asarray(plain)
-        if id(memory(array)) in self.taken or not array.flags.writeable:
+        if id(base_array(array)) in self.taken or not array.flags.writeable:
             array = array.copy()
-        self.taken.add(id(memory(array)))
+        self.taken.add(id(base_array(array)))
         return wrap(array) if kind is Tensor else array
 
     def _check_results(self, leaves: Sequence[Any], structure: Any) -> None:
@@ -297,7 +297,7 @@ def vjp(function: Function, *primals: Any) -> tuple[Any, Function]:
     call._check_results(outs, structure)
     call.settle(outs)
     # Rules will read what they gave, which the caller may fill anew.
-    call.taken |= {id(memory(x._data)) for x in map(_core, outs) if isinstance(x, Tensor)}
+    call.taken |= {id(base_array(x._data)) for x in map(_core, outs) if isinstance(x, Tensor)}
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         given = flatten_as(cotangent, structure, "vjp: the cotangent")
@@ -340,7 +340,7 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
         for i, (tangent, structure) in enumerate(pairs)
         for leaf in flatten_as(tangent, structure, f"jvp: the tangent of argument {i}")
     ]
-    call.taken |= {id(memory(t)) for t in given if isinstance(t, np.ndarray)}
+    call.taken |= {id(base_array(t)) for t in given if isinstance(t, np.ndarray)}
     tree = call.run(function, {})
     outs, shape = flatten(tree)
     call._check_results(outs, shape)
@@ -517,7 +517,7 @@ def _by_columns(call: _Call, out: Any) -> Any:
     (found,) = push([root], {node: _basis(shape, node, call)}, call.create_graph)
     found = root._fit(0.0) if found is None else found
     columns = _opened(found, _size(shape), root)
-    last = shapes.moved(columns, 0, columns.ndim - 1)
+    last = shapes.moveaxis(columns, 0, columns.ndim - 1)
     return shapes.reshape(last, (*last.shape[:-1], *shape))
 
 
@@ -526,7 +526,7 @@ def _by_rows(call: _Call, out: Any) -> Any:
     (found,) = call.cotangents(out, _basis(out.shape, root, call))
     rows = _opened(found, _size(out.shape), node)
     levels = len(call.levels)
-    rows = shapes.moved(rows, 0, levels)
+    rows = shapes.moveaxis(rows, 0, levels)
     return shapes.reshape(rows, (*rows.shape[:levels], *out.shape, *_shape(node, call)))
 
 

@@ -169,7 +169,7 @@ def remember(memory: dict[int, Any], node: Node, what: Any) -> Any:
 
 def _leaf(cls: type[N], data: Any, slots: dict[str, Any], functions: list[Any]) -> N:
     """The leaf that `Node.__reduce__` took apart."""
-    node: N = cls(aligned(data) if isinstance(data, np.ndarray) else data)  # type: ignore[call-arg]
+    node: N = cls(cache_aligned(data) if isinstance(data, np.ndarray) else data)  # type: ignore[call-arg]
     for name, value in slots.items():
         setattr(node, name, value)
     if functions:
@@ -177,7 +177,7 @@ def _leaf(cls: type[N], data: Any, slots: dict[str, Any], functions: list[Any]) 
     return node
 
 
-def aligned(array: Any) -> Any:
+def cache_aligned(array: Any) -> Any:
     """A copy, column-major where the array is that alone, which starts on a cache line: the
     products read the transpose of a column-major weight."""
     turned = array.flags.f_contiguous and not array.flags.c_contiguous
@@ -218,7 +218,7 @@ def made(
             break
     traced = special and mode.trace
     if node.requires_grad or traced:
-        node.primitive, node.args = prim, args if traced else tuple(map(_kept, args))
+        node.primitive, node.args = prim, args if traced else tuple(map(_snapshot, args))
         node._params = params
         scope = mode.scope
         if scope:
@@ -230,7 +230,7 @@ def made(
     return node
 
 
-def _kept(arg: Any) -> Any:
+def _snapshot(arg: Any) -> Any:
     """An argument as a rule will read it. A plain array is the caller's, who may fill it anew
     before `backward()`: a copy is kept, which nothing can write."""
     if arg.__class__ is not np.ndarray or (arg.base is None and not arg.flags.writeable):

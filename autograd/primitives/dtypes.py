@@ -10,17 +10,17 @@ import numpy as np
 DTYPES = frozenset(map(np.dtype, ["?", *"bhilqBHILQ", np.float32, np.float64]))
 
 
-def native(array: Any, name: str) -> Any:
-    """An array that is used where it lies: `known`, and refused in another byte order."""
+def check_native(array: Any, name: str) -> Any:
+    """An array that is used where it lies: `check_array`, and refused in another byte order."""
     if isinstance(array, np.ndarray) and not array.dtype.isnative and array.dtype.kind in "iuf":
         raise TypeError(
             f"{name}: an array of {array.dtype}, in another machine's byte order, would be copied; "
             "give x.astype(x.dtype.newbyteorder('='))"
         )
-    return known(array, name)
+    return check_array(array, name)
 
 
-def known(array: Any, name: str) -> Any:
+def check_array(array: Any, name: str) -> Any:
     """An array, if the engine computes with its dtype, in this machine's byte order.
 
     Raises TypeError for others, whose imaginary part, digits or meaning would be lost, and for the
@@ -31,11 +31,11 @@ def known(array: Any, name: str) -> Any:
             cure = "np.asarray of it" if isinstance(array, np.matrix) else "where() and its mask"
             raise TypeError(f"{name}: a {type(array).__name__} is no plain array; use {cure}")
         array = np.asarray(array)
-    dtype = fitting(array.dtype, name)
+    dtype = check_dtype(array.dtype, name)
     return array if array.dtype == dtype else array.astype(dtype)
 
 
-def fitting(dtype: Any, name: str) -> Any:
+def check_dtype(dtype: Any, name: str) -> Any:
     """A dtype that Tensors have, in this machine's byte order. TypeError for others."""
     if dtype in DTYPES:
         return dtype

@@ -18,8 +18,8 @@ from .expressions import (
     Affine,
     Expr,
     Index,
-    aligned,
     bounded,
+    broadcast_index,
     convert,
     equal,
     quotient,
@@ -30,12 +30,12 @@ from .expressions import (
 from .primitive import Operand, Primitive, primitive
 from .shapes import (
     Shape,
-    all_batched,
     batch_size,
+    broadcast_batches,
     broadcast_to,
-    front,
+    expand_dims,
     inverse,
-    moved,
+    moveaxis,
     operand,
     transpose,
 )
@@ -52,7 +52,7 @@ ARRAY = ArrayHere()
 Key = tuple[Any, ...]
 
 
-def _fill(key: Key, arrays: tuple[Any, ...]) -> Key:
+def _with_arrays(key: Key, arrays: tuple[Any, ...]) -> Key:
     rest = iter(arrays)
     return tuple(next(rest) if part is ARRAY else part for part in key)
 
@@ -60,7 +60,7 @@ def _fill(key: Key, arrays: tuple[Any, ...]) -> Key:
 def _scatter_add(g: Any, *arrays: Any, key: Key, shape: Shape) -> Any:
     out = np.zeros(shape, np.asarray(g).dtype)
     if arrays:
-        np.add.at(out, _fill(key, arrays), g)  # an entry read twice gets both cotangents
+        np.add.at(out, _with_arrays(key, arrays), g)  # an entry read twice gets both cotangents
     else:
         out[key] = g
     return out
@@ -69,7 +69,7 @@ def _scatter_add(g: Any, *arrays: Any, key: Key, shape: Shape) -> Any:
 index_p: Primitive = primitive(
     "index",
     "the entries of x that a NumPy index names",
-    lambda x, *arrays, key: x[_fill(key, arrays)],
+    lambda x, *arrays, key: x[_with_arrays(key, arrays)],
     variadic=lambda i: (
         None
         if i
@@ -96,7 +96,7 @@ scatter_add_p: Primitive = primitive(
     linear=True,
     batch=lambda args, batched, key, shape: _batch_scatter_add(args, batched, key, shape),
     entry=lambda at, g, *arrays, key, shape: None if arrays else _unsliced(at, g, key, shape),
-    into=lambda at, g, *arrays, key, shape: _named(at, shape, arrays, key),
+    into=lambda at, g, *arrays, key, shape: _source_index(at, shape, arrays, key),
     composed=lambda g, *arrays, key, shape: _without_masks(
         scatter_add_p, g, arrays, key, shape=shape
     ),
@@ -184,7 +184,7 @@ gather_p: Primitive = primitive(
     lambda g, out, x, labels: scatter_p(g, labels, size=x.shape[-1]),
     None,
     linear=True,
-    batch=lambda args, batched: gather_p(*all_batched(args, batched)),
+    batch=lambda args, batched: gather_p(*broadcast_batches(args, batched)),
     entry=lambda at, x, labels: x[(*at, _label(labels[at], x.shape[-1]))],
     cases=((((3, 4), np.array([0, 3, 1])), {}), (((2,), np.array(1)), {})),
 )
@@ -195,7 +195,7 @@ scatter_p: Primitive = primitive(
     lambda g, out, x, labels, size: gather_p(g, labels),
     None,
     linear=True,
-    batch=lambda args, batched, size: scatter_p(*all_batched(args, batched), size=size),
+    batch=lambda args, batched, size: scatter_p(*broadcast_batches(args, batched), size=size),
     entry=lambda at, g, labels, size: select(
         equal(at[-1], _label(labels[at[:-1]], size)), g[at[:-1]], zero(g.dtype)
     ),
@@ -245,7 +245,7 @@ class _Layout:
             )
         count = np.arange(batch_size(args, batched)).reshape(-1, *(1,) * self.axes)
         arrays = zip(args[1:], batched[1:], strict=True)
-        return [count, *(front(array, self.axes) if b else array for array, b in arrays)]
+        return [count, *(expand_dims(array, self.axes) if b else array for array, b in arrays)]
 
     def order(self, ndim: int) -> list[int]:
         """The order that puts the axes before the arrays' back in front of them: the count of
@@ -266,7 +266,9 @@ def _position(entry: Expr, n: int) -> Expr:
     return bounded(i if entry.dtype.kind == "u" else select(i < 0, i + n, i), n)
 
 
-def _named(at: Index, shape: Shape, arrays: Sequence[Any], key: Key) -> tuple[Expr, ...] | None:
+def _source_index(
+    at: Index, shape: Shape, arrays: Sequence[Any], key: Key
+) -> tuple[Expr, ...] | None:
     """The index in x, of this shape, of the entry of x[key] at an index; None where the key has
     masks, which are to be counted first."""
     if any(array.dtype == bool for array in arrays):
@@ -282,7 +284,7 @@ def _named(at: Index, shape: Shape, arrays: Sequence[Any], key: Key) -> tuple[Ex
         n = next(lengths)
         if part is ARRAY:
             array = next(rest)
-            index.append(_position(array[aligned(at[first:last], array.shape)], n))
+            index.append(_position(array[broadcast_index(at[first:last], array.shape)], n))
         elif isinstance(part, slice):
             numbers = range(n)[part]
             index.append(next(kept) * numbers.step + numbers.start)
@@ -292,7 +294,7 @@ def _named(at: Index, shape: Shape, arrays: Sequence[Any], key: Key) -> tuple[Ex
 
 
 def _read(at: Index, x: Any, arrays: Sequence[Any], key: Key) -> Expr | None:
-    index = _named(at, x.shape, arrays, key)
+    index = _source_index(at, x.shape, arrays, key)
     return None if index is None else x[index]
 
 
@@ -345,17 +347,17 @@ def _without_masks(
 # --- with a batch axis in front, for vmap ------------------------------------------------------
 
 
-def _layout(args: Sequence[Any], batched: Sequence[bool], key: Key, ndim: int) -> _Layout:
+def _layout_of(args: Sequence[Any], batched: Sequence[bool], key: Key, ndim: int) -> _Layout:
     axes = [array.ndim - b for array, b in zip(args[1:], batched[1:], strict=True)]
     return _Layout(key, axes, [array.dtype == bool for array in args[1:]], ndim)
 
 
 def _batch_index(args: Sequence[Any], batched: Sequence[bool], key: Key) -> Any:
     x, *arrays = args
-    layout = _layout(args, batched, key, x.ndim - batched[0])
+    layout = _layout_of(args, batched, key, x.ndim - batched[0])
     if not any(batched[1:]):
         out = index_p(x, *arrays, key=(slice(None), *layout.key))
-        return moved(out, layout.axes, 0) if layout.apart else out
+        return moveaxis(out, layout.axes, 0) if layout.apart else out
     x = x if batched[0] else broadcast_to(x, (batch_size(args, batched), *x.shape))
     out = index_p(x, *layout.counted(args, batched), key=(ARRAY, *layout.key))
     return transpose(out, layout.order(out.ndim)) if layout.before else out
@@ -363,10 +365,10 @@ def _batch_index(args: Sequence[Any], batched: Sequence[bool], key: Key) -> Any:
 
 def _batch_scatter_add(args: Sequence[Any], batched: Sequence[bool], key: Key, shape: Shape) -> Any:
     g, *arrays = args
-    layout = _layout(args, batched, key, len(shape))
+    layout = _layout_of(args, batched, key, len(shape))
     size = batch_size(args, batched)
     if not any(batched[1:]):
-        g = moved(g, 0, layout.axes) if layout.apart else g
+        g = moveaxis(g, 0, layout.axes) if layout.apart else g
         return scatter_add_p(g, *arrays, key=(slice(None), *layout.key), shape=(size, *shape))
     g = g if batched[0] else broadcast_to(g, (size, *g.shape))
     if layout.before:

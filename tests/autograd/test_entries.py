@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 from autograd.compiler.language.interpret import evaluate
 from autograd.compiler.passes.simplify import INPUT, _Builder
 from autograd.primitives.dtypes import DTYPES
-from autograd.primitives.expressions import BOOL, ZERO, Affine, Var, aligned, convert, variables
+from autograd.primitives.expressions import (
+    BOOL,
+    ZERO,
+    Affine,
+    Var,
+    broadcast_index,
+    convert,
+    variables,
+)
 from autograd.primitives.indexing import ARRAY, gather_p, index_p, scatter_add_p, scatter_p
 from autograd.primitives.primitive import TABLE, primitive
 from autograd.primitives.shapes import broadcast_p, concatenate_p, reshape_p, transpose_p
@@ -118,7 +126,7 @@ def by_code(prim, args, params, want):
     rest = args[prim.conditions :]
     common = want.dtype if want.dtype != BOOL else np.result_type(*rest)
     grid = Grid(want.shape)
-    entries = [Argument(grid, arg)[aligned(grid.at, arg.shape)] for arg in args]
+    entries = [Argument(grid, arg)[broadcast_index(grid.at, arg.shape)] for arg in args]
     dtypes = [BOOL] * prim.conditions + [common] * len(rest)
     expr = prim.code(*map(convert, entries, dtypes), **params)
     return grid.of(expr) if expr.dtype == want.dtype else None

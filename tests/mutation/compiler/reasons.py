@@ -139,7 +139,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "entries._weak: value = op.params",
         "entries._exact:",
         "indexing._position: return bounded",
-        "indexing._named: index.append(_position",
+        "indexing._source_index: index.append(_position",
     ),
     CHECKED: (
         "plan._Planner._look: if all((self._constant",
@@ -189,7 +189,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "bodies.ScatterBody._zero: if array.shape",
         "product.ProductBody.statements: body = [loop(f",
         "product.PackBody.statements: if how.batch[axis",
-        "shapes._reshaped: return tuple((ZERO if n == 1 else remainder",
+        "shapes._index_before_reshape: return tuple((ZERO if n == 1 else remainder",
         "shapes._entry_of_parts: inside = select",
     ),
     FASTER: (
