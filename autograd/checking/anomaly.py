@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..functional import push
 from ..graph import VIEW, Node, remember, sweep
 from ..modes.frames import PACKAGE
 from ..modes.mode import mode, set_mode
 from ..primitives.primitive import Primitive
+from ..transforms.forward import pushforward
 
 __all__ = ["AnomalyError", "Watch", "detect_anomaly"]
 
@@ -393,7 +393,7 @@ def _site(op: str) -> _Site:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
-        if code in (sweep.__code__, push.__code__):
+        if code in (sweep.__code__, pushforward.__code__):
             # The line is that of backward(), not one within a user's own rule.
             user, rule_of = None, frame.f_locals.get("node")
         elif user is None and not code.co_filename.startswith((PACKAGE, contextlib.__file__)):
