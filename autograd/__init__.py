@@ -63,10 +63,11 @@ from .ops import (
     where,
 )
 from .primitives.indexing import gather, index
+from .primitives.joining import concatenate, stack
 from .primitives.primitive import OURS as _OURS
 from .primitives.primitive import TABLE as _TABLE
 from .primitives.primitive import primitive
-from .primitives.shapes import astype, broadcast_to, concatenate, reshape, stack, sum_to, transpose
+from .primitives.shapes import astype, broadcast_to, reshape, sum_to, transpose
 from .tensor import Tensor
 from .value import Value
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from .ops import Axis, _axes, exp, greater, log_softmax, maximum, minimum, sum, tanh, where
 from .primitives.indexing import gather
+from .primitives.joining import operand
 from .primitives.primitive import Operand
-from .primitives.shapes import operand
 
 
 def leaky_relu(x: Operand, slope: float = 0.01) -> Any:

@@ -18,8 +18,10 @@ import numpy as np
 from .graph import Node
 from .modes.mode import mode
 from .primitives import shapes
+from .primitives.joining import operand
+from .primitives.memory import base_array
 from .primitives.shapes import Shape
-from .tensor import Tensor, base_array, wrap
+from .tensor import Tensor, wrap
 from .transforms.batching import Batched, named, vmap
 from .transforms.call import Call, as_array, core_of, with_batch_axes
 from .transforms.forward import pushforward, total
@@ -295,7 +297,7 @@ def _by_numbers(call: Call, out: Any) -> Any:
     rows = [flatten(_by_numbers(call, out[at]))[0] for at in np.ndindex(out.shape)]
     leaves, structure = flatten(call.args[0])
     columns = zip(*rows, strict=True) if rows else [()] * len(leaves)
-    arrays = [shapes.operand(list(column), "jacobian") for column in columns]
+    arrays = [operand(list(column), "jacobian") for column in columns]
     return unflatten((shapes.reshape(array, out.shape) for array in arrays), structure)
 
 

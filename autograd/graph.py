@@ -17,6 +17,7 @@ from weakref import finalize
 import numpy as np
 
 from .modes.mode import mode, set_mode, special, transformed
+from .primitives.memory import cache_aligned, snapshot
 from .primitives.primitive import Primitive
 
 N = TypeVar("N", bound="Node")
@@ -177,18 +178,6 @@ def _leaf(cls: type[N], data: Any, slots: dict[str, Any], functions: list[Any]) 
     return node
 
 
-def cache_aligned(array: Any) -> Any:
-    """A copy, column-major where the array is that alone, which starts on a cache line: the
-    products read the transpose of a column-major weight."""
-    turned = array.flags.f_contiguous and not array.flags.c_contiguous
-    room = np.empty(array.nbytes + 64, np.uint8)
-    start = -room.ctypes.data % 64
-    flat = room[start : start + array.nbytes].view(array.dtype)
-    out = flat.reshape(array.shape[::-1]).T if turned else flat.reshape(array.shape)
-    out[...] = array
-    return out
-
-
 class Wrapper:
     """Something around nodes or arrays that operations are to ask first: a batch (batching.py)."""
 
@@ -218,7 +207,7 @@ def made(
             break
     traced = special and mode.trace
     if node.requires_grad or traced:
-        node.primitive, node.args = prim, args if traced else tuple(map(_snapshot, args))
+        node.primitive, node.args = prim, args if traced else tuple(map(snapshot, args))
         node._params = params
         scope = mode.scope
         if scope:
@@ -228,16 +217,6 @@ def made(
     if special and mode.watch:
         mode.watch.made(node, prim, args, params)
     return node
-
-
-def _snapshot(arg: Any) -> Any:
-    """An argument as a rule will read it. A plain array is the caller's, who may fill it anew
-    before `backward()`: a copy is kept, which nothing can write."""
-    if arg.__class__ is not np.ndarray or (arg.base is None and not arg.flags.writeable):
-        return arg
-    copy = arg.copy(order="K")
-    copy.flags.writeable = False
-    return copy
 
 
 # Of a leaf that shows another leaf's memory: that one is its argument, which no gradient flows to,

@@ -13,8 +13,8 @@ import numpy as np
 
 from . import composites, ops
 from .composites import cross_entropy
-from .graph import cache_aligned
 from .modes.mode import mode
+from .primitives.memory import cache_aligned
 from .primitives.primitive import Operand
 from .primitives.shapes import astype, reshape
 from .random import uniform

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .primitives import expressions as ex
+from .primitives.joining import operand
 from .primitives.primitive import TABLE, Operand, Primitive, primitive
 from .primitives.shapes import (
     align_batches,
     astype,
     axis_of,
     broadcast_to,
-    operand,
     reshape,
     reshape_p,
     total,

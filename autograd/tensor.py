@@ -13,10 +13,12 @@ from .nodes.methods import ArrayMethods, Comparisons, NumberMethods, Operators
 from .nodes.numpy_protocols import NumpyProtocols
 from .ops import matmul
 from .primitives import shapes
-from .primitives.dtypes import DTYPES, check_array, check_native
+from .primitives.dtypes import check_native, float_dtype
 from .primitives.indexing import index
-from .primitives.primitive import NUMBERS, Primitive
-from .primitives.shapes import Shape, operand
+from .primitives.joining import as_argument, operand
+from .primitives.memory import base_array
+from .primitives.primitive import Primitive
+from .primitives.shapes import Shape
 
 Array = np.ndarray
 
@@ -429,23 +431,6 @@ def _as_argument_of(prim: Primitive, data: Any, args: tuple[Any, ...]) -> Any:
     return as_argument(data, prim.name)
 
 
-def as_argument(data: Any, name: str) -> Any:
-    """A plain argument as primitives compute with it. NumPy's scalars count as Python's numbers:
-    they do not turn a float32 array into float64."""
-    if data.__class__ in NUMBERS:
-        return data
-    if isinstance(data, np.generic):
-        return data.item() if data.dtype in DTYPES else check_array(np.asarray(data), name)
-    return operand(data, name)
-
-
-def float_dtype(args: Iterable[Any]) -> Any:
-    """The dtype that a number takes on beside these."""
-    dtypes = [arg.dtype for arg in args if hasattr(arg, "dtype")]
-    floats = [dtype for dtype in dtypes if dtype.kind == "f"]
-    return np.result_type(*floats) if floats else np.dtype(float)
-
-
 def _with_shapes(error: Exception, prim: Primitive, arrays: list[Any]) -> Exception:
     """NumPy's error with the operation and the shapes in it."""
     given = ", ".join(str(np.shape(array)) for array in arrays)
@@ -454,11 +439,3 @@ def _with_shapes(error: Exception, prim: Primitive, arrays: list[Any]) -> Except
         return ValueError(f"{named}: shapes {given.replace('), (', ') and (')} do not broadcast")
     kind = next(k for k in (TypeError, IndexError, ValueError) if isinstance(error, k))
     return kind(text if text.startswith(named) else f"{named} of {given}: {text}")
-
-
-def base_array(array: Any) -> Any:
-    """The array whose memory this one shows: itself, or what it is a view of, however often. (An
-    array on memory that is no array's, of a file or of bytes, is a view of nothing.)"""
-    while isinstance(base := getattr(array, "base", None), Array):
-        array = base
-    return array

@@ -19,8 +19,9 @@ from .modes.mode import mode, special
 from .nodes.methods import Comparisons, NumberMethods, Operators, compares
 from .nodes.numpy_protocols import NumpyProtocols
 from .nodes.specialized import compile_operator, compile_sweep
+from .primitives.dtypes import float_dtype
 from .primitives.primitive import Primitive, ieee
-from .tensor import Tensor, float_dtype
+from .tensor import Tensor
 
 # The fast sweep keeps cotangents in a slot of the nodes: one sweep at a time, or the general one.
 _sweeping = threading.Lock()

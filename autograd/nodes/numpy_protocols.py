@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import composites, ops
 from ..modes.mode import mode
-from ..primitives import shapes
+from ..primitives import joining, shapes
 from ..primitives.primitive import Primitive
 
 
@@ -65,7 +65,7 @@ REPLACEMENTS = {
 
 def _replacement(name: str) -> str:
     """What to write for a function of NumPy's."""
-    if any(callable(getattr(room, name, None)) for room in (ops, composites, shapes)):
+    if any(callable(getattr(room, name, None)) for room in (ops, composites, shapes, joining)):
         return f"write autograd.{name}"
     if name in REPLACEMENTS:
         return f"with autograd write {REPLACEMENTS[name].format(name=name)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -44,3 +45,10 @@ def check_dtype(dtype: Any, name: str) -> Any:
     raise TypeError(
         f"{name}: computes with float32, float64, integers and booleans, not with {dtype}"
     )
+
+
+def float_dtype(args: Iterable[Any]) -> Any:
+    """The dtype of a Python number beside these arguments: the widest of their floats'."""
+    dtypes = [arg.dtype for arg in args if hasattr(arg, "dtype")]
+    floats = [dtype for dtype in dtypes if dtype.kind == "f"]
+    return np.result_type(*floats) if floats else np.dtype(float)

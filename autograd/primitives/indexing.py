@@ -27,6 +27,7 @@ from .expressions import (
     select,
     zero,
 )
+from .joining import operand
 from .primitive import Operand, Primitive, primitive
 from .shapes import (
     Shape,
@@ -36,7 +37,6 @@ from .shapes import (
     expand_dims,
     inverse,
     moveaxis,
-    operand,
     transpose,
 )
 

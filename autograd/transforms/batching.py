@@ -21,9 +21,10 @@ from ..nodes.methods import ArrayMethods, Comparisons, NumberMethods, Operators
 from ..nodes.numpy_protocols import NumpyProtocols
 from ..primitives import shapes
 from ..primitives.indexing import index
+from ..primitives.joining import as_argument, operand
 from ..primitives.primitive import Primitive
-from ..primitives.shapes import Shape, operand
-from ..tensor import Tensor, as_argument, wrap
+from ..primitives.shapes import Shape
+from ..tensor import Tensor, wrap
 from .tree import flatten, is_number, paths, unfit, unflatten
 
 

@@ -17,8 +17,10 @@ from ..modes.mode import mode, set_mode
 from ..ops import identity
 from ..primitives import shapes
 from ..primitives.dtypes import check_array
+from ..primitives.joining import operand
+from ..primitives.memory import base_array
 from ..primitives.shapes import Shape
-from ..tensor import Tensor, base_array, wrap
+from ..tensor import Tensor, wrap
 from ..value import Value, number
 from .batching import Batched
 from .tree import flatten, is_number, paths, unfit, unflatten
@@ -50,7 +52,7 @@ def with_batch_axes(x: Any, levels: Sequence[int]) -> Any:
 
 def as_array(x: Any, dtype: Any, name: str) -> Any:
     """A cotangent or tangent as an array or node."""
-    return np.asarray(x, dtype) if isinstance(x, int | float) else shapes.operand(x, name)
+    return np.asarray(x, dtype) if isinstance(x, int | float) else operand(x, name)
 
 
 class Call:

@@ -26,8 +26,9 @@ from autograd.primitives.expressions import (
     variables,
 )
 from autograd.primitives.indexing import ARRAY, gather_p, index_p, scatter_add_p, scatter_p
+from autograd.primitives.joining import concatenate_p
 from autograd.primitives.primitive import TABLE, primitive
-from autograd.primitives.shapes import broadcast_p, concatenate_p, reshape_p, transpose_p
+from autograd.primitives.shapes import broadcast_p, reshape_p, transpose_p
 from autograd.random import uniform_p
 
 DRAWS = settings(max_examples=60, deadline=None)

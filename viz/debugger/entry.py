@@ -15,10 +15,10 @@ import numpy as np
 from autograd import Node, Tensor, Value
 from autograd.ops import add, sum_p
 from autograd.primitives.indexing import gather_p, index_p
+from autograd.primitives.joining import concatenate_p
 from autograd.primitives.shapes import (
     broadcast_p,
     cast_p,
-    concatenate_p,
     reshape_p,
     sum_to_p,
     transpose_p,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...graph import counter
-from ...tensor import base_array
+from ...primitives.memory import base_array
 from .program import Apply, Assign, Program, TraceError
 
 WORK = 10**5  # how long NumPy looks for a byte that two arrays share before it says yes

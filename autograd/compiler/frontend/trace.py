@@ -25,8 +25,9 @@ from ...modes.mode import mode, set_mode
 from ...nodes.numpy_protocols import COMPILED
 from ...primitives.dtypes import check_native
 from ...primitives.indexing import index_p
+from ...primitives.memory import base_array
 from ...primitives.primitive import Primitive
-from ...tensor import Tensor, base_array, wrap
+from ...tensor import Tensor, wrap
 from ...transforms.tree import flatten, paths, unfit, unflatten
 from .guards import Guards
 from .program import Apply, Assign, Program, TraceError

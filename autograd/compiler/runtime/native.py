@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ...graph import counter
+from ...primitives.memory import base_array
 from ...state import counted
-from ...tensor import base_array
 from ..frontend.program import Program
 from ..frontend.replay import Replayed, replay
 from ..passes.kernels import ByNumpy

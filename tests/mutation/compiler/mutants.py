@@ -29,7 +29,8 @@ PARTS = {
         *("Affine.__add__", "Affine.__sub__", "Affine.__mul__", "Affine.names", "Affine.factor"),
         "Affine.renamed",
     ),
-    "autograd.primitives.shapes": ("_index_before_reshape", "_entry_of_parts"),
+    "autograd.primitives.shapes": ("_index_before_reshape",),
+    "autograd.primitives.joining": ("_entry_of_parts",),
     "autograd.primitives.indexing": ("_label", "_position", "_source_index", "_read", "_unsliced"),
 }
 PRINTS = ("__str__", "_lines")
