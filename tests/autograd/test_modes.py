@@ -190,7 +190,7 @@ def interrupted_at(line, opcodes):
 
     def trace(frame, event, arg):
         nonlocal count
-        ours = "graph" in frame.f_code.co_filename or frame.f_code is block.__code__
+        ours = "modes" in frame.f_code.co_filename or frame.f_code is block.__code__
         if not ours or frame.f_code.co_name == "__del__":
             return None
         frame.f_trace_opcodes = opcodes
