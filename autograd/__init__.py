@@ -62,11 +62,12 @@ from .ops import (
     tanh,
     where,
 )
-from .primitives.indexing import index, pick
+from .primitives.indexing import gather, index
+from .primitives.joining import concatenate, stack
 from .primitives.primitive import OURS as _OURS
 from .primitives.primitive import TABLE as _TABLE
 from .primitives.primitive import primitive
-from .primitives.shapes import astype, broadcast_to, concatenate, reshape, stack, sum_to, transpose
+from .primitives.shapes import astype, broadcast_to, reshape, sum_to, transpose
 from .tensor import Tensor
 from .value import Value
 
@@ -96,6 +97,7 @@ __all__ = [
     "equal",
     "exp",
     "expm1",
+    "gather",
     "gelu",
     "grad",
     "gradcheck",
@@ -129,7 +131,6 @@ __all__ = [
     "neg",
     "no_grad",
     "not_equal",
-    "pick",
     "power",
     "primitive",
     "relu",

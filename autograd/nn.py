@@ -13,8 +13,8 @@ import numpy as np
 
 from . import composites, ops
 from .composites import cross_entropy
-from .graph import aligned
 from .modes.mode import mode
+from .primitives.memory import cache_aligned
 from .primitives.primitive import Operand
 from .primitives.shapes import astype, reshape
 from .random import uniform
@@ -186,9 +186,9 @@ class Linear(Module):
         _positive_sizes("Linear", (features_in, features_out))
         weight = init(features_out, features_in, generator or np.random.default_rng())
         # Column-major: the products read the transpose.
-        column_major = aligned(np.asarray(weight, dtype, order="F"))
+        column_major = cache_aligned(np.asarray(weight, dtype, order="F"))
         self.weight = Tensor(column_major, requires_grad=True, name="weight")
-        self.bias = Tensor(aligned(np.zeros(features_out, dtype)), True, name="bias")
+        self.bias = Tensor(cache_aligned(np.zeros(features_out, dtype)), True, name="bias")
 
     def forward(self, x: Any) -> Any:
         return ops.matmul(x, self.weight.T) + self.bias

@@ -371,7 +371,7 @@ class _Builder:
         for part in totals[1:]:
             total = self.append(Step("add", (total, part)))
         if total < first:
-            self.append(Step("same", (total,)))
+            self.append(Step("identity", (total,)))
         return Program(tuple(self.inputs), tuple(self.steps), len(self.steps) - grown)
 
 

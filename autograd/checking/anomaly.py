@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..functional import push
 from ..graph import VIEW, Node, remember, sweep
 from ..modes.frames import PACKAGE
 from ..modes.mode import mode, set_mode
 from ..primitives.primitive import Primitive
+from ..transforms.forward import pushforward
 
 __all__ = ["AnomalyError", "Watch", "detect_anomaly"]
 
@@ -115,18 +115,18 @@ class Watch:
         if mode.trace:
             raise RuntimeError(REFUSED)
         site: _Site = remember(self.sites, node, _site(prim.name))
-        # In a rule, what the rule answers is looked at. `same` stands for an argument of grad.
-        if site.rule_of is not None or prim is ops.same:
+        # In a rule, what the rule answers is looked at. `identity` stands for an argument of grad.
+        if site.rule_of is not None or prim is ops.identity:
             return
         bad = _bad(node._data)
         if bad or (prim is not ops.where and any(map(_nan, map(_data, args)))):
             raise self._forward(node, prim, args, params, site)
 
-    def pulled(self, node: Node, i: int, g: Any, share: Any, total: Any) -> None:
+    def contributed(self, node: Node, i: int, g: Any, contribution: Any, total: Any) -> None:
         """Called with what the rule for argument i of a node made of its cotangent g, and what
         that argument's cotangents come to with it; raises AnomalyError."""
         if _bad(_data(total)):
-            raise self._backward(node, i, _data(g), _data(share), _data(total))
+            raise self._backward(node, i, _data(g), _data(contribution), _data(total))
 
     # --- the reports ---
 
@@ -154,12 +154,12 @@ class Watch:
             where = f"at {_at(at)}: {given}" if at else ""
         return _error(title, [*lines, where], (cause, instead), prim, site)
 
-    def _backward(self, node: Node, i: int, g: Any, share: Any, total: Any) -> AnomalyError:
+    def _backward(self, node: Node, i: int, g: Any, contribution: Any, total: Any) -> AnomalyError:
         prim, site = node.primitive, self.sites.get(id(node))
         assert prim
         names = _names(prim, len(node.args))
         inputs, out = [np.asarray(_data(arg)) for arg in node.args], np.asarray(node._data)
-        g, share, total = np.asarray(g), np.asarray(share), np.asarray(total)
+        g, contribution, total = np.asarray(g), np.asarray(contribution), np.asarray(total)
         lines = [*_called(site), f"{_named(prim, node)}: {prim.doc}"]
         if site and site.rule_of is not None:
             source = self.sites.get(id(site.rule_of))
@@ -167,7 +167,7 @@ class Watch:
             lines.append(f"(itself made by a backward pass, that of {of})")
         listed = list(zip(names, inputs, node.args, strict=True))
         incoming, outgoing = "gradient of result", f"gradient of {names[i]}"
-        listed += [("result", out, None), (incoming, g, None), (outgoing, share, None)]
+        listed += [("result", out, None), (incoming, g, None), (outgoing, contribution, None)]
         lines += self._listed(listed)
         title = (
             f"the backward pass of {prim.name} made the {outgoing} {_kind(total)}{_count(total)}"
@@ -179,12 +179,12 @@ class Watch:
         elif _bad(g):
             title += f": the {incoming} was {_kind(g)} before it"
             advice = ("it came so from outside: the seed of backward(), or a hook", "")
-        elif not _bad(share):
+        elif not _bad(contribution):
             title += ", as a sum of finite gradients"
             advice = _overflow("the sum of the gradients of its uses", total.dtype)
         else:
             title += "; the forward pass was finite"
-            at, there = _pulled_there(prim, i, g, out, inputs, node.params, share)
+            at, there = _first_in_rule(prim, i, g, out, inputs, node.params, contribution)
             advice = _slope_advice(prim, i, there, g.dtype)
             if there and at:
                 given = _equations((*names, "result", incoming, outgoing), there)
@@ -393,7 +393,7 @@ def _site(op: str) -> _Site:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
-        if code in (sweep.__code__, push.__code__):
+        if code in (sweep.__code__, pushforward.__code__):
             # The line is that of backward(), not one within a user's own rule.
             user, rule_of = None, frame.f_locals.get("node")
         elif user is None and not code.co_filename.startswith((PACKAGE, contextlib.__file__)):
@@ -431,7 +431,7 @@ def _names(prim: Primitive, count: int) -> list[str]:
 
 def _argument(node: Node) -> Node:
     """The user's own node, where grad and its kind have put one of theirs in front."""
-    while node.primitive in (ops.same, VIEW):
+    while node.primitive in (ops.identity, VIEW):
         node = node.args[0]
     return node
 
@@ -457,23 +457,23 @@ def _there(
     return []
 
 
-def _pulled_there(
+def _first_in_rule(
     prim: Primitive,
     i: int,
     g: Any,
     out: Any,
     inputs: Sequence[Any],
     params: dict[str, Any],
-    share: Any,
+    contribution: Any,
 ) -> tuple[Index, list[Any]]:
     """The first bad entry of what a rule answers, before broadcasting is undone; and there the
     inputs, the result, g, and the answer."""
     if prim.on_float is None:
-        return _first(share), []
+        return _first(contribution), []
     rule: Any = prim.rule(i)
     raw = np.broadcast_to(rule(g[()], out[()], *(x[()] for x in inputs), **params), out.shape)
     if not _bad(raw):
-        return _first(share), []
+        return _first(contribution), []
     at = _first(raw)
     return at, [np.broadcast_to(x, out.shape)[at] for x in (*inputs, out, g, raw)]
 

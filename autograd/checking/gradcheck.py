@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..functional import jvp, vjp
-from ..graph import Node, ancestors, pull
+from ..graph import Node, ancestors, pullback
 from ..modes.mode import no_grad, set_mode
 from ..tensor import wrap
 from ..transforms.tree import flatten, paths, unflatten
@@ -309,7 +309,9 @@ class _Check:
             outs = flatten(self.f(*nodes))[0]
             for out, w in zip(outs, self.weights, strict=True):
                 if isinstance(out, Node) and out.requires_grad:
-                    for node, g in pull(out, ancestors(out), out._seed(w, False), False).items():
+                    for node, g in pullback(
+                        out, ancestors(out), out._seed(w, False), False
+                    ).items():
                         size = np.abs(np.asarray(g * node._data, np.float64))
                         total += float(np.sum(size, where=np.isfinite(size)))
         return ULPS * EPS * total
@@ -318,10 +320,10 @@ class _Check:
 
     def vjp(self, leaves: Sequence[Any], weights: Sequence[Any], times: int = 1) -> tuple[Any, ...]:
         """The gradient of <weights, f> at some leaves, as the last of several calls gives it."""
-        out, pullback = vjp(self.f, *leaves)
+        out, apply = vjp(self.f, *leaves)
         shown = [_plain(w, x) for w, x in zip(weights, flatten(out)[0], strict=True)]
         for _ in range(times):
-            gradient: tuple[Any, ...] = pullback(unflatten(iter(shown), self.structure))
+            gradient: tuple[Any, ...] = apply(unflatten(iter(shown), self.structure))
         for x, g, name in zip(leaves, gradient, self.names, strict=True):
             if np.shape(_data(g)) != np.shape(_data(x)) or _dtype(g) != _dtype(x):
                 raise self._wrong(

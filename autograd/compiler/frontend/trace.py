@@ -23,10 +23,11 @@ from ...graph import hooks, remember
 from ...modes.frames import PACKAGE
 from ...modes.mode import mode, set_mode
 from ...nodes.numpy_protocols import COMPILED
-from ...primitives.dtypes import native
+from ...primitives.dtypes import check_native
 from ...primitives.indexing import index_p
+from ...primitives.memory import base_array
 from ...primitives.primitive import Primitive
-from ...tensor import Tensor, memory, wrap
+from ...tensor import Tensor, wrap
 from ...transforms.tree import flatten, paths, unfit, unflatten
 from .guards import Guards
 from .program import Apply, Assign, Program, TraceError
@@ -163,7 +164,7 @@ class Trace:
         return tensor.primitive is not None or tensor not in self.created or tensor in self.given
 
     def _capture(self, array: Any) -> None:
-        made_here = id(array) in self.owned or id(memory(array)) in self.owned
+        made_here = id(array) in self.owned or id(base_array(array)) in self.owned
         if mode.rules:  # made by a rule of what are constants to it: itself one
             self.own(array)
         elif id(array) not in self.arrays and not made_here:
@@ -321,7 +322,7 @@ def trace(function: Callable[..., Any], leaves: list[Any], structure: Any) -> Tr
 def _input(leaf: Any, met: dict[int, Tensor]) -> Tensor:
     """The node that stands for an argument in the trace."""
     if not isinstance(leaf, Tensor):
-        met[id(leaf)] = node = wrap(native(leaf, "jit"))
+        met[id(leaf)] = node = wrap(check_native(leaf, "jit"))
         return node
     met[id(leaf)] = node = wrap(leaf._data)
     node.requires_grad, node.name = leaf.requires_grad, leaf.name
@@ -338,7 +339,7 @@ def _guard(guards: Guards, states: list[Tensor], arrays: list[Any]) -> None:
     seen = {id(thing) for thing, _, _ in guards.contents}
     for again, kept, _ in arrays:
         array = again()  # None: it was made in the step, of what has guards of its own
-        if array is not None and id(memory(array)) not in seen:
+        if array is not None and id(base_array(array)) not in seen:
             guards.arrays.append((again, kept))
     guards.freeze()
 
@@ -346,7 +347,7 @@ def _guard(guards: Guards, states: list[Tensor], arrays: list[Any]) -> None:
 def _again(array: Any) -> Callable[[], Any]:
     """A function that gives the array for as long as someone outside holds its memory, else None.
     A view (`table.T`, `table[3]`) is made anew from the array it is a view of."""
-    owner = memory(array)
+    owner = base_array(array)
     if owner is array or not isinstance(owner, np.ndarray):
         return weakref.ref(array)
     place = array.ctypes.data - owner.ctypes.data

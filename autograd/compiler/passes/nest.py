@@ -29,7 +29,7 @@ from ...primitives.expressions import (
     convert,
     minimum,
     names,
-    rebuilt,
+    rewrite,
     walk,
 )
 from ...primitives.expressions import Op as Operation
@@ -84,7 +84,7 @@ class Nest:
             """What is known further out, or is there twice, is a variable."""
             return self.let(part) if twice or self._depth(part) < depth else part
 
-        value = rebuilt(expr, put)
+        value = rewrite(expr, put)
         self._add(depth, Let(name := self.name("t"), value))
         self.depth[name] = depth
         return Var(name, expr.dtype)

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ...ops import same
+from ...ops import identity
 from ...primitives.expressions import ZERO, Affine, Index, Shape, variables, walk
 from ...primitives.expressions import Op as Operation
 from .entries import (
@@ -65,7 +65,7 @@ def _targets(graph: Graph) -> tuple[Graph, dict[int, Target]]:
     for number, target in answers:
         copied = ops[number].primitive in LEAVES or number in targets
         if copied:
-            ops.append(replace(ops[number], primitive=same, args=(number,), params={}))
+            ops.append(replace(ops[number], primitive=identity, args=(number,), params={}))
         targets[len(ops) - 1 if copied else number] = target
     return replace(graph, ops=tuple(ops)), targets
 
@@ -363,7 +363,8 @@ class _Planner:
             if home.position > known and not self._overwrites(number, readers[place]):
                 continue
             copied, shape = len(self.ops), self.ops[number].shape
-            self.ops.append(replace(self.ops[number], primitive=same, args=(number,), params={}))
+            copy = replace(self.ops[number], primitive=identity, args=(number,), params={})
+            self.ops.append(copy)
             self.targets[copied] = self.targets.pop(number)
             at = variables(shape)
             kernel = _Building(Loop, shape, -1, {copied: at}, {copied: [(number, at)]})

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...primitives.expressions import Affine, Shape, aligned, place
+from ...primitives.expressions import Affine, Shape, broadcast_index, place
 from .entries import source, viewed
 from .simplify import Graph
 
@@ -83,7 +83,7 @@ def operand(graph: Graph, number: int, arrays: Mapping[int, Any], batch: int) ->
     """The memory that a product with so many batch axes reads through an argument's views."""
     names = [*(f"b{axis}" for axis in range(batch)), "row", "column"]
     index, base = (
-        aligned(tuple(map(Affine.of, names)), graph.ops[number].shape),
+        broadcast_index(tuple(map(Affine.of, names)), graph.ops[number].shape),
         source(graph, number),
     )
     while number != base:

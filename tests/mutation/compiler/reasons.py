@@ -139,7 +139,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "entries._weak: value = op.params",
         "entries._exact:",
         "indexing._position: return bounded",
-        "indexing._named: index.append(_position",
+        "indexing._source_index: index.append(_position",
     ),
     CHECKED: (
         "plan._Planner._look: if all((self._constant",
@@ -189,8 +189,8 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "bodies.ScatterBody._zero: if array.shape",
         "product.ProductBody.statements: body = [loop(f",
         "product.PackBody.statements: if how.batch[axis",
-        "shapes._reshaped: return tuple((ZERO if n == 1 else remainder",
-        "shapes._entry_of_parts: inside = select",
+        "shapes._index_before_reshape: return tuple((ZERO if n == 1 else remainder",
+        "joining._entry_of_parts: inside = select",
     ),
     FASTER: (
         "entries.Reads.read: if key in self",
@@ -205,9 +205,9 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "product.ProductBody._rows: return [Let('rows",
         "product.ProductBody._ragged: if how.columns",
         "product.ProductBody._columns: if how.columns",
-        "shapes._entry_of_parts: if len(parts)",
-        "shapes._entry_of_parts: return convert",
-        "shapes._entry_of_parts: parts = [arg for",
+        "joining._entry_of_parts: if len(parts)",
+        "joining._entry_of_parts: return convert",
+        "joining._entry_of_parts: parts = [arg for",
     ),
     CHUNKS: (
         "nest.Nest._gathered: chunk = 8 * CHUNK",
