@@ -16,8 +16,9 @@ from .. import ops
 from ..graph import Node, remember
 from ..modes.mode import mode, set_mode
 from ..primitives.primitive import Primitive
-from .anomaly_report import Report, backward_report, data_of, forward_report, has_nan, not_finite
+from .anomaly_report import Report, backward_report, forward_report, has_nan, not_finite
 from .anomaly_sites import Site, current_site
+from .node_data import data_of
 
 __all__ = ["AnomalyError", "Watch", "detect_anomaly"]
 

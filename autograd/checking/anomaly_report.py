@@ -13,6 +13,7 @@ from ..graph import VIEW, Node
 from ..primitives.primitive import Primitive
 from .anomaly_advice import Advice, Index, advice, overflow, slope_advice
 from .anomaly_sites import Site
+from .node_data import data_of
 
 Sites = Mapping[int, Site]  # where nodes were made, by their ids
 
@@ -220,11 +221,6 @@ def _at_the_rule(
         return _first_index(share), []
     at = _first_index(answer)
     return at, [np.broadcast_to(x, out.shape)[at] for x in (*inputs, out, g, answer)]
-
-
-def data_of(x: Any) -> Any:
-    """A node's number or array; anything else as it is."""
-    return x._data if isinstance(x, Node) else x
 
 
 def not_finite(x: Any) -> bool:
