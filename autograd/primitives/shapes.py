@@ -375,7 +375,7 @@ def operand(x: Any, name: str) -> Any:
 def _own(array: Any) -> Any:
     """An array that the engine made: to a trace it is a constant, and none that the step made."""
     if mode.trace:
-        mode.trace.own(array)
+        mode.trace.array_created(array)
     return array
 
 

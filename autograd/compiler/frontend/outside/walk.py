@@ -12,7 +12,7 @@ import types
 import weakref
 from typing import Any
 
-from ...tensor import Tensor
+from ....tensor import Tensor
 from .guards import Guards, is_a
 from .introspection import code_of, nested_code
 from .object_graph import ObjectGraph, Tracked

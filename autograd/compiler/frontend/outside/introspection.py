@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ...graph import Node
-from ...modes.mode import mode
+from ....graph import Node
+from ....modes.mode import mode
 from .guards import MISSING, is_a
 
 

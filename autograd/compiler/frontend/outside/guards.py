@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...graph import Node, hooks
+from ....graph import Node, hooks
 
 SCALARS = frozenset((int, float, complex, str, bytes, bool, type(None)))
 MISSING = object()

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from ...graph import Node
-from ...state import State
-from ...value import Value
+from ....graph import Node
+from ....state import State
+from ....value import Value
 from .guards import MISSING, SCALARS, Guards, is_a, keys_and_values
 from .introspection import (
     cache_contents,

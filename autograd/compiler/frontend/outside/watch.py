@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from ...modes.frames import PACKAGE
-from ...tensor import Tensor
+from ....modes.frames import PACKAGE
+from ....tensor import Tensor
 from .guards import Guards
 from .introspection import dict_of
 from .reads import BY_NAME, OF_ALL, Chain, Reads, reads

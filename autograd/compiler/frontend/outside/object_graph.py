@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...graph import Wrapper
+from ....graph import Wrapper
 from .guards import MISSING, SCALARS, Guards, is_a, snapshot
 from .introspection import cell_content, is_ours, made_in_step
 from .reads import ANY, Reads, Uses, fills, measures, merged
