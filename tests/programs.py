@@ -1,10 +1,11 @@
-"""Whole programs, drawn at random from the table of primitives, on which every route to a number and to
-its slope must agree: Value, Tensor, replay, forward, reverse, a second graph, vmap, differences.
+"""Whole programs, drawn at random from the table of primitives, on which every route to a number
+and to its slope must agree: Value, Tensor, replay, forward, reverse, a second graph, vmap,
+differences.
 
     python -m tests.programs --count 10000      # check so many, and print what was in them
 
-`programs()` is a hypothesis strategy; a primitive joins it by having a domain or cases. A program is
-data: it runs on whatever it is called with, and prints as Python. `agree` judges any function.
+`programs()` is a hypothesis strategy; a primitive joins it by having a domain or cases. A program
+is data: it runs on whatever it is called with, and prints as Python. `agree` judges any function.
 `blame` finds the first node whose own primitive disagrees, for the text and the picture of a
 failure.
 """

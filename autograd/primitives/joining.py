@@ -120,7 +120,7 @@ def operand(x: Any, name: str) -> Any:
 def _as_constant(array: Any) -> Any:
     """An array that the engine made: to a trace it is a constant, and none that the step made."""
     if mode.trace:
-        mode.trace.own(array)
+        mode.trace.array_created(array)
     return array
 
 
