@@ -17,7 +17,7 @@ from keyword import iskeyword
 from typing import Any
 
 from autograd import Value, clip, gelu, leaky_relu
-from autograd.ops import add, div, mul, neg, power, same, sub
+from autograd.ops import add, div, identity, mul, neg, power, sub
 from autograd.primitives.primitive import TABLE
 from viz.text import cut
 
@@ -151,8 +151,8 @@ def functions() -> dict[str, tuple[Callable[..., Any], tuple[int, ...]]]:
     primitives: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
         prim.name: (prim, (len(prim.domain),))
         for prim in TABLE.values()
-        # `same` is the engine's own: nobody types same(x) for x.
-        if prim.on_float and not prim.infix and prim.domain and prim is not same
+        # `identity` is the engine's own: nobody types identity(x) for x.
+        if prim.on_float and not prim.infix and prim.domain and prim is not identity
         if all(map(prim.rule, range(len(prim.domain))))
     }
     composed = {"clip": (clip, (3,)), "gelu": (gelu, (1,)), "leaky_relu": (leaky_relu, (1, 2))}

@@ -459,7 +459,7 @@ def _walk(expr: Expr, seen: set[int]) -> Iterator[Expr]:
     yield expr
 
 
-def rebuilt(expr: Expr, put: Callable[[Op, bool], Expr]) -> Expr:
+def rewrite(expr: Expr, put: Callable[[Op, bool], Expr]) -> Expr:
     """An expression in which `put` replaces each operation below it, of operands that have been
     replaced; it is also told whether more than one uses the operation."""
     uses = Counter(id(arg) for part in walk(expr) if isinstance(part, Op) for arg in part.args)
@@ -506,7 +506,7 @@ def offset(index: Index, strides: Sequence[int]) -> Affine:
     return total
 
 
-def aligned(index: Index, shape: Shape) -> Index:
+def broadcast_index(index: Index, shape: Shape) -> Index:
     """The index into an argument of this shape where it broadcasts to the index's."""
     last = index[len(index) - len(shape) :]
     return tuple(ZERO if n == 1 else position for position, n in zip(last, shape, strict=True))

@@ -142,7 +142,7 @@ def test_which_functions_there_are():
     """Else a primitive that chooses, or that needs arrays, can be typed, or a usual one cannot."""
     assert {"exp", "log", "sqrt", "sin", "cos", "tanh", "relu", "sigmoid", "abs"} < set(functions())
     assert {"greater", "equal", "where", "detach", "sum", "matmul", "add"}.isdisjoint(functions())
-    assert "same" not in functions()  # x itself
+    assert "identity" not in functions()  # x itself
     assert [functions()[f.__name__][0] for f in (clip, gelu, leaky_relu)] == [
         clip,
         gelu,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...graph import counter
-from ...tensor import memory
+from ...primitives.memory import base_array
 from .program import Apply, Assign, Program, TraceError
 
 WORK = 10**5  # how long NumPy looks for a byte that two arrays share before it says yes
@@ -46,16 +46,16 @@ def replay(program: Program, inputs: Sequence[Any]) -> list[Any]:
         raise
     for slot in before:
         states[slot].index = next(counter)
-    taken = {id(memory(array)) for array in inputs}
-    taken |= {id(memory(tensor._data)) for tensor in states.values()}
-    taken |= {id(memory(value)) for _, value in program.constants}
+    taken = {id(base_array(array)) for array in inputs}
+    taken |= {id(base_array(tensor._data)) for tensor in states.values()}
+    taken |= {id(base_array(value)) for _, value in program.constants}
     return [_alone(slots[slot], taken) for slot in program.results]
 
 
 def _alone(array: Any, taken: set[int]) -> Any:
     """An array that shares no memory with inputs, states, constants or the results before it."""
-    array = array.copy() if id(memory(array)) in taken else array
-    taken.add(id(memory(array)))
+    array = array.copy() if id(base_array(array)) in taken else array
+    taken.add(id(base_array(array)))
     return array
 
 

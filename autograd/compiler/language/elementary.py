@@ -30,7 +30,7 @@ from ...primitives.expressions import (
     fma,
     log1p,
     not_equal,
-    rebuilt,
+    rewrite,
     select,
 )
 from .statements import Let
@@ -74,7 +74,7 @@ def flattened(expr: Expr) -> tuple[tuple[Let, ...], Expr]:
         lets.append(Let(f"v{len(lets)}", node))
         return Var(lets[-1].name, node.dtype)
 
-    short = rebuilt(expr, put)
+    short = rewrite(expr, put)
     return tuple(lets), short
 
 

@@ -25,7 +25,7 @@ from ...primitives.expressions import (
     Index,
     Shape,
     Var,
-    aligned,
+    broadcast_index,
     convert,
     variables,
     walk,
@@ -80,7 +80,9 @@ def definition(graph: Graph, number: int, index: Index) -> Expr | None:
     operands = []
     for arg, dtype in zip(op.args, operand_types(graph, op), strict=True):
         before = graph.ops[arg]
-        operands.append(convert(Entry(arg, aligned(index, before.shape), before.dtype), dtype))
+        operands.append(
+            convert(Entry(arg, broadcast_index(index, before.shape), before.dtype), dtype)
+        )
     out = _checked(op.primitive.code(*operands, **op.params))
     if out.dtype != op.dtype:
         raise TypeError(f"{op.primitive.name}: its code gives {out.dtype}, not {op.dtype}")
@@ -283,7 +285,7 @@ class Reads:
             self.add_expression(definition(self.graph, number, index))
         else:
             for arg in op.args:
-                self.add(arg, aligned(index, self.graph.ops[arg].shape))
+                self.add(arg, broadcast_index(index, self.graph.ops[arg].shape))
 
     def add(self, number: int, index: Index) -> None:
         """Add an op's entry or, if it is not in memory, those from which it is computed."""

@@ -30,7 +30,7 @@ from ...primitives.expressions import (
     minimum,
     names,
     op,
-    rebuilt,
+    rewrite,
     walk,
 )
 from ...primitives.expressions import Op as Operation
@@ -85,7 +85,7 @@ class LoopNest:
             """A variable for what is known further out or is used twice."""
             return self.let(part) if twice or self._depth(part) < depth else part
 
-        value = rebuilt(expr, put)
+        value = rewrite(expr, put)
         self._add(depth, Let(name := self.name("t"), value))
         self.depth[name] = depth
         return Var(name, expr.dtype)

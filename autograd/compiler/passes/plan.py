@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ...ops import same
+from ...ops import identity
 from ...primitives.expressions import ZERO, Affine, Index, Shape, variables
 from ...primitives.expressions import Op as Operation
 from .entries import (
@@ -63,7 +63,7 @@ def _targets(graph: Graph) -> tuple[Graph, dict[int, Target]]:
     for number, target in outputs:
         copied = ops[number].primitive in LEAVES or number in targets
         if copied:
-            ops.append(replace(ops[number], primitive=same, args=(number,), params={}))
+            ops.append(replace(ops[number], primitive=identity, args=(number,), params={}))
         targets[len(ops) - 1 if copied else number] = target
     return replace(graph, ops=tuple(ops)), targets
 
@@ -279,7 +279,8 @@ class _Planner:
             if kernel.order > last and not self._clobbers(number, readers[state]):
                 continue
             copied, shape = len(self.ops), self.ops[number].shape
-            self.ops.append(replace(self.ops[number], primitive=same, args=(number,), params={}))
+            op = replace(self.ops[number], primitive=identity, args=(number,), params={})
+            self.ops.append(op)
             self.targets[copied] = self.targets.pop(number)
             index = variables(shape)
             copy = _KernelBuilder(Loop, shape, -1, {copied: index}, {copied: [(number, index)]})

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...primitives.expressions import Affine, Shape, aligned, offset
+from ...primitives.expressions import Affine, Shape, broadcast_index, offset
 from .entries import view_base, view_of
 from .simplify import Graph
 
@@ -84,7 +84,7 @@ def operand(graph: Graph, number: int, arrays: Mapping[int, Any], batch: int) ->
     """The matrix that a product with so many batch axes reads, through views of an op in memory."""
     names = [*(f"b{axis}" for axis in range(batch)), "row", "column"]
     index, base = (
-        aligned(tuple(map(Affine.of, names)), graph.ops[number].shape),
+        broadcast_index(tuple(map(Affine.of, names)), graph.ops[number].shape),
         view_base(graph, number),
     )
     while number != base:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ...graph import counter
+from ...primitives.memory import base_array
 from ...state import counted
-from ...tensor import memory as owner
 from ..frontend.program import Program
 from ..frontend.replay import Replayed, replay
 from ..passes.kernels import ByNumpy
@@ -179,7 +179,7 @@ class Native(Replayed):
         for i, array in enumerate(bound, len(self.inputs)):
             self.block[i] = address(array)
         # NumPy does not resize in place, and so move, what is referred to weakly.
-        self.kept = [weakref.ref(owner(array)) for array in bound]
+        self.kept = [weakref.ref(base_array(array)) for array in bound]
         spans = sorted(map(span, bound))
         self.shared = any(one[1] > other[0] for one, other in pairwise(spans))
         self.shared |= any(folded(tensor._data) for tensor in self.written)

@@ -104,7 +104,7 @@ def test_an_op_does_not_join_if_it_sums_what_the_kernel_computes() -> None:
 
 def test_an_op_does_not_join_what_is_no_loop_over_entries() -> None:
     """NumPy computes a whole array; the entries of a scatter are done when all of them are."""
-    i, scatter = np.array([0, 2, 2]), TABLE["scatter"]
+    i, scatter = np.array([0, 2, 2]), TABLE["scatter_add"]
     assert apart(lambda x: (h := ag.matmul(x, x), h * 2), np.ones((3, 3), int))
     assert apart(lambda x, i: (h := scatter(x, i, key=(ARRAY,), shape=(3, 4)), h * 2.0), X, i)
 
@@ -124,7 +124,7 @@ def test_a_kernel_has_only_so_many_ops(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_no_loop_begins_a_kernel() -> None:
     """A product, a column reduction and a scatter have loops of their own."""
-    i, scatter = np.array([0, 2, 2]), TABLE["scatter"]
+    i, scatter = np.array([0, 2, 2]), TABLE["scatter_add"]
     assert apart(lambda x, y: (h := ag.exp(x), h @ y), X, SQUARE)
     assert apart(lambda x: (h := ag.exp(x), ag.exp(h).sum(0)), X)
     assert apart(lambda x, i: (h := ag.exp(x), scatter(h, i, key=(ARRAY,), shape=(3, 4))), X, i)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd import Tensor, gradients, index, jit, pick, primitive, where
+from autograd import Tensor, gather, gradients, index, jit, primitive, where
 from autograd.compiler.frontend.trace import trace
 from autograd.compiler.language.interpret import interpret
 from autograd.compiler.passes.kernels import ByNumpy, Check
@@ -23,7 +23,7 @@ from autograd.compiler.runtime import build
 from autograd.compiler.runtime.lowered import lowered
 from autograd.compiler.runtime.native import Native
 from autograd.compiler.runtime.segments import by_numpy
-from autograd.primitives.indexing import ARRAY, put_p, scatter_p
+from autograd.primitives.indexing import ARRAY, scatter_add_p, scatter_p
 from autograd.primitives.primitive import TABLE
 from autograd.transforms.tree import flatten
 
@@ -273,7 +273,7 @@ def test_a_scatter_and_its_gradient(data):
     g, total = Tensor(whole(size), requires_grad=True), Tensor(np.zeros(shape))
 
     def step(*given):
-        out = scatter_p(g, *at.all(given), key=key, shape=shape)
+        out = scatter_add_p(g, *at.all(given), key=key, shape=shape)
         (slope,) = gradients((out * out).sum(), [g])
         total.assign(total + out.detach())
         at.move()
@@ -300,10 +300,10 @@ def test_labels_picked_and_put(data):
     def step(*given):
         before.assign(before + 1.0)
         (label,) = at.all(given)
-        out = pick(w, label)
+        out = gather(w, label)
         (slope,) = gradients((out * out).sum(), [w])
         w.assign(w.detach() - slope)
-        put = put_p(out.detach(), label, size=n)
+        put = scatter_p(out.detach(), label, size=n)
         at.move()
         return out * 2.0, put, slope
 

@@ -25,12 +25,13 @@ WHOLE = ("materialize", "plan", "memory", "entries", "nest", "emitters", "produc
 PARTS = {
     f"{PASSES}.lower": ("lower", "_heeding", "_barrier_groups", "_must_wait"),
     "autograd.primitives.expressions": (
-        *("variables", "contiguous", "offset", "aligned"),
+        *("variables", "contiguous", "offset", "broadcast_index"),
         *("Affine.__add__", "Affine.__sub__", "Affine.__mul__", "Affine.names", "Affine.factor"),
         "Affine.renamed",
     ),
-    "autograd.primitives.shapes": ("_reshaped", "_entry_of_parts"),
-    "autograd.primitives.indexing": ("_label", "_position", "_named", "_read", "_unsliced"),
+    "autograd.primitives.shapes": ("_index_before_reshape",),
+    "autograd.primitives.joining": ("_entry_of_parts",),
+    "autograd.primitives.indexing": ("_label", "_position", "_source_index", "_read", "_unsliced"),
 }
 PRINTS = ("__str__", "_lines")
 

@@ -1,4 +1,4 @@
-"""What gradcheck says of the entries of a gradient that are wrong: which, by how much, and why."""
+"""What gradcheck says of wrong entries: the worst one, how many, and what they have in common."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ class Entry(NamedTuple):
 
     @property
     def error(self) -> float:
-        """Of the rules, in units of the slope's tolerance: above 1 they are wrong."""
+        """In units of the tolerance."""
         return self.slope.error(self.rules)
 
 
-def describe(entries: Sequence[Entry], worst: Entry, names: Sequence[str]) -> list[str]:
-    """The worst entry and the numbers of wrong ones, in lines. names: of the arguments."""
+def mismatch(entries: list[Entry], names: Sequence[str]) -> Iterator[str]:
+    """Lines about the worst entry. entries: all that were compared, some of them wrong."""
+    worst = max(entries, key=lambda entry: entry.error)
     wrong = [entry for entry in entries if entry.error > 1.0]
     counts = ", ".join(
         f"{sum(e.leaf == i for e in wrong)} of {sum(e.leaf == i for e in entries)} of {name}"
         for i, name in enumerate(names)
     )
-    slope = worst.slope
-    says = f"between {slope.low:.6g} and {slope.high:.6g}" if slope.kink else f"{slope.low:.10g}"
-    error = max(slope.low - worst.rules, worst.rules - slope.high)
-    return [
-        f"wrong gradient of {names[worst.leaf]}{bracketed(worst.at)}",
-        f"the rules say {worst.rules:.10g}, differences say {says}: error {error:.3g}, "
-        f"tolerance {slope.tolerance:.1g}",
-        f"wrong entries: {counts}",
-    ]
+    s = worst.slope
+    says = f"{s.middle:.10g}" if s.low == s.high else f"between {s.low:.6g} and {s.high:.6g}"
+    yield f"wrong gradient of {names[worst.leaf]}{brackets(worst.at)}"
+    yield (
+        f"the rules say {worst.rules:.10g}, differences say {says}: error "
+        f"{max(s.low - worst.rules, worst.rules - s.high):.3g}, tolerance {s.tolerance:.1g}"
+    )
+    yield f"wrong entries: {counts}"
 
 
-def diagnose(entries: Sequence[Entry]) -> Iterator[str]:
-    """What the wrong entries have in common, if anything."""
+def likely_mistake(entries: list[Entry]) -> Iterator[str]:
+    """What the wrong numbers have in common, if anything."""
     wrong = [entry for entry in entries if entry.error > 1.0]
-    rules = np.array([entry.rules for entry in wrong])
-    right = np.array([entry.slope.middle for entry in wrong])
+    rules = np.array([e.rules for e in wrong])
+    right = np.array([e.slope.middle for e in wrong])
     by_leaf: dict[int, list[Entry]] = {}
     for entry in entries:
         by_leaf.setdefault(entry.leaf, []).append(entry)
@@ -57,25 +57,25 @@ def diagnose(entries: Sequence[Entry]) -> Iterator[str]:
             return
     if not rules.any():
         yield "no gradient gets there: a rule that is None or gives 0, or a detach()"
-    elif np.all(right) and near(rules, -right):
+    elif np.all(right) and close(rules, -right):
         yield "the sign is wrong"
-    elif np.all(right) and near(rules / right, rules[0] / right[0]):
+    elif np.all(right) and close(rules / right, rules[0] / right[0]):
         yield f"a factor is wrong: the rules give {rules[0] / right[0]:.6g} times what they should"
 
 
-def _swapped(mine: list[Entry], other: list[Entry]) -> bool:
+def _swapped(one: list[Entry], other: list[Entry]) -> bool:
     """Whether the rules give the one argument what differences give the other, and are wrong."""
-    if len(mine) != len(other):
+    if len(one) != len(other):
         return False
-    pairs = zip(mine, other, strict=True)
-    return all(a.error > 1.0 and near(a.rules, b.slope.middle) for a, b in pairs)
+    pairs = zip(one, other, strict=True)
+    return all(a.error > 1.0 and close(a.rules, b.slope.middle) for a, b in pairs)
 
 
-def near(a: Any, b: Any) -> bool:
-    """Whether two numbers or arrays are equal to five digits."""
+def close(a: Any, b: Any) -> bool:
+    """Whether numbers agree to five digits."""
     return bool(np.allclose(a, b, rtol=1e-5, atol=0.0))
 
 
-def bracketed(index: Any) -> str:
-    """An index as Python writes it; nothing for that of a number."""
+def brackets(index: Any) -> str:
+    """An index as one writes it; empty for a scalar."""
     return f"[{', '.join(str(int(i)) for i in index)}]" if len(index) else ""
