@@ -1,9 +1,9 @@
 """vmap: a function of one example, applied to a batch of them at once.
 
 An argument becomes a `Batched`, whose shape hides a leading axis. An operation on it is one
-operation on the whole batch: elementwise primitives line the axes up, primitives that change shapes
-say how (`Primitive.batch`). What lies beneath is a Tensor like any other, so gradients pass
-through.
+operation on the whole batch: for elementwise primitives the axes are aligned, the others have a
+batching rule (`Primitive.batch`). The batch itself is a Tensor like any other, so gradients flow
+through it.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ class Batched(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocol
 
 
 def named(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A decorator: the name, the docstring and the signature of another function. (Not what it
-    holds besides: of a Module that would be its parameters.)"""
+    """A decorator that copies the name, docstring and signature of another function. (Not its
+    attributes: those of a Module are its parameters.)"""
     return functools.wraps(function, updated=())
 
 
@@ -120,11 +120,11 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> C
     """`function` of one example as a function of a batch, computed in one pass.
 
     in_axes: the batch axis of the arguments: an integer for all, or a tuple with one for each
-    argument; None for an argument that all examples share, as they do those given by keyword.
-    Arguments and results may be nested, as `grad`'s. out_axes: where the batch
-    axis is put in the results. Gives arrays for arrays and Tensors for Tensors, and where a Tensor
-    from outside requires a gradient. Raises ValueError where batch sizes differ or
-    nothing is batched, TypeError where the function branches on a value.
+    argument; None for an argument that all examples share, as they share keyword arguments.
+    Arguments and results may be nested, as `grad`'s. out_axes: the position of the batch axis in
+    the results. Gives arrays for arrays, and Tensors for Tensors or if the function reads a Tensor
+    that requires a gradient. Raises ValueError if batch sizes differ or nothing is batched,
+    TypeError if the function branches on a value.
 
     >>> import numpy as np
     >>> from autograd import Tensor, grad, vmap
@@ -155,7 +155,7 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> C
                 leaves = [_to_front(leaf, axis) for leaf in leaves]
                 sizes |= {leaf.shape[0] for leaf in leaves}
                 leaves = [Batched(leaf, level) for leaf in leaves]
-            else:  # an array has not the methods that an example's Tensor has
+            else:  # a plain array lacks the methods of a Tensor
                 leaves = [Tensor(x) if isinstance(x, np.ndarray) else x for x in leaves]
             handed.append(unflatten(iter(leaves), structure))
         if len(sizes) != 1:
@@ -189,5 +189,7 @@ def _from_batch(x: Any, level: int, size: int, axis: int, nodes: bool) -> Any:
         return x
     if isinstance(x, Tensor):
         return x if nodes or x.requires_grad else x.data
-    x = x if x.flags.writeable and x.base is None else x.copy()  # nobody's alias
+    x = (
+        x if x.flags.writeable and x.base is None else x.copy()
+    )  # it shares memory with no other array
     return wrap(x) if nodes else x
