@@ -559,7 +559,7 @@ def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The largest entry of x over an axis, several, or all. Ties share the gradient evenly.
+    """The largest entry of x over an axis, several, or all. Ties get equal parts of the gradient.
 
     Shapes and errors as `sum`; ValueError also if there is no entry. The dtype stays. A nan among
     the entries makes the result nan; 0 counts as larger than -0.
@@ -578,7 +578,7 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The smallest entry of x over an axis, several, or all. Ties share the gradient evenly.
+    """The smallest entry of x over an axis, several, or all. Ties get equal parts of the gradient.
 
     Shapes, dtype and errors as `max`; -0 counts as smaller than 0.
 

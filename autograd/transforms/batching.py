@@ -141,35 +141,44 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> C
         if len(axes) != len(args):
             raise ValueError(f"vmap: {len(axes)} in_axes for {len(args)} arguments")
         level = len(mode.batches)
-        sizes: set[int] = set()
-        nodes = False
-        handed = []
-        for i, (arg, axis) in enumerate(zip(args, axes, strict=True)):
-            leaves, structure = flatten(arg)
-            if axis is not None:
-                for leaf, path in zip(leaves, paths(structure), strict=True):
-                    if not (is_number(leaf) or isinstance(leaf, bool | np.bool_)):
-                        raise unfit(leaf, f"vmap: argument {i}{path}")
-            nodes = nodes or any(hasattr(leaf, "_record") for leaf in leaves)
-            if axis is not None:
-                leaves = [_to_front(leaf, axis) for leaf in leaves]
-                sizes |= {leaf.shape[0] for leaf in leaves}
-                leaves = [Batched(leaf, level) for leaf in leaves]
-            else:  # a plain array lacks the methods of a Tensor
-                leaves = [Tensor(x) if isinstance(x, np.ndarray) else x for x in leaves]
-            handed.append(unflatten(iter(leaves), structure))
-        if len(sizes) != 1:
-            raise ValueError(f"vmap: the arguments have one batch size, not {sorted(sizes)}")
-        (size,) = sizes
+        handed, size, nodes = _batched_arguments(args, axes, level)
         with set_mode(batches=(*mode.batches, size)):
             leaves, structure = flatten(function(*handed, **keywords))
-        for leaf, path in zip(leaves, paths(structure), strict=True):
-            if not (is_number(leaf) or isinstance(leaf, bool | np.bool_)):
-                raise unfit(leaf, f"vmap: the function's result{path}")
+        _check(leaves, structure, "vmap: the function's result")
         given = [_from_batch(leaf, level, size, out_axes, nodes) for leaf in leaves]
         return unflatten(iter(given), structure)
 
     return over_batch
+
+
+def _batched_arguments(
+    args: tuple[Any, ...], axes: tuple[Any, ...], level: int
+) -> tuple[list[Any], int, bool]:
+    """The arguments as the function sees them, the batch size, and whether any leaf is a node."""
+    sizes: set[int] = set()
+    nodes = False
+    handed = []
+    for i, (arg, axis) in enumerate(zip(args, axes, strict=True)):
+        leaves, structure = flatten(arg)
+        nodes = nodes or any(hasattr(leaf, "_record") for leaf in leaves)
+        if axis is not None:
+            _check(leaves, structure, f"vmap: argument {i}")
+            leaves = [_to_front(leaf, axis) for leaf in leaves]
+            sizes |= {leaf.shape[0] for leaf in leaves}
+            leaves = [Batched(leaf, level) for leaf in leaves]
+        else:  # a plain array lacks the methods of a Tensor
+            leaves = [Tensor(x) if isinstance(x, np.ndarray) else x for x in leaves]
+        handed.append(unflatten(iter(leaves), structure))
+    if len(sizes) != 1:
+        raise ValueError(f"vmap: the arguments have one batch size, not {sorted(sizes)}")
+    return handed, sizes.pop(), nodes
+
+
+def _check(leaves: list[Any], structure: Any, what: str) -> None:
+    """TypeError for a leaf that is neither a number nor a boolean."""
+    for leaf, path in zip(leaves, paths(structure), strict=True):
+        if not (is_number(leaf) or isinstance(leaf, bool | np.bool_)):
+            raise unfit(leaf, what + path)
 
 
 def _to_front(x: Any, axis: int) -> Any:
@@ -189,7 +198,6 @@ def _from_batch(x: Any, level: int, size: int, axis: int, nodes: bool) -> Any:
         return x
     if isinstance(x, Tensor):
         return x if nodes or x.requires_grad else x.data
-    x = (
-        x if x.flags.writeable and x.base is None else x.copy()
-    )  # it shares memory with no other array
+    # What the caller gets shares memory with no other array.
+    x = x if x.flags.writeable and x.base is None else x.copy()
     return wrap(x) if nodes else x
