@@ -1,4 +1,4 @@
-"""Automatic differentiation: `Value` for one number, `Tensor` for arrays, on one table of rows.
+"""Automatic differentiation: `Value` for one number, `Tensor` for arrays, on one table of primitives.
 
 >>> from autograd import Value
 >>> x = Value(3.0)

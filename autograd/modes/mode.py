@@ -76,14 +76,14 @@ class Block:
             later = self.blocks[self.blocks.index(self) + 1 :]
             now: dict[str, Any] = {}
             for name, before in self.before.items():
-                heir = next((block for block in later if name in block.before), None)
-                (heir.before if heir else now)[name] = before
+                successor = next((block for block in later if name in block.before), None)
+                (successor.before if successor else now)[name] = before
             self.thread.update(now)
             self.blocks.remove(self)
         special.discard(self)
 
 
-class Left:
+class ExitedBlock:
     """A block that has been left; nothing happens when this object is deleted."""
 
     __slots__ = ("block",)
@@ -92,7 +92,7 @@ class Left:
         self.block = block
 
 
-class Entered(Left):
+class EnteredBlock(ExitedBlock):
     """A block that is entered. Should nothing else leave it, deleting this object does."""
 
     __slots__ = ()
@@ -112,12 +112,12 @@ class set_mode:
 
     def __init__(self, **changes: Any) -> None:
         self.changes = changes
-        self.held: list[Left] = []  # several if the block is entered again within itself
+        self.held: list[ExitedBlock] = []  # several if the block is entered again within itself
 
     def __enter__(self) -> None:
         block = Block(self.changes)
-        self.held.append(Left(block))
-        self.held[-1].__class__ = Entered
+        self.held.append(ExitedBlock(block))
+        self.held[-1].__class__ = EnteredBlock
         try:
             block.enter(self.changes)
         except BaseException:
@@ -127,7 +127,8 @@ class set_mode:
     def __exit__(self, *error: object) -> None:
         last = self.held[-1]
         last.block.leave()
-        last.__class__ = Left  # deleting it runs no Python code, in which Ctrl-C would be lost
+        # Deleting it then runs no Python code, in which Ctrl-C would be lost.
+        last.__class__ = ExitedBlock
         self.held.pop()
 
 

@@ -42,14 +42,14 @@ from .shapes import (
 )
 
 
-class ArrayHere:
+class ArrayInIndex:
     """Stands for an array in an index. The array itself is an argument, so that a trace sees it."""
 
     def __repr__(self) -> str:
         return "array"
 
 
-ARRAY = ArrayHere()
+ARRAY = ArrayInIndex()
 Key = tuple[Any, ...]
 
 
