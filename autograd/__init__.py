@@ -1,4 +1,4 @@
-"""Automatic differentiation: `Value` for one number, `Tensor` for arrays, on one table of primitives.
+"""Automatic differentiation of numbers (`Value`) and arrays (`Tensor`), on one table of primitives.
 
 >>> from autograd import Value
 >>> x = Value(3.0)
@@ -16,7 +16,7 @@ from .checking.anomaly import AnomalyError, detect_anomaly
 from .checking.gradcheck import GradientError, gradcheck
 from .compiler import TraceError, jit
 from .composites import clip, cross_entropy, gelu, leaky_relu, mean, softmax, var
-from .describe import describe_rows as _describe_rows
+from .describe import describe_primitives as _describe_primitives
 from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 from .graph import Node, gradients
 from .modes.mode import no_grad
@@ -72,7 +72,7 @@ from .tensor import Tensor
 from .value import Value
 
 _OURS.update(_TABLE.values())
-_describe_rows()
+_describe_primitives()
 
 __all__ = [
     "AnomalyError",

@@ -50,7 +50,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocols
         if requires_grad and array.dtype.kind != "f":
             raise TypeError(f"Tensor: an array of {array.dtype} cannot require a gradient")
         if mode.trace:
-            mode.trace.captured(self, data)
+            mode.trace.leaf_created(self, data)
         self._data = array
         self.primitive, self.args, self.index = None, (), next(counter)
         self.requires_grad, self.name, self._grad = requires_grad, name, None
@@ -342,7 +342,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocols
         if type(cotangent) in (float, int):
             cotangent = np.asarray(cotangent, self.dtype)
             if mode.trace:
-                mode.trace.own(cotangent)
+                mode.trace.array_created(cotangent)
         if cotangent.shape != self._data.shape:
             joint = np.broadcast_shapes(cotangent.shape, self.shape)
             if joint != cotangent.shape:  # a rule may give one number for all entries

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .graph import Node, Wrapper, ancestors, by_index, check_order, counter, hooks, made
+from .graph import Node, Wrapper, ancestors, by_index, counter, hooks, made
 from .modes.mode import mode, special
 from .nodes.methods import Comparisons, NumberMethods, Operators, compares
 from .nodes.numpy_protocols import NumpyProtocols
 from .nodes.specialized import compile_operator, compile_sweep
+from .nodes.walk import check_order
 from .primitives.dtypes import float_dtype
 from .primitives.primitive import Primitive, ieee
 from .tensor import Tensor

@@ -21,9 +21,9 @@ from autograd.ops import add, div, identity, mul, neg, power, sub
 from autograd.primitives.primitive import TABLE
 from viz.text import cut
 
-__all__ = ["CONSTANTS", "LONGEST", "Expression", "ExpressionError", "functions", "parse"]
+__all__ = ["CONSTANTS", "MAX_LENGTH", "Expression", "ExpressionError", "functions", "parse"]
 
-LONGEST = 100_000  # characters
+MAX_LENGTH = 100_000  # characters
 # More is a program, not an expression: a picture of it would be of no use.
 MAX_OPERATIONS = 1000
 MAX_NAME = 64
@@ -134,8 +134,10 @@ def parse(text: str) -> Expression:
       2 x
         ^
     """
-    if len(text) > LONGEST:
-        raise ExpressionError(f"expected at most {LONGEST:,} characters, found more", text, LONGEST)
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(
+            f"expected at most {MAX_LENGTH:,} characters, found more", text, MAX_LENGTH
+        )
     return _Reader(text).read()
 
 

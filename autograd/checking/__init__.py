@@ -1,1 +1,2 @@
-"""Is it right? Gradients against differences, and where the first bad number came from."""
+"""Checks of a computation: its gradients against differences (gradcheck), and which operation made
+the first NaN or infinity (detect_anomaly)."""

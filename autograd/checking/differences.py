@@ -1,4 +1,4 @@
-"""Difference quotients: what a gradient is held against, by gradcheck and by the debugger of viz.
+"""Difference quotients: what gradcheck and the debugger of viz compare gradients with.
 
 A slope is computed from a function's values at five points along a line. It is off by rounding, at
 most 8 B / h where the function is off by at most B, and by truncation, which the quotients over h
@@ -14,19 +14,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 EPS = sys.float_info.epsilon
-ULPS = 4  # an operation of the table is off by at most so many units in the last place
+ULPS = 4  # no operation of the table is off by more units in the last place
 # The distance of the outer points. Rounding costs EPS / h of a slope, truncation h**2: at this h
 # they are equal.
 STEP = EPS ** (1 / 3)
 # Near a kink or a pole only smaller steps stay on one side, at the price of their rounding.
 STEPS = tuple(STEP / 16.0**k for k in range(7))
-# A jump of the slope is at the point itself if so many steps see it, each as large as the others.
+# A jump of the slope is at the point itself if this many steps find it, with sizes that differ by
+# less than this fraction.
 SIGHTINGS, ALIKE = 3, 0.1
 
 
 class Slope(NamedTuple):
     """The slope of a function at a point, give or take `tolerance`: one number, or at a kink
-    anything from `low` to `high`. `step` is how far the function was looked at."""
+    anything from `low` to `high`. `step` is the distance of the outer points."""
 
     low: float
     high: float
@@ -36,17 +37,17 @@ class Slope(NamedTuple):
 
     @property
     def known(self) -> bool:
-        """Whether the differences say anything."""
+        """Whether the differences settled on a slope."""
         return self.high < np.inf
 
     @property
     def jump(self) -> float:
-        """From the slope on one side to that on the other."""
+        """The difference of the slopes of the two sides."""
         return self.high - self.low
 
     @property
     def middle(self) -> float:
-        """The slope, at a kink that between the two sides."""
+        """The slope; at a kink, the mean of the two sides."""
         return self.low if self.low == self.high else (self.low + self.high) / 2
 
     def error(self, slope: float) -> float:
@@ -75,7 +76,7 @@ class Stencil(NamedTuple):
 
     @property
     def finite(self) -> Any:
-        """Where all five values are."""
+        """Where all five values are finite."""
         return np.isfinite(self[1:]).all(axis=0)
 
     @property
@@ -90,12 +91,12 @@ class Stencil(NamedTuple):
 
     @property
     def slope(self) -> Any:
-        """Both, extrapolated to h = 0 (Richardson)."""
+        """The two central differences, extrapolated to h = 0 (Richardson)."""
         return (4 * self.narrow - self.wide) / 3
 
     @property
     def truncation(self) -> Any:
-        """What the extrapolation changed, an upper bound of what it left where f is smooth."""
+        """What the extrapolation changed: where f is smooth, a bound of the error that is left."""
         return np.abs(self.slope - self.narrow)
 
     @property
@@ -124,8 +125,8 @@ def slope_rounding(noise: float, h: float = STEP) -> float:
 
 
 def first_smooth_slope(f: Callable[[float], float], noise: float) -> Slope:
-    """The slope of a function of which only its values are known, by the largest step within which
-    it is smooth: five calls of f, if it is so at once.
+    """The slope of f at 0, from its values alone, by the largest step within which f is smooth:
+    five calls of f, if it is smooth within the first step.
 
     noise: how far f may be off, by rounding within it.
     Gives UNKNOWN where nothing settles as the step shrinks, or f is not finite on both sides.
@@ -148,18 +149,17 @@ def first_smooth_slope(f: Callable[[float], float], noise: float) -> Slope:
         low, high = sorted(points.sides)
         kinks.append(Slope(low, high, slope_rounding(rounding, h), h, kink=True))
         alike = [kink for kink in kinks if abs(kink.jump - (high - low)) < ALIKE * (high - low)]
-        if len(alike) == SIGHTINGS:  # else a kink beside the point, or curvature: its jump shrinks
+        if len(alike) == SIGHTINGS:  # the jump of a kink beside the point, or of curvature, shrinks
             return alike[0]._replace(step=h)
     return UNKNOWN
 
 
 def random_entries(generator: np.random.Generator, shape: tuple[int, ...]) -> Any:
-    """Random entries of either sign and of different sizes, none of them small: each counts, and
-    they do not cancel."""
+    """Random entries of both signs, between 0.5 and 1 in size, so that every entry counts."""
     return generator.uniform(0.5, 1.0, shape) * generator.choice((-1.0, 1.0), shape)
 
 
 def random_direction(generator: np.random.Generator, x: Any) -> Any:
-    """A random direction to step an argument in: an entry that is large moves by more."""
+    """A random direction to move an argument in; a large entry moves by more."""
     scale = np.where(np.isfinite(x), np.maximum(1.0, np.abs(x)), 1.0)
     return random_entries(generator, np.shape(x)) * scale

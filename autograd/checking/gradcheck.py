@@ -1,17 +1,16 @@
 """gradcheck: do the rules' gradients agree with the function itself?
 
-The judge is the function's own differences, along one random direction for all arguments at once,
-or entry by entry. With them go what any gradient must be: of its argument's shape and dtype,
-linear in the cotangent, the same on a second call, and the same forward as in reverse.
+Gradients are compared with differences of the function (differences.py), along one random
+direction for all arguments at once, or entry by entry. Besides, a gradient must have its
+argument's shape and dtype, be linear in the cotangent, be the same on a second call, and agree with
+forward mode.
 """
 
 from __future__ import annotations
 
-import inspect
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from ..functional import jvp, vjp
 from ..graph import Node, ancestors, pullback
 from ..modes.mode import no_grad, set_mode
 from ..tensor import wrap
-from ..transforms.tree import flatten, paths, unflatten
+from ..transforms.tree import flatten, unflatten
 from ..value import Value
 from .differences import (
     EPS,
@@ -31,12 +30,13 @@ from .differences import (
     random_entries,
     slope_rounding,
 )
+from .gradcheck_inputs import Function, float_arguments
+from .gradcheck_report import Entry, brackets, close, likely_mistake, mismatch
+from .node_data import data_of
 
 __all__ = ["GradientCheck", "GradientError", "gradcheck"]
 
-Function = Callable[..., Any]
-
-MOST = 2000  # entries looked at to find the worst; entries=True looks at all
+MAX_ENTRIES = 2000  # looked at to find the worst one; entries=True looks at all
 
 
 class GradientError(AssertionError):
@@ -45,11 +45,11 @@ class GradientError(AssertionError):
 
 @dataclass
 class GradientCheck:
-    """What a check saw that found nothing wrong. It counts as true.
+    """The result of a check that found nothing wrong. It counts as true.
 
     order: the highest that was checked. compared: how many slopes.
     error: the largest difference between rules and differences, in units of its tolerance.
-    notes: kinks at the point, and where the differences were too coarse to say much.
+    notes: kinks at the point, and where the differences are too coarse to say much.
     """
 
     order: int
@@ -63,8 +63,8 @@ def gradcheck(
 ) -> GradientCheck:
     """Check the gradient of `f` at a point against differences of `f`, in float64.
 
-    inputs: numbers, arrays, Values or Tensors, also in nested lists, tuples and dicts; whatever
-    holds no floats (labels, flags) goes to f as it is. f gives a number, an array, or a
+    inputs: numbers, arrays, Values or Tensors, also in nested lists, tuples and dicts; what
+    holds no floats (labels, flags) is given to f as it is. f gives a number, an array, or a
     structure of them; arrays are checked against a random cotangent drawn with `seed`.
     order: 2 also checks the gradient of the gradient. entries: every entry, not one direction.
     Raises GradientError, which names the argument, the entry, both numbers and the error;
@@ -90,78 +90,18 @@ def gradcheck(
     """
     if order not in (1, 2):
         raise ValueError(f"gradcheck: order 1 or 2, not {order!r}")
-    flat, given, names = _taken_apart(f, inputs)
+    flat, given, names = float_arguments(f, inputs)
     leaves = [x if isinstance(x, float) else np.array(x, np.float64) for x in given]
-    result = GradientCheck(order)
-    first = check = _Check(flat, leaves, names, 1, np.random.default_rng(seed), result)
-    check.run(entries)
+    generator, result = np.random.default_rng(seed), GradientCheck(order)
+    first = _Check(flat, leaves, names, 1, generator, result)
+    first.run(entries)
     if order == 2:
-        check = _Check(first.gradient, leaves, names, 2, check.draw, result)
-        check.run(entries)
-    first._vjp(given, first.weights)  # in the dtypes that were given
+        _Check(first.gradient, leaves, names, 2, generator, result).run(entries)
+    first.vjp(given, first.weights)  # in the dtypes that were given
     return result
 
 
-# --- the arguments -----------------------------------------------------------------------------
-
-
-def _taken_apart(f: Function, inputs: Sequence[Any]) -> tuple[Function, list[Any], list[str]]:
-    """f as a function of its floats alone; these floats and arrays; and what to call them."""
-    flat, structure = flatten(list(inputs))
-    plain = [_data(x) for x in flat]
-    arrays = any(isinstance(x, np.ndarray) for x in plain)
-    moving = [i for i, x in enumerate(plain) if _is_float(x)]
-    if not moving:
-        raise ValueError("gradcheck: no argument holds a float, so there is nothing to check")
-    # Numbers become Values, but beside arrays Tensors, as everywhere in functional.py.
-    given = [np.asarray(plain[i], float) if arrays and np.isscalar(plain[i]) else plain[i]
-             for i in moving]  # fmt: skip
-    names = list(_names(f, inputs))
-
-    def function(*floats: Any) -> Any:
-        leaves = list(flat)
-        for i, x in zip(moving, floats, strict=True):
-            leaves[i] = x
-        return f(*unflatten(iter(leaves), structure))
-
-    floats = [x if isinstance(x, np.ndarray) else float(x) for x in given]
-    return function, floats, [names[i] for i in moving]
-
-
-def _is_float(x: Any) -> bool:
-    if isinstance(x, np.ndarray):
-        return bool(x.dtype.kind == "f")
-    return isinstance(x, int | float | np.floating) and not isinstance(x, bool)
-
-
-def _names(f: Function, inputs: Sequence[Any]) -> Iterator[str]:
-    """What to call each leaf of the inputs: `argument 0 (params)['w']`."""
-    try:
-        parameters = list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    known = [p.name if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) else ""
-             for p in parameters]  # fmt: skip
-    for i, tree in enumerate(inputs):
-        named = f" ({known[i]})" if i < len(known) and known[i] else ""
-        for path in paths(flatten(tree)[1]):
-            yield f"argument {i}{named}{path}"
-
-
 # --- differences -------------------------------------------------------------------------------
-
-
-class _Entry(NamedTuple):
-    """One entry of an argument: what the rules say there, and what differences say."""
-
-    leaf: int
-    at: tuple[int, ...]
-    rules: float
-    slope: Slope
-
-    @property
-    def error(self) -> float:
-        return self.slope.error(self.rules)
 
 
 class _Check:
@@ -177,45 +117,47 @@ class _Check:
         result: GradientCheck,
     ) -> None:
         self.f, self.leaves, self.names = f, leaves, names
-        self.order, self.draw, self.result = order, generator, result
+        self.order, self.generator, self.result = order, generator, result
         outs, self.structure = flatten(self._compute(leaves))
         for i, (x, y) in enumerate(zip(outs, flatten(self._compute(leaves))[0], strict=True)):
             if np.asarray(x).dtype.kind != "f":
                 raise TypeError(
-                    f"gradcheck: result {i} of the function is {x!r}, no float or array of them"
+                    f"gradcheck: result {i} of the function is {x!r}, not a float or an array of "
+                    "floats"
                 )
             if not np.isfinite(x).all():
                 what = "the function" if order == 1 else "the gradient"
                 raise self._wrong(f"{what} is not finite at this point: result {i} is {x}")
-            if not _near(x, y):
+            if not close(x, y):
                 raise self._wrong(
                     "the function gives other numbers the second time: random ones, or a state "
                     "that it changes"
                 )
-        # Of a single number the gradient itself is shown, of anything else that of <weights, f>.
+        # The gradient of a single number is shown as it is; of other results, that of <weights, f>.
         self.single = sum(map(np.size, outs)) == 1
-        self.weights = [np.ones_like(x) for x in outs] if self.single else self._like(outs)
-        self.direction = [random_direction(self.draw, x) for x in leaves]
-        self._elsewhere()
+        self.weights = [np.ones_like(x) for x in outs] if self.single else self._random_like(outs)
+        self.direction = [random_direction(self.generator, x) for x in leaves]
+        self._call_elsewhere()
         self.rounding = self._rounding()
 
-    def _elsewhere(self) -> None:
-        """Call the rules at another point, for those that remember what they saw first, or last."""
-        self._vjp(self._moved(self.direction, STEP), self.weights)
+    def _call_elsewhere(self) -> None:
+        """Call the rules at another point: one that remembers the point it saw first, or last, is
+        wrong afterwards."""
+        self.vjp(self._point(self.direction, STEP), self.weights)
 
     def gradient(self, *leaves: Any) -> tuple[Any, ...]:
         """The gradient of <weights, f>: what is checked here, and at the next order is f."""
-        return self._vjp(leaves, self.weights)
+        return self.vjp(leaves, self.weights)
 
     def run(self, entries: bool) -> None:
-        """Every check there is, or GradientError."""
+        """Make every check; raises GradientError."""
         entries = entries or sum(map(np.size, self.leaves)) == 1
-        self._elsewhere()
-        gradient = self._vjp(self.leaves, self.weights)
+        self._call_elsewhere()
+        gradient = self.vjp(self.leaves, self.weights)
         for g, name in zip(gradient, self.names, strict=True):
             if not np.isfinite(g).all():
-                at = _first(~np.isfinite(g))
-                raise self._wrong(f"the gradient of {name}{_at(at)} is {np.asarray(g)[at]}")
+                at = _first_index(~np.isfinite(g))
+                raise self._wrong(f"the gradient of {name}{brackets(at)} is {np.asarray(g)[at]}")
         self._differences(gradient, entries)
         self._cotangents(gradient)
         self._forward(gradient)
@@ -228,12 +170,11 @@ class _Check:
             slope = self._slope(self.direction, "along a random direction")
             along = _dot(gradient, self.direction)
             if slope.error(along) <= 1.0:
-                self._seen(slope, along, _dot(gradient, self.direction, np.abs))
+                self._compared(slope, along, _dot(gradient, self.direction, np.abs))
                 return
-        looked = list(self._entries(gradient, None if entries else MOST))
-        worst = max(looked, key=lambda entry: entry.error)
-        if worst.error > 1.0:
-            raise self._wrong(self._report(looked, worst))
+        looked = list(self._entries(gradient, None if entries else MAX_ENTRIES))
+        if any(entry.error > 1.0 for entry in looked):
+            raise self._wrong(self._mismatch(looked))
         if not entries:
             raise self._wrong(
                 f"along a random direction the rules say {along:.10g}, differences "
@@ -241,26 +182,26 @@ class _Check:
                 f"{len(looked)} entries looked at is wrong by itself"
             )
         for entry in looked:
-            self._seen(entry.slope, entry.rules, largest)
+            self._compared(entry.slope, entry.rules, largest)
 
     def _cotangents(self, gradient: Any) -> None:
-        again = self._vjp(self.leaves, self.weights, times=2)
-        self._same(gradient, again, gradient, "is not the same on a second call")
-        zero = self._vjp(self.leaves, [0.0 * w for w in self.weights])
+        again = self.vjp(self.leaves, self.weights, times=2)
+        self._agree(gradient, again, gradient, "is not the same on a second call")
+        zero = self.vjp(self.leaves, [0.0 * w for w in self.weights])
         for g, name in zip(zero, self.names, strict=True):
             if np.any(g):
-                at = _first(np.asarray(g) != 0.0)
+                at = _first_index(np.asarray(g) != 0.0)
                 raise self._wrong(
-                    f"the gradient of {name}{_at(at)} is {np.asarray(g)[at]:.10g} for a cotangent "
-                    "of zero: a rule that leaves out g, or adds to it"
+                    f"the gradient of {name}{brackets(at)} is {np.asarray(g)[at]:.10g} for a "
+                    "cotangent of zero: a rule that leaves out g, or adds to it"
                 )
-        other = self._like(self.weights)
-        apart = self._vjp(self.leaves, other)
+        other = self._random_like(self.weights)
+        apart = self.vjp(self.leaves, other)
         mixed = [3.0 * v - 2.0 * w for v, w in zip(other, self.weights, strict=True)]
         wanted = [3.0 * b - 2.0 * a for a, b in zip(gradient, apart, strict=True)]
-        got = self._vjp(self.leaves, mixed)
+        got = self.vjp(self.leaves, mixed)
         what = "is not linear in the cotangent: for 3 v - 2 w it is"
-        self._same(wanted, got, (*gradient, *apart), what)
+        self._agree(wanted, got, (*gradient, *apart), what)
 
     def _forward(self, gradient: Any) -> None:
         tangents = [_plain(u, x) for u, x in zip(self.direction, self.leaves, strict=True)]
@@ -278,7 +219,7 @@ class _Check:
 
     def _slope(self, direction: Any, where: str) -> Slope:
         """The slope of <weights, f> along a direction; see gradcheck."""
-        slope = first_smooth_slope(lambda t: self._number(self._moved(direction, t)), self.rounding)
+        slope = first_smooth_slope(lambda t: self._number(self._point(direction, t)), self.rounding)
         if not slope.known:
             self._note(
                 f"{where} differences do not settle as the step shrinks, or f is not finite on "
@@ -291,17 +232,17 @@ class _Check:
             )
         return slope
 
-    def _entries(self, gradient: Any, most: int | None) -> Iterator[_Entry]:
-        places = [(i, at) for i, x in enumerate(self.leaves) for at in np.ndindex(np.shape(x))]
-        if most and len(places) > most:
-            chosen = self.draw.choice(len(places), most, replace=False)
-            places = [places[i] for i in sorted(chosen)]
-        for i, at in places:
+    def _entries(self, gradient: Any, limit: int | None) -> Iterator[Entry]:
+        indices = [(i, at) for i, x in enumerate(self.leaves) for at in np.ndindex(np.shape(x))]
+        if limit and len(indices) > limit:
+            chosen = self.generator.choice(len(indices), limit, replace=False)
+            indices = [indices[i] for i in sorted(chosen)]
+        for i, at in indices:
             direction = [np.zeros(np.shape(x)) for x in self.leaves]
             scale = max(1.0, abs(float(np.asarray(self.leaves[i])[at])))
             direction[i][at] = scale
-            slope = self._slope(direction, f"at {self.names[i]}{_at(at)}").times(1.0 / scale)
-            yield _Entry(i, at, float(np.asarray(gradient[i])[at]), slope)
+            slope = self._slope(direction, f"at {self.names[i]}{brackets(at)}").times(1.0 / scale)
+            yield Entry(i, at, float(np.asarray(gradient[i])[at]), slope)
 
     def _number(self, leaves: Sequence[Any]) -> float:
         outs = flatten(self._compute(leaves))[0]
@@ -311,9 +252,10 @@ class _Check:
         """What the function gives, in plain numbers and arrays."""
         with no_grad(), np.errstate(all="ignore"):
             outs, structure = flatten(self.f(*[_node(x) for x in leaves]))
-        return unflatten(iter([_data(x) for x in outs]), structure)
+        return unflatten(iter([data_of(x) for x in outs]), structure)
 
-    def _moved(self, direction: Any, t: float) -> list[Any]:
+    def _point(self, direction: Any, t: float) -> list[Any]:
+        """The leaves, moved along a direction by t."""
         return [_plain(x + t * u, x) for x, u in zip(self.leaves, direction, strict=True)]
 
     def _rounding(self) -> float:
@@ -326,38 +268,37 @@ class _Check:
             outs = flatten(self.f(*nodes))[0]
             for out, w in zip(outs, self.weights, strict=True):
                 if isinstance(out, Node) and out.requires_grad:
-                    for node, g in pullback(
-                        out, ancestors(out), out._seed(w, False), False
-                    ).items():
+                    cotangents = pullback(out, ancestors(out), out._seed(w, False), False)
+                    for node, g in cotangents.items():
                         size = np.abs(np.asarray(g * node._data, np.float64))
                         total += float(np.sum(size, where=np.isfinite(size)))
         return ULPS * EPS * total
 
     # --- gradients ---
 
-    def _vjp(
-        self, leaves: Sequence[Any], weights: Sequence[Any], times: int = 1
-    ) -> tuple[Any, ...]:
+    def vjp(self, leaves: Sequence[Any], weights: Sequence[Any], times: int = 1) -> tuple[Any, ...]:
         """The gradient of <weights, f> at some leaves, as the last of several calls gives it."""
         out, apply = vjp(self.f, *leaves)
         shown = [_plain(w, x) for w, x in zip(weights, flatten(out)[0], strict=True)]
         for _ in range(times):
             gradient: tuple[Any, ...] = apply(unflatten(iter(shown), self.structure))
         for x, g, name in zip(leaves, gradient, self.names, strict=True):
-            if np.shape(_data(g)) != np.shape(_data(x)) or _dtype(g) != _dtype(x):
+            found, argument = np.asarray(data_of(g)), np.asarray(data_of(x))
+            if found.shape != argument.shape or found.dtype != argument.dtype:
                 raise self._wrong(
-                    f"the gradient of {name} has shape {np.shape(_data(g))} and dtype {_dtype(g)}, "
-                    f"the argument {np.shape(_data(x))} and {_dtype(x)}"
+                    f"the gradient of {name} has shape {found.shape} and dtype "
+                    f"{found.dtype}, the argument {argument.shape} and {argument.dtype}"
                 )
         return gradient
 
-    def _like(self, arrays: Sequence[Any]) -> list[Any]:
+    def _random_like(self, arrays: Sequence[Any]) -> list[Any]:
         """Random numbers in these shapes."""
-        return [random_entries(self.draw, np.shape(x)) for x in arrays]
+        return [random_entries(self.generator, np.shape(x)) for x in arrays]
 
-    # --- what to say ---
+    # --- what it found ---
 
-    def _seen(self, slope: Slope, found: float, scale: float) -> None:
+    def _compared(self, slope: Slope, found: float, scale: float) -> None:
+        """Record a slope that agrees; scale: the size of the gradient."""
         self.result.compared += slope.known
         self.result.error = max(self.result.error, slope.error(found))
         if slope.tolerance > 1e-3 * scale > 0.0:
@@ -369,7 +310,8 @@ class _Check:
     def _note(self, text: str) -> None:
         self.result.notes.append(f"order {self.order}: {text}")
 
-    def _same(self, wanted: Any, got: Any, terms: Sequence[Any], what: str) -> None:
+    def _agree(self, wanted: Any, got: Any, terms: Sequence[Any], what: str) -> None:
+        """Raise GradientError where two gradients differ by more than the rounding of `terms`."""
         # Not to the last bit: BLAS may add in another order where memory is aligned differently.
         scale = max(float(np.max(np.abs(term), initial=0.0)) for term in terms)
         bound = slope_rounding(self.rounding) + 1e-9 * scale
@@ -378,7 +320,7 @@ class _Check:
             if not np.all(off <= bound):
                 at = np.unravel_index(np.argmax(off), off.shape)
                 raise self._wrong(
-                    f"the gradient of {name}{_at(at)} {what}: {np.asarray(b)[at]:.10g}, "
+                    f"the gradient of {name}{brackets(at)} {what}: {np.asarray(b)[at]:.10g}, "
                     f"wanted {np.asarray(a)[at]:.10g}"
                 )
 
@@ -386,44 +328,13 @@ class _Check:
         notes = "".join(f"\n  note: {note}" for note in self.result.notes[:3])
         return GradientError(f"gradcheck, order {self.order}: {text}{notes}")
 
-    def _report(self, looked: list[_Entry], worst: _Entry) -> str:
-        bad = [entry for entry in looked if entry.error > 1.0]
-        counts = ", ".join(
-            f"{sum(e.leaf == i for e in bad)} of {sum(e.leaf == i for e in looked)} of {name}"
-            for i, name in enumerate(self.names)
-        )
-        s = worst.slope
-        says = f"{s.middle:.10g}" if s.low == s.high else f"between {s.low:.6g} and {s.high:.6g}"
-        lines = [
-            f"wrong gradient of {self.names[worst.leaf]}{_at(worst.at)}",
-            f"the rules say {worst.rules:.10g}, differences say {says}: error "
-            f"{max(s.low - worst.rules, worst.rules - s.high):.3g}, tolerance {s.tolerance:.1g}",
-            f"wrong entries: {counts}",
-        ]
+    def _mismatch(self, entries: list[Entry]) -> str:
+        lines = list(mismatch(entries, self.names))
         if self.order == 2:
             lines.append("the gradient is right; this is the gradient of <w, gradient>, w random")
         elif not self.single:
             lines.append("these are gradients of <w, f>, w random")
-        return "\n  ".join([*lines, *_guess(looked, bad)])
-
-
-def _guess(looked: list[_Entry], bad: list[_Entry]) -> Iterator[str]:
-    """What the wrong numbers have in common, if they have."""
-    rules = np.array([e.rules for e in bad])
-    right = np.array([e.slope.middle for e in bad])
-    by_leaf: dict[int, list[_Entry]] = {}
-    for entry in looked:
-        by_leaf.setdefault(entry.leaf, []).append(entry)
-    for i, j in itertools.combinations(by_leaf, 2):
-        if _swapped(by_leaf[i], by_leaf[j]) and _swapped(by_leaf[j], by_leaf[i]):
-            yield f"the gradients of two arguments, {i} and {j}, are swapped"
-            return
-    if not rules.any():
-        yield "no gradient gets there: a rule that is None or gives 0, or a detach()"
-    elif np.all(right) and _near(rules, -right):
-        yield "the sign is wrong"
-    elif np.all(right) and _near(rules / right, rules[0] / right[0]):
-        yield f"a factor is wrong: the rules give {rules[0] / right[0]:.6g} times what they should"
+        return "\n  ".join([*lines, *likely_mistake(entries)])
 
 
 def _dot(xs: Sequence[Any], ys: Sequence[Any], of: Function = np.asarray) -> float:
@@ -431,38 +342,14 @@ def _dot(xs: Sequence[Any], ys: Sequence[Any], of: Function = np.asarray) -> flo
     return sum(float(np.sum(of(x * y))) for x, y in zip(xs, ys, strict=True))
 
 
-def _swapped(mine: list[_Entry], other: list[_Entry]) -> bool:
-    """Whether the rules give the one argument what differences give the other, and are wrong."""
-    if len(mine) != len(other):
-        return False
-    pairs = zip(mine, other, strict=True)
-    return all(a.error > 1.0 and _near(a.rules, b.slope.middle) for a, b in pairs)
-
-
-def _near(a: Any, b: Any) -> bool:
-    return bool(np.allclose(a, b, rtol=1e-5, atol=0.0))
-
-
-def _data(x: Any) -> Any:
-    return x._data if isinstance(x, Node) else x
-
-
-def _dtype(x: Any) -> Any:
-    return np.asarray(_data(x)).dtype
-
-
 def _node(x: Any) -> Any:
     return wrap(x) if isinstance(x, np.ndarray) else Value(x)
 
 
 def _plain(x: Any, like: Any) -> Any:
-    """x as a float where `like` is one, or a Value, else as an array."""
+    """x as a float where `like` is a float or a Value, else as an array."""
     return np.asarray(x) if hasattr(like, "shape") else float(x)
 
 
-def _first(where: Any) -> tuple[int, ...]:
+def _first_index(where: Any) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argwhere(where)[0]) if np.ndim(where) else ()
-
-
-def _at(index: Any) -> str:
-    return f"[{', '.join(str(int(i)) for i in index)}]" if len(index) else ""

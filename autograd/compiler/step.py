@@ -16,8 +16,9 @@ from ..state import counted
 from ..tensor import Tensor
 from ..transforms.tree import flatten
 from .frontend.program import Program, TraceError
+from .frontend.record import Trace
 from .frontend.replay import Replayed
-from .frontend.trace import INPUTS, Trace, Traced, is_input, trace
+from .frontend.trace import INPUTS, Traced, is_input, trace
 
 if TYPE_CHECKING:
     from .runtime.lowered import Lowered
@@ -118,7 +119,7 @@ class jit:
         batch = [leaf.take(rows, axis=0) if is_input(leaf) else leaf for leaf in leaves]
         traced = self._find(batch, structure)
         _check_cleared(traced)
-        if traced.through:
+        if traced.answer.passes_through:
             raise ValueError(
                 "loop: a result of the step is an argument or a state as it is, of which there "
                 "would be one for all steps; return what is computed from it, such as x * 1.0"
@@ -161,8 +162,8 @@ class jit:
             if not other:
                 if i:
                     known.insert(0, known.pop(i))  # the last used is looked at first
-                if traced.once:
-                    traced.once, traced.run = False, None
+                if traced.single_use:
+                    traced.single_use, traced.run = False, None
                 self._last, self._traces = key, 0
                 return traced
             cause = cause or other
@@ -184,7 +185,7 @@ class jit:
         self._traces = self._traces + 1 if cause or itself else 0
         if self._traces > PATIENCE or itself:
             why = f"something differs at every call: {itself or cause}"
-            traced.once, traced.run = True, Replayed(traced.program, why)
+            traced.single_use, traced.run = True, Replayed(traced.program, why)
         if self._traces > PATIENCE:
             self._warn(itself or cause)
         return traced
@@ -237,7 +238,7 @@ def _difference(then: Any, now: Any) -> str:
 def _check_cleared(traced: Traced) -> None:
     for leaf in traced.uncleared:
         if leaf.grad is not None:
-            raise TraceError(f"jit: {Trace.left_over(leaf)}")
+            raise TraceError(f"jit: {Trace.stale_gradient(leaf)}")
 
 
 def _runner(traced: Traced, arrays: list[Any]) -> Replayed:

@@ -217,14 +217,14 @@ class Affine(Expr):
 
 @dataclass(frozen=True)
 class Load(Expr):
-    """An entry of an array in memory; `place` counts entries from its start."""
+    """An entry of an array in memory, by its offset: how many entries lie before it."""
 
     array: str
-    place: Affine
+    offset: Affine
     dtype: DType
 
     def __str__(self) -> str:
-        return f"{self.array}[{self.place}]"
+        return f"{self.array}[{self.offset}]"
 
 
 @dataclass(frozen=True)
@@ -477,7 +477,7 @@ def names(expr: Expr) -> Iterator[str]:
         elif isinstance(part, Affine):
             yield from part.names()
         elif isinstance(part, Load):
-            yield from part.place.names()
+            yield from part.offset.names()
 
 
 # --- indices -------------------------------------------------------------------------------------
@@ -496,8 +496,8 @@ def contiguous(shape: Shape) -> tuple[int, ...]:
     return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
 
 
-def place(index: Index, strides: Sequence[int]) -> Affine:
-    """The position in memory of the entry at an index."""
+def offset(index: Index, strides: Sequence[int]) -> Affine:
+    """How many entries lie before the one at an index, in memory with these strides."""
     total: Affine = ZERO
     for position, stride in zip(index, strides, strict=True):
         total += position * stride

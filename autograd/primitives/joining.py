@@ -119,7 +119,7 @@ def operand(x: Any, name: str) -> Any:
 def _as_constant(array: Any) -> Any:
     """An array that the engine made: a trace is told that it is a constant, and not the step's."""
     if mode.trace:
-        mode.trace.own(array)
+        mode.trace.array_created(array)
     return array
 
 

@@ -21,7 +21,7 @@ from .expressions import (
     broadcast_index,
     contiguous,
     convert,
-    place,
+    offset,
     quotient,
     remainder,
 )
@@ -115,7 +115,7 @@ def _index_before_reshape(at: Index, shape: Shape, before: Shape) -> tuple[Expr,
     if [n for n in shape if n != 1] == [n for n in before if n != 1]:
         rest = iter([position for position, n in zip(at, shape, strict=True) if n != 1])
         return tuple(ZERO if n == 1 else next(rest) for n in before)
-    here, strides = place(at, contiguous(shape)), contiguous(before)
+    here, strides = offset(at, contiguous(shape)), contiguous(before)
     return tuple(
         ZERO if n == 1 else remainder(quotient(here, max(stride, 1)), max(n, 1))
         for n, stride in zip(before, strides, strict=True)

@@ -184,13 +184,16 @@ def block():
         pass
 
 
+FILE = set_mode.__enter__.__code__.co_filename
+
+
 def interrupted_at(line, opcodes):
     """Run `block` with a KeyboardInterrupt at one of its lines (or opcodes); whether it came."""
     count = 0
 
     def trace(frame, event, arg):
         nonlocal count
-        ours = "modes" in frame.f_code.co_filename or frame.f_code is block.__code__
+        ours = frame.f_code.co_filename == FILE or frame.f_code is block.__code__
         if not ours or frame.f_code.co_name == "__del__":
             return None
         frame.f_trace_opcodes = opcodes

@@ -58,11 +58,11 @@ def definition(name: str, dtype: DType) -> Elementary | None:
     if (name, dtype) not in _DEFINED:
         return None
     x = Var("x", dtype)
-    body, result = shared(_DEFINED[name, dtype](x))
+    body, result = flattened(_DEFINED[name, dtype](x))
     return Elementary(name, dtype, (x,), body, result)
 
 
-def shared(expr: Expr) -> tuple[tuple[Let, ...], Expr]:
+def flattened(expr: Expr) -> tuple[tuple[Let, ...], Expr]:
     """An expression in which nodes are shared, as a variable for each operation, and what is left.
 
     What stands in a select is let too: of what it finds there GCC makes branches, and of those

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...primitives.expressions import contiguous
-from ..passes.memory import LINE, Array
+from ..passes.memory import ALIGNMENT, Array
 from ..passes.simplify import RefusedError
 
 
@@ -46,8 +46,8 @@ def address(array: Any) -> int:
 
 
 def aligned(size: int) -> Any:
-    room = np.empty(size + LINE, np.uint8)
-    start = -address(room) % LINE
+    room = np.empty(size + ALIGNMENT, np.uint8)
+    start = -address(room) % ALIGNMENT
     return room[start : start + size]
 
 

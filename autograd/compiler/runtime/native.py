@@ -21,7 +21,7 @@ from ..frontend.program import Program
 from ..frontend.replay import Replayed, replay
 from ..passes.kernels import ByNumpy
 from ..passes.simplify import RefusedError, Spec
-from ..printers.print_c import sources
+from ..printers.c_files import sources
 from . import build
 from .arrays import address, aligned, dense, folded, span, view
 from .lowered import lowered
@@ -80,7 +80,7 @@ class Native(Replayed):
         """The primitives that NumPy computes."""
         ops = self.lowered.plan.graph.ops
         segments = self.lowered.code.segments
-        return [ops[s.anchor].primitive.name for s in segments if isinstance(s, ByNumpy)]
+        return [ops[s.op].primitive.name for s in segments if isinstance(s, ByNumpy)]
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         with self.lock:

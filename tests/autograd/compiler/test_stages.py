@@ -29,7 +29,7 @@ def test_lower_shows_every_stage_and_does_nothing():
         "inputs %0, %1",
         "= matmul(",
         "kernel 1: product",
-        "bytes between",
+        "bytes of scratch",
         "barrier",
     ):
         assert part in text

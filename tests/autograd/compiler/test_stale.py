@@ -62,7 +62,7 @@ def test_compiled_programs_agree(number, monkeypatch):
 
 def test_the_fuzz_sees_a_guard_that_is_missing(monkeypatch):
     """Else its silence says nothing."""
-    from autograd.compiler.frontend.guards import Guards
+    from autograd.compiler.frontend.outside.guards import Guards
 
     monkeypatch.setattr(Guards, "changed", lambda self: "")
     programs = [stale.draw(random.Random(f"blind/{i}")) for i in range(60)]

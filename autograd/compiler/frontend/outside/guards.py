@@ -1,7 +1,7 @@
-"""What a traced step took for granted: what it read from outside, and what it found there.
+"""Guards: what a traced step read from outside, and what it found there.
 
-A guard is a way to read something again, and what was found. They are looked at before every call,
-all of them, so they lie in columns that `map` walks without Python in between.
+A guard is a way to read something again, and what was found. All of them are checked before every
+call, so they lie in columns that `map` walks without Python in between.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ...graph import Node, hooks
+from ....graph import Node, hooks
 
 SCALARS = frozenset((int, float, complex, str, bytes, bool, type(None)))
 MISSING = object()
 
 
 class Column:
-    """Guards of one kind: `read(holder, key)` gave what was found, of which `path` tells."""
+    """Guards of one kind: `read(holder, key)` gave `found`; `path` says what that is."""
 
     def __init__(self, read: Callable[..., Any]) -> None:
         self.read = read
@@ -29,19 +29,19 @@ class Column:
         self.paths: list[str] = []
 
     def add(self, holder: Any, key: Any, found: Any, path: str) -> None:
-        """One more."""
+        """Add a guard."""
         self.holders.append(holder)
         self.keys.append(key)
         self.found.append(found)
         self.paths.append(path)
 
     def holds(self) -> bool:
-        """Whether each reading gives the very thing that was found."""
+        """Whether each reading gives the very object that was found."""
         return all(map(is_, map(self.read, self.holders, self.keys), self.found))
 
     def difference(self) -> str:
-        """The first that gives something else, in words; a number that is equal may take its
-        place."""
+        """The first reading that gives something else, in words; an equal number is not something
+        else, and is kept for the next comparison."""
         for i, (holder, key) in enumerate(zip(self.holders, self.keys, strict=True)):
             try:
                 now = self.read(holder, key)
@@ -49,8 +49,8 @@ class Column:
                 now = MISSING
             if now is self.found[i]:
                 continue
-            if not same(now, self.found[i]):
-                return told(self.paths[i], self.found[i], now)
+            if not unchanged(now, self.found[i]):
+                return describe_change(self.paths[i], self.found[i], now)
             self.found[i] = now
         return ""
 
@@ -64,9 +64,9 @@ class Guards:
         self.types = Column(lambda holder, key: type(holder))
         self.absent: list[tuple[Callable[[Any], bool], frozenset[str], str]] = []
         self.parts: list[tuple[Callable[[Any], Iterable[Any]], Any, tuple[Any, ...], str]] = []
-        self.answers: list[tuple[Callable[[], Any], Any, str]] = []
+        self.calls: list[tuple[Callable[[], Any], Any, str]] = []
         self.contents: list[tuple[Any, Any, str]] = []
-        self.arrays: list[tuple[Callable[[], Any], Any]] = []  # how to find one again, its copy
+        self.arrays: list[tuple[Callable[[], Any], Any]] = []  # a reference, and a copy
         self.hooks: dict[Node, tuple[Any, ...]] = {}
 
     def requires_grad(self, node: Node) -> None:
@@ -74,12 +74,12 @@ class Guards:
         path = f"{node.name or 'a state'}.requires_grad"
         self.attributes.add(node, "requires_grad", node.requires_grad, path)
 
-    def answer(self, ask: Callable[[], Any], found: Any, path: str) -> None:
+    def add_call(self, ask: Callable[[], Any], found: Any, path: str) -> None:
         """A guard that asks a function."""
-        self.answers.append((ask, found, path))
+        self.calls.append((ask, found, path))
 
     def changed(self) -> str:
-        """What is no longer as it was, in words; nothing if all is."""
+        """The first change, in words; empty if nothing has changed."""
         try:
             if self._holds():
                 return ""
@@ -93,72 +93,78 @@ class Guards:
             and self.attributes.holds()
             and all(map(is_, map(type, self.types.holders), self.types.found))
             and all(map(call, self._disjoint, self._names))
-            and not any(map(self._moved, self.parts))
-            and not (self.answers and any(not same(f(), found) for f, found, _ in self.answers))
-            and all(map(_as_copied, self.contents))
-            and all(map(_found_again, self.arrays))
-            and not ((hooks or self._hooks) and self._hooked())
+            and not any(map(self._parts_changed, self.parts))
+            and not (self.calls and any(not unchanged(f(), found) for f, found, _ in self.calls))
+            and all(map(_contents_unchanged, self.contents))
+            and all(map(_array_unchanged, self.arrays))
+            and not ((hooks or self._hooks) and self._hooks_changed())
         )
 
     def freeze(self) -> None:
-        """Called when all are there."""
+        """Called when all guards are added."""
         self._hooks = any(self.hooks.values())
         self._disjoint = [disjoint for disjoint, _, _ in self.absent]
         self._names = [names for _, names, _ in self.absent]
 
     @staticmethod
-    def _moved(part: Any) -> bool:
+    def _parts_changed(part: Any) -> bool:
         read, holder, found, _ = part
         now = tuple(read(holder))
         return len(now) != len(found) or not all(map(is_, now, found))
 
-    def _hooked(self) -> str:
+    def _hooks_changed(self) -> str:
         for node, functions in self.hooks.items():
             if tuple(hooks.get(id(node), ())) != functions:
-                return f"the hooks of {node.name or 'a state'} are others"
+                return f"the hooks of {node.name or 'a state'} have changed"
         return ""
 
     def _difference(self) -> str:
         columns = (self.items, self.attributes, self.types)
         return (
             next(filter(None, (column.difference() for column in columns)), "")
-            or next((self._come(*one) for one in self.absent if not one[0](one[1])), "")
-            or next(filter(None, map(self._part, range(len(self.parts)))), "")
-            or next((told(p, v, f()) for f, v, p in self.answers if not same(f(), v)), "")
-            or next((f"{one[2]} was changed" for one in self.contents if not _as_copied(one)), "")
-            or next((_another(a) for a in self.arrays if not _found_again(a)), "")
-            or self._hooked()
+            or next((self._appeared(*one) for one in self.absent if not one[0](one[1])), "")
+            or next(filter(None, map(self._part_changed, range(len(self.parts)))), "")
+            or next(
+                (describe_change(p, v, f()) for f, v, p in self.calls if not unchanged(f(), v)), ""
+            )
+            or next(
+                (f"{one[2]} was changed" for one in self.contents if not _contents_unchanged(one)),
+                "",
+            )
+            or next((_array_changed(a) for a in self.arrays if not _array_unchanged(a)), "")
+            or self._hooks_changed()
         )
 
     @staticmethod
-    def _come(disjoint: Callable[[Any], bool], names: frozenset[str], path: str) -> str:
+    def _appeared(disjoint: Callable[[Any], bool], names: frozenset[str], path: str) -> str:
         come = next(name for name in sorted(names) if not disjoint((name,)))
         return f"{path}{come} is there now"
 
-    def _part(self, i: int) -> str:
+    def _part_changed(self, i: int) -> str:
         read, holder, found, path = self.parts[i]
         now = tuple(read(holder))
         if len(now) != len(found):
             return f"{path} had {len(found)} parts, has {len(now)}"
         for one, other in zip(now, found, strict=True):
-            if one is not other and not same(one, other):
-                return told(f"a part of {path}", other, one)
+            if one is not other and not unchanged(one, other):
+                return describe_change(f"a part of {path}", other, one)
         self.parts[i] = read, holder, now, path
         return ""
 
 
 def is_a(it: Any, kinds: Any) -> bool:
-    """isinstance by the true class: an object may have something to say when it is asked for its
-    __class__, and none of the user's code is to run unasked."""
+    """isinstance by the true class: `__class__` may be a property of the user's, whose code is not
+    to run here."""
     return issubclass(type(it), kinds)
 
 
-def told(path: str, then: Any, now: Any) -> str:
+def describe_change(path: str, then: Any, now: Any) -> str:
     """A change in words."""
-    return f"{path} was {shown(then)}, is {shown(now)}"
+    return f"{path} was {describe(then)}, is {describe(now)}"
 
 
-def shown(thing: Any) -> str:
+def describe(thing: Any) -> str:
+    """A number; of anything else its class."""
     if thing is MISSING:
         return "absent"
     if type(thing) in SCALARS or is_a(thing, np.generic):
@@ -167,48 +173,48 @@ def shown(thing: Any) -> str:
     return f"another {type(thing).__name__}" if not is_a(thing, type) else thing.__name__
 
 
-def same(now: Any, then: Any) -> bool:
-    """Whether two readings are the same number, or the same thing."""
+def unchanged(now: Any, then: Any) -> bool:
+    """Whether two readings are the same object, or the same number."""
     if now is then:
         return True
     if type(now) is not type(then):
         return False
     if is_a(now, tuple):
-        return len(now) == len(then) and all(map(same, now, then))
+        return len(now) == len(then) and all(map(unchanged, now, then))
     number = type(now) in SCALARS or is_a(now, np.generic)
     return number and repr(now) == repr(then)  # nan is nan, -0.0 is not 0.0
 
 
-def mapping(holder: Any) -> tuple[Any, ...]:
+def keys_and_values(holder: Any) -> tuple[Any, ...]:
     """The keys and values of a dict."""
     return (*dict.keys(holder), *dict.values(holder))
 
 
-def copied(thing: Any) -> Any:
+def snapshot(thing: Any) -> Any:
     """A copy of what an array or a buffer holds."""
     array = is_a(thing, np.ndarray)
     return thing.copy(order="K") if array else bytes(memoryview(thing))
 
 
-def _as_copied(content: Any) -> bool:
+def _contents_unchanged(content: Any) -> bool:
     thing, copy, _ = content
     if is_a(thing, np.ndarray):
         return thing.dtype == copy.dtype and equal_bytes(thing, copy)
     return bool(bytes(memoryview(thing)) == copy)
 
 
-def _found_again(array: Any) -> bool:
+def _array_unchanged(array: Any) -> bool:
     again, copy = array[0](), array[1]
     return again is not None and equal_bytes(again, copy)
 
 
-def _another(array: Any) -> str:
+def _array_changed(array: Any) -> str:
     return f"an array of shape {array[1].shape} that it uses was changed"
 
 
 def equal_bytes(array: Any, copy: Any) -> bool:
     """Whether two arrays of one dtype hold the same bits."""
-    array, copy = np.asarray(array), np.asarray(copy)  # of a masked one its numbers
+    array, copy = np.asarray(array), np.asarray(copy)  # without the mask
     if array.shape != copy.shape:
         return False
     if array.flags.c_contiguous and copy.flags.c_contiguous:

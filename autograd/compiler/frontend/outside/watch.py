@@ -1,9 +1,9 @@
 """Watch a step while it is traced: which functions it enters, and so what it reads from outside.
 
-Python tells of every function that is entered (sys.setprofile). Its code says which globals, cells
-and attributes it reads (reads.py); what these name is walked (walk.py) before the function does
-anything, and becomes guards (guards.py). Where nothing could tell whether a reading would be the
-same at the next call, it is refused (refusals.py).
+Python calls `_profile` for every function that is entered (sys.setprofile). The function's code
+says which globals, cells and attributes it reads (reads.py); what these name is walked (walk.py)
+before the function does anything, and becomes guards (guards.py). A reading that no guard can
+compare is refused (refusals.py).
 """
 
 from __future__ import annotations
@@ -21,73 +21,81 @@ from typing import Any
 
 import numpy as np
 
-from ...modes.frames import PACKAGE
-from ...tensor import Tensor
+from ....modes.frames import PACKAGE
+from ....tensor import Tensor
 from .guards import Guards
+from .introspection import dict_of
 from .reads import BY_NAME, OF_ALL, Chain, Reads, reads
-from .refusals import CHANCE, common_sources, position, refused, refused_code
-from .things import dict_of
+from .refusals import (
+    DRAW_OTHERWISE,
+    call_refusal,
+    code_refusals,
+    generator_state,
+    global_generators,
+)
 from .walk import Walk
 
 NUMPY = os.path.dirname(np.__file__) + os.sep
 # The engine's own files with functions that read what users change.
 LAYERS = (PACKAGE + "nn.py", PACKAGE + "optim.py")
-# What a primitive computes in a trace is of no account: it is asked again at every call. And some
-# are called for their effect; what they read of clocks and files goes into no number.
-COMPUTES = Tensor._record.__func__.__code__  # type: ignore[attr-defined]
+# Calls within a primitive need no guards: it is called again at every call of the step. Nor do
+# these modules: they are called for an effect, and what they read of clocks is in no number.
+PRIMITIVE_CODE = Tensor._record.__func__.__code__  # type: ignore[attr-defined]
 MUTED = ("importlib", "logging", "warnings", "linecache", "traceback", "tokenize")
 QUIET = ("abc", "_py_abc", "_collections_abc")
-# Written in C, and read attributes that no code names.
-UNSEEN = frozenset(("format", "format_map", "__getstate__", "__reduce__", "__reduce_ex__"))
+# Functions written in C that read attributes which no code names.
+READ_UNNAMED = frozenset(("format", "format_map", "__getstate__", "__reduce__", "__reduce_ex__"))
 
 
 class Watcher:
     """Watches this thread for the length of a `with` block.
 
-    roots: what is there at every call, by name: the step itself, its static arguments.
+    roots: names and objects that are there at every call: the step itself, its static arguments.
     """
 
     def __init__(self, roots: list[tuple[str, Any]]) -> None:
         self.walk = Walk()
-        self.codes = list(_in_between())  # held, so that each has an id of its own
+        self.codes = list(_interrupting_code())  # held, so that their ids stay theirs
         self.kinds = dict.fromkeys(map(id, self.codes), "muted")
         self.read: set[tuple[int, int]] = set()  # which code, with which globals
         self.muted: types.FrameType | None = None
         self.refusal = ""
         for name, it in roots:
-            self.walk.root(it, name)
-        self.sources = [(name, source, position(source)) for name, source in common_sources()]
+            self.walk.add_root(it, name)
+        self.sources = [
+            (name, source, generator_state(source)) for name, source in global_generators()
+        ]
 
     def __enter__(self) -> Watcher:
-        self.before = sys.getprofile()
-        sys.setprofile(self._told)
+        self.previous = sys.getprofile()
+        sys.setprofile(self._profile)
         return self
 
     def __exit__(self, *exception: Any) -> None:
         sys.setprofile(None)
-        if callable(self.before):
-            sys.setprofile(self.before)
-        elif self.before is not None:  # cProfile's, written in C, takes its place itself
-            self.before.enable()
+        if callable(self.previous):
+            sys.setprofile(self.previous)
+        elif self.previous is not None:  # cProfile's, written in C, takes its place itself
+            self.previous.enable()
 
     def guards(self) -> Guards:
-        """What the step read, to be compared at each call."""
+        """Guards for what the step read."""
         guards = self.walk.guards()
         for name, source, before in self.sources:
-            if position(source) != before and not self.refusal:
-                self.refusal = f"{name} draws random numbers; {CHANCE}"
+            if generator_state(source) != before and not self.refusal:
+                self.refusal = f"{name} draws random numbers; {DRAW_OTHERWISE}"
         self.refusal = self.refusal or self.walk.refusal
         return guards
 
-    # --- what Python tells ---
+    # --- the profile function ---
 
-    def _told(self, frame: types.FrameType, event: Any, arg: Any) -> None:
-        if callable(self.before):
-            self.before(frame, event, arg)
+    def _profile(self, frame: types.FrameType, event: Any, arg: Any) -> None:
+        if callable(self.previous):
+            self.previous(frame, event, arg)
         if self.muted is not None:
             if event == "return" and frame is self.muted:
                 self.muted = None
-                self.walk.hand(arg, frame.f_code.co_name)
+                self.walk.add_local(arg, frame.f_code.co_name)
             return
         code = frame.f_code
         kind = self.kinds.get(id(code))
@@ -95,24 +103,24 @@ class Watcher:
             kind = self.kinds[id(code)] = _kind(code, frame)
             self.codes.append(code)
         if kind == "numpy":
-            if event == "c_call" and self._customer(frame) == "user":
-                self._refuse(refused(arg), frame)
+            if event == "c_call" and self._caller_kind(frame) == "user":
+                self._refuse(call_refusal(arg), frame)
             return
-        if kind == "library":  # counts as whose it works for
-            kind = self._customer(frame)
+        if kind == "library":  # it reads for its caller
+            kind = self._caller_kind(frame)
         if kind == "":
             return
         if event == "call":
-            if kind == "muted" or (frame.f_back and frame.f_back.f_code is COMPUTES):
+            if kind == "muted" or (frame.f_back and frame.f_back.f_code is PRIMITIVE_CODE):
                 self.muted = frame
             else:
                 self._enter(frame, code, kind == "user")
         elif event == "return":
-            self.walk.hand(arg, f"{code.co_name}()")
+            self.walk.add_local(arg, f"{code.co_name}()")
         elif event == "c_call":
             self._call(frame, arg, kind == "user")
 
-    def _customer(self, frame: types.FrameType) -> str:
+    def _caller_kind(self, frame: types.FrameType) -> str:
         back: types.FrameType | None = frame
         while back and self.kinds.get(id(back.f_code)) in ("library", "numpy"):
             back = back.f_back
@@ -122,23 +130,23 @@ class Watcher:
         walk, given = self.walk, frame.f_locals
         names = [name for name in _parameters(code) if name in given]
         if id(code) not in walk.entered:
-            self._refuse(refused_code().get(code, ""), frame)
+            self._refuse(code_refusals().get(code, ""), frame)
             walk.enter(code, reads(code), users)
         if users and (id(code), id(frame.f_globals)) not in self.read:
             self.read.add((id(code), id(frame.f_globals)))
             walk.read_globals(frame.f_globals, frame.f_builtins, reads(code).globals)
             for module in _imported(frame, reads(code)):
-                walk.root(module, module.__name__)
+                walk.add_root(module, module.__name__)
         if names and code.co_argcount:
-            walk.method(given[names[0]], code)
+            walk.enter_method(given[names[0]], code)
         for name in names:
-            walk.hand(given[name], name)
+            walk.add_local(given[name], name)
         if code.co_flags & inspect.CO_GENERATOR:
             walk.resumed.add(frame)
-        self._take(frame, walk.entered[id(code)][1].dicts, users)
+        self._read_computed_names(frame, walk.entered[id(code)][1].dicts, users)
 
     def _call(self, frame: types.FrameType, function: Any, users: bool) -> None:
-        """A function made in C is called."""
+        """A function written in C is called."""
         name = getattr(function, "__name__", "")
         builtin = function is frame.f_builtins.get(name)
         if builtin and name in ("globals", "eval", "exec"):
@@ -146,26 +154,30 @@ class Watcher:
             self.walk.read_globals(frame.f_globals, frame.f_builtins, names)
         elif builtin and name in BY_NAME | OF_ALL:
             found = reads(frame.f_code)
-            self._take(frame, found.whole if name in found.globals else (None,), users)
+            self._read_computed_names(
+                frame, found.whole if name in found.globals else (None,), users
+            )
         elif users:
-            self._refuse(refused(function), frame)
-            if name in UNSEEN:
-                self._take(frame, (None,), users)
+            self._refuse(call_refusal(function), frame)
+            if name in READ_UNNAMED:
+                self._read_computed_names(frame, (None,), users)
 
-    def _take(self, frame: types.FrameType, chains: Iterable[Chain], users: bool) -> None:
-        """Attributes are read by names that are computed: all may be. Of the thing that the code
-        names, if it names it; else of whatever the function has at hand."""
+    def _read_computed_names(
+        self, frame: types.FrameType, chains: Iterable[Chain], users: bool
+    ) -> None:
+        """Attributes are read by computed names, so all may be: those of the object that the code
+        names; where it names none, those of all objects the function can name."""
         for chain in chains:
-            it = _followed(chain, frame) if chain else None
+            it = _resolved(chain, frame) if chain else None
             if it is not None:
-                self.walk.take_whole(it, deep=False)
+                self.walk.read_computed_names(it, below=False)
                 continue
-            for it in (*frame.f_locals.values(), *(self._outer(frame) if users else ())):
-                self.walk.take_whole(it, deep=users)
+            for it in (*frame.f_locals.values(), *(self._named_outside(frame) if users else ())):
+                self.walk.read_computed_names(it, below=users)
 
     @staticmethod
-    def _outer(frame: types.FrameType) -> Iterator[Any]:
-        """What the globals and the imported names of a function stand for."""
+    def _named_outside(frame: types.FrameType) -> Iterator[Any]:
+        """The values of a function's globals, and of the names it imports."""
         found = reads(frame.f_code)
         yield from (frame.f_globals[name] for name in found.globals if name in frame.f_globals)
         for module in _imported(frame, found):
@@ -181,8 +193,8 @@ class Watcher:
 
 
 def _kind(code: types.CodeType, frame: types.FrameType) -> str:
-    """Whose code it is: the "user"'s, a "library"'s, "numpy"'s, a "layer"'s, "muted", or "" for
-    what reads nothing that could change."""
+    """Whose code it is: the "user"'s, a "library"'s, "numpy"'s, a "layer"'s; "muted" if it needs no
+    guards; "" if it reads nothing that could change."""
     file = code.co_filename
     if file.startswith(PACKAGE):
         return "layer" if file in LAYERS else ""
@@ -197,7 +209,7 @@ def _kind(code: types.CodeType, frame: types.FrameType) -> str:
 
 
 def _imported(frame: types.FrameType, found: Reads) -> Iterator[types.ModuleType]:
-    """The modules that a function imports, if they are there already."""
+    """The modules that a function imports, if they are loaded."""
     package = str(frame.f_globals.get("__package__") or "")
     for name, level in found.modules:
         with contextlib.suppress(ImportError, ValueError):
@@ -206,9 +218,9 @@ def _imported(frame: types.FrameType, found: Reads) -> Iterator[types.ModuleType
                 yield sys.modules[whole]
 
 
-def _in_between() -> Iterator[types.CodeType]:
-    """The code of what Python itself calls wherever a step happens to be: when it collects garbage,
-    or a signal arrives."""
+def _interrupting_code() -> Iterator[types.CodeType]:
+    """The code of what Python itself calls in the middle of a step: when it collects garbage, or a
+    signal arrives."""
     handlers = map(signal.getsignal, signal.valid_signals())
     for function in (*gc.callbacks, *handlers):
         code = getattr(function, "__code__", None)
@@ -217,7 +229,7 @@ def _in_between() -> Iterator[types.CodeType]:
 
 
 def _in_project(frame: types.FrameType) -> bool:
-    """Whether a line is the user's rather than a library's."""
+    """Whether a line is the user's, not a library's."""
     file = frame.f_code.co_filename
     return not file.startswith((PACKAGE, NUMPY, os.path.dirname(os.__file__) + os.sep, "<frozen"))
 
@@ -227,9 +239,9 @@ def _parameters(code: types.CodeType) -> tuple[str, ...]:
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + more]
 
 
-def _followed(chain: tuple[str, ...], frame: types.FrameType) -> Any:
-    """What a name and its attributes stand for now, as far as that can be seen without running
-    anything; else None."""
+def _resolved(chain: tuple[str, ...], frame: types.FrameType) -> Any:
+    """The value of a name and its attributes now, if it can be found without running code; else
+    None."""
     name, *attributes = chain
     it = frame.f_locals.get(name, frame.f_globals.get(name))
     for attribute in attributes:

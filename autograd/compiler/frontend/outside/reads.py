@@ -1,4 +1,4 @@
-"""What a function's code reads from outside itself, as its instructions say."""
+"""What a function's bytecode reads from outside the function, by name."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-# Of each name, what follows its uses: the attribute that is taken of it at once, "len" where it
-# goes to len(), "" for any other use.
+# What follows the uses of each name: the attribute that is read of it at once, "len" where it is
+# the argument of len(), "" for any other use.
 Uses = dict[str, frozenset[str]]
 ANY = frozenset([""])
-Chain = tuple[str, ...] | None  # a name and attributes, one of the other
+Chain = tuple[str, ...] | None  # a.b.c as ("a", "b", "c"); None for other expressions
 
 GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
 CELLS = ("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF")
 ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 LOCALS = ("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_FAST_AND_CLEAR")
 SILENT = ("CACHE", "PUSH_NULL", "PRECALL", "RESUME", "NOP", "EXTENDED_ARG", "COPY_FREE_VARS")
-# What reads attributes by names that may be computed.
+# Builtins that read attributes by names that may be computed, or all of them.
 BY_NAME = frozenset(("getattr", "hasattr", "setattr", "delattr"))
 OF_ALL = frozenset(("vars", "dir"))
 GETTERS = frozenset(("attrgetter", "methodcaller"))
@@ -33,9 +33,9 @@ GETTERS = frozenset(("attrgetter", "methodcaller"))
 class Reads:
     """What a code object loads by name.
 
-    modules: what it imports, each a name and a level. whole: of which things it may read every
-    attribute, by getattr or vars (`vars(self.parts)` is "self", "parts"; None for something that
-    has no name); dicts: by __dict__.
+    modules: what it imports, each a name and a level. whole: the objects of which it may read every
+    attribute, by getattr or vars (`vars(self.parts)` is "self", "parts"; None for an object without
+    a name); dicts: the same, by __dict__.
     """
 
     globals: Uses
@@ -47,14 +47,14 @@ class Reads:
 
 
 def merged(one: Uses, other: Uses) -> Uses:
-    """Both; a name's uses together."""
+    """The names of both, each with the uses of both."""
     return one | {name: one.get(name, frozenset()) | uses for name, uses in other.items()}
 
 
 @functools.lru_cache(maxsize=4096)
 def reads(code: types.CodeType) -> Reads:
-    """What `code` reads. Of the functions written in it only what passes through its cells: they
-    are looked at when they are entered."""
+    """What `code` reads. Functions defined in it are read when they are entered; here, only what
+    they read through its cells counts."""
     lines = [line for line in dis.get_instructions(code) if line.opname not in SILENT]
     names, cells, attributes = Uses(), Uses(), Uses()
     modules: list[tuple[str, int]] = []
@@ -67,13 +67,11 @@ def reads(code: types.CodeType) -> Reads:
             if line.argval in BY_NAME | OF_ALL and not (line.arg or 0) & 1:  # called elsewhere
                 dicts.append(None)
             elif line.argval in BY_NAME | OF_ALL:
-                first, *others = _arguments(code, line.offset) or [[]]
-                name = others[0] if others else []
-                written = len(name) == 1 and name[0].opname == "LOAD_CONST"
-                if line.argval in BY_NAME and written and isinstance(name[0].argval, str):
-                    attributes |= merged(attributes, {name[0].argval: ANY})
+                attribute, chain = _looked_up(code, line)
+                if attribute is not None:
+                    attributes |= merged(attributes, {attribute: ANY})
                 else:
-                    whole.append(_chain(first))
+                    whole.append(chain)
         elif line.opname in CELLS:
             _note(cells, lines, i, sized)
         elif line.opname in ATTRIBUTES:
@@ -95,6 +93,16 @@ def reads(code: types.CodeType) -> Reads:
     return Reads(names, free, attributes, tuple(modules), tuple(whole), tuple(dicts))
 
 
+def _looked_up(code: types.CodeType, line: dis.Instruction) -> tuple[str | None, Chain]:
+    """The attribute that getattr or vars reads, if the code has its name; and of which object."""
+    first, *others = _arguments(code, line.offset) or [[]]
+    name = others[0] if others else []
+    written = len(name) == 1 and name[0].opname == "LOAD_CONST"
+    if line.argval in BY_NAME and written and isinstance(name[0].argval, str):
+        return name[0].argval, None
+    return None, _chain(first)
+
+
 def _note(uses: Uses, lines: Sequence[dis.Instruction], i: int, sized: set[int]) -> None:
     name = lines[i].argval
     following = lines[i + 1] if i + 1 < len(lines) else None
@@ -105,7 +113,7 @@ def _note(uses: Uses, lines: Sequence[dis.Instruction], i: int, sized: set[int])
 
 
 def _sized(code: types.CodeType, line: dis.Instruction) -> list[list[dis.Instruction]]:
-    """The argument of len(...), if that is what the line loads."""
+    """The argument of len(...), if the line loads `len`."""
     if line.opname not in GLOBALS or line.argval != "len":
         return []
     parts = _arguments(code, line.offset)
@@ -113,8 +121,8 @@ def _sized(code: types.CodeType, line: dis.Instruction) -> list[list[dis.Instruc
 
 
 def _chain(lines: Sequence[dis.Instruction], whole: bool = True) -> Chain:
-    """The name and the attributes with which the lines end, and of which they consist if they are
-    the whole of an argument; None where it is otherwise."""
+    """The name and the attributes with which the lines end; whole: which are all of the lines. None
+    where they are another expression."""
     attributes = []
     for i, line in reversed(list(enumerate(lines))):
         if line.opname in ATTRIBUTES:
@@ -126,10 +134,10 @@ def _chain(lines: Sequence[dis.Instruction], whole: bool = True) -> Chain:
 
 
 def _arguments(code: types.CodeType, offset: int) -> list[list[dis.Instruction]]:
-    """The instructions of each argument of the call of what is loaded at this offset; none where
-    they branch."""
+    """The instructions of each argument of the call of the function that is loaded at this offset;
+    no lists where they branch."""
     lines = [line for line in dis.get_instructions(code) if line.offset > offset]
-    depth, ends = 0, list[int]()  # of the stack, and where each depth was last left
+    depth, ends = 0, list[int]()  # of the stack, and where each depth was left last
     for i, line in enumerate(lines):
         if line.opcode in JUMPS:
             return []
@@ -146,7 +154,7 @@ def _arguments(code: types.CodeType, offset: int) -> list[list[dis.Instruction]]
 JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
 
 
-# --- uses in which no part is read ---------------------------------------------------------------
+# --- uses that read no part ----------------------------------------------------------------------
 
 # `losses.append(...)` reads nothing of a list, `images.shape` no entry of an array.
 FILLS = frozenset(("append", "extend", "add", "appendleft", "extendleft", "insert"))
@@ -154,10 +162,10 @@ SIZES = frozenset(("shape", "ndim", "dtype", "size", "nbytes", "itemsize", "stri
 
 
 def fills(thing: Any, uses: frozenset[str]) -> bool:
-    """Whether such uses of a container only put something in."""
+    """Whether these uses of a container only add to it."""
     return uses <= FILLS and type(thing) in (list, set, deque)
 
 
 def measures(thing: Any, uses: frozenset[str]) -> bool:
-    """Whether such uses of an array only ask how large it is."""
+    """Whether these uses of an array only ask for its shape, dtype or size."""
     return uses <= SIZES and issubclass(type(thing), np.ndarray)
