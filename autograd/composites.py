@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .ops import Axis, _axes, exp, greater, log_softmax, maximum, minimum, sum, tanh, where
+from .ops import Axis, axes_of, exp, greater, log_softmax, maximum, minimum, sum, tanh, where
 from .primitives.indexing import gather
 from .primitives.joining import operand
 from .primitives.primitive import Operand
@@ -83,7 +83,7 @@ def var(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _count(x: Any, axis: Axis) -> float:
-    return float(math.prod(x.shape[i] for i in _axes(x, axis, "mean")))
+    return float(math.prod(x.shape[i] for i in axes_of(x, axis, "mean")))
 
 
 def softmax(x: Operand, axis: Axis = -1) -> Any:

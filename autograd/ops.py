@@ -298,8 +298,8 @@ abs: Unary = primitive(
 
 
 def _with_zeros(function: Any, of_zeros: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """NumPy's maximum or minimum with `of_zeros` of two zeros, of which NumPy returns either,
-    depending on the CPU."""
+    """NumPy's maximum or minimum, but `of_zeros` where both are 0: there it depends on the CPU
+    whether NumPy returns x or y."""
 
     def on_array(x: Any, y: Any) -> Any:
         out = function(x, y)
@@ -375,7 +375,7 @@ where: Choice = primitive(
 Axis = int | Sequence[int] | None
 
 
-def _axes(x: Any, axis: Axis, name: str) -> tuple[int, ...]:
+def axes_of(x: Any, axis: Axis, name: str) -> tuple[int, ...]:
     """The axes of a reduction, sorted and counted from the front."""
     if not hasattr(x, "ndim"):
         raise TypeError(
@@ -540,7 +540,7 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Any:
     array([[-10000.,      0.]])
     """
     x = operand(x, "log_softmax")
-    return log_softmax_p(x, axis=_axes(x, axis, "log_softmax"))
+    return log_softmax_p(x, axis=axes_of(x, axis, "log_softmax"))
 
 
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -555,7 +555,7 @@ def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     array([4., 6.])
     """
     x = operand(x, "sum")
-    return sum_p(x, axis=_axes(x, axis, "sum"), keepdims=keepdims)
+    return sum_p(x, axis=axes_of(x, axis, "sum"), keepdims=keepdims)
 
 
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -574,7 +574,7 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
            [0.5, 0.5]])
     """
     x = operand(x, "max")
-    return max_p(x, axis=_axes(x, axis, "max"), keepdims=keepdims)
+    return max_p(x, axis=axes_of(x, axis, "max"), keepdims=keepdims)
 
 
 def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -588,7 +588,7 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
            [2.]])
     """
     x = operand(x, "min")
-    return min_p(x, axis=_axes(x, axis, "min"), keepdims=keepdims)
+    return min_p(x, axis=axes_of(x, axis, "min"), keepdims=keepdims)
 
 
 def all(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -628,7 +628,7 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     array([1.00006931e+04, 6.93147181e-01])
     """
     x = operand(x, "logsumexp")
-    return logsumexp_p(x, axis=_axes(x, axis, "logsumexp"), keepdims=keepdims)
+    return logsumexp_p(x, axis=axes_of(x, axis, "logsumexp"), keepdims=keepdims)
 
 
 # --- the one bilinear primitive ------------------------------------------------------------------

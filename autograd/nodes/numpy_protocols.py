@@ -182,8 +182,8 @@ def _nodes(tree: Any) -> Iterator[Any]:
 
 
 def _plain_data(tree: Any) -> Any:
-    """Nested arguments with the data of their nodes, which NumPy may not write into: nobody would
-    hear of it."""
+    """Nested arguments with nodes replaced by their data, which is read-only: no graph would notice
+    a write by NumPy."""
     if isinstance(tree, list | tuple):
         return type(tree)(map(_plain_data, tree))
     if isinstance(tree, dict):

@@ -154,12 +154,12 @@ class Affine(Expr):
 
     @property
     def dtype(self) -> DType:
-        """int64."""
+        """Always int64."""
         return INT64
 
     @staticmethod
     def of(name: str) -> Affine:
-        """A variable."""
+        """The affine index that is one variable."""
         return Affine(((name, 1),))
 
     def __add__(self, other: Any) -> Any:
@@ -199,11 +199,11 @@ class Affine(Expr):
         return [name for name, _ in self.terms]
 
     def factor(self, name: str) -> int:
-        """What a variable is multiplied by."""
+        """The factor of a variable, 0 if it is not there."""
         return dict(self.terms).get(name, 0)
 
     def renamed(self, names: Mapping[str, Affine]) -> Affine:
-        """This with affine indices in the place of variables."""
+        """This, with affine indices substituted for variables."""
         total = Affine((), self.const)
         for name, factor in self.terms:
             total += names.get(name, Affine.of(name)) * factor
@@ -427,8 +427,8 @@ def bits(x: Expr, dtype: DType) -> Expr:
 
 
 def bounded(i: Expr, n: int) -> Expr:
-    """i, an int64 that depends on data and has to be in 0 to n - 1. The compiled step checks it
-    before it writes anything, so its uses may rely on it."""
+    """i, an int64 that depends on data and has to be in 0 to n - 1. A compiled step checks that
+    before it writes anything, so that uses may rely on it."""
     return op("bounded", i, n)
 
 

@@ -128,7 +128,7 @@ def index(x: Operand, key: Any) -> Any:
     arrays: list[Any] = []
     for part in key if isinstance(key, tuple) else (key,):
         if isinstance(part, bool | np.bool_ | list | np.ndarray) or hasattr(part, "_record"):
-            empty = isinstance(part, list) and not part  # of which NumPy would make floats
+            empty = isinstance(part, list) and not part  # NumPy would convert it to floats
             array = np.zeros(0, np.intp) if empty else part
             if isinstance(array, list | np.ndarray):
                 array = operand(array, "index")
@@ -332,8 +332,8 @@ def _unsliced(at: Index, g: Any, key: Key, shape: Shape) -> Expr:
 def _without_masks(
     prim: Primitive, first: Any, arrays: Sequence[Any], key: Key, **params: Any
 ) -> Any:
-    """The primitive with constant masks replaced by the integers that they stand for; None where
-    there are none."""
+    """The primitive with constant masks replaced by the integers that they stand for; None if no
+    mask is constant."""
     rest, args, parts = iter(arrays), list[Any](), list[Any]()
     for part in key:
         array = next(rest) if part is ARRAY else None
