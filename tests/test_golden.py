@@ -116,7 +116,7 @@ def test_the_worktree_goes_whatever_happens():
 def test_programs_of_the_corpus_run(tmp_path, monkeypatch):
     monkeypatch.delenv("CHAINRULE_CC", raising=False)
     names = [
-        "row tanh float32",
+        "primitive tanh float32",
         "SGD float64",
         "states moved while their old values are read float32",
     ]

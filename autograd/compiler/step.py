@@ -15,6 +15,7 @@ from ..modes.mode import mode
 from ..state import counted
 from ..tensor import Tensor
 from ..transforms.tree import flatten
+from .frontend.outside.guards import MAX_SHOWN
 from .frontend.program import Program, TraceError
 from .frontend.record import Trace
 from .frontend.replay import Replayed
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 MAX_KEYS = 64  # for which a step keeps programs
 MAX_PROGRAMS = 8  # of each key
-MAX_SHOWN = 60  # characters of a static argument in a message
 MAX_RETRACES = 4  # traces in a row, each good for one call, before a warning
 
 
@@ -36,9 +36,9 @@ class jit:
     Arguments that are arrays or Tensors (also in lists, tuples and dicts) are inputs; everything
     else is static. A new trace is made for every new shape, dtype and static argument, and:
 
-    **Everything the step reads from outside is compared before every call; if something has
-    changed, the step is traced again. What cannot be compared (random numbers, clocks, files) is
-    an error.**
+    **Everything the step reads from outside is compared before every call, and the step is traced
+    again if something has changed; what cannot be compared (random numbers, clocks, files) is an
+    error.**
 
     Arrays from outside are compared too, at every call: pass data as arguments, or hold it in a
     Tensor. If the step appends to a list, or sets an attribute of an object, that is done only when
