@@ -16,7 +16,7 @@ from .checking.anomaly import AnomalyError, detect_anomaly
 from .checking.gradcheck import GradientError, gradcheck
 from .compiler import TraceError, jit
 from .composites import clip, cross_entropy, gelu, leaky_relu, mean, softmax, var
-from .describe import describe_rows as _describe_rows
+from .describe import describe_primitives as _describe_primitives
 from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 from .graph import Node, gradients
 from .modes.mode import no_grad
@@ -62,16 +62,17 @@ from .ops import (
     tanh,
     where,
 )
-from .primitives.indexing import index, pick
+from .primitives.indexing import gather, index
+from .primitives.joining import concatenate, stack
 from .primitives.primitive import OURS as _OURS
 from .primitives.primitive import TABLE as _TABLE
 from .primitives.primitive import primitive
-from .primitives.shapes import astype, broadcast_to, concatenate, reshape, stack, sum_to, transpose
+from .primitives.shapes import astype, broadcast_to, reshape, sum_to, transpose
 from .tensor import Tensor
 from .value import Value
 
 _OURS.update(_TABLE.values())
-_describe_rows()
+_describe_primitives()
 
 __all__ = [
     "AnomalyError",
@@ -96,6 +97,7 @@ __all__ = [
     "equal",
     "exp",
     "expm1",
+    "gather",
     "gelu",
     "grad",
     "gradcheck",
@@ -129,7 +131,6 @@ __all__ = [
     "neg",
     "no_grad",
     "not_equal",
-    "pick",
     "power",
     "primitive",
     "relu",

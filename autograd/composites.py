@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from .ops import Axis, _axes, exp, greater, log_softmax, maximum, minimum, sum, tanh, where
-from .primitives.indexing import pick
+from .primitives.indexing import gather
+from .primitives.joining import operand
 from .primitives.primitive import Operand
-from .primitives.shapes import operand
 
 
 def leaky_relu(x: Operand, slope: float = 0.01) -> Any:
@@ -109,5 +109,5 @@ def cross_entropy(logits: Operand, labels: Operand) -> Any:
     >>> round(cross_entropy(Tensor([[0.0, 0.0], [1e4, -1e4]]), [1, 0]).item(), 4)
     0.3466
     """
-    picked = pick(log_softmax(logits), labels)
+    picked = gather(log_softmax(logits), labels)
     return sum(picked) / -float(math.prod(picked.shape))  # the mean and its sign in one

@@ -253,7 +253,7 @@ def _written(value: Any) -> str:
     return f"np.{value!r}" if isinstance(value, np.dtype) else repr(value)
 
 
-def describe_rows() -> None:
+def describe_primitives() -> None:
     """Let each primitive answer for its docstring and signature."""
     for name, describe in {"__signature__": signature, "__doc__": page}.items():
         setattr(Primitive, name, Described(describe, getattr(Primitive, name, None)))

@@ -8,7 +8,7 @@ to what is asked for, newest node first, and calls the primitives' rules. It kno
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
@@ -17,6 +17,7 @@ from weakref import finalize
 import numpy as np
 
 from .modes.mode import mode, set_mode, special, transformed
+from .primitives.memory import cache_aligned, snapshot
 from .primitives.primitive import Primitive
 
 N = TypeVar("N", bound="Node")
@@ -152,8 +153,8 @@ class Node:
         """Add a cotangent into this leaf's `.grad`."""
         raise NotImplementedError
 
-    # How to call a rule, where just calling it will not do.
-    _pull: ClassVar[Callable[..., Any] | None] = None
+    # How to call a rule of floats, which raise where IEEE arithmetic does not; None for arrays.
+    _apply_rule: ClassVar[Callable[..., Any] | None] = None
 
 
 hooks: dict[int, list[Callable[[Any], Any]]] = {}  # by the node's id
@@ -169,24 +170,12 @@ def remember(memory: dict[int, Any], node: Node, what: Any) -> Any:
 
 def _leaf(cls: type[N], data: Any, slots: dict[str, Any], functions: list[Any]) -> N:
     """The leaf that `Node.__reduce__` took apart."""
-    node: N = cls(aligned(data) if isinstance(data, np.ndarray) else data)  # type: ignore[call-arg]
+    node: N = cls(cache_aligned(data) if isinstance(data, np.ndarray) else data)  # type: ignore[call-arg]
     for name, value in slots.items():
         setattr(node, name, value)
     if functions:
         remember(hooks, node, functions)
     return node
-
-
-def aligned(array: Any) -> Any:
-    """A copy, column-major where the array is that alone, which starts on a cache line: the
-    products read the transpose of a column-major weight."""
-    turned = array.flags.f_contiguous and not array.flags.c_contiguous
-    room = np.empty(array.nbytes + 64, np.uint8)
-    start = -room.ctypes.data % 64
-    flat = room[start : start + array.nbytes].view(array.dtype)
-    out = flat.reshape(array.shape[::-1]).T if turned else flat.reshape(array.shape)
-    out[...] = array
-    return out
 
 
 class Wrapper:
@@ -218,7 +207,7 @@ def made(
             break
     traced = special and mode.trace
     if node.requires_grad or traced:
-        node.primitive, node.args = prim, args if traced else tuple(map(_kept, args))
+        node.primitive, node.args = prim, args if traced else tuple(map(snapshot, args))
         node._params = params
         scope = mode.scope
         if scope:
@@ -228,16 +217,6 @@ def made(
     if special and mode.watch:
         mode.watch.made(node, prim, args, params)
     return node
-
-
-def _kept(arg: Any) -> Any:
-    """An argument as a rule will read it. A plain array is the caller's, who may fill it anew
-    before `backward()`: a copy is kept, which nothing can write."""
-    if arg.__class__ is not np.ndarray or (arg.base is None and not arg.flags.writeable):
-        return arg
-    copy = arg.copy(order="K")
-    copy.flags.writeable = False
-    return copy
 
 
 # Of a leaf that shows another leaf's memory: that one is its argument, which no gradient flows to,
@@ -266,11 +245,11 @@ def gradients(
         if not isinstance(node, Node) or not node.requires_grad:
             raise ValueError(f"gradients: {node!r} does not require a gradient")
     create_graph = create_graph or transformed()
-    found = pull(root, wrt, root._seed(seed, create_graph), create_graph)
+    found = pullback(root, wrt, root._seed(seed, create_graph), create_graph)
     return [node._wrap(found[node]) if node in found else node._zero(create_graph) for node in wrt]
 
 
-def pull(root: Node, wrt: Sequence[Node], seed: Any, create_graph: bool) -> dict[Node, Any]:
+def pullback(root: Node, wrt: Sequence[Node], seed: Any, create_graph: bool) -> dict[Node, Any]:
     """The cotangents of those of `wrt` that root depends on, as the sweep has them."""
     nodes = ancestors(root)
     wanted = set(wrt)
@@ -282,8 +261,8 @@ def pull(root: Node, wrt: Sequence[Node], seed: Any, create_graph: bool) -> dict
 def ancestors(*roots: Node) -> list[Node]:
     """The nodes that `roots` depend on and that require a gradient, newest first.
 
-    It has a loop of its own: `walk` with a function that chooses the arguments makes backward()
-    4 to 5 % slower on a graph of 600 small arrays.
+    It has a loop of its own: nodes/walk.py, with a function that chooses the arguments, makes
+    backward() 4 to 5 % slower on a graph of 600 small arrays.
     """
     for root in roots:
         if not root.requires_grad:
@@ -313,22 +292,6 @@ def ancestors(*roots: Node) -> list[Node]:
     return found
 
 
-def walk(roots: Iterable[Node], stop: Container[Node] = ()) -> list[Node]:
-    """The nodes that `roots` were computed from, and these, oldest first: recorded arguments
-    before results, whether they require a gradient or not.
-
-    stop: nodes that are left out, and with them what is reached only through them.
-    """
-    seen = {root for root in roots if root not in stop}
-    stack = list(seen)
-    while stack:
-        for arg in stack.pop().args:
-            if isinstance(arg, Node) and arg not in seen and arg not in stop:
-                seen.add(arg)
-                stack.append(arg)
-    return sorted(seen, key=by_index)
-
-
 def dependents(nodes: Iterable[Node], sources: Iterable[Node]) -> set[Node]:
     """The sources, and those of some nodes, oldest first, that were computed from them."""
     found = set(sources)
@@ -336,14 +299,6 @@ def dependents(nodes: Iterable[Node], sources: Iterable[Node]) -> set[Node]:
         if any(arg in found for arg in node.args if isinstance(arg, Node)):
             found.add(node)
     return found
-
-
-def check_order(nodes: Iterable[Node], caller: str = "backward") -> None:
-    """Raise RuntimeError if one of some nodes was computed before its argument was written."""
-    for node in nodes:
-        for arg in node.args:
-            if isinstance(arg, Node) and arg.index > node.index:
-                raise stale(node, arg, caller)
 
 
 def stale(node: Node, arg: Node, caller: str = "backward") -> RuntimeError:
@@ -379,14 +334,14 @@ def sweep(
             if hooked:
                 g = _hooked(node, g, on_nodes)
             prim = node.primitive
-            careful = node._pull  # floats raise where IEEE arithmetic does not; arrays do not
+            apply_rule = node._apply_rule
             if (prim is None or prim is VIEW) if wanted is None else node in wanted:
                 found[node] = g
             if prim is None:
                 continue
             out: Any = node
             args: Sequence[Any] = node.args
-            params = node.params if careful else node._params
+            params = node.params if apply_rule else node._params
             if on_nodes:
                 mode.scope = _backward(node.scope)
             else:
@@ -398,21 +353,21 @@ def sweep(
                 rule = prim.rule(i)
                 if rule is None or (allowed is not None and arg not in allowed):
                     continue
-                if careful:
-                    share = careful(rule, g, out, *args, **params)
+                if apply_rule:
+                    contribution = apply_rule(rule, g, out, *args, **params)
                 else:
-                    share = rule(g, out, *args, **params)
+                    contribution = rule(g, out, *args, **params)
                 data = arg._data
                 if (
-                    share.__class__ is not np.ndarray
-                    or share.shape != data.shape
-                    or share.dtype != data.dtype
+                    contribution.__class__ is not np.ndarray
+                    or contribution.shape != data.shape
+                    or contribution.dtype != data.dtype
                 ):
-                    share = arg._fit(share)
+                    contribution = arg._fit(contribution)
                 before = cotangents.get(arg)
-                cotangents[arg] = share if before is None else before + share
+                cotangents[arg] = contribution if before is None else before + contribution
                 if watch:
-                    watch.pulled(node, i, g, share, cotangents[arg])
+                    watch.contributed(node, i, g, contribution, cotangents[arg])
     return found
 
 

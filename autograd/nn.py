@@ -13,8 +13,8 @@ import numpy as np
 
 from . import composites, ops
 from .composites import cross_entropy
-from .graph import aligned
 from .modes.mode import mode
+from .primitives.memory import cache_aligned
 from .primitives.primitive import Operand
 from .primitives.shapes import astype, reshape
 from .random import uniform
@@ -56,10 +56,10 @@ class Module(State):
     """
 
     _training = True
-    _name: str | None = None  # where it is held, for pictures
+    _name: str | None = None  # the attribute that holds it, for drawings
 
     def forward(self, *args: Any, **keywords: Any) -> Any:
-        """What the module computes."""
+        """Compute the module's result. A subclass says how."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
@@ -88,7 +88,7 @@ class Module(State):
         return self._training
 
     def modules(self) -> Iterator[Module]:
-        """This module and those within it, each once."""
+        """This module and all modules within it, each once."""
         seen: set[int] = set()
         stack: list[Any] = [self]
         while stack:
@@ -186,9 +186,9 @@ class Linear(Module):
         _positive_sizes("Linear", (features_in, features_out))
         weight = init(features_out, features_in, generator or np.random.default_rng())
         # Column-major: the products read the transpose.
-        column_major = aligned(np.asarray(weight, dtype, order="F"))
+        column_major = cache_aligned(np.asarray(weight, dtype, order="F"))
         self.weight = Tensor(column_major, requires_grad=True, name="weight")
-        self.bias = Tensor(aligned(np.zeros(features_out, dtype)), True, name="bias")
+        self.bias = Tensor(cache_aligned(np.zeros(features_out, dtype)), True, name="bias")
 
     def forward(self, x: Any) -> Any:
         return ops.matmul(x, self.weight.T) + self.bias
@@ -206,7 +206,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 
 
 class Activation(Module):
-    """A function of ACTIVATIONS as a layer, by its name. ValueError for a name it lacks.
+    """A function of ACTIVATIONS as a layer, by its name. Raises ValueError for other names.
 
     >>> relu = Activation("relu")
     >>> relu, relu(Tensor([-1.0, 2.0]))
@@ -215,7 +215,7 @@ class Activation(Module):
 
     def __init__(self, name: str) -> None:
         if name not in ACTIVATIONS:
-            raise ValueError(f"Activation: {name!r} is none of {', '.join(ACTIVATIONS)}")
+            raise ValueError(f"Activation: {name!r} is unknown; known: {', '.join(ACTIVATIONS)}")
         self.name = name
 
     def forward(self, x: Any) -> Any:
@@ -223,8 +223,8 @@ class Activation(Module):
 
 
 class Sequential(Module):
-    """Modules one after the other; named by their position, as PyTorch names them. TypeError for
-    what is no module.
+    """Modules one after the other; named by their position, as PyTorch names them. Raises
+    TypeError for anything but modules.
 
     >>> model = Sequential(Linear(784, 128), Activation("relu"), Linear(128, 10))
     >>> print(model)
@@ -241,7 +241,7 @@ class Sequential(Module):
         for i, module in enumerate(modules):
             if not callable(module):
                 raise TypeError(
-                    f"Sequential: {type(module).__name__} is no module; of a list write "
+                    f"Sequential: a {type(module).__name__} is not a module; for a list write "
                     "Sequential(*modules)"
                 )
             setattr(self, str(i), module)
@@ -257,10 +257,10 @@ class Sequential(Module):
 
 class Dropout(Module):
     """In training, zero each entry with probability `p` and scale the others by 1 / (1 - p)
-    (Srivastava et al. 2014); in evaluation, nothing. What falls depends on the seed and on how
-    many batches went through; that count is no part of `state_dict`, which stays PyTorch's. Under
-    vmap each example has a mask of its own: what falls is what falls from the whole batch.
-    Raises ValueError for a `p` outside [0, 1).
+    (Srivastava et al. 2014); in evaluation, change nothing. The seed and the number of batches so
+    far say which entries are dropped; that count is not in `state_dict`, which stays PyTorch's.
+    Under vmap each example has a mask of its own: the entries that are dropped are those of the
+    whole batch. Raises ValueError for a `p` outside [0, 1).
 
     >>> drop = Dropout(0.5)
     >>> drop(Tensor([1.0, 1.0, 1.0, 1.0])).data
@@ -279,7 +279,7 @@ class Dropout(Module):
         if not self.training or self.p == 0.0:
             return x
         dtype = x.dtype if x.dtype.kind == "f" else np.float32
-        # Under vmap each example has a mask of its own, that of its row in the whole batch.
+        # Under vmap each example takes its own part of the mask of the whole batch.
         shape = (*mode.batches, *x.shape)
         kept: Any = ops.greater(uniform(self._count, shape, self.seed, dtype), self.p)
         for level in range(len(mode.batches)):

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .primitives import expressions as ex
+from .primitives.joining import operand
 from .primitives.primitive import TABLE, Operand, Primitive, primitive
 from .primitives.shapes import (
+    align_batches,
     astype,
     axis_of,
     broadcast_to,
-    lined_up,
-    operand,
     reshape,
     reshape_p,
     total,
@@ -119,8 +119,8 @@ detach: Unary = primitive(
     on_float=lambda x: x,
     code=lambda x: x, view=True, composed=lambda x: x,
 )  # fmt: skip
-same: Unary = primitive(
-    "same", "x itself, as a node of its own", lambda x: x,
+identity: Unary = primitive(
+    "identity", "x itself, as a node of its own", lambda x: x,
     lambda g, out, x: g,
     on_float=lambda x: x, domain=(ANY,),
     code=lambda x: x, view=True, composed=lambda x: x,
@@ -169,7 +169,7 @@ def _base(x: Any, y: Any) -> Any:
     return where(equal(y, 0.0), where(equal(1.0 / (1.0 / x), 0.0), 1.0, x), x)
 
 
-def _simpler_power(x: Any, y: Any) -> Any:
+def _compose_power(x: Any, y: Any) -> Any:
     """The powers that NumPy does not compute by pow either."""
     if x.value is not None or y.value is None or y.shape or y.value not in (2, 1, 0.5):
         return None
@@ -187,7 +187,7 @@ power: Binary = primitive(
     lambda g, out, x, y: g * out * log(where(equal(x, 0.0), where(greater(0.0, y), x, 1.0), x)),
     on_float=math.pow, infix="**", domain=(POSITIVE, ANY),
     convention="power(x, 0)' = 0 for x; power(0, y)' for y = 0 where y >= 0, else -inf",
-    code=ex.power, composed=_simpler_power,
+    code=ex.power, composed=_compose_power,
 )  # fmt: skip
 
 # --- functions of one number -------------------------------------------------------------------
@@ -297,7 +297,7 @@ abs: Unary = primitive(
 )  # fmt: skip
 
 
-def _at_zeros(function: Any, of_zeros: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def _with_zeros(function: Any, of_zeros: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """NumPy's maximum or minimum; of two zeros it gives one or the other, as the CPU has it."""
 
     def on_array(x: Any, y: Any) -> Any:
@@ -310,31 +310,31 @@ def _at_zeros(function: Any, of_zeros: Callable[[Any, Any], Any]) -> Callable[[A
     return on_array
 
 
-def _of_two(x: Any, y: Any, zero: Any) -> Any:
+def _zero_or(x: Any, y: Any, zero: Any) -> Any:
     """y, or where both are 0, of one sign or the other, this."""
     return ex.select(ex.equal(x, 0) & ex.equal(y, 0), zero, y)
 
 
 maximum: Binary = primitive(
     "maximum", "the larger of x and y; 0 counts as larger than -0",
-    _at_zeros(np.maximum, lambda x, y: x + y),
+    _with_zeros(np.maximum, lambda x, y: x + y),
     lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(y, x), 0.0, g)),
     lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(x, y), 0.0, g)),
     on_float=lambda x, y: x if x > y or x != x else x + y if x == y == 0.0 else y,
     domain=(ANY, ANY),
     kink=lambda x, y: x - y, convention="at x = y each argument gets half, at nan all",
-    code=lambda x, y: ex.select((x > y) | ex.not_equal(x, x), x, _of_two(x, y, x + y)),
+    code=lambda x, y: ex.select((x > y) | ex.not_equal(x, x), x, _zero_or(x, y, x + y)),
     neutral=lambda dtype: -math.inf if dtype.kind == "f" else np.iinfo(dtype).min,
 )  # fmt: skip
 minimum: Binary = primitive(
     "minimum", "the smaller of x and y; -0 counts as smaller than 0",
-    _at_zeros(np.minimum, lambda x, y: -(-x - y)),
+    _with_zeros(np.minimum, lambda x, y: -(-x - y)),
     lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(x, y), 0.0, g)),
     lambda g, out, x, y: where(equal(x, y), 0.5 * g, where(greater(y, x), 0.0, g)),
     on_float=lambda x, y: x if x < y or x != x else -(-x - y) if x == y == 0.0 else y,
     domain=(ANY, ANY),
     kink=lambda x, y: x - y, convention="at x = y each argument gets half, at nan all",
-    code=lambda x, y: ex.select((x < y) | ex.not_equal(x, x), x, _of_two(x, y, -(-x - y))),
+    code=lambda x, y: ex.select((x < y) | ex.not_equal(x, x), x, _zero_or(x, y, -(-x - y))),
     neutral=lambda dtype: math.inf if dtype.kind == "f" else np.iinfo(dtype).max,
 )  # fmt: skip
 
@@ -389,7 +389,7 @@ def _axes(x: Any, axis: Axis, name: str) -> tuple[int, ...]:
     return axes
 
 
-def _kept(r: Any, x: Any, axis: tuple[int, ...]) -> Any:
+def _expand(r: Any, x: Any, axis: tuple[int, ...]) -> Any:
     """A reduction's result (or its cotangent) with length 1 where x was reduced; a single number
     broadcasts as it is."""
     if len(axis) == x.ndim:
@@ -397,10 +397,10 @@ def _kept(r: Any, x: Any, axis: tuple[int, ...]) -> Any:
     return reshape_p(r, shape=tuple([1 if i in axis else n for i, n in enumerate(x.shape)]))
 
 
-def _share(g: Any, out: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+def _split_between_ties(g: Any, out: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     """The gradient of max and min: g to the entry that is it, split evenly between ties."""
-    chosen = astype(equal(x, _kept(out, x, axis)), x.dtype)
-    return chosen * (_kept(g, x, axis) / sum(chosen, axis, keepdims=True))
+    chosen = astype(equal(x, _expand(out, x, axis)), x.dtype)
+    return chosen * (_expand(g, x, axis) / sum(chosen, axis, keepdims=True))
 
 
 def _logsumexp(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -413,7 +413,7 @@ def _logsumexp(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     return out if keepdims else out.squeeze(axis)
 
 
-def _over_examples(name: str) -> Callable[..., Any]:
+def _batch_reduction(name: str) -> Callable[..., Any]:
     """The batching rule of a reduction: the same, one axis further back."""
 
     def batch(args: Any, batched: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -442,7 +442,7 @@ def _min(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     return -_max(-x, axis, keepdims) if x.dtype.kind == "f" else x.min(axis, keepdims=keepdims)
 
 
-def _bare(prim: Primitive, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+def _drop_keepdims(prim: Primitive, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     """A reduction that keeps axes is one that does not, and a reshape."""
     if not keepdims:
         return None
@@ -450,45 +450,45 @@ def _bare(prim: Primitive, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any
     return reshape(prim(x, axis=axis, keepdims=False), shape)
 
 
-def _simpler_sum(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+def _compose_sum(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     if axis:
-        return _bare(sum_p, x, axis, keepdims)
+        return _drop_keepdims(sum_p, x, axis, keepdims)
     x = astype(x, total(np.zeros(0, x.dtype), (0,)).dtype)  # of short integers, long ones
     return x + 0.0 if x.dtype.kind == "f" else x  # 0 + -0 is 0
 
 
 sum_p: Primitive = primitive(
     "sum", "the sum over axes", lambda x, axis, keepdims: total(x, axis, keepdims),
-    lambda g, out, x, axis, keepdims: broadcast_to(_kept(g, x, axis), x.shape),
-    cases=REDUCTIONS, linear=True, batch=_over_examples("sum"),
-    reduces=add, composed=_simpler_sum,
+    lambda g, out, x, axis, keepdims: broadcast_to(_expand(g, x, axis), x.shape),
+    cases=REDUCTIONS, linear=True, batch=_batch_reduction("sum"),
+    reduces=add, composed=_compose_sum,
 )  # fmt: skip
 max_p: Primitive = primitive(
     "max", "the largest entry over axes; 0 counts as larger than -0", _max,
-    _share,
+    _split_between_ties,
     cases=REDUCTIONS, convention="ties of max split evenly; a nan among them makes all nan",
-    batch=_over_examples("max"),
+    batch=_batch_reduction("max"),
     reduces=maximum,
-    composed=lambda x, axis, keepdims: _bare(max_p, x, axis, keepdims) if axis else x,
+    composed=lambda x, axis, keepdims: _drop_keepdims(max_p, x, axis, keepdims) if axis else x,
 )  # fmt: skip
 # A primitive: -max(-x) wraps around for integers.
 min_p: Primitive = primitive(
     "min", "the smallest entry over axes; -0 counts as smaller than 0", _min,
-    _share,
+    _split_between_ties,
     cases=REDUCTIONS, convention="ties of min split evenly; a nan among them makes all nan",
-    batch=_over_examples("min"),
+    batch=_batch_reduction("min"),
     reduces=minimum,
-    composed=lambda x, axis, keepdims: _bare(min_p, x, axis, keepdims) if axis else x,
+    composed=lambda x, axis, keepdims: _drop_keepdims(min_p, x, axis, keepdims) if axis else x,
 )  # fmt: skip
 
 
-def _as_floats(x: Any) -> Any:
+def _cast_to_float(x: Any) -> Any:
     """What `_floats` does, by rows."""
     return x if x.dtype.kind == "f" else astype(x, np.float64)
 
 
-def _logsumexp_of_rows(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    x = _as_floats(x)
+def _compose_logsumexp(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    x = _cast_to_float(x)
     largest = max(x, axis, keepdims=True)
     largest = where(equal(largest - largest, 0.0), largest, 0.0)  # inf - inf is nan
     total = log(sum(exp(x - largest), axis, keepdims=True)) + largest
@@ -499,22 +499,22 @@ def _logsumexp_of_rows(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
 # A primitive: exp of a logit of 1e4 overflows, its logarithm does not.
 logsumexp_p: Primitive = primitive(
     "logsumexp", "log(sum(exp(x))) over axes", _logsumexp,
-    lambda g, out, x, axis, keepdims: _kept(g, x, axis) * exp(x - _kept(out, x, axis)),
-    cases=REDUCTIONS, batch=_over_examples("logsumexp"),
-    composed=_logsumexp_of_rows,
+    lambda g, out, x, axis, keepdims: _expand(g, x, axis) * exp(x - _expand(out, x, axis)),
+    cases=REDUCTIONS, batch=_batch_reduction("logsumexp"),
+    composed=_compose_logsumexp,
 )  # fmt: skip
 
 
 def _log_softmax(x: Any, axis: tuple[int, ...]) -> Any:
     x = _floats(x)
-    away = x - x.max(axis=axis, keepdims=True)
-    return away - np.log(total(np.exp(away), axis, keepdims=True))
+    shifted = x - x.max(axis=axis, keepdims=True)
+    return shifted - np.log(total(np.exp(shifted), axis, keepdims=True))
 
 
-def _log_softmax_of_rows(x: Any, axis: tuple[int, ...]) -> Any:
-    x = _as_floats(x)
-    away = x - max(x, axis, keepdims=True)
-    return away - log(sum(exp(away), axis, keepdims=True))
+def _compose_log_softmax(x: Any, axis: tuple[int, ...]) -> Any:
+    x = _cast_to_float(x)
+    shifted = x - max(x, axis, keepdims=True)
+    return shifted - log(sum(exp(shifted), axis, keepdims=True))
 
 
 # A primitive: x - logsumexp(x) rounds to the digits of a large x.
@@ -523,7 +523,7 @@ log_softmax_p: Primitive = primitive(
     lambda g, out, x, axis: g - exp(out) * sum(g, axis, keepdims=True),
     cases=((((2, 3),), {"axis": (1,)}), (((2, 3, 2),), {"axis": (0, 2)})),
     batch=lambda args, batched, axis: log_softmax_p(args[0], axis=tuple(i + 1 for i in axis)),
-    composed=_log_softmax_of_rows,
+    composed=_compose_log_softmax,
 )  # fmt: skip
 
 
@@ -631,7 +631,7 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
 # --- the one bilinear primitive ------------------------------------------------------------------
 
 
-def _swap(x: Any) -> Any:
+def _swap_last_axes(x: Any) -> Any:
     """The last two axes exchanged."""
     return transpose_p(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
@@ -641,7 +641,7 @@ def _product(x: Any, y: Any) -> Any:
     return x * y if x.shape[-1] == 1 else matmul_p(x, y)
 
 
-def _of_one_dtype(x: Any, y: Any) -> Any:
+def _compose_matmul(x: Any, y: Any) -> Any:
     if x.dtype == y.dtype:
         return None
     dtype = np.result_type(x.dtype, y.dtype)
@@ -650,10 +650,10 @@ def _of_one_dtype(x: Any, y: Any) -> Any:
 
 matmul_p: Primitive = primitive(
     "matmul", "the matrix product over the last two axes", np.matmul,
-    lambda g, out, x, y: _product(g, _swap(y)),
-    lambda g, out, x, y: _product(_swap(x), g),
-    infix="@", linear=True, product=True, composed=_of_one_dtype,
-    batch=lambda args, batched: matmul_p(*lined_up(args, batched)),
+    lambda g, out, x, y: _product(g, _swap_last_axes(y)),
+    lambda g, out, x, y: _product(_swap_last_axes(x), g),
+    infix="@", linear=True, product=True, composed=_compose_matmul,
+    batch=lambda args, batched: matmul_p(*align_batches(args, batched)),
     cases=(
         (((2, 3), (3, 4)), {}), (((1, 3), (3, 1)), {}), (((5, 2, 3), (3, 4)), {}),
         (((2, 1, 3, 4), (5, 4, 2)), {}),

@@ -1,8 +1,8 @@
-"""Optimizers: each update one expression, put into the parameters by `assign`.
+"""Optimizers: each update is one expression, written into the parameters by `assign`.
 
-So a step runs eagerly and traced alike. (`out=p` is `p.assign` of the result, without a copy where
-it runs eagerly: an update is bound by memory.) Everything that changes is a Tensor: momentum, the
-step count, the learning rate. A schedule is an expression of the count.
+So the same step runs eagerly and traced. (`out=p` is `p.assign` of the result, without the copy
+when it runs eagerly: memory bounds the speed of an update.) Everything that changes is a Tensor:
+momentum, the step count, the learning rate. A schedule is an expression of the count.
 """
 
 from __future__ import annotations
@@ -121,10 +121,11 @@ class Optimizer(State):
     """What optimizers share: the parameters, the step count, the rate.
 
     lr: a number, or a schedule. `optimizer.lr = 0.01` changes it, also under jit, without a reset.
-    `state_dict()` has all that changes: rate, count, momentum. Raises TypeError for what is no
-    Tensor, ValueError for one that is no leaf, is there twice or requires no gradient.
+    `state_dict()` has everything that changes: rate, count, momentum. Raises TypeError for a
+    parameter that is not a Tensor, ValueError for one that is not a leaf, occurs twice or does not
+    require a gradient.
 
-    A subclass says what becomes of one parameter:
+    A subclass says how one parameter moves:
 
     >>> class Signs(Optimizer):
     ...     def _update(self, i, p, g, rate):
@@ -148,13 +149,13 @@ class Optimizer(State):
             if not isinstance(p, Tensor):
                 raise TypeError(f"{type(self).__name__}: optimizes Tensors, not {p!r}")
         if len(set(self._parameters)) != len(self._parameters):
-            raise ValueError(f"{type(self).__name__}: a parameter is there twice")
+            raise ValueError(f"{type(self).__name__}: a parameter occurs twice")
         if not self._parameters:
             raise ValueError(f"{type(self).__name__}: no parameters to optimize")
         for p in self._parameters:
             if p.primitive is not None or not p.requires_grad:
                 raise ValueError(
-                    f"{type(self).__name__}: {p!r} is no leaf that requires a gradient"
+                    f"{type(self).__name__}: {p!r} is not a leaf that requires a gradient"
                 )
         self.count = Tensor(np.zeros(()))
         self.rate = Tensor(np.zeros(()))

@@ -20,8 +20,8 @@ from .primitives.expressions import (
     Index,
     contiguous,
     convert,
+    offset,
     op,
-    place,
 )
 from .primitives.primitive import Operand, Primitive, primitive
 from .primitives.shapes import Shape
@@ -82,7 +82,7 @@ def _entry(at: Index, count: Any, seed: int, shape: Shape, dtype: np.dtype[Any])
     low, high = convert(draw, UINT32), convert(draw >> 32, UINT32)
     start = _mix(low ^ _mixed(seed).item()) ^ high
     stride = _mix(start + GOLDEN) | 1
-    bits = _mix(convert(place(at, contiguous(shape)), UINT32) * stride + start)
+    bits = _mix(convert(offset(at, contiguous(shape)), UINT32) * stride + start)
     signed = convert(bits >> 8, INT32)  # which more CPUs make floats of, many at a time
     return op("*", convert(signed, dtype), 2.0**-24)
 

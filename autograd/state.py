@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .primitives.dtypes import known
+from .primitives.dtypes import check_array
 from .tensor import Tensor
 
 
@@ -60,7 +60,7 @@ class State:
 def _plain(array: Any, name: str) -> Any:
     if hasattr(array, "_record"):
         return np.asarray(array)
-    return known(array, f"load_state_dict: {name}")
+    return check_array(array, f"load_state_dict: {name}")
 
 
 def _loses(array: Any, tensor: Tensor) -> bool:

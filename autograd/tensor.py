@@ -10,18 +10,20 @@ import numpy as np
 from .graph import VIEW, Node, Wrapper, counter, made
 from .modes.mode import mode, special
 from .nodes.methods import ArrayMethods, Comparisons, NumberMethods, Operators
-from .nodes.numpy_protocols import Foreign
+from .nodes.numpy_protocols import NumpyProtocols
 from .ops import matmul
 from .primitives import shapes
-from .primitives.dtypes import DTYPES, known, native
+from .primitives.dtypes import check_native, float_dtype
 from .primitives.indexing import index
-from .primitives.primitive import NUMBERS, Primitive
-from .primitives.shapes import Shape, operand
+from .primitives.joining import as_argument, operand
+from .primitives.memory import base_array
+from .primitives.primitive import Primitive
+from .primitives.shapes import Shape
 
 Array = np.ndarray
 
 
-class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node):
+class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocols, Node):
     """An array in a graph: float32 or float64, kept end to end; integers and booleans for indices.
 
     data: an array, which is not copied; or nested lists or a number, which become float64.
@@ -120,14 +122,14 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
         self.index = next(counter)
 
     def _read(self, what: str) -> None:
-        self._traced(what)
+        self._refuse_in_trace(what)
         super()._read(what)
 
     def _convert(self, what: str) -> None:
         self._read(what)
         super()._convert(what)
 
-    def _traced(self, what: str) -> None:
+    def _refuse_in_trace(self, what: str) -> None:
         if mode.trace:
             raise mode.trace.error(
                 f"{what} reads a traced value, which would be a constant from then on; "
@@ -151,7 +153,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
         return self._number("item()")
 
     def _number(self, what: str) -> float | int | bool:
-        self._traced(what)
+        self._refuse_in_trace(what)
         if self.size != 1:
             raise ValueError(
                 f"{what.rstrip('()')}: a Tensor of shape {self.shape} is not one number"
@@ -167,7 +169,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
         return int(self._number("int()"))
 
     def __bool__(self) -> bool:
-        self._traced("bool()")
+        self._refuse_in_trace("bool()")
         return bool(self._data)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
@@ -190,7 +192,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
 
     # --- state ---
 
-    def _renamed(self, other: Any) -> Any:
+    def _refuse_rebinding(self, other: Any) -> Any:
         if self.primitive is None and self.requires_grad and not (mode.gradients or mode.trace):
             raise TypeError(
                 "p -= step (or +=, *=, /=) gives the name p to a new Tensor, and leaves the "
@@ -198,7 +200,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
             )
         return NotImplemented  # then Python takes the operator without `=`
 
-    __iadd__ = __isub__ = __imul__ = __itruediv__ = _renamed
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = _refuse_rebinding
 
     def assign(self, value: Any) -> None:
         """Copy `value` (a Tensor, array or number of this shape) into this leaf's own memory.
@@ -260,7 +262,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
         if trace:
             trace.check(prim, args)
         if not PLAIN.issuperset(map(type, args)):
-            args = tuple([a if type(a) in PLAIN else _constant(prim, a, args) for a in args])
+            args = tuple([a if type(a) in PLAIN else _as_argument_of(prim, a, args) for a in args])
             for arg in args:
                 if isinstance(arg, Wrapper):
                     return arg._record(prim, args, params)
@@ -268,7 +270,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
         try:
             data = prim.on_array(*arrays, **params)
         except (ValueError, IndexError, TypeError) as error:
-            raise _explained(error, prim, arrays) from None
+            raise _with_shapes(error, prim, arrays) from None
         if data.__class__ is not np.ndarray:
             data = np.asarray(data)
         node = made(cls, data, prim, args, params)
@@ -282,8 +284,8 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
         """Let a leaf remember the leaf whose memory it shows: where that is written, `backward()`
         through the view is stale. What shows a result's gets memory of its own: it may become a
         parameter and be written, while the result is still part of its graph."""
-        owner, base = None, memory(self._data)
-        while shown := [a for a in args if isinstance(a, Tensor) and memory(a._data) is base]:
+        owner, base = None, base_array(self._data)
+        while shown := [a for a in args if isinstance(a, Tensor) and base_array(a._data) is base]:
             owner = shown[0].args[0] if shown[0].primitive is VIEW else shown[0]
             args = owner.args
         if owner is not None and owner.primitive is None:
@@ -293,17 +295,17 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
 
     def _take(self, prim: Primitive, args: tuple[Any, ...]) -> Tensor:
         """`self.assign(primitive(*args))` without the copy, where NumPy can compute in place."""
-        memory = self._data
+        target = self._data
         arrays = [arg._data if arg.__class__ is Tensor else arg for arg in args]
-        fits = memory.shape in [array.shape for array in arrays if array.__class__ is Array]
+        fits = target.shape in [array.shape for array in arrays if array.__class__ is Array]
         plain = prim.in_place and PLAIN.issuperset(map(type, args))
         if not (plain and fits) or self.primitive is not None or mode.trace or mode.transforms:
             self.assign(prim(*args))
             return self
         try:
-            prim.on_array(*arrays, out=memory, casting="same_kind")
+            prim.on_array(*arrays, out=target, casting="same_kind")
         except (ValueError, TypeError) as error:
-            raise _explained(error, prim, arrays) from None
+            raise _with_shapes(error, prim, arrays) from None
         self.index = next(counter)
         return self
 
@@ -347,7 +349,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
         return cotangent if isinstance(cotangent, Tensor) else wrap(cotangent.copy())
 
     def _leaf_cotangents(self, seed: Any, create_graph: bool) -> Iterable[tuple[Node, Any]]:
-        taken = {id(memory(getattr(seed, "_data", seed)))}
+        taken = {id(base_array(getattr(seed, "_data", seed)))}
         for leaf, cotangent in super()._leaf_cotangents(seed, create_graph):
             if (
                 isinstance(cotangent, Tensor) and cotangent.primitive is None
@@ -356,7 +358,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Node)
             elif cotangent.__class__ is np.ndarray:
                 # Where a rule hands g on, two leaves or the seed have one array. A gradient is
                 # nobody's alias: the second gets a copy, and so does a broadcast view.
-                place = id(memory(cotangent))
+                place = id(base_array(cotangent))
                 if place in taken or not cotangent.flags.writeable:
                     yield leaf, cotangent.copy(order="K")
                 else:
@@ -397,10 +399,10 @@ def wrap(array: Any) -> Tensor:
 def _from_python(data: Any) -> Any:
     """What a Tensor is made of, as an array."""
     if isinstance(data, Array):
-        return native(data, "Tensor")
+        return check_native(data, "Tensor")
     array = operand(data, "Tensor")
-    if isinstance(array, Foreign):  # of a node, or of a list that holds some
-        if array._followed():
+    if isinstance(array, NumpyProtocols):  # of a node, or of a list that holds some
+        if array._is_tracked():
             raise TypeError(
                 "Tensor: a new Tensor is a leaf, through which no gradient flows back to what it "
                 "was made of; autograd.stack puts Tensors together, .detach() cuts one off"
@@ -420,33 +422,16 @@ def _constant_in_transform(value: Any, what: str) -> None:
         )
 
 
-def _constant(prim: Primitive, data: Any, args: tuple[Any, ...]) -> Any:
+def _as_argument_of(prim: Primitive, data: Any, args: tuple[Any, ...]) -> Any:
     """An argument that is no Tensor, as a primitive computes with it."""
     if isinstance(data, Wrapper):
         return data
     if isinstance(data, Node):  # a Value
-        return data._as_tensor(float_of(args), prim.name)  # type: ignore[attr-defined]
-    return plain(data, prim.name)
+        return data._as_tensor(float_dtype(args), prim.name)  # type: ignore[attr-defined]
+    return as_argument(data, prim.name)
 
 
-def plain(data: Any, name: str) -> Any:
-    """A plain argument as primitives compute with it. NumPy's scalars count as Python's numbers:
-    they do not turn a float32 array into float64."""
-    if data.__class__ in NUMBERS:
-        return data
-    if isinstance(data, np.generic):
-        return data.item() if data.dtype in DTYPES else known(np.asarray(data), name)
-    return operand(data, name)
-
-
-def float_of(args: Iterable[Any]) -> Any:
-    """The dtype that a number takes on beside these."""
-    dtypes = [arg.dtype for arg in args if hasattr(arg, "dtype")]
-    floats = [dtype for dtype in dtypes if dtype.kind == "f"]
-    return np.result_type(*floats) if floats else np.dtype(float)
-
-
-def _explained(error: Exception, prim: Primitive, arrays: list[Any]) -> Exception:
+def _with_shapes(error: Exception, prim: Primitive, arrays: list[Any]) -> Exception:
     """NumPy's error with the operation and the shapes in it."""
     given = ", ".join(str(np.shape(array)) for array in arrays)
     text, named = str(error), prim.name
@@ -454,11 +439,3 @@ def _explained(error: Exception, prim: Primitive, arrays: list[Any]) -> Exceptio
         return ValueError(f"{named}: shapes {given.replace('), (', ') and (')} do not broadcast")
     kind = next(k for k in (TypeError, IndexError, ValueError) if isinstance(error, k))
     return kind(text if text.startswith(named) else f"{named} of {given}: {text}")
-
-
-def memory(array: Any) -> Any:
-    """The array whose memory this one shows: itself, or what it is a view of, however often. (An
-    array on memory that is no array's, of a file or of bytes, is a view of nothing.)"""
-    while isinstance(base := getattr(array, "base", None), Array):
-        array = base
-    return array

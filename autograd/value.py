@@ -14,19 +14,21 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .graph import Node, Wrapper, ancestors, by_index, check_order, counter, hooks, made
+from .graph import Node, Wrapper, ancestors, by_index, counter, hooks, made
 from .modes.mode import mode, special
 from .nodes.methods import Comparisons, NumberMethods, Operators, compares
-from .nodes.numpy_protocols import Foreign
+from .nodes.numpy_protocols import NumpyProtocols
 from .nodes.specialized import compile_operator, compile_sweep
+from .nodes.walk import check_order
+from .primitives.dtypes import float_dtype
 from .primitives.primitive import Primitive, ieee
-from .tensor import Tensor, float_of
+from .tensor import Tensor
 
 # The fast sweep keeps cotangents in a slot of the nodes: one sweep at a time, or the general one.
 _sweeping = threading.Lock()
 
 
-class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
+class Value(Operators, Comparisons, NumberMethods, NumpyProtocols, Node):
     """A number in a graph. It requires a gradient; `.grad` starts at 0.0 and `backward()` adds.
 
     Arithmetic is IEEE's: 1/0 is inf, and log(-1) is nan.
@@ -41,7 +43,7 @@ class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
     __slots__ = ("_cotangent",)
     _cotangent: float | None  # between sweeps: None in a result, 0.0 in a leaf
     last_write = 0
-    crossed = False  # whether a Value was ever made of a Tensor, so that a graph may hold both
+    mixed = False  # whether a Value was ever made of a Tensor, so that a graph may hold both
 
     def __init__(self, data: Any, name: str | None = None) -> None:
         self._data = number(data) if data.__class__ is float else leaf_number(data)
@@ -90,7 +92,7 @@ class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
     def _compared(self, prim: Primitive, other: Any) -> Any:
         if not compares(other):
             return NotImplemented
-        if mode.transforms and wide(other):
+        if mode.transforms and is_array(other):
             return prim(self, other)
         if isinstance(other, Value):
             other = other._data
@@ -115,8 +117,8 @@ class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
     def _record(cls, prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         if mode.trace:
             raise TypeError(f"{prim.name}: jit traces Tensors, not Values")
-        if mode.transforms and any(map(wide, args)):
-            dtype = float_of(args)
+        if mode.transforms and any(map(is_array, args)):
+            dtype = float_dtype(args)
             lifted = [a._as_tensor(dtype, prim.name) if isinstance(a, Value) else a for a in args]
             return prim(*lifted, **params)
         if prim.on_float is None:
@@ -137,7 +139,7 @@ class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
     def backward(self, seed: Any = None, create_graph: bool = False) -> None:
         """Add the gradient of this node into `.grad` of every leaf; see `Node.backward`."""
         plain = not (create_graph or special) and self.primitive is not None and self.requires_grad
-        if (hooks or Value.crossed) and plain:
+        if (hooks or Value.mixed) and plain:
             nodes = ancestors(self)
             plain = not any(id(node) in hooks or node.__class__ is not Value for node in nodes)
         if not plain or not _sweeping.acquire(blocking=False):
@@ -179,7 +181,7 @@ class Value(Operators, Comparisons, NumberMethods, Foreign, Node):
         self.grad = cotangent if self.grad is None else self.grad + cotangent
 
     @staticmethod
-    def _pull(rule: Any, *args: Any, **params: Any) -> Any:
+    def _apply_rule(rule: Any, *args: Any, **params: Any) -> Any:
         try:
             return rule(*args, **params)
         except ArithmeticError:
@@ -217,7 +219,7 @@ def leaf_number(data: Any) -> float:
     return number(data)
 
 
-def wide(x: Any) -> bool:
+def is_array(x: Any) -> bool:
     """Whether it is an array, beside which a number becomes a Tensor."""
     if isinstance(x, np.ndarray):
         return x.ndim > 0  # else it is a number too
@@ -227,7 +229,7 @@ def wide(x: Any) -> bool:
 def _as_value(tensor: Tensor) -> Value:
     node = made(Value, float(tensor._data), AS_VALUE, (tensor,), {})
     node._cotangent = None if node.primitive else 0.0
-    Value.crossed = True
+    Value.mixed = True
     return node
 
 

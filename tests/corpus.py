@@ -545,7 +545,7 @@ def gathers(dtype: np.dtype[Any], generator: Generator) -> Case:
 
 @program("sums into entries")
 def scatters(dtype: np.dtype[Any], generator: Generator) -> Case:
-    scatter, g = TABLE["scatter"], normal((30, 9), dtype, generator)
+    scatter, g = TABLE["scatter_add"], normal((30, 9), dtype, generator)
     often = generator.integers(0, 4, 30)  # each entry is named many times
     functions: list[Callable[..., Any]] = [
         lambda g, i: scatter(g, i, key=(ARRAY,), shape=(11, 9)),
@@ -557,15 +557,15 @@ def scatters(dtype: np.dtype[Any], generator: Generator) -> Case:
     return all_of([("sums", f) for f in functions], args, generator)
 
 
-@program("labels: pick, put and cross entropy")
+@program("labels: gather, scatter and cross entropy")
 def labels(dtype: np.dtype[Any], generator: Generator) -> Case:
     x, y = normal((70, 10), dtype, generator), generator.integers(0, 10, 70)
-    put, g = TABLE["put"], normal(70, dtype, generator)
+    scatter, g = TABLE["scatter"], normal(70, dtype, generator)
     functions = [
-        ("pick", ag.pick),
-        ("pick of a primitive", lambda x, y: ag.pick(ag.tanh(x), y) * 2.0),
+        ("gather", ag.gather),
+        ("gather of a primitive", lambda x, y: ag.gather(ag.tanh(x), y) * 2.0),
         ("cross entropy", cross_entropy),
-        ("put", lambda g, y: put(g, y, size=10)),
+        ("scatter", lambda g, y: scatter(g, y, size=10)),
     ]
     small = y.astype(np.uint8)
     args = [[x, y], [x, small], [x, y], [g, y]]
@@ -576,7 +576,7 @@ def labels(dtype: np.dtype[Any], generator: Generator) -> Case:
 def computed_positions(dtype: np.dtype[Any], generator: Generator) -> Case:
     x, y = normal((30, 10), dtype, generator), generator.integers(0, 5, 30)
     functions = [
-        ("pick", lambda x, y: ag.pick(x, y * 2)),
+        ("gather", lambda x, y: ag.gather(x, y * 2)),
         ("entries", lambda x, y: x[y + 3]),
         ("of floats", lambda x, y: x[ag.astype(ag.abs(ag.detach(x)[:, 0]), np.int64)]),
     ]

@@ -1,11 +1,11 @@
-"""Whole programs, drawn at random from the table of rows, on which every route to a number and to
-its slope must agree: Value, Tensor, replay, forward, reverse, a second graph, vmap, differences.
+"""Whole programs, drawn at random from the table of primitives, on which every route to a number
+and to its slope must agree: Value, Tensor, replay, forward, reverse, a second graph, vmap,
+differences.
 
     python -m tests.programs --count 10000      # check so many, and print what was in them
 
 `programs()` is a hypothesis strategy; a primitive joins it by having a domain or cases. A program
-is
-data: it runs on whatever it is called with, and prints as Python. `agree` judges any function.
+is data: it runs on whatever it is called with, and prints as Python. `agree` judges any function.
 `blame` finds the first node whose own primitive disagrees, for the text and the picture of a
 failure.
 """
@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 
 import viz
 from autograd import Tensor, Value, grad, gradients, jit, jvp, value_and_grad, vmap
-from autograd.graph import walk
+from autograd.nodes.walk import walk
 from autograd.primitives.indexing import ARRAY
 from autograd.primitives.primitive import TABLE, Primitive
 
@@ -372,7 +372,7 @@ class _Builder:
         for part in totals[1:]:
             total = self.append(Step("add", (total, part)))
         if total < first:
-            self.append(Step("same", (total,)))
+            self.append(Step("identity", (total,)))
         return Program(tuple(self.inputs), tuple(self.steps), len(self.steps) - grown)
 
 
@@ -441,13 +441,13 @@ def slope_by_differences(
     best, error = 0.0, np.inf
     for k in range(5):
         h = 2.0 ** -(largest + k)
-        prim = [(function(h) - function(-h)) / (2 * h)]
+        row = [(function(h) - function(-h)) / (2 * h)]
         for j in range(1, k + 1):
-            prim.append(prim[j - 1] + (prim[j - 1] - table[k - 1][j - 1]) / (4.0**j - 1))
-            left = max(abs(prim[j] - prim[j - 1]), abs(prim[j] - table[k - 1][j - 1]))
+            row.append(row[j - 1] + (row[j - 1] - table[k - 1][j - 1]) / (4.0**j - 1))
+            left = max(abs(row[j] - row[j - 1]), abs(row[j] - table[k - 1][j - 1]))
             if left + 2 * noise / h < error:
-                best, error = prim[j], left + 2 * noise / h
-        table.append(prim)
+                best, error = row[j], left + 2 * noise / h
+        table.append(row)
     return best, error
 
 

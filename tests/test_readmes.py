@@ -11,7 +11,10 @@ from models.mnist import cli as mnist
 from viz import cli as viz
 
 ROOT = Path(__file__).parents[1]
-READMES = [ROOT / "README.md", *(ROOT / room / "README.md" for room in ("data", "models", "viz"))]
+READMES = [
+    ROOT / "README.md",
+    *(ROOT / room / "README.md" for room in ("data", "models", "tests", "viz")),
+]
 PARSERS = {"models.mnist": mnist._parser, "viz": viz._parser}
 
 

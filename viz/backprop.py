@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Node, Value, sum_to
-from autograd.graph import check_order, walk
+from autograd.nodes.walk import check_order, walk
 from autograd.primitives.primitive import ieee
 from viz.text import cut
 

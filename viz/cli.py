@@ -159,9 +159,9 @@ def _graph(options: argparse.Namespace) -> Any:
 
 def _standard_input() -> str:
     """The text there; only so much of an endless one that it is seen to be too long."""
-    from viz.expression import LONGEST
+    from viz.expression import MAX_LENGTH
 
-    return sys.stdin.buffer.read(LONGEST + 1).decode("utf-8-sig", "replace")
+    return sys.stdin.buffer.read(MAX_LENGTH + 1).decode("utf-8-sig", "replace")
 
 
 def _values(given: Sequence[str], names: Sequence[str]) -> dict[str, float]:

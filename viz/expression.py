@@ -17,13 +17,13 @@ from keyword import iskeyword
 from typing import Any
 
 from autograd import Value, clip, gelu, leaky_relu
-from autograd.ops import add, div, mul, neg, power, same, sub
+from autograd.ops import add, div, identity, mul, neg, power, sub
 from autograd.primitives.primitive import TABLE
 from viz.text import cut
 
-__all__ = ["CONSTANTS", "LONGEST", "Expression", "ExpressionError", "functions", "parse"]
+__all__ = ["CONSTANTS", "MAX_LENGTH", "Expression", "ExpressionError", "functions", "parse"]
 
-LONGEST = 100_000  # characters
+MAX_LENGTH = 100_000  # characters
 # More is a program, not an expression: a picture of it would be of no use.
 MAX_OPERATIONS = 1000
 MAX_NAME = 64
@@ -134,8 +134,10 @@ def parse(text: str) -> Expression:
       2 x
         ^
     """
-    if len(text) > LONGEST:
-        raise ExpressionError(f"expected at most {LONGEST:,} characters, found more", text, LONGEST)
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(
+            f"expected at most {MAX_LENGTH:,} characters, found more", text, MAX_LENGTH
+        )
     return _Reader(text).read()
 
 
@@ -149,8 +151,8 @@ def functions() -> dict[str, tuple[Callable[..., Any], tuple[int, ...]]]:
     primitives: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
         prim.name: (prim, (len(prim.domain),))
         for prim in TABLE.values()
-        # `same` is the engine's own: nobody types same(x) for x.
-        if prim.on_float and not prim.infix and prim.domain and prim is not same
+        # `identity` is the engine's own: nobody types identity(x) for x.
+        if prim.on_float and not prim.infix and prim.domain and prim is not identity
         if all(map(prim.rule, range(len(prim.domain))))
     }
     composed = {"clip": (clip, (3,)), "gelu": (gelu, (1,)), "leaky_relu": (leaky_relu, (1, 2))}

@@ -90,19 +90,19 @@ class Watch:
         if mode.trace:
             raise RuntimeError(REFUSED)
         site: Site = remember(self.sites, node, current_site(prim.name))
-        # In a rule, what the rule answers is looked at. `same` stands for an argument of grad.
-        if site.rule_of is not None or prim is ops.same:
+        # In a rule, what the rule answers is looked at. `identity` stands for an argument of grad.
+        if site.rule_of is not None or prim is ops.identity:
             return
         reads_nan = prim is not ops.where and any(has_nan(data_of(arg)) for arg in args)
         if reads_nan or not_finite(node._data):
             raise _error(forward_report(node, prim, args, params, self.sites))
 
-    def pulled(self, node: Node, i: int, g: Any, share: Any, total: Any) -> None:
+    def contributed(self, node: Node, i: int, g: Any, contribution: Any, total: Any) -> None:
         """Called with what the rule for argument i of a node made of its cotangent g, and what
         that argument's cotangents come to with it; raises AnomalyError."""
         if not_finite(data_of(total)):
-            g, share, total = (np.asarray(data_of(x)) for x in (g, share, total))
-            raise _error(backward_report(node, i, g, share, total, self.sites))
+            g, contribution, total = (np.asarray(data_of(x)) for x in (g, contribution, total))
+            raise _error(backward_report(node, i, g, contribution, total, self.sites))
 
 
 def _error(report: Report) -> AnomalyError:

@@ -52,7 +52,9 @@ def forward_report(
     return _report(title, [*lines, where], why, prim, sites.get(id(node)))
 
 
-def backward_report(node: Node, i: int, g: Any, share: Any, total: Any, sites: Sites) -> Report:
+def backward_report(
+    node: Node, i: int, g: Any, contribution: Any, total: Any, sites: Sites
+) -> Report:
     """The rule for argument i of a node made a number that is not finite."""
     prim = node.primitive
     assert prim
@@ -61,7 +63,7 @@ def backward_report(node: Node, i: int, g: Any, share: Any, total: Any, sites: S
     incoming, outgoing = "gradient of result", f"gradient of {names[i]}"
     lines = [*_heading(node, prim, sites), *_made_by_a_rule(sites.get(id(node)), sites)]
     listed = list(zip(names, inputs, node.args, strict=True))
-    listed += [("result", out, None), (incoming, g, None), (outgoing, share, None)]
+    listed += [("result", out, None), (incoming, g, None), (outgoing, contribution, None)]
     lines += _listed(listed, sites)
     title = f"the backward pass of {prim.name} made the {outgoing} {_kinds(total)}{_count(total)}"
     if any(map(not_finite, (*inputs, out))):
@@ -70,12 +72,12 @@ def backward_report(node: Node, i: int, g: Any, share: Any, total: Any, sites: S
     elif not_finite(g):
         title += f": the {incoming} was {_kinds(g)} before it"
         why = ("it came so from outside: the seed of backward(), or a hook", "")
-    elif not not_finite(share):
+    elif not not_finite(contribution):
         title += ", as a sum of finite gradients"
         why = overflow("the sum of the gradients of its uses", total.dtype)
     else:
         title += "; the forward pass was finite"
-        at, numbers = _at_the_rule(node, i, g, inputs, share)
+        at, numbers = _at_the_rule(node, i, g, inputs, contribution)
         why = slope_advice(prim, i, numbers, g.dtype)
         if numbers and at:
             given = _equations((*names, "result", incoming, outgoing), numbers)
@@ -155,7 +157,7 @@ def _origin(arg: Any, sites: Sites) -> str:
 
 def _users_node(node: Node) -> Node:
     """The user's own node, where grad and its kind have put one of theirs in front."""
-    while node.primitive in (ops.same, VIEW):
+    while node.primitive in (ops.identity, VIEW):
         node = node.args[0]
     return node
 
@@ -206,19 +208,19 @@ def _operands(
 
 
 def _at_the_rule(
-    node: Node, i: int, g: Any, inputs: Sequence[Any], share: Any
+    node: Node, i: int, g: Any, inputs: Sequence[Any], contribution: Any
 ) -> tuple[Index, list[Any]]:
     """The first entry of a rule's answer that is not finite, before broadcasting is undone; and
     there the inputs, the result, g, and the answer."""
     prim, out = node.primitive, np.asarray(node._data)
     assert prim
     if prim.on_float is None:
-        return _first_index(share), []
+        return _first_index(contribution), []
     rule: Any = prim.rule(i)
     answer = rule(g[()], out[()], *(x[()] for x in inputs), **node.params)
     answer = np.broadcast_to(answer, out.shape)
     if not not_finite(answer):
-        return _first_index(share), []
+        return _first_index(contribution), []
     at = _first_index(answer)
     return at, [np.broadcast_to(x, out.shape)[at] for x in (*inputs, out, g, answer)]
 

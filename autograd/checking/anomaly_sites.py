@@ -8,9 +8,9 @@ import sys
 from types import FrameType
 from typing import NamedTuple
 
-from ..functional import push
 from ..graph import Node, sweep
 from ..modes.frames import PACKAGE
+from ..transforms.forward import pushforward
 
 # The operators of Value have this in the place of a file (specialized.py).
 COMPILED = "from its primitive>"
@@ -40,7 +40,7 @@ def current_site(op: str) -> Site:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
-        if code in (sweep.__code__, push.__code__):
+        if code in (sweep.__code__, pushforward.__code__):
             # The line is that of backward(), not one within a user's own rule.
             user, rule_of = None, frame.f_locals.get("node")
         elif user is None and not code.co_filename.startswith((PACKAGE, contextlib.__file__)):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..functional import jvp, vjp
-from ..graph import Node, ancestors, pull
+from ..graph import Node, ancestors, pullback
 from ..modes.mode import no_grad, set_mode
 from ..tensor import wrap
 from ..transforms.tree import flatten, unflatten
@@ -97,7 +97,7 @@ def gradcheck(
     first.run(entries)
     if order == 2:
         _Check(first.gradient, leaves, names, 2, generator, result).run(entries)
-    first.pulled(given, first.weights)  # in the dtypes that were given
+    first.vjp(given, first.weights)  # in the dtypes that were given
     return result
 
 
@@ -143,17 +143,17 @@ class _Check:
     def _call_elsewhere(self) -> None:
         """Call the rules at another point: one that remembers the point it saw first, or last, is
         wrong afterwards."""
-        self.pulled(self._point(self.direction, STEP), self.weights)
+        self.vjp(self._point(self.direction, STEP), self.weights)
 
     def gradient(self, *leaves: Any) -> tuple[Any, ...]:
         """The gradient of <weights, f>: what is checked here, and at the next order is f."""
-        return self.pulled(leaves, self.weights)
+        return self.vjp(leaves, self.weights)
 
     def run(self, entries: bool) -> None:
         """Make every check; raises GradientError."""
         entries = entries or sum(map(np.size, self.leaves)) == 1
         self._call_elsewhere()
-        gradient = self.pulled(self.leaves, self.weights)
+        gradient = self.vjp(self.leaves, self.weights)
         for g, name in zip(gradient, self.names, strict=True):
             if not np.isfinite(g).all():
                 at = _first_index(~np.isfinite(g))
@@ -185,9 +185,9 @@ class _Check:
             self._compared(entry.slope, entry.rules, largest)
 
     def _cotangents(self, gradient: Any) -> None:
-        again = self.pulled(self.leaves, self.weights, times=2)
+        again = self.vjp(self.leaves, self.weights, times=2)
         self._agree(gradient, again, gradient, "is not the same on a second call")
-        zero = self.pulled(self.leaves, [0.0 * w for w in self.weights])
+        zero = self.vjp(self.leaves, [0.0 * w for w in self.weights])
         for g, name in zip(zero, self.names, strict=True):
             if np.any(g):
                 at = _first_index(np.asarray(g) != 0.0)
@@ -196,10 +196,10 @@ class _Check:
                     "cotangent of zero: a rule that leaves out g, or adds to it"
                 )
         other = self._random_like(self.weights)
-        apart = self.pulled(self.leaves, other)
+        apart = self.vjp(self.leaves, other)
         mixed = [3.0 * v - 2.0 * w for v, w in zip(other, self.weights, strict=True)]
         wanted = [3.0 * b - 2.0 * a for a, b in zip(gradient, apart, strict=True)]
-        got = self.pulled(self.leaves, mixed)
+        got = self.vjp(self.leaves, mixed)
         what = "is not linear in the cotangent: for 3 v - 2 w it is"
         self._agree(wanted, got, (*gradient, *apart), what)
 
@@ -268,21 +268,20 @@ class _Check:
             outs = flatten(self.f(*nodes))[0]
             for out, w in zip(outs, self.weights, strict=True):
                 if isinstance(out, Node) and out.requires_grad:
-                    for node, g in pull(out, ancestors(out), out._seed(w, False), False).items():
+                    cotangents = pullback(out, ancestors(out), out._seed(w, False), False)
+                    for node, g in cotangents.items():
                         size = np.abs(np.asarray(g * node._data, np.float64))
                         total += float(np.sum(size, where=np.isfinite(size)))
         return ULPS * EPS * total
 
     # --- gradients ---
 
-    def pulled(
-        self, leaves: Sequence[Any], weights: Sequence[Any], times: int = 1
-    ) -> tuple[Any, ...]:
+    def vjp(self, leaves: Sequence[Any], weights: Sequence[Any], times: int = 1) -> tuple[Any, ...]:
         """The gradient of <weights, f> at some leaves, as the last of several calls gives it."""
-        out, pullback = vjp(self.f, *leaves)
+        out, apply = vjp(self.f, *leaves)
         shown = [_plain(w, x) for w, x in zip(weights, flatten(out)[0], strict=True)]
         for _ in range(times):
-            gradient: tuple[Any, ...] = pullback(unflatten(iter(shown), self.structure))
+            gradient: tuple[Any, ...] = apply(unflatten(iter(shown), self.structure))
         for x, g, name in zip(leaves, gradient, self.names, strict=True):
             found, argument = np.asarray(data_of(g)), np.asarray(data_of(x))
             if found.shape != argument.shape or found.dtype != argument.dtype:

@@ -1,1 +1,1 @@
-"""What Value and Tensor share: methods and operators, NumPy's protocols, rules written out."""
+"""What Value and Tensor share: methods, operators, NumPy's protocols, compiled rules, walks."""

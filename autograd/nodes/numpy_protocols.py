@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import composites, ops
 from ..modes.mode import mode
-from ..primitives import shapes
+from ..primitives import joining, shapes
 from ..primitives.primitive import Primitive
 
 
@@ -28,7 +28,7 @@ COMPILED = Primitive("jit", "a result of a compiled step", _raise, lambda i: _ra
 
 # --- NumPy's functions, by name, and what to write for those that are not called alike -----------
 
-INSTEAD = {
+REPLACEMENTS = {
     **dict.fromkeys(["dot", "inner", "vdot", "einsum", "tensordot", "vecdot"], "autograd.matmul"),
     **dict.fromkeys(["matvec", "vecmat", "multi_dot", "matrix_power"], "autograd.matmul"),
     **dict.fromkeys(["hstack", "vstack", "dstack", "column_stack"], "autograd.concatenate"),
@@ -63,18 +63,20 @@ INSTEAD = {
 }
 
 
-def _instead(name: str) -> str:
+def _replacement(name: str) -> str:
     """What to write for a function of NumPy's."""
-    if any(callable(getattr(room, name, None)) for room in (ops, composites, shapes)):
+    if any(callable(getattr(room, name, None)) for room in (ops, composites, shapes, joining)):
         return f"write autograd.{name}"
-    if name in INSTEAD:
-        return f"with autograd write {INSTEAD[name].format(name=name)}"
+    if name in REPLACEMENTS:
+        return f"with autograd write {REPLACEMENTS[name].format(name=name)}"
     return "compose it of autograd's functions, or add it as a primitive (autograd.primitive)"
 
 
 def _comparison(prim: Primitive, mirrored: Primitive) -> Callable[[Any, Any], Any]:
     """A comparison as the node makes it, a Tensor's or a Value's, on either side."""
-    return lambda x, y: x._compared(prim, y) if isinstance(x, Foreign) else y._compared(mirrored, x)
+    return lambda x, y: (
+        x._compared(prim, y) if isinstance(x, NumpyProtocols) else y._compared(mirrored, x)
+    )
 
 
 # What Python's operators ask of an array on the left: `array * node` is `mul(array, node)`.
@@ -94,14 +96,14 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
 SHAPES = {np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like}
 
 
-class Foreign:
+class NumpyProtocols:
     """What NumPy asks of nodes."""
 
     __slots__ = ()
     _compared: Callable[[Primitive, Any], Any]  # operators.Comparisons
     _data: Any
 
-    def _followed(self) -> bool:
+    def _is_tracked(self) -> bool:
         """Whether a gradient or a trace follows it, so that plain data would be cut off."""
         if mode.trace:
             return True
@@ -112,7 +114,7 @@ class Foreign:
         """Refuse to become a plain number or array unasked, where it is the result of what will
         be differentiated. A leaf outside of transforms may be read."""
         node: Any = self
-        if node.primitive is not None and self._followed():
+        if node.primitive is not None and self._is_tracked():
             raise TypeError(
                 f"{what}: the result of {node.primitive.name} requires a gradient, which plain "
                 "numbers would lose; compute with autograd's functions (autograd.exp, "
@@ -134,21 +136,21 @@ class Foreign:
         if prim is None or keywords or method != "__call__":
             call = ufunc if method == "__call__" else getattr(ufunc, method)
             name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-            return _plainly(call, name, args, keywords)
+            return _call_on_data(call, name, args, keywords)
         return prim(*args)
 
     def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
-        if function in SHAPES and args and isinstance(args[0], Foreign):
+        if function in SHAPES and args and isinstance(args[0], NumpyProtocols):
             shape, dtype = getattr(args[0], "shape", ()), getattr(args[0], "dtype", float)
             return function(np.broadcast_to(np.zeros((), dtype), shape), *args[1:], **keywords)
         home = function.__module__.removeprefix("numpy").lstrip(".")
         name = f"{home}.{function.__name__}" if home else function.__name__
-        return _plainly(function, name, args, keywords)
+        return _call_on_data(function, name, args, keywords)
 
     @property
     def _mask(self) -> Any:
         """What np.ma asks of its arguments; the data it takes by itself."""
-        if self._followed():
+        if self._is_tracked():
             raise TypeError(
                 "np.ma takes plain arrays, and no gradient would flow through it; write "
                 "autograd.where with the mask"
@@ -156,9 +158,9 @@ class Foreign:
         return np.ma.nomask
 
 
-def _plainly(function: Any, name: str, args: Any, keywords: dict[str, Any]) -> Any:
+def _call_on_data(function: Any, name: str, args: Any, keywords: dict[str, Any]) -> Any:
     """A function of NumPy's on nodes that nothing follows: computed on their data."""
-    if any(node._followed() for node in _nodes((args, keywords))):
+    if any(node._is_tracked() for node in _nodes((args, keywords))):
         if keywords.get("out") is not None:
             raise TypeError(
                 f"np.{name} would write into an array, where no gradient and no trace follows a "
@@ -166,27 +168,27 @@ def _plainly(function: Any, name: str, args: Any, keywords: dict[str, Any]) -> A
             )
         raise TypeError(
             f"np.{name} takes plain arrays, and no gradient or trace would follow it; "
-            f"{_instead(name.rpartition('.')[2])}, or give it x.detach().data for a constant"
+            f"{_replacement(name.rpartition('.')[2])}, or give it x.detach().data for a constant"
         )
-    return function(*_bare(args), **_bare(keywords))
+    return function(*_plain_data(args), **_plain_data(keywords))
 
 
 def _nodes(tree: Any) -> Iterator[Any]:
-    if isinstance(tree, Foreign):
+    if isinstance(tree, NumpyProtocols):
         yield tree
     elif isinstance(tree, list | tuple | dict):
         for part in tree.values() if isinstance(tree, dict) else tree:
             yield from _nodes(part)
 
 
-def _bare(tree: Any) -> Any:
+def _plain_data(tree: Any) -> Any:
     """Nested arguments with the data of their nodes, which NumPy may not write into: nobody would
     hear of it."""
     if isinstance(tree, list | tuple):
-        return type(tree)(map(_bare, tree))
+        return type(tree)(map(_plain_data, tree))
     if isinstance(tree, dict):
-        return {key: _bare(part) for key, part in tree.items()}
-    if not isinstance(tree, Foreign):
+        return {key: _plain_data(part) for key, part in tree.items()}
+    if not isinstance(tree, NumpyProtocols):
         return tree
     data = tree._data
     if isinstance(data, np.ndarray):

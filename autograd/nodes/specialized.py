@@ -58,9 +58,9 @@ g = node._cotangent
 """
 
 # What divides or calls a function may raise where IEEE arithmetic gives inf or nan. Nothing is
-# added before every share is there.
+# added before every contribution is there.
 CAREFUL = """try:
-    {shares}
+    {contributions}
 except (ArithmeticError, ValueError):
     {ieee}
 {adds}"""
@@ -101,7 +101,7 @@ def compile_operator(method: str, prim: Primitive, cls: type) -> Callable[..., A
 
 
 def compile_step(prim: Primitive) -> Callable[[Any], None]:
-    """A function of a node that adds its cotangent's shares into its arguments' slots."""
+    """A function of a node that adds its cotangent's contributions into its arguments' slots."""
     source = f"def step(node):{indent(_step(prim), '    ')}"
     step: Callable[[Any], None] = _define(source, "step", primitive=prim, **_names())
     object.__setattr__(prim, "step", step)
@@ -129,8 +129,8 @@ def _step(prim: Primitive) -> str:
     body = "; ".join(f"a{i}._cotangent += {formula}" for i, formula in formulas.items())
     if re.search(r"/|\w\(", body):
         body = CAREFUL.format(
-            # A constant exponent's share would be a logarithm, of what may be negative.
-            shares="; ".join(
+            # A constant exponent's contribution would be a logarithm, of what may be negative.
+            contributions="; ".join(
                 f"s{i} = {formula} if a{i}.requires_grad else 0.0"
                 for i, formula in formulas.items()
             ),

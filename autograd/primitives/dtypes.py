@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,17 @@ import numpy as np
 DTYPES = frozenset(map(np.dtype, ["?", *"bhilqBHILQ", np.float32, np.float64]))
 
 
-def native(array: Any, name: str) -> Any:
-    """An array that is used where it lies: `known`, and refused in another byte order."""
+def check_native(array: Any, name: str) -> Any:
+    """An array that is used where it lies: `check_array`, and refused in another byte order."""
     if isinstance(array, np.ndarray) and not array.dtype.isnative and array.dtype.kind in "iuf":
         raise TypeError(
             f"{name}: an array of {array.dtype}, in another machine's byte order, would be copied; "
             "give x.astype(x.dtype.newbyteorder('='))"
         )
-    return known(array, name)
+    return check_array(array, name)
 
 
-def known(array: Any, name: str) -> Any:
+def check_array(array: Any, name: str) -> Any:
     """An array, if the engine computes with its dtype, in this machine's byte order.
 
     Raises TypeError for others, whose imaginary part, digits or meaning would be lost, and for the
@@ -31,11 +32,11 @@ def known(array: Any, name: str) -> Any:
             cure = "np.asarray of it" if isinstance(array, np.matrix) else "where() and its mask"
             raise TypeError(f"{name}: a {type(array).__name__} is no plain array; use {cure}")
         array = np.asarray(array)
-    dtype = fitting(array.dtype, name)
+    dtype = check_dtype(array.dtype, name)
     return array if array.dtype == dtype else array.astype(dtype)
 
 
-def fitting(dtype: Any, name: str) -> Any:
+def check_dtype(dtype: Any, name: str) -> Any:
     """A dtype that Tensors have, in this machine's byte order. TypeError for others."""
     if dtype in DTYPES:
         return dtype
@@ -44,3 +45,10 @@ def fitting(dtype: Any, name: str) -> Any:
     raise TypeError(
         f"{name}: computes with float32, float64, integers and booleans, not with {dtype}"
     )
+
+
+def float_dtype(args: Iterable[Any]) -> Any:
+    """The dtype of a Python number beside these arguments: the widest of their floats'."""
+    dtypes = [arg.dtype for arg in args if hasattr(arg, "dtype")]
+    floats = [dtype for dtype in dtypes if dtype.kind == "f"]
+    return np.result_type(*floats) if floats else np.dtype(float)

@@ -217,14 +217,14 @@ class Affine(Expr):
 
 @dataclass(frozen=True)
 class Load(Expr):
-    """An entry of an array in memory, by its place there."""
+    """An entry of an array in memory, by its offset: how many entries lie before it."""
 
     array: str
-    place: Affine
+    offset: Affine
     dtype: DType
 
     def __str__(self) -> str:
-        return f"{self.array}[{self.place}]"
+        return f"{self.array}[{self.offset}]"
 
 
 @dataclass(frozen=True)
@@ -459,7 +459,7 @@ def _walk(expr: Expr, seen: set[int]) -> Iterator[Expr]:
     yield expr
 
 
-def rebuilt(expr: Expr, put: Callable[[Op, bool], Expr]) -> Expr:
+def rewrite(expr: Expr, put: Callable[[Op, bool], Expr]) -> Expr:
     """An expression in which `put` replaces each operation below it, of operands that have been
     replaced; it is also told whether more than one uses the operation."""
     uses = Counter(id(arg) for part in walk(expr) if isinstance(part, Op) for arg in part.args)
@@ -479,7 +479,7 @@ def names(expr: Expr) -> Iterator[str]:
         elif isinstance(part, Affine):
             yield from part.names()
         elif isinstance(part, Load):
-            yield from part.place.names()
+            yield from part.offset.names()
 
 
 # --- indices -------------------------------------------------------------------------------------
@@ -498,15 +498,15 @@ def contiguous(shape: Shape) -> tuple[int, ...]:
     return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
 
 
-def place(index: Index, strides: Sequence[int]) -> Affine:
-    """The place in memory of an entry."""
+def offset(index: Index, strides: Sequence[int]) -> Affine:
+    """How many entries lie before the one at an index, in memory with these strides."""
     total: Affine = ZERO
     for position, stride in zip(index, strides, strict=True):
         total += position * stride
     return total
 
 
-def aligned(index: Index, shape: Shape) -> Index:
+def broadcast_index(index: Index, shape: Shape) -> Index:
     """The index into an argument of this shape where it broadcasts to the index's."""
     last = index[len(index) - len(shape) :]
     return tuple(ZERO if n == 1 else position for position, n in zip(last, shape, strict=True))

@@ -1,6 +1,6 @@
 """Reading some entries of an array, and the transpose, adding into some entries of zeros.
 
-index / scatter for any NumPy index, pick / put for a label in each vector.
+index / scatter_add for any NumPy index, gather / scatter for one entry of each vector.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from .expressions import (
     Affine,
     Expr,
     Index,
-    aligned,
     bounded,
+    broadcast_index,
     convert,
     equal,
     quotient,
@@ -27,16 +27,16 @@ from .expressions import (
     select,
     zero,
 )
+from .joining import operand
 from .primitive import Operand, Primitive, primitive
 from .shapes import (
     Shape,
-    all_batched,
     batch_size,
+    broadcast_batches,
     broadcast_to,
-    front,
+    expand_dims,
     inverse,
-    moved,
-    operand,
+    moveaxis,
     transpose,
 )
 
@@ -52,15 +52,15 @@ ARRAY = ArrayHere()
 Key = tuple[Any, ...]
 
 
-def _fill(key: Key, arrays: tuple[Any, ...]) -> Key:
+def _with_arrays(key: Key, arrays: tuple[Any, ...]) -> Key:
     rest = iter(arrays)
     return tuple(next(rest) if part is ARRAY else part for part in key)
 
 
-def _scatter(g: Any, *arrays: Any, key: Key, shape: Shape) -> Any:
+def _scatter_add(g: Any, *arrays: Any, key: Key, shape: Shape) -> Any:
     out = np.zeros(shape, np.asarray(g).dtype)
     if arrays:
-        np.add.at(out, _fill(key, arrays), g)  # an entry read twice gets both cotangents
+        np.add.at(out, _with_arrays(key, arrays), g)  # an entry read twice gets both cotangents
     else:
         out[key] = g
     return out
@@ -69,11 +69,11 @@ def _scatter(g: Any, *arrays: Any, key: Key, shape: Shape) -> Any:
 index_p: Primitive = primitive(
     "index",
     "the entries of x that a NumPy index names",
-    lambda x, *arrays, key: x[_fill(key, arrays)],
+    lambda x, *arrays, key: x[_with_arrays(key, arrays)],
     variadic=lambda i: (
         None
         if i
-        else (lambda g, out, x, *arrays, key: scatter_p(g, *arrays, key=key, shape=x.shape))
+        else (lambda g, out, x, *arrays, key: scatter_add_p(g, *arrays, key=key, shape=x.shape))
     ),
     linear=True,
     batch=lambda args, batched, key: _batch_index(args, batched, key),
@@ -86,18 +86,20 @@ index_p: Primitive = primitive(
         (((3, 4), np.array([[True, False, True, True]] * 3)), {"key": (ARRAY,)}),
     ),
 )
-scatter_p: Primitive = primitive(
-    "scatter",
+scatter_add_p: Primitive = primitive(
+    "scatter_add",
     "zeros, with each entry of g added where the index says",
-    _scatter,
+    _scatter_add,
     variadic=lambda i: (
         None if i else (lambda g, out, x, *arrays, key, shape: index_p(g, *arrays, key=key))
     ),
     linear=True,
-    batch=lambda args, batched, key, shape: _batch_scatter(args, batched, key, shape),
+    batch=lambda args, batched, key, shape: _batch_scatter_add(args, batched, key, shape),
     entry=lambda at, g, *arrays, key, shape: None if arrays else _unsliced(at, g, key, shape),
-    into=lambda at, g, *arrays, key, shape: _named(at, shape, arrays, key),
-    composed=lambda g, *arrays, key, shape: _without_masks(scatter_p, g, arrays, key, shape=shape),
+    into=lambda at, g, *arrays, key, shape: _source_index(at, shape, arrays, key),
+    composed=lambda g, *arrays, key, shape: _without_masks(
+        scatter_add_p, g, arrays, key, shape=shape
+    ),
     cases=(
         (((2,),), {"key": (slice(None, None, -2), 1), "shape": (4, 3)}),
         (((3, 2), np.array([0, 2, 2])), {"key": (ARRAY,), "shape": (4, 2)}),
@@ -148,50 +150,52 @@ def index(x: Operand, key: Any) -> Any:
 
 def _checked_labels(shape: Shape, labels: Any) -> Any:
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"pick: labels are integers, not {labels.dtype}")
+        raise TypeError(f"gather: labels are integers, not {labels.dtype}")
     if labels.shape != shape[:-1]:
-        raise ValueError(f"pick: labels have shape {labels.shape}; x of {shape} wants {shape[:-1]}")
+        raise ValueError(
+            f"gather: labels have shape {labels.shape}; x of {shape} wants {shape[:-1]}"
+        )
     # Widened first, then seen as unsigned, a negative label is a very large one, whatever dtype it
     # came in: one look finds both.
     places = labels.astype(np.intp, copy=False)
     if labels.size and places.view(np.uintp).max() >= shape[-1]:
         wrong = labels[(labels < 0) | (labels >= shape[-1])].flat[0]
-        raise IndexError(f"pick: label {wrong} is outside the classes 0 to {shape[-1] - 1}")
+        raise IndexError(f"gather: label {wrong} is outside the classes 0 to {shape[-1] - 1}")
     return places
 
 
-def _pick(x: Any, labels: Any) -> Any:
+def _gather(x: Any, labels: Any) -> Any:
     places = _checked_labels(x.shape, np.asarray(labels))
     starts = np.arange(0, x.size, x.shape[-1])
     return x.ravel().take(places.ravel() + starts).reshape(places.shape)
 
 
-def _put(g: Any, labels: Any, size: int) -> Any:
+def _scatter(g: Any, labels: Any, size: int) -> Any:
     labels = np.asarray(labels, np.intp)
     out = np.zeros((*labels.shape, size), g.dtype)
     out.reshape(-1)[labels.ravel() + np.arange(0, out.size, size)] = g.ravel()
     return out
 
 
-pick_p: Primitive = primitive(
-    "pick",
+gather_p: Primitive = primitive(
+    "gather",
     "of each vector along x's last axis, the entry that an integer label names",
-    _pick,
-    lambda g, out, x, labels: put_p(g, labels, size=x.shape[-1]),
+    _gather,
+    lambda g, out, x, labels: scatter_p(g, labels, size=x.shape[-1]),
     None,
     linear=True,
-    batch=lambda args, batched: pick_p(*all_batched(args, batched)),
+    batch=lambda args, batched: gather_p(*broadcast_batches(args, batched)),
     entry=lambda at, x, labels: x[(*at, _label(labels[at], x.shape[-1]))],
     cases=((((3, 4), np.array([0, 3, 1])), {}), (((2,), np.array(1)), {})),
 )
-put_p: Primitive = primitive(
-    "put",
+scatter_p: Primitive = primitive(
+    "scatter",
     "zero vectors of length `size`, with g where an integer label names",
-    _put,
-    lambda g, out, x, labels, size: pick_p(g, labels),
+    _scatter,
+    lambda g, out, x, labels, size: gather_p(g, labels),
     None,
     linear=True,
-    batch=lambda args, batched, size: put_p(*all_batched(args, batched), size=size),
+    batch=lambda args, batched, size: scatter_p(*broadcast_batches(args, batched), size=size),
     entry=lambda at, g, labels, size: select(
         equal(at[-1], _label(labels[at[:-1]], size)), g[at[:-1]], zero(g.dtype)
     ),
@@ -199,18 +203,18 @@ put_p: Primitive = primitive(
 )
 
 
-def pick(x: Operand, labels: Operand) -> Any:
+def gather(x: Operand, labels: Operand) -> Any:
     """Of each vector along x's last axis, the entry that an integer label names.
 
     x: (..., classes). labels: (...), integers in 0..classes-1. Gives (...), of x's dtype. Raises
     TypeError for labels that are no integers, ValueError for shapes that disagree and IndexError
     for a label outside the classes, also a negative one.
 
-    >>> from autograd import Tensor, pick
-    >>> pick(Tensor([[1.0, 2.0], [3.0, 4.0]]), [1, 0]).data
+    >>> from autograd import Tensor, gather
+    >>> gather(Tensor([[1.0, 2.0], [3.0, 4.0]]), [1, 0]).data
     array([2., 3.])
     """
-    return pick_p(x, labels)
+    return gather_p(x, labels)
 
 
 # --- which entry is where --------------------------------------------------------------------
@@ -241,7 +245,7 @@ class _Layout:
             )
         count = np.arange(batch_size(args, batched)).reshape(-1, *(1,) * self.axes)
         arrays = zip(args[1:], batched[1:], strict=True)
-        return [count, *(front(array, self.axes) if b else array for array, b in arrays)]
+        return [count, *(expand_dims(array, self.axes) if b else array for array, b in arrays)]
 
     def order(self, ndim: int) -> list[int]:
         """The order that puts the axes before the arrays' back in front of them: the count of
@@ -262,7 +266,9 @@ def _position(entry: Expr, n: int) -> Expr:
     return bounded(i if entry.dtype.kind == "u" else select(i < 0, i + n, i), n)
 
 
-def _named(at: Index, shape: Shape, arrays: Sequence[Any], key: Key) -> tuple[Expr, ...] | None:
+def _source_index(
+    at: Index, shape: Shape, arrays: Sequence[Any], key: Key
+) -> tuple[Expr, ...] | None:
     """The index in x, of this shape, of the entry of x[key] at an index; None where the key has
     masks, which are to be counted first."""
     if any(array.dtype == bool for array in arrays):
@@ -278,7 +284,7 @@ def _named(at: Index, shape: Shape, arrays: Sequence[Any], key: Key) -> tuple[Ex
         n = next(lengths)
         if part is ARRAY:
             array = next(rest)
-            index.append(_position(array[aligned(at[first:last], array.shape)], n))
+            index.append(_position(array[broadcast_index(at[first:last], array.shape)], n))
         elif isinstance(part, slice):
             numbers = range(n)[part]
             index.append(next(kept) * numbers.step + numbers.start)
@@ -288,7 +294,7 @@ def _named(at: Index, shape: Shape, arrays: Sequence[Any], key: Key) -> tuple[Ex
 
 
 def _read(at: Index, x: Any, arrays: Sequence[Any], key: Key) -> Expr | None:
-    index = _named(at, x.shape, arrays, key)
+    index = _source_index(at, x.shape, arrays, key)
     return None if index is None else x[index]
 
 
@@ -341,31 +347,31 @@ def _without_masks(
 # --- with a batch axis in front, for vmap ------------------------------------------------------
 
 
-def _layout(args: Sequence[Any], batched: Sequence[bool], key: Key, ndim: int) -> _Layout:
+def _layout_of(args: Sequence[Any], batched: Sequence[bool], key: Key, ndim: int) -> _Layout:
     axes = [array.ndim - b for array, b in zip(args[1:], batched[1:], strict=True)]
     return _Layout(key, axes, [array.dtype == bool for array in args[1:]], ndim)
 
 
 def _batch_index(args: Sequence[Any], batched: Sequence[bool], key: Key) -> Any:
     x, *arrays = args
-    layout = _layout(args, batched, key, x.ndim - batched[0])
+    layout = _layout_of(args, batched, key, x.ndim - batched[0])
     if not any(batched[1:]):
         out = index_p(x, *arrays, key=(slice(None), *layout.key))
-        return moved(out, layout.axes, 0) if layout.apart else out
+        return moveaxis(out, layout.axes, 0) if layout.apart else out
     x = x if batched[0] else broadcast_to(x, (batch_size(args, batched), *x.shape))
     out = index_p(x, *layout.counted(args, batched), key=(ARRAY, *layout.key))
     return transpose(out, layout.order(out.ndim)) if layout.before else out
 
 
-def _batch_scatter(args: Sequence[Any], batched: Sequence[bool], key: Key, shape: Shape) -> Any:
+def _batch_scatter_add(args: Sequence[Any], batched: Sequence[bool], key: Key, shape: Shape) -> Any:
     g, *arrays = args
-    layout = _layout(args, batched, key, len(shape))
+    layout = _layout_of(args, batched, key, len(shape))
     size = batch_size(args, batched)
     if not any(batched[1:]):
-        g = moved(g, 0, layout.axes) if layout.apart else g
-        return scatter_p(g, *arrays, key=(slice(None), *layout.key), shape=(size, *shape))
+        g = moveaxis(g, 0, layout.axes) if layout.apart else g
+        return scatter_add_p(g, *arrays, key=(slice(None), *layout.key), shape=(size, *shape))
     g = g if batched[0] else broadcast_to(g, (size, *g.shape))
     if layout.before:
         g = transpose(g, inverse(layout.order(g.ndim)))
     numbers = layout.counted(args, batched)
-    return scatter_p(g, *numbers, key=(ARRAY, *layout.key), shape=(size, *shape))
+    return scatter_add_p(g, *numbers, key=(ARRAY, *layout.key), shape=(size, *shape))

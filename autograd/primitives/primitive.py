@@ -93,8 +93,8 @@ class Primitive:
     product: bool = False
     view: bool = False
     composed: Callable[..., Any] | None = None
-    # What is given as an operand, as an array or a node: lists of nodes are stacked, which is a
-    # primitive too (shapes.py, which puts it here).
+    # An operand as an array or a node. Set by joining.py: lists of nodes are stacked, which takes a
+    # primitive.
     operand: ClassVar[Callable[[Any, str], Any]]
     # The rules as one step of the sweep over Values, once specialized.py has compiled them.
     step: Callable[[Any], None] | None = field(default=None, init=False, repr=False)

@@ -18,16 +18,17 @@ from .. import ops
 from ..graph import Wrapper
 from ..modes.mode import mode, set_mode
 from ..nodes.methods import ArrayMethods, Comparisons, NumberMethods, Operators
-from ..nodes.numpy_protocols import Foreign
+from ..nodes.numpy_protocols import NumpyProtocols
 from ..primitives import shapes
 from ..primitives.indexing import index
+from ..primitives.joining import as_argument, operand
 from ..primitives.primitive import Primitive
-from ..primitives.shapes import Shape, operand
-from ..tensor import Tensor, plain, wrap
+from ..primitives.shapes import Shape
+from ..tensor import Tensor, wrap
 from .tree import flatten, is_number, paths, unfit, unflatten
 
 
-class Batched(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Wrapper):
+class Batched(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocols, Wrapper):
     """A batch that looks like one example; only `vmap` makes them.
 
     batch: all examples, their axis first: an array, a Tensor, or the Batched of an outer vmap.
@@ -90,7 +91,7 @@ class Batched(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Wrap
     __bool__ = __float__ = __int__ = item = __array__ = _no
     data = property(_no)
 
-    def _followed(self) -> bool:
+    def _is_tracked(self) -> bool:
         return True
 
     def __repr__(self) -> str:
@@ -98,7 +99,7 @@ class Batched(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Wrap
 
     @classmethod
     def _record(cls, prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        args = tuple([a if hasattr(a, "_record") else plain(a, prim.name) for a in args])
+        args = tuple([a if hasattr(a, "_record") else as_argument(a, prim.name) for a in args])
         level = max(arg.level for arg in args if isinstance(arg, Batched))
         batched = tuple(isinstance(arg, Batched) and arg.level == level for arg in args)
         inner = tuple(arg.batch if b else arg for arg, b in zip(args, batched, strict=True))
@@ -106,7 +107,7 @@ class Batched(Operators, Comparisons, NumberMethods, ArrayMethods, Foreign, Wrap
             return cls(prim.batch(inner, batched, **params), level)
         if prim.on_float is None:
             raise TypeError(f"vmap: the primitive {prim.name} has no batching rule")
-        return cls(prim(*shapes.lined_up(inner, batched), **params), level)
+        return cls(prim(*shapes.align_batches(inner, batched), **params), level)
 
 
 def named(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -175,7 +176,7 @@ def _to_front(x: Any, axis: int) -> Any:
     x = operand(x, "vmap")
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"vmap: an argument of shape {x.shape} has no batch axis {axis}")
-    return shapes.moved(x, axis % x.ndim, 0)
+    return shapes.moveaxis(x, axis % x.ndim, 0)
 
 
 def _from_batch(x: Any, level: int, size: int, axis: int, nodes: bool) -> Any:
@@ -183,7 +184,7 @@ def _from_batch(x: Any, level: int, size: int, axis: int, nodes: bool) -> Any:
         x = x.batch
     else:
         x = shapes.broadcast_to(x, (size, *np.shape(getattr(x, "_data", x))))
-    x = shapes.moved(x, 0, shapes.axis_of(axis, x.shape, "vmap: out_axes"))
+    x = shapes.moveaxis(x, 0, shapes.axis_of(axis, x.shape, "vmap: out_axes"))
     if mode.batches or mode.transforms or mode.trace:
         return x
     if isinstance(x, Tensor):

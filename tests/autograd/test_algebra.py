@@ -79,7 +79,7 @@ def _map(request):
 def reverse_over_reverse(f, x):
     leaf = Tensor(x, requires_grad=True)
     (first,) = gradients(f(leaf), [leaf], create_graph=True)
-    return np.stack([gradients(first, [leaf], prim)[0].data for prim in np.eye(len(x))])
+    return np.stack([gradients(first, [leaf], row)[0].data for row in np.eye(len(x))])
 
 
 ROUTES = {
@@ -421,10 +421,10 @@ JUDGES = {
     "grad of grad of jvp of vmap": lambda x: _third(x) * V,
     "jvp of vmap of grad": lambda x: _second(x) * V,
     "vmap of grad of jvp": _second,
-    "vmap of hessian": lambda x: np.stack([np.diag(_second(prim)) for prim in M]),
+    "vmap of hessian": lambda x: np.stack([np.diag(_second(row)) for row in M]),
     "jacobian of vmap of vmap": lambda x: _outer_jacobian(x),
     "vmap of jacobian": lambda x: (1 - np.tanh(M @ M.T).T[:, :, None] ** 2) * M,
-    "vmap of vmap of hvp": lambda x: np.stack([hessian(FUNCTIONS["network"])(prim) for prim in M]),
+    "vmap of vmap of hvp": lambda x: np.stack([hessian(FUNCTIONS["network"])(row) for row in M]),
 }
 
 

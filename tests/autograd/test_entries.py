@@ -16,10 +16,19 @@ from hypothesis import strategies as st
 from autograd.compiler.language.interpret import evaluate
 from autograd.compiler.passes.simplify import INPUT, _Builder
 from autograd.primitives.dtypes import DTYPES
-from autograd.primitives.expressions import BOOL, ZERO, Affine, Var, aligned, convert, variables
-from autograd.primitives.indexing import ARRAY, index_p, pick_p, put_p, scatter_p
+from autograd.primitives.expressions import (
+    BOOL,
+    ZERO,
+    Affine,
+    Var,
+    broadcast_index,
+    convert,
+    variables,
+)
+from autograd.primitives.indexing import ARRAY, gather_p, index_p, scatter_add_p, scatter_p
+from autograd.primitives.joining import concatenate_p
 from autograd.primitives.primitive import TABLE, primitive
-from autograd.primitives.shapes import broadcast_p, concatenate_p, reshape_p, transpose_p
+from autograd.primitives.shapes import broadcast_p, reshape_p, transpose_p
 from autograd.random import uniform_p
 
 DRAWS = settings(max_examples=60, deadline=None)
@@ -118,7 +127,7 @@ def by_code(prim, args, params, want):
     rest = args[prim.conditions :]
     common = want.dtype if want.dtype != BOOL else np.result_type(*rest)
     grid = Grid(want.shape)
-    entries = [Argument(grid, arg)[aligned(grid.at, arg.shape)] for arg in args]
+    entries = [Argument(grid, arg)[broadcast_index(grid.at, arg.shape)] for arg in args]
     dtypes = [BOOL] * prim.conditions + [common] * len(rest)
     expr = prim.code(*map(convert, entries, dtypes), **params)
     return grid.of(expr) if expr.dtype == want.dtype else None
@@ -241,8 +250,8 @@ def test_pick_and_put(data, shape, n, dtype, code):
         data.draw(st.lists(st.integers(0, n - 1), min_size=many, max_size=many)), code
     )
     labels = labels.reshape(shape)
-    assert_entries(pick_p, drawn(data.draw, (*shape, n), dtype), labels)
-    assert_entries(put_p, drawn(data.draw, shape, dtype), labels, size=n)
+    assert_entries(gather_p, drawn(data.draw, (*shape, n), dtype), labels)
+    assert_entries(scatter_p, drawn(data.draw, shape, dtype), labels, size=n)
 
 
 @DRAWS
@@ -298,15 +307,15 @@ def test_index_and_scatter(data, shape, dtype, arrays):
     assert_entries(index_p, x, *named, key=key)
     g = drawn(data.draw, read.shape, dtype)
     if not named:
-        assert_entries(scatter_p, g, key=key, shape=shape)
+        assert_entries(scatter_add_p, g, key=key, shape=shape)
         return
     grid = Grid(g.shape)
-    read_at = scatter_p.into(
+    read_at = scatter_add_p.into(
         grid.at, *(Argument(grid, array) for array in (g, *named)), key=key, shape=shape
     )
     out = np.zeros(shape, g.dtype)
     np.add.at(out, tuple(map(grid.of, read_at)), g)
-    np.testing.assert_array_equal(out, scatter_p.on_array(g, *named, key=key, shape=shape))
+    np.testing.assert_array_equal(out, scatter_add_p.on_array(g, *named, key=key, shape=shape))
 
 
 def test_masks_are_left_to_numpy():
@@ -314,7 +323,7 @@ def test_masks_are_left_to_numpy():
     assert by_entries(index_p, [x, mask], {"key": (ARRAY,)}, (2, 2)) is None
     grid = Grid((2, 2))
     args = [Argument(grid, a) for a in (np.ones((2, 2)), mask)]
-    assert scatter_p.into(grid.at, *args, key=(ARRAY,), shape=(3, 2)) is None
+    assert scatter_add_p.into(grid.at, *args, key=(ARRAY,), shape=(3, 2)) is None
 
 
 @pytest.mark.parametrize("n", [1, 3])
@@ -328,7 +337,7 @@ def test_a_position_that_comes_of_data_is_marked(n):
             return self.grid.known(np.zeros(2))
 
     x, labels = Seen(grid, np.zeros((2, n))), Argument(grid, np.array([0, 0]))
-    pick_p.entry(grid.at, x, labels)
+    gather_p.entry(grid.at, x, labels)
     index_p.entry(grid.at, Seen(grid, np.zeros(n)), labels, key=(ARRAY,))
     assert all(at[-1].name == "bounded" and at[-1].args[1].value == n for at in index)
 

@@ -3,7 +3,8 @@
 import pytest
 
 from autograd import Value, no_grad
-from autograd.graph import ancestors, check_order, dependents, walk
+from autograd.graph import ancestors, dependents
+from autograd.nodes.walk import check_order, walk
 
 
 def test_a_walk_gives_every_node_once_arguments_first():

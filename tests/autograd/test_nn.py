@@ -190,7 +190,7 @@ def test_mse_is_the_mean_and_refuses_to_broadcast(differences):
 
 
 def test_an_activation_of_another_name_lists_those_there_are():
-    with pytest.raises(ValueError, match=r"'swish' is none of relu, .*tanh"):
+    with pytest.raises(ValueError, match=r"'swish' is unknown; known: relu, .*tanh"):
         Activation("swish")
 
 

@@ -13,10 +13,10 @@ from autograd import (
     Value,
     concatenate,
     cross_entropy,
+    gather,
     grad,
     jit,
     jvp,
-    pick,
     stack,
     vjp,
     vmap,
@@ -180,7 +180,7 @@ DOORS = {
     "stack": lambda a: stack([TWO, a]),
     "list": lambda a: TWO * [TWO[0], a],
     "index": lambda a: TWO[a] if a is not None else TWO * a,
-    "labels": lambda a: pick(Tensor(np.eye(2)), a),
+    "labels": lambda a: gather(Tensor(np.eye(2)), a),
     "Tensor": Tensor,
     "assign": lambda a: Tensor([1.0, 2.0]).assign(a),
     "data": lambda a: setattr(Tensor([1.0, 2.0]), "data", a),
@@ -249,21 +249,21 @@ def test_labels_of_any_integers_are_checked(code):
     labels = np.array([0, 299 if wide else 100, 3], code)
     right = x[np.arange(3), labels.astype(int)]
     logits = Tensor(x, requires_grad=True)
-    np.testing.assert_array_equal(pick(logits, labels).data, right)
-    pick(logits, labels).sum().backward()
+    np.testing.assert_array_equal(gather(logits, labels).data, right)
+    gather(logits, labels).sum().backward()
     np.testing.assert_array_equal(np.nonzero(logits.grad.data)[1], labels.astype(int))
     wrong = [512] if wide else []
     wrong += [-1] if labels.dtype.kind == "i" else []
     wrong += [2**64 - 1, 2**63] if code == "u8" else []
     for number in wrong:
         bad = np.array([0, number, 3], code)
-        with pytest.raises(IndexError, match=f"pick: label {number} is outside"):
-            pick(logits, bad)
+        with pytest.raises(IndexError, match=f"gather: label {number} is outside"):
+            gather(logits, bad)
         if bad.dtype.isnative:
             with pytest.raises(IndexError, match="outside"):
-                jit(lambda y: pick(x, y).sum() * 1.0)(Tensor(bad))
+                jit(lambda y: gather(x, y).sum() * 1.0)(Tensor(bad))
     with pytest.raises(TypeError, match="labels are integers, not bool"):
-        pick(logits, np.array([True, False, True]))
+        gather(logits, np.array([True, False, True]))
 
 
 def test_what_stays_where_it_lies_is_refused_in_another_byte_order():

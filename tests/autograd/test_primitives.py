@@ -410,7 +410,7 @@ MEANING = {
     "equal": lambda x, y: x == y,
     "not_equal": lambda x, y: x != y,
     "detach": lambda x: x,
-    "same": lambda x: x,
+    "identity": lambda x: x,
     "add": lambda x, y: x + y,
     "sub": lambda x, y: x - y,
     "mul": lambda x, y: x * y,

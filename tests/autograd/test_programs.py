@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase, settings
 
 from autograd import greater, primitive, where
-from autograd.ops import _share, _swap
+from autograd.ops import _split_between_ties, _swap_last_axes
 from autograd.primitives.primitive import TABLE
 from tests import programs
 from tests.programs import Census, Program, Step, agree, as_python, features
@@ -133,10 +133,10 @@ WRONG = {
     "arguments swapped": ("mul", lambda g, out, x, y: g * x, lambda g, out, x, y: g * y),
     "the wrong side of a kink": ("relu", lambda g, out, x: where(greater(x, 0.0), 0.0, g)),
     "a product untransposed": (
-        *("matmul", lambda g, out, x, y: TABLE["matmul"](g, _swap(y))),
-        lambda g, out, x, y: 0.5 * TABLE["matmul"](_swap(x), g),
+        *("matmul", lambda g, out, x, y: TABLE["matmul"](g, _swap_last_axes(y))),
+        lambda g, out, x, y: 0.5 * TABLE["matmul"](_swap_last_axes(x), g),
     ),
-    "a mean for a sum": ("max", lambda *args, **params: 0.5 * _share(*args, **params)),
+    "a mean for a sum": ("max", lambda *args, **params: 0.5 * _split_between_ties(*args, **params)),
 }
 
 

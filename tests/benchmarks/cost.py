@@ -17,12 +17,12 @@ from autograd import (
     cos,
     cross_entropy,
     exp,
+    gather,
     grad,
     hvp,
     jit,
     jvp,
     logsumexp,
-    pick,
     relu,
     sin,
     tanh,
@@ -108,7 +108,7 @@ def forward_line() -> Pair:
     def losses(t: Any) -> Any:
         pairs = zip(parameters, direction, strict=True)
         logits = layers(relu, [(w + t * dw, b + t * db) for (w, b), (dw, db) in pairs], x)
-        return logsumexp(logits, -1) - pick(logits, y)
+        return logsumexp(logits, -1) - gather(logits, y)
 
     return _forward(losses, np.array(0.1, np.float32))
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from autograd import Tensor, cross_entropy, relu, softmax
 from autograd.checking.gradcheck import gradcheck
-from autograd.primitives.indexing import scatter_p
+from autograd.primitives.indexing import scatter_add_p
 from tests.autograd.conftest import differences
 from tests.autograd.test_primitives import in_table
 from tests.museum import digits
@@ -218,7 +218,7 @@ def nothing_comes_back(g: Any, out: Any, x: Any, key: Any) -> Any:
 
 
 def scattered_back(g: Any, out: Any, x: Any, key: Any) -> Any:
-    return scatter_p(g, key=(key,), shape=x.shape)  # <--
+    return scatter_add_p(g, key=(key,), shape=x.shape)  # <--
 
 
 def _read(x: Array, key: Any) -> Array:

@@ -33,21 +33,21 @@ SURVIVORS: dict[str, str] = {
     "relu.x, comparison flipped: equal(out, 0.0) -> equal(0.0, out)": SYMMETRIC,
     "_base, comparison flipped: equal(y, 0.0) -> equal(0.0, y)": SYMMETRIC,
     "max.x, comparison flipped: "
-    "equal(x, _kept(out, x, axis)) -> equal(_kept(out, x, axis), x)": SYMMETRIC,
+    "equal(x, _expand(out, x, axis)) -> equal(_expand(out, x, axis), x)": SYMMETRIC,
     "min.x, comparison flipped: "
-    "equal(x, _kept(out, x, axis)) -> equal(_kept(out, x, axis), x)": SYMMETRIC,
+    "equal(x, _expand(out, x, axis)) -> equal(_expand(out, x, axis), x)": SYMMETRIC,
     "abs.x, out for an input: equal(x, 0.0) -> equal(out, 0.0)": SAME_SIDE,
     "maximum.x, out for an input: greater(y, x) -> greater(out, x)": SAME_SIDE,
     "maximum.y, out for an input: greater(x, y) -> greater(out, y)": SAME_SIDE,
     "minimum.x, out for an input: greater(x, y) -> greater(x, out)": SAME_SIDE,
     "minimum.y, out for an input: greater(y, x) -> greater(y, out)": SAME_SIDE,
-    "sum.x, detached: _kept(g, x, axis) -> _kept(g, detach(x), axis)": ONLY_SHAPE,
-    "max.x, detached: _kept(g, x, axis) -> _kept(g, detach(x), axis)": ONLY_SHAPE,
-    "min.x, detached: _kept(g, x, axis) -> _kept(g, detach(x), axis)": ONLY_SHAPE,
-    "logsumexp.x, detached: _kept(g, x, axis) -> _kept(g, detach(x), axis)": ONLY_SHAPE,
-    "logsumexp.x, detached: _kept(out, x, axis) -> _kept(out, detach(x), axis)": ONLY_SHAPE,
+    "sum.x, detached: _expand(g, x, axis) -> _expand(g, detach(x), axis)": ONLY_SHAPE,
+    "max.x, detached: _expand(g, x, axis) -> _expand(g, detach(x), axis)": ONLY_SHAPE,
+    "min.x, detached: _expand(g, x, axis) -> _expand(g, detach(x), axis)": ONLY_SHAPE,
+    "logsumexp.x, detached: _expand(g, x, axis) -> _expand(g, detach(x), axis)": ONLY_SHAPE,
+    "logsumexp.x, detached: _expand(out, x, axis) -> _expand(out, detach(x), axis)": ONLY_SHAPE,
     "sum.x, dropped argument: "
-    "broadcast_to(_kept(g, x, axis), x.shape) -> _kept(g, x, axis)": FITTED,
+    "broadcast_to(_expand(g, x, axis), x.shape) -> _expand(g, x, axis)": FITTED,
     "broadcast_to.x, dropped argument: sum_to(g, x.shape) -> g": FITTED,
     "broadcast_to.x, out for an input: sum_to(g, x.shape) -> sum_to(g, out.shape)": FITTED,
     "sum_to.x, dropped argument: broadcast_to(g, x.shape) -> g": FITTED,
@@ -55,14 +55,16 @@ SURVIVORS: dict[str, str] = {
     "cast.x, dropped argument: astype(g, x.dtype) -> g": FITTED,
     "cast.x, out for an input: astype(g, x.dtype) -> astype(g, out.dtype)": FITTED,
     "max.x, dropped argument: "
-    "astype(equal(x, _kept(out, x, axis)), x.dtype) -> equal(x, _kept(out, x, axis))": SAME_BITS,
-    "max.x, out for an input: astype(equal(x, _kept(out, x, axis)), x.dtype) -> "
-    "astype(equal(x, _kept(out, x, axis)), out.dtype)": SAME_DTYPE,
+    "astype(equal(x, _expand(out, x, axis)), x.dtype) -> "
+    "equal(x, _expand(out, x, axis))": SAME_BITS,
+    "max.x, out for an input: astype(equal(x, _expand(out, x, axis)), x.dtype) -> "
+    "astype(equal(x, _expand(out, x, axis)), out.dtype)": SAME_DTYPE,
     "min.x, dropped argument: "
-    "astype(equal(x, _kept(out, x, axis)), x.dtype) -> equal(x, _kept(out, x, axis))": SAME_BITS,
-    "min.x, out for an input: astype(equal(x, _kept(out, x, axis)), x.dtype) -> "
-    "astype(equal(x, _kept(out, x, axis)), out.dtype)": SAME_DTYPE,
-    "_kept, axis changed: len(axis) -> len(axis[1:])": SHORTCUT,
+    "astype(equal(x, _expand(out, x, axis)), x.dtype) -> "
+    "equal(x, _expand(out, x, axis))": SAME_BITS,
+    "min.x, out for an input: astype(equal(x, _expand(out, x, axis)), x.dtype) -> "
+    "astype(equal(x, _expand(out, x, axis)), out.dtype)": SAME_DTYPE,
+    "_expand, axis changed: len(axis) -> len(axis[1:])": SHORTCUT,
     "power.x, detached: _base(x, y) -> _base(x, detach(y))": ONLY_COMPARED,
     **{
         f"_base, constant changed: where(equal(1.0 / (1.0 / x), 0.0), 1.0, x) -> "

@@ -11,7 +11,7 @@ from autograd import Value, clip, gelu, leaky_relu, maximum
 from autograd.primitives.primitive import TABLE, primitive
 from viz.expression import (
     CONSTANTS,
-    LONGEST,
+    MAX_LENGTH,
     MAX_NAME,
     MAX_OPERATIONS,
     ExpressionError,
@@ -142,7 +142,7 @@ def test_which_functions_there_are():
     """Else a primitive that chooses, or that needs arrays, can be typed, or a usual one cannot."""
     assert {"exp", "log", "sqrt", "sin", "cos", "tanh", "relu", "sigmoid", "abs"} < set(functions())
     assert {"greater", "equal", "where", "detach", "sum", "matmul", "add"}.isdisjoint(functions())
-    assert "same" not in functions()  # x itself
+    assert "identity" not in functions()  # x itself
     assert [functions()[f.__name__][0] for f in (clip, gelu, leaky_relu)] == [
         clip,
         gelu,
@@ -243,13 +243,13 @@ def test_python_is_not_run(text):
     "text",
     [
         "(" * 1_000_000,
-        "(" * LONGEST,
+        "(" * MAX_LENGTH,
         "1+" * 500_000 + "1",
-        "x+" * (LONGEST // 2 - 1) + "x",
-        "-" * (LONGEST - 1) + "x",
-        "abs(" * (LONGEST // 4),
-        "x**" * (LONGEST // 4) + "x",
-        "x" * LONGEST,
+        "x+" * (MAX_LENGTH // 2 - 1) + "x",
+        "-" * (MAX_LENGTH - 1) + "x",
+        "abs(" * (MAX_LENGTH // 4),
+        "x**" * (MAX_LENGTH // 4) + "x",
+        "x" * MAX_LENGTH,
         "f" * 1000 + "(x)",
     ],
     ids=lambda text: f"{len(text)} of {text[:4]}",
@@ -262,7 +262,7 @@ def test_too_much_is_refused(text):
 
 def test_any_depth_of_parentheses_is_read():
     """Else reading knows recursion."""
-    depth = LONGEST // 2 - 1
+    depth = MAX_LENGTH // 2 - 1
     assert value("(" * depth + "x" + ")" * depth, x=2.0) == 2.0
 
 

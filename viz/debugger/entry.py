@@ -14,11 +14,11 @@ import numpy as np
 
 from autograd import Node, Tensor, Value
 from autograd.ops import add, sum_p
-from autograd.primitives.indexing import index_p, pick_p
+from autograd.primitives.indexing import gather_p, index_p
+from autograd.primitives.joining import concatenate_p
 from autograd.primitives.shapes import (
     broadcast_p,
     cast_p,
-    concatenate_p,
     reshape_p,
     sum_to_p,
     transpose_p,
@@ -30,7 +30,7 @@ __all__ = ["entry", "terms"]
 Array = np.ndarray[Any, Any]
 Index = tuple[int, ...]
 
-MOVING = (broadcast_p, reshape_p, transpose_p, index_p, pick_p, concatenate_p, cast_p)
+MOVING = (broadcast_p, reshape_p, transpose_p, index_p, gather_p, concatenate_p, cast_p)
 MAX_VALUES = 100_000  # that one entry reads; of an unknown primitive, all entries of its arguments
 
 

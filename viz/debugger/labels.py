@@ -34,7 +34,7 @@ def describe(data: Any) -> str:
     kind = f"{array.dtype} {array.shape}"
     rows = entries(array)
     if rows:
-        return f"{kind}: {'; '.join(' '.join(prim) for prim in rows)}"
+        return f"{kind}: {'; '.join(' '.join(row) for row in rows)}"
     known = array[array == array]
     if not known.size:
         return f"{kind}, all nan" if array.size else kind

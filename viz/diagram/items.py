@@ -14,8 +14,8 @@ import numpy as np
 from autograd import Node, Tensor
 from autograd.compiler.frontend.program import Assign, Program
 from autograd.compiler.passes.simplify import CONSTANT, STATE
-from autograd.graph import walk
 from autograd.nn import Module, Sequential
+from autograd.nodes.walk import walk
 from autograd.primitives.primitive import Primitive
 from viz.text import amount
 
@@ -79,15 +79,15 @@ class Item:
 def _oldest_first(roots: Sequence[Any]) -> list[tuple[Any, int]]:
     """Every node that the roots were computed from, oldest first, and which root needs it first."""
     first: dict[Any, int] = {}
-    for order, root in enumerate(roots):
-        first.update(dict.fromkeys(walk([root], stop=first), order))
+    for number, root in enumerate(roots):
+        first.update(dict.fromkeys(walk([root], stop=first), number))
     # A leaf that was written has a new index; it still comes before what was computed from it.
-    place: dict[Any, float] = {node: node.index for node in first}
+    age: dict[Any, float] = {node: node.index for node in first}
     for node in first:
         for arg in node.args:
-            if isinstance(arg, Node) and place[arg] >= node.index:
-                place[arg] = node.index - 0.5
-    return sorted(first.items(), key=lambda pair: place[pair[0]])
+            if isinstance(arg, Node) and age[arg] >= node.index:
+                age[arg] = node.index - 0.5
+    return sorted(first.items(), key=lambda pair: age[pair[0]])
 
 
 def items_of_nodes(roots: Sequence[Any]) -> list[Item]:

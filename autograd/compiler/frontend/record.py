@@ -16,8 +16,9 @@ import numpy as np
 from ...modes.frames import PACKAGE
 from ...modes.mode import mode
 from ...primitives.indexing import index_p
+from ...primitives.memory import base_array
 from ...primitives.primitive import Primitive
-from ...tensor import Tensor, memory
+from ...tensor import Tensor
 from .program import TraceError
 
 
@@ -153,7 +154,7 @@ class Trace:
         )
 
     def _capture(self, array: Any) -> None:
-        made_here = id(array) in self.engine_arrays or id(memory(array)) in self.engine_arrays
+        made_here = id(array) in self.engine_arrays or id(base_array(array)) in self.engine_arrays
         if mode.rules:  # a rule has computed it from constants, so it is a constant
             self.array_created(array)
         elif id(array) not in self.captured and not made_here:

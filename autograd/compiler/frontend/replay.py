@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...graph import counter
-from ...tensor import memory
+from ...primitives.memory import base_array
 from .program import Apply, Assign, Program, TraceError
 
 MAX_WORK = 10**5  # of NumPy's search for a byte that two arrays share; beyond, they may
@@ -46,16 +46,16 @@ def replay(program: Program, inputs: Sequence[Any]) -> list[Any]:
         raise
     for slot in before:
         states[slot].index = next(counter)
-    in_use = {id(memory(array)) for array in inputs}
-    in_use |= {id(memory(tensor._data)) for tensor in states.values()}
-    in_use |= {id(memory(value)) for _, value in program.constants}
+    in_use = {id(base_array(array)) for array in inputs}
+    in_use |= {id(base_array(tensor._data)) for tensor in states.values()}
+    in_use |= {id(base_array(value)) for _, value in program.constants}
     return [_own_copy(slots[slot], in_use) for slot in program.results]
 
 
 def _own_copy(array: Any, in_use: set[int]) -> Any:
     """An array that shares no memory with inputs, states, constants or the results before it."""
-    array = array.copy() if id(memory(array)) in in_use else array
-    in_use.add(id(memory(array)))
+    array = array.copy() if id(base_array(array)) in in_use else array
+    in_use.add(id(base_array(array)))
     return array
 
 

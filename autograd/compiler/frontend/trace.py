@@ -17,8 +17,9 @@ import numpy as np
 
 from ...graph import hooks, remember
 from ...modes.mode import set_mode
-from ...primitives.dtypes import native
-from ...tensor import Tensor, memory, wrap
+from ...primitives.dtypes import check_native
+from ...primitives.memory import base_array
+from ...tensor import Tensor, wrap
 from ...transforms.tree import unflatten
 from .answer import Answer, answer_of
 from .outside.guards import Guards
@@ -119,7 +120,7 @@ def _input_nodes(leaves: list[Any]) -> dict[int, Tensor]:
         if not is_input(leaf) or id(leaf) in nodes:
             continue
         if not isinstance(leaf, Tensor):
-            nodes[id(leaf)] = wrap(native(leaf, "jit"))
+            nodes[id(leaf)] = wrap(check_native(leaf, "jit"))
             continue
         nodes[id(leaf)] = node = wrap(leaf._data)
         node.requires_grad, node.name = leaf.requires_grad, leaf.name
@@ -131,7 +132,7 @@ def _input_nodes(leaves: list[Any]) -> dict[int, Tensor]:
 def _reference(array: Any) -> Callable[[], Any]:
     """A weak reference to an array: it gives the array while someone outside holds its memory, else
     None. A view (`table.T`, `table[3]`) is made anew from the array it is a view of."""
-    owner = memory(array)
+    owner = base_array(array)
     if owner is array or not isinstance(owner, np.ndarray):
         return weakref.ref(array)
     offset = array.ctypes.data - owner.ctypes.data
@@ -155,7 +156,7 @@ def _add_guards(guards: Guards, states: list[Tensor], captured: list[Any]) -> No
     compared = {id(obj) for obj, _, _ in guards.contents}
     for reference, copy, _ in captured:
         array = reference()  # None: made in the step, from what has guards of its own
-        if array is not None and id(memory(array)) not in compared:
+        if array is not None and id(base_array(array)) not in compared:
             guards.arrays.append((reference, copy))
     guards.freeze()
 

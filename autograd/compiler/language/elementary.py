@@ -29,7 +29,7 @@ from ...primitives.expressions import (
     fma,
     log1p,
     not_equal,
-    rebuilt,
+    rewrite,
     select,
 )
 from .statements import Let
@@ -58,11 +58,11 @@ def definition(name: str, dtype: DType) -> Elementary | None:
     if (name, dtype) not in _DEFINED:
         return None
     x = Var("x", dtype)
-    body, result = shared(_DEFINED[name, dtype](x))
+    body, result = flattened(_DEFINED[name, dtype](x))
     return Elementary(name, dtype, (x,), body, result)
 
 
-def shared(expr: Expr) -> tuple[tuple[Let, ...], Expr]:
+def flattened(expr: Expr) -> tuple[tuple[Let, ...], Expr]:
     """An expression in which nodes are shared, as a variable for each operation, and what is left.
 
     What stands in a select is let too: of what it finds there GCC makes branches, and of those
@@ -73,7 +73,7 @@ def shared(expr: Expr) -> tuple[tuple[Let, ...], Expr]:
         lets.append(Let(f"v{len(lets)}", node))
         return Var(lets[-1].name, node.dtype)
 
-    short = rebuilt(expr, put)
+    short = rewrite(expr, put)
     return tuple(lets), short
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from ...primitives.expressions import FUNCTIONS, Affine, Const, DType, Expr, Load, Op, Var
 from .elementary import definition
 from .statements import PART, PARTS, For, Function, If, Let, Panel, Set, Statement, Store, Tile
-from .tiles import grown
+from .tiles import expanded
 
 Values = Mapping[str, Any]
 
@@ -26,13 +26,13 @@ def interpret(function: Function, arrays: Values, part: int = 0, parts: int = 1)
     """Runs a share of a function on 1-D arrays, by name; it stores to those in `writes`.
 
     TypeError, ValueError where an array is none of the function's, or is of another dtype or size.
-    IndexError for a place outside an array; KeyError for a name that is not known.
+    IndexError for an offset outside an array; KeyError for a name that is not known.
     """
     for array in function.arrays:
         given = arrays[array.name]
         if given.dtype != array.dtype or given.shape != (array.size,):
             raise TypeError(f"{array} is given {given.dtype}[{given.shape}]")
-    own = {array.name: _anything(array.size, array.dtype) for array in function.own}
+    own = {array.name: _unwritten(array.size, array.dtype) for array in function.own}
     start = {PART.name: np.int64(part), PARTS.name: np.int64(parts)}
     with np.errstate(all="ignore"):
         _block(function.body, start, {**arrays, **own}, function)
@@ -50,7 +50,7 @@ def evaluate(expr: Expr, variables: Values | None = None, arrays: Values | None 
         return _Evaluation(variables or {}, arrays or {}).of(expr)
 
 
-def _anything(size: int, dtype: DType) -> Any:
+def _unwritten(size: int, dtype: DType) -> Any:
     """What memory holds before it is written: no number that a result could be made of."""
     return np.full(size, np.nan if dtype.kind == "f" else 85, dtype)
 
@@ -79,10 +79,10 @@ def _run(
         case Set(name, value):
             _known(variables, name)
             variables[name] = evaluation.of(value)
-        case Store(array, place, value):
+        case Store(array, offset, value):
             if array not in function.writes and all(array != own.name for own in function.own):
                 raise KeyError(f"{array} is not written")
-            at = evaluation.place(array, place)
+            at = evaluation.offset(array, offset)
             _known(arrays, array)[at] = evaluation.of(value)
         case For(name, first, last, inside, step):
             for i in range(int(evaluation.of(first)), int(evaluation.of(last)), step):
@@ -92,7 +92,7 @@ def _run(
         case If(test, one, other):
             _block(one if evaluation.of(test) else other, variables, arrays, function)
         case Tile() | Panel():
-            _run(grown(statement), variables, arrays, function)
+            _run(expanded(statement), variables, arrays, function)
 
 
 def _known(values: Values, name: str) -> Any:
@@ -125,8 +125,8 @@ class _Evaluation:
                 return _known(self.variables, name)
             case Affine():
                 return self.affine(expr)
-            case Load(array, place):
-                return _known(self.arrays, array)[self.place(array, place)]
+            case Load(array, offset):
+                return _known(self.arrays, array)[self.offset(array, offset)]
             case Op("select", (test, one, other)):
                 return self.select(self.of(test), one, other)
             case Op(_, args):
@@ -140,13 +140,13 @@ class _Evaluation:
             total = total + _known(self.variables, name) * np.int64(factor)
         return total
 
-    def place(self, array: str, place: Affine) -> Any:
-        """A place in an array. IndexError where there is none."""
-        at, size = self.affine(place), len(_known(self.arrays, array))
+    def offset(self, array: str, offset: Affine) -> Any:
+        """The value of an offset. IndexError where it is outside the array."""
+        at, size = self.affine(offset), len(_known(self.arrays, array))
         inside = (at >= 0) & (at < size)
         if not inside.all():
             wrong = np.extract(~inside, at)[0]
-            raise IndexError(f"{array}[{place}] is place {wrong} of {size}")
+            raise IndexError(f"{array}[{offset}] is offset {wrong} of {size}")
         return at
 
     def select(self, test: Any, one: Expr, other: Expr) -> Any:

@@ -57,12 +57,12 @@ class Store:
     """An entry of an array takes a value."""
 
     array: str
-    place: Affine
+    offset: Affine
     value: Expr
 
     def lines(self) -> Iterator[str]:
         """As text."""
-        yield f"{self.array}[{self.place}] = {self.value}"
+        yield f"{self.array}[{self.offset}] = {self.value}"
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,9 @@ class Matrix:
     along: int
 
     def at(self, row: Affine, column: Affine) -> Affine:
-        """The place of an entry."""
-        place: Affine = self.start + row * self.down + column * self.along
-        return place
+        """The offset of an entry in the array."""
+        offset: Affine = self.start + row * self.down + column * self.along
+        return offset
 
     def __str__(self) -> str:
         return f"{self.array}[{self.start}] by ({self.down}, {self.along})"
@@ -208,13 +208,13 @@ class Run:
     name: str
     function: Function
     arrays: tuple[tuple[int, int], ...]
-    shares: int
+    parts: int
 
     def __str__(self) -> str:
         given = ", ".join(
             f"{slot}+{offset}" if offset else str(slot) for slot, offset in self.arrays
         )
-        return f"run {self.name}({given}){f' in {self.shares} shares' if self.shares else ''}"
+        return f"run {self.name}({given}){f' in {self.parts} parts' if self.parts else ''}"
 
 
 # A list of groups: the runs of one wait for none of their own; between groups is a barrier.
@@ -226,6 +226,6 @@ def _inside(body: Sequence[Statement]) -> Iterator[str]:
         yield from (f"    {line}" for line in statement.lines())
 
 
-def load(array: Array, place: Affine) -> Load:
+def load(array: Array, offset: Affine) -> Load:
     """An entry of an array."""
-    return Load(array.name, place, array.dtype)
+    return Load(array.name, offset, array.dtype)

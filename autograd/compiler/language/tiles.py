@@ -26,10 +26,10 @@ from ...primitives.expressions import (
 from .statements import For, Let, Matrix, Panel, Set, Statement, Store, Tile
 
 CHUNK = 256
-FAR = 64 * CHUNK
+LONG_SUM = 64 * CHUNK
 
 
-def grown(statement: Tile | Panel) -> For:
+def expanded(statement: Tile | Panel) -> For:
     """Loops in place of a tile or a panel. Their variables begin with the name of its `into`."""
     return _tile(statement) if isinstance(statement, Tile) else _panel(statement)
 
@@ -62,26 +62,29 @@ def _tile(tile: Tile) -> For:
         after = Affine.of(start) + CHUNK
         yield Let(part.name, zero)
         yield chunk(part, Affine.of(start), minimum(after, _int(tile.inner)))
-        yield from gather(total, lost, part, old, back) if far else [write(total, total + part)]
+        if is_long:
+            yield from add_compensated(total, lost, part, old, back)
+        else:
+            yield write(total, total + part)
 
-    far = tile.inner > FAR
-    result = gathered(total, lost) if far else total
-    place = Affine.of(row) * tile.width + Affine.of(column)
+    is_long = tile.inner > LONG_SUM
+    result = compensated(total, lost) if is_long else total
+    offset = Affine.of(row) * tile.width + Affine.of(column)
     entry: list[Statement] = [Let(total.name, zero)]
-    entry += [Let(lost.name, zero)] * far
+    entry += [Let(lost.name, zero)] * is_long
     entry += [chunk(total, ZERO, _int(min(CHUNK, tile.inner)))]
     if tile.inner > CHUNK:
         entry += [_count(start, CHUNK, _int(tile.inner), *later(), step=CHUNK)]
-    entry += [Store(tile.into, place, result)]
+    entry += [Store(tile.into, offset, result)]
     return _count(row, 0, tile.rows, _count(column, 0, _int(tile.width), *entry))
 
 
 def _panel(panel: Panel) -> For:
     row, column = (f"{panel.into}_{name}" for name in ("row", "column"))
-    place = panel.start + Affine.of(row) * panel.width + Affine.of(column)
+    offset = panel.start + Affine.of(row) * panel.width + Affine.of(column)
     value = _entry(panel.matrix, Affine.of(row), Affine.of(column), panel.dtype)
-    copy = Store(panel.into, place, value)
-    fill = Store(panel.into, place, Const(0.0, panel.dtype))
+    copy = Store(panel.into, offset, value)
+    fill = Store(panel.into, offset, Const(0.0, panel.dtype))
     columns = _count(column, 0, panel.columns, copy)
     beyond = For(column, panel.columns, _int(panel.width), (fill,))
     return _count(row, 0, _int(panel.inner), columns, beyond)
@@ -97,12 +100,12 @@ def _entry(matrix: Matrix, row: Affine, column: Affine, dtype: DType) -> Load:
 def write(target: Expr, value: Expr) -> Statement:
     """A variable, or an entry of an array, takes a value."""
     if isinstance(target, Load):
-        return Store(target.array, target.place, value)
+        return Store(target.array, target.offset, value)
     assert isinstance(target, Var)
     return Set(target.name, value)
 
 
-def gather(total: Expr, lost: Expr, part: Expr, old: str, back: str) -> list[Statement]:
+def add_compensated(total: Expr, lost: Expr, part: Expr, old: str, back: str) -> list[Statement]:
     """`part` joins `total`; what rounding takes from it, exactly (Knuth, The Art of Computer
     Programming 2, 4.2.2), is added to `lost`. Two names are let on the way."""
     before, rest = Var(old, total.dtype), Var(back, total.dtype)
@@ -115,6 +118,6 @@ def gather(total: Expr, lost: Expr, part: Expr, old: str, back: str) -> list[Sta
     ]
 
 
-def gathered(total: Expr, lost: Expr) -> Expr:
+def compensated(total: Expr, lost: Expr) -> Expr:
     """The sum, with what was lost; of infinity and nan that is nan, and left out."""
     return select(equal(lost - lost, 0), total + lost, total)

@@ -31,7 +31,7 @@ from ...primitives.expressions import (
 )
 from .interpret import operation
 from .statements import PART, PARTS, For, Function, If, Let, Panel, Set, Statement, Store, Tile
-from .tiles import grown
+from .tiles import expanded
 
 MARKS = ("", "lanes", "reduction")
 Path = tuple[str | Statement, ...]  # statements become text only where it is asked for
@@ -48,8 +48,8 @@ class MalformedError(Exception):
 def verify(function: Function) -> None:
     """Raises MalformedError for the first node that is wrong: ill-typed, of an unknown name, named
     twice, marked as what it is not, or out of its array."""
-    _Checked(function).block(function.body, {v.name: v.dtype for v in (PART, PARTS)}, ())
-    _Turns(function).block(function.body, {PART.name: np.int64(0), PARTS.name: np.int64(1)}, ())
+    _Types(function).block(function.body, {v.name: v.dtype for v in (PART, PARTS)}, ())
+    _Bounds(function).block(function.body, {PART.name: np.int64(0), PARTS.name: np.int64(1)}, ())
 
 
 def _text(statement: Statement) -> str:
@@ -59,7 +59,7 @@ def _text(statement: Statement) -> str:
 # --- types, names and marks ----------------------------------------------------------------------
 
 
-class _Checked:
+class _Types:
     def __init__(self, function: Function) -> None:
         arrays = (*function.arrays, *function.own)
         self.arrays = {array.name: array for array in arrays}
@@ -91,8 +91,8 @@ class _Checked:
                 if name not in known or name in (*self.loops, PART.name, PARTS.name):
                     raise MalformedError(here, f"{name} is no variable that was let")
                 self.expect(value, known[name], known, here)
-            case Store(array, place, value):
-                self.expect(Load(array, place, value.dtype), value.dtype, known, here)
+            case Store(array, offset, value):
+                self.expect(Load(array, offset, value.dtype), value.dtype, known, here)
                 self.expect(value, None, known, here)
                 if array not in self.writes:
                     raise MalformedError(here, f"{array} is not one of those that are written")
@@ -107,7 +107,7 @@ class _Checked:
                     raise MalformedError(
                         here, f"the right operand's columns are {statement.right.along} apart"
                     )
-                self.statement(grown(statement), known, here)
+                self.statement(expanded(statement), known, here)
 
     def fresh(self, name: str, known: Mapping[str, DType], here: Path) -> None:
         """A name that is not taken."""
@@ -136,7 +136,7 @@ class _Checked:
         if loop.sum and loop.sum not in known:
             raise MalformedError(path, f"{loop.sum}, which is summed, is not known")
         mark = loop.mark or "parallel"
-        for statement in _all(loop.body):
+        for statement in _nested(loop.body):
             here = (*path, statement)
             if isinstance(statement, Set) and statement.name in known:
                 if statement.name != loop.sum:
@@ -170,12 +170,12 @@ class _Checked:
                 return _wrong_name(name, dtype, known)
             case Affine():
                 return next(filter(None, (_wrong_name(n, INT64, known) for n in expr.names())), "")
-            case Load(name, place, dtype):
+            case Load(name, offset, dtype):
                 if name not in self.arrays:
                     return f"{name} is no array"
                 if self.arrays[name].dtype != dtype:
                     return f"{expr} is a {dtype}, but {self.arrays[name]}"
-                return self.wrong(place, known)
+                return self.wrong(offset, known)
             case Op():
                 return _wrong_operation(expr)
         return f"{expr!r} is no expression"
@@ -202,17 +202,17 @@ def _wrong_operation(expr: Op) -> str:
     return "" if dtype == expr.dtype else f"{expr} is a {dtype}, not {expr.dtype}"
 
 
-def _all(body: Sequence[Statement]) -> Iterator[Statement]:
+def _nested(body: Sequence[Statement]) -> Iterator[Statement]:
     """Statements and those in them; tiles and panels as loops."""
     for statement in body:
         if isinstance(statement, Tile | Panel):
-            yield from _all([grown(statement)])
+            yield from _nested([expanded(statement)])
             continue
         yield statement
         if isinstance(statement, For):
-            yield from _all(statement.body)
+            yield from _nested(statement.body)
         elif isinstance(statement, If):
-            yield from _all((*statement.body, *statement.otherwise))
+            yield from _nested((*statement.body, *statement.otherwise))
 
 
 def _values(statement: Statement) -> tuple[Expr, ...]:
@@ -220,8 +220,8 @@ def _values(statement: Statement) -> tuple[Expr, ...]:
     match statement:
         case Let(_, value) | Set(_, value):
             return (value,)
-        case Store(_, place, value):
-            return place, value
+        case Store(_, offset, value):
+            return offset, value
         case For(_, first, last):
             return first, last
         case If(test):
@@ -243,31 +243,31 @@ def _adds(statement: Set) -> bool:
 def _varying(loop: For) -> set[str]:
     """The variables that may be others in each turn of a loop."""
     varying = {loop.name}
-    for statement in _all(loop.body):
+    for statement in _nested(loop.body):
         if isinstance(statement, Let | Set | For):
             read = {name for expr in _values(statement) for name in names(expr)}
             varying |= set() if read.isdisjoint(varying) else {statement.name}
     return varying
 
 
-def _apart(loop: For, scratch: set[str], path: Path) -> None:
+def _check_stores_differ(loop: For, scratch: set[str], path: Path) -> None:
     """That turns of a marked loop do not all store to one place. scratch: arrays of which each
     share has its own."""
     varying = _varying(loop)
-    for statement in _all(loop.body):
+    for statement in _nested(loop.body):
         if not isinstance(statement, Store) or statement.array in scratch:
             continue
-        if varying.isdisjoint(statement.place.names()):
+        if varying.isdisjoint(statement.offset.names()):
             mark = loop.mark or "parallel"
             raise MalformedError(
-                (*path, statement), f"every turn of the {mark} loop stores to the same place"
+                (*path, statement), f"every iteration of the {mark} loop stores to the same offset"
             )
 
 
 # --- places --------------------------------------------------------------------------------------
 
 
-class _Turns:
+class _Bounds:
     """Goes through the first and the last turn of each loop. A variable is None where it comes of
     data, or is set."""
 
@@ -275,7 +275,7 @@ class _Turns:
         arrays = (*function.arrays, *function.own)
         self.sizes = {array.name: array.size for array in arrays}
         self.own = {array.name for array in function.own}
-        self.set = {s.name for s in _all(function.body) if isinstance(s, Set)}
+        self.set = {s.name for s in _nested(function.body) if isinstance(s, Set)}
 
     def block(self, body: Sequence[Statement], around: Mapping[str, Any], path: Path) -> None:
         """Statements, each knowing those before it."""
@@ -292,8 +292,8 @@ class _Turns:
                 known[name] = None if name in self.set else found
             case Set(_, value):
                 self.value(value, known, here)
-            case Store(array, place, value):
-                self.value(Load(array, place, value.dtype), known, here)
+            case Store(array, offset, value):
+                self.value(Load(array, offset, value.dtype), known, here)
                 self.value(value, known, here)
             case For():
                 self.loop(statement, known, path)
@@ -304,21 +304,25 @@ class _Turns:
                 if holds is None or not holds:
                     self.block(other, known, (*path, f"in else of {test}"))
             case Tile() | Panel():
-                self.statement(grown(statement), known, here)
+                self.statement(expanded(statement), known, here)
 
     def loop(self, loop: For, known: Mapping[str, Any], path: Path) -> None:
         """A turn of which nothing is known, if the bounds are not."""
         here = (*path, loop)
         first, last = self.value(loop.first, known, here), self.value(loop.last, known, here)
-        turns: list[Any] = [None]
+        iterations: list[Any] = [None]
         if first is not None and last is not None:
             all = range(int(first), int(last), loop.step)
-            turns = [np.int64(turn) for turn in sorted({*all[:1], *all[-1:]})]
-        if (loop.mark or loop.parallel) and (len(turns) > 1 or turns == [None]):
-            _apart(loop, set() if loop.mark else self.own, (*path, f"in for {loop.name}"))
-        for turn in turns:
-            at = "" if turn is None else f" = {turn}"
-            self.block(loop.body, {**known, loop.name: turn}, (*path, f"in for {loop.name}{at}"))
+            iterations = [np.int64(iteration) for iteration in sorted({*all[:1], *all[-1:]})]
+        if (loop.mark or loop.parallel) and (len(iterations) > 1 or iterations == [None]):
+            _check_stores_differ(
+                loop, set() if loop.mark else self.own, (*path, f"in for {loop.name}")
+            )
+        for iteration in iterations:
+            at = "" if iteration is None else f" = {iteration}"
+            self.block(
+                loop.body, {**known, loop.name: iteration}, (*path, f"in for {loop.name}{at}")
+            )
 
     def value(self, expr: Expr, known: Mapping[str, Any], here: Path) -> Any:
         """Of an integer or a boolean, if it does not come of data."""
@@ -334,11 +338,11 @@ class _Turns:
             case Var(name):
                 found = known[name]
             case Affine():
-                found = _place(expr, known)
-            case Load(array, place):
-                at, size = _place(place, known), self.sizes[array]
+                found = _offset(expr, known)
+            case Load(array, offset):
+                at, size = _offset(offset, known), self.sizes[array]
                 if at is not None and not 0 <= at < size:
-                    raise MalformedError(here, f"{array}[{place}] is place {at} of {size}")
+                    raise MalformedError(here, f"{array}[{offset}] is offset {at} of {size}")
             case Op("select", (test, one, other)):
                 holds = self._value(test, known, here, done)
                 wanted = (one, other) if holds is None else (one if holds else other,)
@@ -363,7 +367,7 @@ class _Turns:
             raise MalformedError(here, f"{expr}: {error}") from error
 
 
-def _place(place: Affine, known: Mapping[str, Any]) -> Any:
-    if any(known[name] is None for name in place.names()):
+def _offset(offset: Affine, known: Mapping[str, Any]) -> Any:
+    if any(known[name] is None for name in offset.names()):
         return None
-    return np.int64(place.const + sum(int(known[name]) * n for name, n in place.terms))
+    return np.int64(offset.const + sum(int(known[name]) * n for name, n in offset.terms))

@@ -1,9 +1,9 @@
 """Stage 2, from a graph to kernels: what is computed together, in one pass over memory.
 
-A kernel is loops over a domain. It computes an anchor, if it has one (a matrix product, or sums
-down the columns), and with it, entry by entry, what depends on that at the same entry: a bias, an
-activation, the update of a parameter. What is not stored anywhere is computed where it is used.
-plan.py decides which op is in which kernel.
+A kernel is loops over a domain. Most are built around one op that has loops of its own kind: a
+matrix product, a reduction of columns. Ops that need the same entry of that join it: a bias, an
+activation, the update of a parameter. What is not materialized is computed where it is used.
+materialize.py and plan.py decide which op is computed where.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from ...primitives.expressions import Index, Shape, variables
 from ...primitives.expressions import Op as Operation
 from .simplify import Graph
 
-Target = tuple[str, int]  # ("state", place), ("result", place) or ("buffer", op)
+# ("state", its number), ("result", its number), or ("scratch", the op)
+Target = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class Stored:
-    """An op's entry at `index`, given by the domain's variables, and where it is kept: None for
-    what only its own kernel reads."""
+class Materialized:
+    """An op that a kernel computes: which entry an iteration computes, in the domain's variables,
+    and where it is written; None for what stays in a register, as only this kernel reads it."""
 
     op: int
     index: Index
@@ -31,13 +32,16 @@ class Stored:
 
 @dataclass(frozen=True)
 class Kernel:
-    """Loops over `domain`, which store at each entry. Of the arrays it reads, the entries, in the
-    domain's variables (others, where it goes over an array itself); None for a whole array."""
+    """Loops over `domain`, which compute one entry of each materialized op in an iteration.
+
+    reads: the ops that are read from memory, and at which entry, in the domain's variables; None
+    for a whole array.
+    """
 
     kind: ClassVar[str] = "loop"
 
     domain: Shape
-    stores: tuple[Stored, ...]
+    computes: tuple[Materialized, ...]
     reads: tuple[tuple[int, Index | None], ...]
 
     @property
@@ -53,69 +57,70 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Loop(Kernel):
-    """Nothing but the stores. nested: something is reduced within an entry, by a loop inside."""
+    """Loops over entries. inner_loops: whether an entry is reduced by loops inside."""
 
-    nested: bool = False
+    inner_loops: bool = False
 
 
 @dataclass(frozen=True)
-class Anchored(Kernel):
-    """It computes an op in its own way."""
+class OpKernel(Kernel):
+    """Loops of the kind that one op needs, around which the kernel is built."""
 
-    anchor: int = -1
+    op: int = -1
 
 
-class Product(Anchored):
-    """A matrix product, in tiles; the stores are computed while one is at hand."""
+class Product(OpKernel):
+    """A matrix product, in tiles; ops that join are computed while a tile is in registers."""
 
     kind = "product"
 
 
-class Columns(Anchored):
-    """A reduction down the columns: over all axes but some and the last, which stays."""
+class ColumnReduction(OpKernel):
+    """A reduction whose argument's last axis stays, so that vectors go along that."""
 
-    kind = "columns"
+    kind = "column reduction"
 
 
-class Scatter(Anchored):
-    """Additions to entries that arrays of integers name."""
+class Scatter(OpKernel):
+    """Additions to the entries that arrays of integers name."""
 
     kind = "scatter"
 
 
 @dataclass(frozen=True)
-class Check(Anchored):
-    """Whether a position at which its anchor, and maybe others, read or add is in range: if it is
+class Check(OpKernel):
+    """A check that a position is in range, at which its op, and maybe others, read or add. If it is
     not, the step ends before anything depends on it."""
 
     kind: ClassVar[str] = "check"
 
-    bound: Operation | None = None  # in variables of the anchor's axes
+    bound: Operation | None = None  # the position and its bound, in variables of the op's axes
 
 
-class ByNumpy(Anchored):
-    """An op that has no loops: its primitive computes it."""
+class ByNumpy(OpKernel):
+    """An op for which there are no loops: its primitive computes it with NumPy."""
 
     kind = "numpy"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The kernels in order, and the graph that they compute: with copies where a result or a
-    state is another's value."""
+    """The kernels in order, and the graph that they compute: with copies where a result or a state
+    has the value of another."""
 
     graph: Graph
     kernels: tuple[Kernel, ...]
-    checked: frozenset[int] = frozenset()  # ops whose positions are looked at
+    checked: frozenset[int] = frozenset()  # ops with positions that come of data
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
         for number, kernel in enumerate(self.kernels):
-            anchor = f" %{kernel.anchor}" if isinstance(kernel, Anchored) else ""
-            yield f"kernel {number}: {kernel.kind}{anchor} over {list(kernel.domain)}"
-            for store in kernel.stores:
-                into = " ".join(map(str, store.target or ("nowhere",)))
-                at, prim = ", ".join(map(str, store.index)), self.graph.ops[store.op].primitive
-                yield f"    %{store.op} {prim.name}[{at}] -> {into}"
+            op = f" %{kernel.op}" if isinstance(kernel, OpKernel) else ""
+            yield f"kernel {number}: {kernel.kind}{op} over {list(kernel.domain)}"
+            for each in kernel.computes:
+                target = " ".join(map(str, each.target or ("register",)))
+                index = ", ".join(map(str, each.index))
+                name = self.graph.ops[each.op].primitive.name
+                yield f"    %{each.op} {name}[{index}] -> {target}"

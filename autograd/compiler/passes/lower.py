@@ -1,9 +1,10 @@
-"""Stage 4, from kernels and memory to the loop language: a function for each kernel, and who waits
-for whom.
+"""Stage 4, from kernels and memory to the loop language: a function for each kernel, and barriers
+between them.
 
-The threads of a step share a kernel's rows or columns, and begin the next when all of the one
-before is done (threads.c). Small kernels are left to one thread. Which thread computes an entry
-changes nothing about how it is computed, so the bits do not depend on how many there are.
+A large kernel is done in parts, of its rows or columns, by all threads; a small one by a single
+thread. A kernel that needs what others write stands behind a barrier (threads.c). Each entry is
+computed whole by one thread and always in the same way, so the bits do not depend on how many
+threads there are.
 """
 
 from __future__ import annotations
@@ -14,37 +15,37 @@ from dataclasses import dataclass
 from ...primitives.primitive import OURS, Primitive
 from ..language.statements import Function, Run, Segment
 from ..language.verify import verify
-from .bodies import Body, CheckBody, ColumnsBody, LoopBody, ScatterBody
-from .kernels import Anchored, ByNumpy, Check, Columns, Kernel, Loop, Plan, Product, Scatter
-from .memory import Memory, packs_early
-from .product import PackBody, ProductBody
+from .emitters import CheckEmitter, ColumnEmitter, Emitter, LoopEmitter, ScatterEmitter
+from .kernels import ByNumpy, Check, ColumnReduction, Kernel, Loop, OpKernel, Plan, Product, Scatter
+from .memory import Memory, packs_at_start
+from .product import PackEmitter, ProductEmitter
 from .tiling import Machine
 
-BODIES: dict[type[Kernel], type[Body]] = {
-    Loop: LoopBody,
-    Columns: ColumnsBody,
-    Scatter: ScatterBody,
-    Product: ProductBody,
-    Check: CheckBody,
+EMITTERS: dict[type[Kernel], type[Emitter]] = {
+    Loop: LoopEmitter,
+    ColumnReduction: ColumnEmitter,
+    Scatter: ScatterEmitter,
+    Product: ProductEmitter,
+    Check: CheckEmitter,
 }
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a function computes and touches: arithmetic operations, about, and bytes of arrays. A
-    product's operand may be packed by a function of its own, which computes none of the ops."""
+    """What a function costs: about how many arithmetic operations, and bytes of the arrays that it
+    reads or writes. A function that packs the operand of a product computes no ops."""
 
     name: str
     kernel: int  # its number in the plan
     ops: tuple[int, ...]  # of the plan's graph that it computes, those fused into others too
     flops: int
     bytes: int
-    parallel: bool  # or left to one thread
+    parallel: bool  # whether it is done in parts, by all threads
 
 
 @dataclass(frozen=True)
 class Code:
-    """A step in the loop language: segments, between kernels that are left to NumPy."""
+    """A step in the loop language: segments, and between them kernels that are left to NumPy."""
 
     segments: tuple[Segment | ByNumpy, ...]
     costs: tuple[Cost, ...]
@@ -56,7 +57,7 @@ class Code:
 
     @property
     def runs(self) -> list[Run]:
-        """All of them, in order."""
+        """The runs of all segments, in order."""
         return [run for segment in self.compiled.values() for group in segment for run in group]
 
     def __str__(self) -> str:
@@ -82,19 +83,19 @@ class Code:
 
 def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
     """The loops of a plan."""
-    segments = list[ByNumpy | list[Body]]()
-    runs, costs = dict[Body, Run](), list[Cost]()
+    segments = list[ByNumpy | list[Emitter]]()
+    runs, costs = dict[Emitter, Run](), list[Cost]()
 
-    def add(body: Body, early: bool = False) -> None:
-        runs[body] = body.run()
-        if any(_foreign(plan.graph.ops[op].primitive) for op in body.computed):
-            verify(runs[body].function)
+    def add(emitter: Emitter, at_start: bool = False) -> None:
+        runs[emitter] = emitter.run()
+        if any(_says_where(plan.graph.ops[op].primitive) for op in emitter.computed):
+            verify(runs[emitter].function)
         if not segments or isinstance(segments[-1], ByNumpy):
             segments.append([])
-        bodies = segments[-1]
-        assert isinstance(bodies, list)
-        bodies.insert(0 if early else len(bodies), body)
-        costs.append(_cost(body))
+        emitters = segments[-1]
+        assert isinstance(emitters, list)
+        emitters.insert(0 if at_start else len(emitters), emitter)
+        costs.append(_cost(emitter))
 
     for number, kernel in enumerate(plan.kernels):
         if isinstance(kernel, ByNumpy):
@@ -102,57 +103,64 @@ def lower(plan: Plan, memory: Memory, machine: Machine) -> Code:
             costs.append(_numpy_cost(plan, memory, number, kernel))
             continue
         if isinstance(kernel, Product) and number in memory.packed:
-            add(PackBody(plan, memory, machine, number), packs_early(plan, kernel))
-        add(BODIES[type(kernel)](plan, memory, machine, number))
-    careful = _careful(plan, memory, runs)
-    made = [s if isinstance(s, ByNumpy) else _groups(s, runs, careful) for s in segments]
+            add(PackEmitter(plan, memory, machine, number), packs_at_start(plan, kernel))
+        add(EMITTERS[type(kernel)](plan, memory, machine, number))
+    heeding = _heeding(plan, memory, runs)
+    made = [s if isinstance(s, ByNumpy) else _barrier_groups(s, runs, heeding) for s in segments]
     return Code(tuple(made), tuple(costs))
 
 
-def _foreign(prim: Primitive) -> bool:
-    """Whether it says itself where it reads, and is none of ours, which are tested."""
+def _says_where(prim: Primitive) -> bool:
+    """Whether a user's primitive says where it reads or adds. (Ours do too, and are tested.)"""
     return prim not in OURS and (prim.entry or prim.into) is not None
 
 
-def _cost(body: Body) -> Cost:
-    size = sum(array.size for array in {array for array, _ in body.touched})
-    ops = tuple(sorted(body.computed))
-    return Cost(body.name, body.number, ops, body.flops, size, body.shares > 0)
+def _cost(emitter: Emitter) -> Cost:
+    size = sum(array.size for array in {array for array, _ in emitter.accesses})
+    ops = tuple(sorted(emitter.computed))
+    return Cost(emitter.name, emitter.number, ops, emitter.flops, size, emitter.parts > 0)
 
 
-def _numpy_cost(plan: Plan, memory: Memory, number: int, kernel: Anchored) -> Cost:
-    anchor = kernel.anchor
-    arrays = {memory.ops[op] for op in (anchor, *plan.graph.ops[anchor].args) if op in memory.ops}
+def _numpy_cost(plan: Plan, memory: Memory, number: int, kernel: OpKernel) -> Cost:
+    used = kernel.op, *plan.graph.ops[kernel.op].args
+    arrays = {memory.ops[op] for op in used if op in memory.ops}
     size = sum(array.size for array in arrays)
-    return Cost(f"numpy{number}", number, (anchor,), 0, size, False)
+    return Cost(f"numpy{number}", number, (kernel.op,), 0, size, False)
 
 
-def _careful(plan: Plan, memory: Memory, bodies: Iterable[Body]) -> set[Body]:
-    """Those that are not run where a position is out of range: they read or add there, or what they
-    write is to stay as it is then."""
+def _heeding(plan: Plan, memory: Memory, emitters: Iterable[Emitter]) -> set[Emitter]:
+    """The functions that may only run once positions are known to be in range: those that read or
+    add there, and those that write a state, which a failing step leaves as it was."""
     states = {array for (kind, _), array in memory.targets.items() if kind == "state"}
     writes = {(array, True) for array in states}
-    return {body for body in bodies if plan.checked & body.computed or writes & body.touched}
+    return {
+        emitter
+        for emitter in emitters
+        if plan.checked & emitter.computed or writes & emitter.accesses
+    }
 
 
-def _groups(bodies: Sequence[Body], runs: dict[Body, Run], careful: set[Body]) -> Segment:
-    """What may be done side by side; what needs another's work waits for it."""
-    groups: list[list[Body]] = [[]]  # of bodies that wait for none of their own
-    for body in bodies:
-        if any(_waits(body, other, body in careful) for other in groups[-1]):
+def _barrier_groups(
+    emitters: Sequence[Emitter], runs: dict[Emitter, Run], heeding: set[Emitter]
+) -> Segment:
+    """Runs in groups with barriers between. The runs of a group do not depend on each other."""
+    groups: list[list[Emitter]] = [[]]
+    for emitter in emitters:
+        if any(_must_wait(emitter, other, emitter in heeding) for other in groups[-1]):
             groups.append([])
-        groups[-1].append(body)
-    return tuple(tuple(runs[body] for body in group) for group in groups)
+        groups[-1].append(emitter)
+    return tuple(tuple(runs[emitter] for emitter in group) for group in groups)
 
 
-def _waits(body: Body, other: Body, careful: bool) -> bool:
-    """Whether all of an earlier one must be done before this one begins."""
-    if careful and isinstance(other.kernel, Check):
-        return True  # what it finds is looked at in between
-    if not body.shares and not other.shares:
-        return False  # one thread does both
+def _must_wait(emitter: Emitter, other: Emitter, heeding: bool) -> bool:
+    """Whether an earlier function must be finished before this one begins. heeding: whether this
+    one may only run once positions are known to be in range."""
+    if heeding and isinstance(other.kernel, Check):
+        return True  # the flag is read at the barrier
+    if not emitter.parts and not other.parts:
+        return False  # the same thread does both, in order
     return any(
         (writes or writes2) and one.overlaps(two)
-        for one, writes in body.touched
-        for two, writes2 in other.touched
+        for one, writes in emitter.accesses
+        for two, writes2 in other.accesses
     )

@@ -1,7 +1,8 @@
 """Stage 3, from kernels to memory: where every array of a step lies.
 
-A step is given one block of pointers: to its inputs, states, constant arrays and results, and to
-one stretch of memory in which everything between lies, each array only while it is needed.
+A step is given one block of pointers, whose entries are called slots: to its inputs, states,
+constant arrays and results, and to scratch memory. All other arrays lie in the scratch, and those
+whose live ranges are apart may share bytes there.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from typing import Any
 import numpy as np
 
 from ...primitives.expressions import INT64, Index, Shape, contiguous
-from .entries import source
-from .kernels import Check, Kernel, Plan, Product, Stored
+from .entries import view_base
+from .kernels import Check, Kernel, Materialized, Plan, Product
 from .simplify import CONSTANT, INPUT, LEAVES, STATE, Op
 from .tiling import Machine, tiling
 
-LINE = 64  # a cache line, and the widest vector
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 Strides = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Array:
-    """Where an array begins: bytes from the pointer in a slot of the block; strides in entries."""
+    """Where an array lies. offset: bytes from the pointer in its slot. strides: in entries."""
 
     slot: int
     offset: int
@@ -36,28 +37,31 @@ class Array:
 
     @property
     def size(self) -> int:
-        """How many bytes its entries are."""
+        """How many bytes its entries have."""
         return math.prod(self.shape) * int(self.dtype.itemsize)
 
     @property
     def extent(self) -> int:
-        """From the first entry to behind the last one, in entries."""
+        """How many entries lie from the first to the last one, with those between."""
         if 0 in self.shape:
             return 0
         ends = ((n - 1) * stride for n, stride in zip(self.shape, self.strides, strict=True))
         return 1 + sum(end for end in ends if end > 0)
 
     def overlaps(self, other: Array) -> bool:
-        """Whether they share bytes."""
+        """Whether two arrays share bytes."""
         one, two = (array.offset + array.size for array in (self, other))
         return self.slot == other.slot and self.offset < two and other.offset < one
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Where each op in memory lies, where states and results are written, the packed operands of
-    products by kernel, how many bytes the stretch between has, and the flag, if there are checks:
-    not 0 once a position was out of range."""
+    """Where arrays lie: each op in memory, what is written to states and results, and the packed
+    operands of products, by kernel.
+
+    size: bytes of scratch. slots: of the block. flag: an integer that checks set where a position
+    is out of range; None if there are no checks.
+    """
 
     ops: dict[int, Array]
     targets: dict[tuple[str, int], Array]
@@ -71,7 +75,7 @@ class Memory:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield f"{self.size} bytes between inputs and results"
+        yield f"{self.size} bytes of scratch"
         for number, array in self.ops.items():
             where = f"slot {array.slot}, byte {array.offset}"
             yield f"%{number}: {where}, {array.dtype}{list(array.shape)} by {list(array.strides)}"
@@ -81,18 +85,18 @@ def arrange(plan: Plan, states: Sequence[Strides], machine: Machine) -> Memory:
     """The memory of a plan whose states have these strides, in entries."""
     arranger = _Arranger(plan, states, machine)
     for time, kernel in enumerate(plan.kernels):
-        if isinstance(kernel, Product) and packs_early(plan, kernel):
+        if isinstance(kernel, Product) and packs_at_start(plan, kernel):
             arranger.pack(time, kernel, since=0)
     for time, kernel in enumerate(plan.kernels):
-        for store in kernel.stores:
-            arranger.store(time, kernel, store)
-        if isinstance(kernel, Product) and not packs_early(plan, kernel):
+        for each in kernel.computes:
+            arranger.write(time, kernel, each)
+        if isinstance(kernel, Product) and not packs_at_start(plan, kernel):
             arranger.pack(time, kernel, since=time)
     return arranger.memory()
 
 
 class _Arranger:
-    """Memory as it is handed out. `time` is a kernel's number."""
+    """Gives each array its memory. `time` is a kernel's number."""
 
     def __init__(self, plan: Plan, states: Sequence[Strides], machine: Machine) -> None:
         self.plan, self.states, self.machine = plan, states, machine
@@ -100,17 +104,17 @@ class _Arranger:
         self.targets: dict[tuple[str, int], Array] = {}
         self.packed: dict[int, Array] = {}
         self.constants: list[Any] = []
-        self.room = _Room()
-        self.ends = _last_reads(plan)
+        self.scratch = _Scratch()
+        self.last_reads = _last_reads(plan)
         for number, op in enumerate(plan.graph.ops):
             if op.primitive in LEAVES and (op.shape or op.primitive is not CONSTANT):
                 self.ops[number] = self._leaf(op)
-        self.results = plan.graph.inputs + len(states) + len(self.constants)  # the first's slot
-        self.between = self.results + len(plan.graph.results)
+        self.first_result = plan.graph.inputs + len(states) + len(self.constants)  # its slot
+        self.scratch_slot = self.first_result + len(plan.graph.results)
         self.flag = self._flag() if any(isinstance(k, Check) for k in plan.kernels) else None
 
     def _leaf(self, op: Op) -> Array:
-        """Inputs come first in the block, then states, then constant arrays."""
+        """Where a leaf lies: slots are those of inputs, then states, then constant arrays."""
         if op.primitive is STATE:
             return self._state(op, op.params["place"])
         if op.primitive is INPUT:
@@ -119,80 +123,83 @@ class _Arranger:
         self.constants.append(np.array(op.params["value"], order="C"))
         return Array(slot, 0, op.shape, contiguous(op.shape), op.dtype)
 
-    def _state(self, op: Op, place: int) -> Array:
-        slot = self.plan.graph.inputs + place
-        return Array(slot, 0, op.shape, self.states[place], op.dtype)
+    def _state(self, op: Op, state: int) -> Array:
+        slot = self.plan.graph.inputs + state
+        return Array(slot, 0, op.shape, self.states[state], op.dtype)
 
     def _flag(self) -> Array:
-        offset = self.room.take(INT64.itemsize, 0, len(self.plan.kernels))
-        return Array(self.between, offset, (), (), INT64)
+        offset = self.scratch.allocate(INT64.itemsize, 0, len(self.plan.kernels))
+        return Array(self.scratch_slot, offset, (), (), INT64)
 
-    def store(self, time: int, kernel: Kernel, store: Stored) -> None:
-        """Where an op that a kernel computes goes, if it is kept."""
-        if store.target is None:
+    def write(self, time: int, kernel: Kernel, each: Materialized) -> None:
+        """Give memory to an op that a kernel computes, unless it stays in a register."""
+        if each.target is None:
             return
-        op, (kind, place) = self.plan.graph.ops[store.op], store.target
+        op, (kind, number) = self.plan.graph.ops[each.op], each.target
         if kind == "state":
-            array = self._state(op, place)
+            array = self._state(op, number)
         elif kind == "result":
-            array = Array(self.results + place, 0, op.shape, contiguous(op.shape), op.dtype)
+            slot = self.first_result + number
+            array = Array(slot, 0, op.shape, contiguous(op.shape), op.dtype)
         else:
-            strides = _along(kernel, store.index, op.shape)
+            strides = _dense_strides(kernel, each.index, op.shape)
             size = math.prod(op.shape) * op.dtype.itemsize
-            offset = self.room.take(size, time, self.ends.get(store.op, time))
-            array = Array(self.between, offset, op.shape, strides, op.dtype)
-        self.ops[store.op] = self.targets[store.target] = array
+            offset = self.scratch.allocate(size, time, self.last_reads.get(each.op, time))
+            array = Array(self.scratch_slot, offset, op.shape, strides, op.dtype)
+        self.ops[each.op] = self.targets[each.target] = array
 
     def pack(self, time: int, kernel: Product, since: int) -> None:
-        """Room for a product's right operand in panels, if they are made."""
-        how = tiling(self.plan.graph, kernel.anchor, self.ops, self.machine)
+        """Give memory to the packed right operand of a product, if it is packed."""
+        how = tiling(self.plan.graph, kernel.op, self.ops, self.machine)
         if how.packs:
-            size, dtype = how.packed_size(), self.plan.graph.ops[kernel.anchor].dtype
-            offset = self.room.take(size * dtype.itemsize, since, time)
-            self.packed[time] = Array(self.between, offset, (size,), (1,), dtype)
+            size, dtype = how.packed_size(), self.plan.graph.ops[kernel.op].dtype
+            offset = self.scratch.allocate(size * dtype.itemsize, since, time)
+            self.packed[time] = Array(self.scratch_slot, offset, (size,), (1,), dtype)
 
     def memory(self) -> Memory:
-        """All of it."""
-        constants, slots = tuple(self.constants), self.between + 1
-        size = self.room.size
+        """What has been arranged."""
+        constants, slots = tuple(self.constants), self.scratch_slot + 1
+        size = self.scratch.size
         return Memory(self.ops, self.targets, self.packed, constants, size, slots, self.flag)
 
 
-def packs_early(plan: Plan, kernel: Product) -> bool:
-    """Whether a product's right operand is there from the beginning, and can be packed then."""
-    right = plan.graph.ops[kernel.anchor].args[1]
-    return plan.graph.ops[source(plan.graph, right)].primitive in (INPUT, STATE)
+def packs_at_start(plan: Plan, kernel: Product) -> bool:
+    """Whether the right operand of a product is an input or a state, and can be packed at once."""
+    right = plan.graph.ops[kernel.op].args[1]
+    return plan.graph.ops[view_base(plan.graph, right)].primitive in (INPUT, STATE)
 
 
 def _last_reads(plan: Plan) -> dict[int, int]:
     """Of each op, the last kernel that reads it."""
-    ends = {op: time for time, kernel in enumerate(plan.kernels) for op in kernel.inputs}
-    return ends | dict.fromkeys(plan.graph.kept, len(plan.kernels))
+    reads = {op: time for time, kernel in enumerate(plan.kernels) for op in kernel.inputs}
+    return reads | dict.fromkeys(plan.graph.kept, len(plan.kernels))
 
 
-def _along(kernel: Kernel, index: Index, shape: Shape) -> Strides:
-    """Strides that let a kernel write its entries one after the other."""
+def _dense_strides(kernel: Kernel, index: Index, shape: Shape) -> Strides:
+    """Strides of an op's array with which a kernel writes its entries one after the other."""
     order = contiguous(kernel.domain)
     dense = contiguous(shape)
-    place = {p.names()[0]: n for p, n in zip(kernel.index, order, strict=True) if p.terms}
-    return tuple(place[p.names()[0]] if p.terms else n for p, n in zip(index, dense, strict=True))
+    stride = {p.names()[0]: n for p, n in zip(kernel.index, order, strict=True) if p.terms}
+    return tuple(stride[p.names()[0]] if p.terms else n for p, n in zip(index, dense, strict=True))
 
 
-class _Room:
-    """Memory handed out for stretches of time, first fit."""
+class _Scratch:
+    """Scratch memory, allocated for live ranges of arrays, first fit."""
 
     def __init__(self) -> None:
         self.size = 0
-        self.taken: list[tuple[int, int, int]] = []  # from byte, to byte, until when
+        self.live: list[tuple[int, int, int]] = []  # first byte, end, last use
 
-    def take(self, size: int, now: int, until: int) -> int:
-        size = -(-max(size, 1) // LINE) * LINE
-        self.taken = sorted(t for t in self.taken if t[2] >= now)
+    def allocate(self, size: int, first_use: int, last_use: int) -> int:
+        """The offset of so many bytes that nobody else has from the first use to the last. Calls
+        come in the order of first uses."""
+        size = -(-max(size, 1) // ALIGNMENT) * ALIGNMENT
+        self.live = sorted(t for t in self.live if t[2] >= first_use)
         start = 0
-        for begin, end, _ in self.taken:
+        for begin, end, _ in self.live:
             if start + size <= begin:
                 break
             start = max(start, end)
-        self.taken.append((start, start + size, until))
+        self.live.append((start, start + size, last_use))
         self.size = max(self.size, start + size)
         return start

@@ -1,8 +1,9 @@
-"""Which op is computed in which kernel.
+"""Which materialized op is computed in which kernel.
 
-An op is a **root** if it is kept in memory or is computed by loops of its own kind. Roots are
-placed one after the other: each joins the kernel of its latest argument, if it may
-(`_Planner._joined` says when), or begins one.
+Materialized ops (materialize.py) are scheduled in the order of the graph: each joins the kernel
+that computes the latest of its arguments, if it may (`_Planner._joined_index` says when), or begins
+a new one. Positions that come of data get kernels that check their range, and a state that may not
+be overwritten yet is written elsewhere and copied at the end.
 """
 
 from __future__ import annotations
@@ -11,44 +12,41 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ...ops import same
-from ...primitives.expressions import ZERO, Affine, Index, Shape, variables, walk
+from ...ops import identity
+from ...primitives.expressions import ZERO, Affine, Index, Shape, variables
 from ...primitives.expressions import Op as Operation
 from .entries import (
     Reads,
-    adds,
     bounds,
     compiles,
-    definition,
     entries,
-    moves,
-    source,
-    viewed,
-    viewing,
+    is_column_reduction,
+    is_scatter,
+    view_chain,
 )
 from .kernels import (
-    Anchored,
     ByNumpy,
     Check,
-    Columns,
+    ColumnReduction,
     Kernel,
     Loop,
+    Materialized,
+    OpKernel,
     Plan,
     Product,
     Scatter,
-    Stored,
     Target,
 )
-from .nest import CALLS
-from .simplify import CONSTANT, LEAVES, STATE, Graph, Op
+from .materialize import materialize
+from .simplify import CONSTANT, LEAVES, STATE, Graph
 
-# Entries are computed by recursion, and compilers take the square of a function's length:
-DEEPEST = 40  # ops from one root to the next
-MOST = 100  # roots in a kernel
+MAX_FUSED = 100  # ops in a kernel: C compilers take the square of a function's length
 
-NEVER = -2  # before the kernels that are first of all, whose position is -1
+# The order of a kernel is its number, but -1 of checks that need nothing which the step computes:
+# they are done before all others. Positions of constants need no check.
+BEFORE_ALL, UNCHECKED = -1, -2
 
-Loads = list[tuple[int, Index | None]]
+Loads = list[tuple[int, Index | None]]  # ops and the entry that is read, None for whole arrays
 
 
 def plan(graph: Graph) -> Plan:
@@ -58,177 +56,90 @@ def plan(graph: Graph) -> Plan:
 
 
 def _targets(graph: Graph) -> tuple[Graph, dict[int, Target]]:
-    """Where answers go. A leaf, or what is an answer already, gets a copy of its own."""
+    """Where each output is written. A leaf, or what is an output already, gets a copy."""
     ops, targets = list(graph.ops), dict[int, Target]()
-    answers = [(op, ("state", state)) for state, op in graph.writes]
-    answers += [(op, ("result", place)) for place, op in enumerate(graph.results)]
-    for number, target in answers:
+    outputs = [(op, ("state", state)) for state, op in graph.writes]
+    outputs += [(op, ("result", result)) for result, op in enumerate(graph.results)]
+    for number, target in outputs:
         copied = ops[number].primitive in LEAVES or number in targets
         if copied:
-            ops.append(replace(ops[number], primitive=same, args=(number,), params={}))
+            ops.append(replace(ops[number], primitive=identity, args=(number,), params={}))
         targets[len(ops) - 1 if copied else number] = target
     return replace(graph, ops=tuple(ops)), targets
 
 
 @dataclass(eq=False)
-class _Building:
-    """A kernel as it grows: its roots, the index at which each is computed, and what each reads, in
-    its own variables."""
+class _KernelBuilder:
+    """A kernel as it grows. indices: of each op that it computes, the entry that an iteration
+    computes, in the domain's variables. loads: what each op reads, in the op's own variables."""
 
     kind: type[Kernel]
     domain: Shape
-    anchor: int = -1
-    at: dict[int, Index] = field(default_factory=dict)
+    op: int = -1
+    indices: dict[int, Index] = field(default_factory=dict)
     loads: dict[int, Loads] = field(default_factory=dict)
-    nested: bool = False
+    inner_loops: bool = False
     bound: Operation | None = None
-    position: int = -1  # among the kernels
+    order: int = BEFORE_ALL
 
-    def inside(self, reader: int, index: Index | None, shape: Shape) -> Index | None:
-        """An index in a reader's variables, in the kernel's; None for what goes over an array in
-        its own way."""
-        if reader == self.anchor or index is None:
+    def in_domain(self, reader: int, index: Index | None, shape: Shape) -> Index | None:
+        """An index in a reader's variables, in those of the domain. None where the reader has loops
+        of its own, which go over the whole array."""
+        if reader == self.op or index is None:
             return None
-        pairs = zip(variables(shape), self.at[reader], strict=True)
-        moved = {name: place for own, place in pairs for name in own.names()}
-        return tuple(place.renamed(moved) for place in index)
+        pairs = zip(variables(shape), self.indices[reader], strict=True)
+        renamed = {name: position for own, position in pairs for name in own.names()}
+        return tuple(position.renamed(renamed) for position in index)
 
 
 class _Planner:
     def __init__(self, graph: Graph, targets: dict[int, Target]) -> None:
         self.graph, self.targets = graph, targets
         self.ops = list(graph.ops)
-        self.compiled = [compiles(graph, number) for number in range(len(self.ops))]
-        self.users: list[list[int]] = [[] for _ in self.ops]
-        for number, op in enumerate(self.ops):
-            for arg in op.args:
-                self.users[arg].append(number)
-        self.bounds = [bounds(graph, n) if self.compiled[n] else [] for n in range(len(self.ops))]
-        self.checked: dict[int, int] = {}  # of an op: the last kernel that looks at its positions
-        self.looks: dict[Operation, _Building] = {}  # of a position: the kernel that does
-        self.home: dict[int, _Building] = {}  # of a root: the kernel that computes it
-        self.kernels: list[_Building] = []
-        self.first: list[_Building] = []  # checks of what is there before the step begins
-        self.roots = self._roots()
-
-    # --- what is stored ---
-
-    def _roots(self) -> set[int]:
-        """The ops that are kept in memory, or are computed by a loop of their own kind."""
-        roots = {*self.targets, *self.graph.kept}
-        for number, op in enumerate(self.ops):
-            if not self.compiled[number]:
-                roots |= {number, *op.args}
-            elif op.primitive.product:
-                roots |= {number, *(source(self.graph, arg) for arg in op.args)}
-            elif self._is_columns(op) or adds(op):
-                roots.add(number)
-            elif self._mixes(number):
-                roots.add(source(self.graph, op.args[0]))
-            roots |= self._positions(number)
-        roots = {number for number in roots if self.ops[number].primitive not in LEAVES}
-        return self._shared(roots)
-
-    def _is_columns(self, op: Op) -> bool:
-        """Whether it is a reduction whose argument's last axis stays: then that is the axis to
-        go along in vectors."""
-        if not op.primitive.reduces:
-            return False
-        shape = self.ops[op.args[0]].shape
-        long = [axis for axis, n in enumerate(shape) if n > 1]
-        return bool(long) and long[-1] not in op.params["axis"]
-
-    def _mixes(self, number: int) -> bool:
-        """Whether it is a view by no strides: a reshape that does more than add or drop axes."""
-        op = self.ops[number]
-        if len(op.args) != 1 or not moves(self.graph, number):
-            return False
-        return viewed(self.graph, number, variables(op.shape)) is None
-
-    def _positions(self, number: int) -> set[int]:
-        """The ops that say where it reads or adds: what is in memory is looked at and read again,
-        leaves and their views are so already."""
-        said = (entry.number for bound in self.bounds[number] for entry in entries(bound))
-        return {op for op in said if not self._steady(op)}
-
-    def _steady(self, number: int) -> bool:
-        op = self.ops[number]
-        return op.primitive in LEAVES or (
-            len(op.args) == 1 and not op.primitive.reduces and self._steady(op.args[0])
-        )
-
-    def _shared(self, roots: set[int]) -> set[int]:
-        """The roots, and what several roots would compute again, unless that is next to nothing."""
-        wanted: list[set[int]] = [set() for _ in self.ops]
-        for number in range(len(self.ops) - 1, -1, -1):
-            op = self.ops[number]
-            for user in self.users[number]:
-                wanted[number] |= {user} if user in roots else wanted[user]
-            if op.primitive in LEAVES or number in roots or len(wanted[number]) < 2:
-                continue
-            if not self._cheap(number, roots):
-                roots.add(number)
-        return self._shallow(roots)
-
-    def _shallow(self, roots: set[int]) -> set[int]:
-        """The roots, and as many more as it takes that none is far from the next."""
-        depth = [0] * len(self.ops)
-        for number, op in enumerate(self.ops):
-            if op.primitive in LEAVES or number in roots:
-                continue
-            depth[number] = 1 + max((depth[arg] for arg in op.args), default=0)
-            if depth[number] > DEEPEST:
-                roots.add(number)
-                depth[number] = 0
-        return roots
-
-    def _cheap(self, number: int, roots: set[int]) -> bool:
-        """Whether it is next to nothing to compute: an entry moved, or a little arithmetic on what
-        is in memory."""
-        op = self.ops[number]
-        if moves(self.graph, number):
-            return True
-        if op.primitive.code is None or not all(
-            self.ops[arg].primitive in LEAVES or arg in roots for arg in op.args
-        ):
-            return False
-        expr = definition(self.graph, number, variables(op.shape))
-        return expr is not None and not any(getattr(e, "name", "") in CALLS for e in walk(expr))
-
-    # --- which kernel computes it ---
+        numbers = range(len(self.ops))
+        self.compiled = [compiles(graph, number) for number in numbers]
+        self.bounds = [bounds(graph, n) if self.compiled[n] else [] for n in numbers]
+        self.materialized = materialize(graph, targets, self.compiled, self.bounds)
+        self.kernel_of: dict[int, _KernelBuilder] = {}  # a materialized op
+        self.kernels: list[_KernelBuilder] = []
+        self.first: list[_KernelBuilder] = []  # checks that come before all kernels
+        self.check_of: dict[Operation, _KernelBuilder] = {}  # a position and its bound
+        self.checked: dict[int, int] = {}  # of an op: the order of its last check
 
     def plan(self) -> Plan:
         for number in range(len(self.ops)):
-            if number in self.roots:
-                self._place(number)
-        self._commit()
+            if number in self.materialized:
+                self._schedule(number)
+        self._defer_writes()
         kernels = [*self.first, *self.kernels]
-        stored = self._stored(kernels)
+        live = self._live_out(kernels)
         return Plan(
             replace(self.graph, ops=tuple(self.ops)),
-            tuple(self._finished(kernel, stored) for kernel in kernels),
-            frozenset(op for op, position in self.checked.items() if position != NEVER),
+            tuple(self._built(kernel, live) for kernel in kernels),
+            frozenset(op for op, order in self.checked.items() if order != UNCHECKED),
         )
 
-    def _place(self, number: int) -> None:
-        """Put a root into a kernel, after those that it depends on."""
+    # --- which kernel computes an op ---
+
+    def _schedule(self, number: int) -> None:
+        """Put a materialized op into a kernel, after those that it depends on."""
         op, kind = self.ops[number], self._kind(number)
         loads, reads = self._loads(number, kind)
-        checks = [self._check(each) for each in sorted(reads.ops | {number})]
-        homes = [self.home[load] for load, _ in loads if load in self.home]
-        kernel = max(homes, key=lambda home: home.position, default=None)
-        early = kernel is None or kernel.position < max(checks) or kind is not Loop
-        index = None if early or kernel is None else self._joined(number, loads, kernel)
+        checks = [self._last_check(each) for each in sorted(reads.ops | {number})]
+        producers = [self.kernel_of[load] for load, _ in loads if load in self.kernel_of]
+        kernel = max(producers, key=lambda producer: producer.order, default=None)
+        new = kernel is None or kernel.order < max(checks) or kind is not Loop
+        index = None if new or kernel is None else self._joined_index(number, loads, kernel)
         if kernel is None or index is None:
-            kernel = _Building(kind, op.shape, -1 if kind is Loop else number)
+            kernel = _KernelBuilder(kind, op.shape, -1 if kind is Loop else number)
             index = variables(op.shape)
             self._append(kernel)
-        self.home[number] = kernel
-        kernel.at[number], kernel.loads[number] = index, loads
-        kernel.nested |= reads.loops
+        self.kernel_of[number] = kernel
+        kernel.indices[number], kernel.loads[number] = index, loads
+        kernel.inner_loops |= reads.inner_loops
 
-    def _append(self, kernel: _Building) -> None:
-        kernel.position = len(self.kernels)
+    def _append(self, kernel: _KernelBuilder) -> None:
+        kernel.order = len(self.kernels)
         self.kernels.append(kernel)
 
     def _kind(self, number: int) -> type[Kernel]:
@@ -237,142 +148,148 @@ class _Planner:
             return ByNumpy
         if op.primitive.product:
             return Product
-        if adds(op):
+        if is_scatter(op):
             return Scatter
-        return Columns if self._is_columns(op) else Loop
+        return ColumnReduction if is_column_reduction(self.graph, op) else Loop
 
     def _loads(self, number: int, kind: type[Kernel]) -> tuple[Loads, Reads]:
-        """The entries in memory that a root is computed from; of whole arrays, no index."""
+        """What a materialized op reads from memory, and how its arguments are computed of that."""
         op, reads = self.ops[number], self._reads(variables(self.ops[number].shape))
         if kind is Product:
-            sources = [viewing(self.graph, arg) for arg in op.args]
-            reads.ops |= {view for views, _ in sources for view in views}
-            return [(base, None) for _, base in sources], reads
+            chains = [view_chain(self.graph, arg) for arg in op.args]
+            reads.ops |= {view for views, _ in chains for view in views}
+            return [(base, None) for _, base in chains], reads
         if kind is Loop:
-            reads.computed(number, variables(op.shape))
+            reads.add_arguments(number, variables(op.shape))
             return list(reads.found), reads
         loads, ops = Loads(), set[int]()
         for arg in op.args:
             index = variables(self.ops[arg].shape)
             reads = self._reads(index)
-            reads.read(arg, index)
+            reads.add(arg, index)
             loads, ops = [*loads, *reads.found], ops | reads.ops
         reads.ops = ops
         return loads, reads
 
-    def _reads(self, index: Index) -> Reads:
-        """Tells what is read in loops over the variables of an index. A reduction that would be
-        repeated in them becomes a root on the way."""
+    def _reads(self, loops: Index) -> Reads:
+        """Finds what is read in loops over the variables of an index. A reduction that they would
+        repeat is materialized on the way."""
 
-        def stored(number: int, place: Index) -> bool:
-            if number in self.roots or self.ops[number].primitive in LEAVES:
+        def stored(number: int, index: Index) -> bool:
+            if number in self.materialized or self.ops[number].primitive in LEAVES:
                 return True
-            if not self._repeats(number, place, index):
+            if not self._is_repeated(number, index, loops):
                 return False
-            self.roots.add(number)
-            self._place(number)
+            self.materialized.add(number)
+            self._schedule(number)
             return True
 
         return Reads(self.graph, stored)
 
-    def _repeats(self, number: int, place: Index, index: Index) -> bool:
-        """Whether it is a reduction inside a loop that it does not depend on."""
+    def _is_repeated(self, number: int, index: Index, loops: Index) -> bool:
+        """Whether loops would compute an entry of a reduction again and again. Once is enough if it
+        depends on the outermost loops and no others: it is computed before the others begin."""
         if not self.ops[number].primitive.reduces:
             return False
-        names = [name for p in index for name in p.names()]
-        used = {name for p in place for name in p.names()}
+        names = [name for position in loops for name in position.names()]
+        used = {name for position in index for name in position.names()}
         return used != set(names[: len(used)])
 
-    def _joined(self, number: int, loads: Loads, kernel: _Building) -> Index | None:
-        """The index at which a root is computed inside a kernel; None where it is not.
+    def _joined_index(self, number: int, loads: Loads, kernel: _KernelBuilder) -> Index | None:
+        """The entry of an op that an iteration of a kernel may compute; None if it may not join.
 
-        The invariant: at each entry of its domain a kernel computes one entry of each of its ops,
-        and none needs of the others' entries any but those. Then it does not matter in which order
-        entries are computed, nor by which thread. So a root joins if, of what the kernel computes,
-        - it reads along each axis by a variable of its own: in no other direction, not in steps,
-          not one entry for all;
-        - by the same variable everywhere along an axis of the domain, and by no other: not an array
-          as it is and transposed, and no outer product of an array with itself;
-        - by all of its variables, which are as long as the domain's axes, so it begins where they
-          do and needs no neighbour; and by nothing else: what it sums is not at hand.
-        NumPy and sums into entries have no entry at hand. What depends on products of one entry
-        is better off in loops of its own.
+        The invariant of a kernel: an iteration over its domain computes one entry of each of its
+        ops and, of what the kernel computes, reads these entries and no others. So iterations may
+        be done in any order and by any thread, and what only they read stays in registers.
+
+        An op joins if, by its reads of what the kernel computes, each of its variables stands for
+        one of the domain's:
+        - Each axis is read at one variable, perhaps plus a constant: not backwards, not in steps,
+          not at the same entry by all.
+        - A variable stands for the same one in all reads: not an array beside its transpose.
+        - No two variables stand for the same one: not an outer product of an array with itself.
+        - A variable runs as far as the one it stands for. So a constant added to it is 0: an array
+          without its first entry is shorter.
+        - No other variables are read at: a sum needs entries of other iterations.
+        NumPy and a scatter finish no entry before the last iteration, so nothing joins them. What
+        depends on a product of single entries is faster in loops of its own.
         """
         single = kernel.kind is Product and kernel.domain[-2:] == (1, 1)
-        if single or kernel.kind in (ByNumpy, Scatter) or len(kernel.at) >= MOST:
+        if single or kernel.kind in (ByNumpy, Scatter) or len(kernel.indices) >= MAX_FUSED:
             return None
-        moved: dict[str, Affine] = {}
-        for load, here in loads:
-            for place, own in zip(kernel.at.get(load, ()), here or (), strict=False):
-                if not place.names():
+        stands_for: dict[str, Affine] = {}
+        for load, read in loads:
+            for position, own in zip(kernel.indices.get(load, ()), read or (), strict=False):
+                if not position.names():
                     continue  # an axis of length 1
                 factors = [factor for _, factor in own.terms]
-                if factors != [1] or moved.setdefault(own.names()[0], place) != place:
+                if factors != [1] or stands_for.setdefault(own.names()[0], position) != position:
                     return None
         shape = self.ops[number].shape
         lengths = dict(zip(variables(kernel.domain), kernel.domain, strict=True))
         for own, n in zip(variables(shape), shape, strict=True):
-            if n != 1 and lengths.get(moved.get(own.names()[0], ZERO)) != n:
+            if n != 1 and lengths.get(stands_for.get(own.names()[0], ZERO)) != n:
                 return None
-        if not len({*moved.values()}) == len(moved) == sum(n != 1 for n in shape):
+        if not len({*stands_for.values()}) == len(stands_for) == sum(n != 1 for n in shape):
             return None
-        return tuple(place.renamed(moved) for place in variables(shape))
+        return tuple(position.renamed(stands_for) for position in variables(shape))
 
-    # --- positions ---
+    # --- checks of positions ---
 
-    def _check(self, number: int) -> int:
-        """Have an op's positions looked at that come of data; gives the position of the kernel that
-        is the last to do so, NEVER where none is."""
+    def _last_check(self, number: int) -> int:
+        """Have the positions of an op checked that come of data. Gives the order of the last kernel
+        that does, or UNCHECKED."""
         if number not in self.checked:
-            looked = [self._look(number, one) for one in self.bounds[number]]
-            self.checked[number] = max(looked, default=NEVER)
+            orders = [self._check(number, bound) for bound in self.bounds[number]]
+            self.checked[number] = max(orders, default=UNCHECKED)
         return self.checked[number]
 
-    def _look(self, number: int, bound: Operation) -> int:
-        if all(self._constant(entry.number) for entry in entries(bound)):
-            return NEVER  # it was looked at when it was traced
-        if bound not in self.looks:
+    def _check(self, number: int, bound: Operation) -> int:
+        if all(self._is_constant(entry.number) for entry in entries(bound)):
+            return UNCHECKED  # the trace has checked it
+        if bound not in self.check_of:
             reads = self._reads(())
-            reads.of(bound)
-            kernel = _Building(Check, (), number, {}, {number: [*reads.found]}, bound=bound)
-            self.looks[bound] = kernel
-            if any(load in self.home for load, _ in reads.found):
+            reads.add_expression(bound)
+            kernel = _KernelBuilder(Check, (), number, {}, {number: [*reads.found]}, bound=bound)
+            self.check_of[bound] = kernel
+            if any(load in self.kernel_of for load, _ in reads.found):
                 self._append(kernel)
             else:
                 self.first.append(kernel)
-        return self.looks[bound].position
+        return self.check_of[bound].order
 
-    def _constant(self, number: int) -> bool:
+    def _is_constant(self, number: int) -> bool:
         op = self.ops[number]
         if op.primitive in LEAVES:
             return op.primitive is CONSTANT
-        return all(map(self._constant, op.args))
+        return all(map(self._is_constant, op.args))
 
-    # --- where it goes ---
+    # --- where an op is written ---
 
-    def _commit(self) -> None:
-        """Where a state would be overwritten while its old value is still read, or before it is
-        known that nothing fails, write elsewhere and copy at the end."""
+    def _defer_writes(self) -> None:
+        """Write a state elsewhere, and copy it at the end, where its old value is read later, or
+        where a later check or NumPy may still end the step."""
         readers = self._readers()
-        fails = (k.position for k in self.kernels if k.kind in (Check, ByNumpy))
-        known = max(fails, default=-1)
-        for number, (kind, place) in list(self.targets.items()):
-            home = self.home[number]
+        may_fail = (k.order for k in self.kernels if k.kind in (Check, ByNumpy))
+        last = max(may_fail, default=BEFORE_ALL)
+        for number, (kind, state) in list(self.targets.items()):
+            kernel = self.kernel_of[number]
             if kind != "state":
                 continue
-            if home.position > known and not self._overwrites(number, readers[place]):
+            if kernel.order > last and not self._clobbers(number, readers[state]):
                 continue
             copied, shape = len(self.ops), self.ops[number].shape
-            self.ops.append(replace(self.ops[number], primitive=same, args=(number,), params={}))
+            op = replace(self.ops[number], primitive=identity, args=(number,), params={})
+            self.ops.append(op)
             self.targets[copied] = self.targets.pop(number)
-            at = variables(shape)
-            kernel = _Building(Loop, shape, -1, {copied: at}, {copied: [(number, at)]})
-            self.home[copied] = kernel
-            self._append(kernel)
+            index = variables(shape)
+            copy = _KernelBuilder(Loop, shape, -1, {copied: index}, {copied: [(number, index)]})
+            self.kernel_of[copied] = copy
+            self._append(copy)
 
-    def _readers(self) -> dict[int, list[tuple[_Building, int, Index | None]]]:
-        """Of each state, who reads it, and which entry."""
-        readers = defaultdict[int, list[tuple[_Building, int, Index | None]]](list)
+    def _readers(self) -> dict[int, list[tuple[_KernelBuilder, int, Index | None]]]:
+        """Of each state: the kernels and ops that read it, and which entry."""
+        readers = defaultdict[int, list[tuple[_KernelBuilder, int, Index | None]]](list)
         for kernel in [*self.first, *self.kernels]:
             for reader, loads in kernel.loads.items():
                 for load, index in loads:
@@ -381,45 +298,46 @@ class _Planner:
                         readers[op.params["place"]].append((kernel, reader, index))
         return readers
 
-    def _overwrites(
-        self, number: int, readers: Sequence[tuple[_Building, int, Index | None]]
+    def _clobbers(
+        self, number: int, readers: Sequence[tuple[_KernelBuilder, int, Index | None]]
     ) -> bool:
-        """Whether the kernel of an op, if it wrote to a state, would spoil what others read of it:
-        in a later kernel, or in the same one another entry than that at hand."""
-        home = self.home[number]
+        """Whether the kernel of an op, if it overwrote a state, would change what these read of it:
+        later kernels, or its own iterations, if they read another entry than they write."""
+        writer = self.kernel_of[number]
         for kernel, reader, index in readers:
-            if kernel.position > home.position:
+            if kernel.order > writer.order:
                 return True
-            inside = kernel.inside(reader, index, self.ops[reader].shape)
-            if kernel is home and inside != home.at[number]:
+            read = kernel.in_domain(reader, index, self.ops[reader].shape)
+            if kernel is writer and read != writer.indices[number]:
                 return True
         return False
 
-    def _stored(self, kernels: Sequence[_Building]) -> set[int]:
-        """The ops that are read outside their kernel."""
-        stored = set(self.graph.kept)
+    def _live_out(self, kernels: Sequence[_KernelBuilder]) -> set[int]:
+        """The ops that are read outside the kernel that computes them."""
+        live = set(self.graph.kept)
         for kernel in kernels:
             for loads in kernel.loads.values():
-                stored |= {load for load, _ in loads if self.home.get(load, kernel) is not kernel}
-        return stored
+                live |= {op for op, _ in loads if self.kernel_of.get(op, kernel) is not kernel}
+        return live
 
-    def _finished(self, kernel: _Building, stored: set[int]) -> Kernel:
-        """The kernel, with memory for what is read outside it."""
-        stores = []
-        for op, at in kernel.at.items():
-            into = self.targets.get(op)
-            if into is None and op in stored:
-                into = ("buffer", op)
-            stores.append(Stored(op, at, into))
+    def _built(self, kernel: _KernelBuilder, live: set[int]) -> Kernel:
+        """The kernel, with scratch memory for the ops that live on after it."""
+        computed = []
+        for op, at in kernel.indices.items():
+            target = self.targets.get(op)
+            if target is None and op in live:
+                target = ("scratch", op)
+            computed.append(Materialized(op, at, target))
         reads = dict[tuple[int, Index | None], None]()
         for reader, loads in kernel.loads.items():
             for load, index in loads:
-                if load not in kernel.at:
-                    reads[load, kernel.inside(reader, index, self.ops[reader].shape)] = None
-        parts = kernel.domain, tuple(stores), tuple(reads)
+                if load not in kernel.indices:
+                    shape = self.ops[reader].shape
+                    reads[load, kernel.in_domain(reader, index, shape)] = None
+        parts = kernel.domain, tuple(computed), tuple(reads)
         if kernel.kind is Loop:
-            return Loop(*parts, kernel.nested)
+            return Loop(*parts, kernel.inner_loops)
         if kernel.kind is Check:
-            return Check(*parts, kernel.anchor, kernel.bound)
-        assert issubclass(kernel.kind, Anchored)
-        return kernel.kind(*parts, kernel.anchor)
+            return Check(*parts, kernel.op, kernel.bound)
+        assert issubclass(kernel.kind, OpKernel)
+        return kernel.kind(*parts, kernel.op)

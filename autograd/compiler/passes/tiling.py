@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...primitives.expressions import Affine, Shape, aligned, place
-from .entries import source, viewed
+from ...primitives.expressions import Affine, Shape, broadcast_index, offset
+from .entries import view_base, view_of
 from .simplify import Graph
 
-PAGE = 4096
-CACHE = 3 << 17  # bytes: less than half of the second cache of common machines
-MANY_ROWS = 64
+PAGE_SIZE = 4096  # bytes of a page of virtual memory
+CACHE_BUDGET = 3 << 17  # bytes: less than half of the L2 cache of common machines
+MIN_ROWS_TO_PACK = 64  # of the left operand: each reads the packed panel once more
 
 
 @dataclass(frozen=True)
 class Machine:
-    """vector: bytes of a register. rows: of a tile, so that it leaves no register unused."""
+    """vector: bytes of a vector register. rows: of a tile, as many as fill the registers."""
 
     vector: int = 64
     rows: int = 8
@@ -36,36 +36,37 @@ class Operand:
 
 @dataclass(frozen=True)
 class Tiling:
-    """Something (..., rows, inner) @ right (..., inner, columns), in tiles `width` columns wide."""
+    """A product left (..., rows, inner) @ right (..., inner, columns), in tiles of `width` columns.
+    packs: whether the right operand is copied first, into panels as wide as a tile."""
 
     right: Operand
     batch: Shape
     rows: int
     inner: int
     columns: int
-    vectors: int  # of a tile's row
+    vectors: int  # in a row of a tile
     width: int
     packs: bool
 
     @property
     def panels(self) -> int:
-        """Strips of `width` columns."""
+        """How many panels, of `width` columns each, the right operand has."""
         return -(-self.columns // self.width)
 
     def block(self, machine: Machine) -> int:
-        """Rows of the left operand, in whole tiles, that fit in the cache beside a panel."""
+        """How many rows of the left operand, in whole tiles, fit in the cache beside a panel."""
         lanes = self.width // self.vectors
         entry = machine.vector // lanes
-        fitting = CACHE // (max(self.inner, 1) * entry)
+        fitting = CACHE_BUDGET // (max(self.inner, 1) * entry)
         return max(1, fitting // machine.rows) * machine.rows
 
     def packed_size(self) -> int:
-        """Entries of the packed right operand."""
+        """How many entries the packed right operand has."""
         return math.prod(self.batch) * self.panels * self.inner * self.width
 
 
 def tiling(graph: Graph, number: int, arrays: Mapping[int, Any], machine: Machine) -> Tiling:
-    """How a product goes over its operands, which lie in these arrays."""
+    """How a product is tiled, whose operands lie in these arrays."""
     op = graph.ops[number]
     *batch, rows, columns = op.shape
     inner = graph.ops[op.args[0]].shape[-1]
@@ -74,21 +75,21 @@ def tiling(graph: Graph, number: int, arrays: Mapping[int, Any], machine: Machin
     vectors = 1 if columns <= lanes else 2
     width = vectors * lanes
     down, along = right.strides[-2:]
-    far = abs(down) * op.dtype.itemsize > PAGE and rows >= MANY_ROWS
-    packs = along != 1 or columns % width != 0 or far
+    page_per_row = abs(down) * op.dtype.itemsize > PAGE_SIZE and rows >= MIN_ROWS_TO_PACK
+    packs = along != 1 or columns % width != 0 or page_per_row
     return Tiling(right, tuple(batch), rows, inner, columns, vectors, width, packs)
 
 
 def operand(graph: Graph, number: int, arrays: Mapping[int, Any], batch: int) -> Operand:
-    """The memory that a product with so many batch axes reads through an argument's views."""
+    """The matrix that a product with so many batch axes reads, through views of an op in memory."""
     names = [*(f"b{axis}" for axis in range(batch)), "row", "column"]
     index, base = (
-        aligned(tuple(map(Affine.of, names)), graph.ops[number].shape),
-        source(graph, number),
+        broadcast_index(tuple(map(Affine.of, names)), graph.ops[number].shape),
+        view_base(graph, number),
     )
     while number != base:
-        view = viewed(graph, number, index)
+        view = view_of(graph, number, index)
         assert view is not None
         number, index = view
-    total = place(index, arrays[number].strides)
+    total = offset(index, arrays[number].strides)
     return Operand(number, tuple(total.factor(name) for name in names), total.const)

@@ -1,1 +1,1 @@
-"""From loops to text that another compiler reads."""
+"""From the loop language to source text that another compiler reads."""

@@ -1,7 +1,7 @@
-/* What every compiled step begins with: what is the machine's own, which the loop language has no
-   words for. */
+/* The beginning of every compiled step: what depends on the machine, so that the loop language does
+   not express it. */
 
-/* Loops whose lengths are known gain nothing by these, and they take a fifth of GCC's time. */
+/* Passes of GCC that gain nothing for loops of constant length, and take a fifth of its time. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize( \
     "no-tree-loop-distribution,no-split-loops,no-unswitch-loops,no-peel-loops,no-tree-partial-pre," \
@@ -14,12 +14,12 @@
 
 #include "team.h"
 
-/* Where an array of a function begins. */
+/* The address of an array of a function. */
 #define AT(i) (p[at[i].slot] + at[i].offset)
 
 INLINE int64_t abs_i64(int64_t x) { return x < 0 ? -x : x; }
 
-/* The bytes of a number, read as another. */
+/* The bytes of a number, read as another type. */
 INLINE int32_t bits_of_f32(float x) { int32_t i; memcpy(&i, &x, 4); return i; }
 INLINE int64_t bits_of_f64(double x) { int64_t i; memcpy(&i, &x, 8); return i; }
 INLINE float f32_of_bits(int32_t i) { float x; memcpy(&x, &i, 4); return x; }
@@ -34,16 +34,17 @@ INLINE double f64_of_bits(int64_t i) { double x; memcpy(&x, &i, 8); return x; }
 #define FMAF(a, b, c) ((a) * (b) + (c))
 #endif
 
-/* A long sum: what rounding loses of the total when `part` joins it, exactly (Knuth, The Art of
-   Computer Programming 2, 4.2.2), is summed beside it. Of inf and nan it is nan, and left out. */
-#define GATHER(total, lost, part)                                                                  \
+/* A compensated sum: adds `part` to `total`, and the rounding error of that, which is exact (Knuth,
+   The Art of Computer Programming 2, 4.2.2), to `lost`. Where the total is inf or nan, the error is
+   nan, and left out. */
+#define ADD_COMPENSATED(total, lost, part)                                                         \
     do {                                                                                           \
         __typeof__(total) old = total, back;                                                       \
         total = old + part;                                                                        \
         back = total - old;                                                                        \
         lost += (old - (total - back)) + (part - back);                                            \
     } while (0)
-#define GATHERED(total, lost) ((lost) - (lost) == 0 ? (total) + (lost) : (total))
+#define COMPENSATED(total, lost) ((lost) - (lost) == 0 ? (total) + (lost) : (total))
 
 /* --- the tile of a matrix product ------------------------------------------------------------- */
 
@@ -70,16 +71,15 @@ typedef double v_f64 __attribute__((vector_size(VECTOR), aligned(8), may_alias))
 #define FMA_v_f64(a, b, c) ((a) * (b) + (c))
 #endif
 
-/* out (ROWS x width, in registers until the end) = left (rows x K) @ right (K x width), where the
-   width is that of a vector or two. am, ak: the strides of left; bk: that of right's rows. Where
-   fewer than ROWS rows are left, the last one is computed again and again, and not used. Of a deep
-   product, every DEEP terms are summed in registers, and gathered in `out`. It is called: a copy in
-   each product would be 0.02 quicker, and a step of many products take a quarter longer to compile.
-   A compiler that is told to unroll takes less time, too. */
-#define CALLED static __attribute__((noinline, noclone))
+/* out (ROWS x width) = left (rows x K) @ right (K x width); the width is one or two vectors'.
+   am, ak: the strides of left; bk: that of right's rows. If fewer than ROWS rows are left, the last
+   is computed several times, and not used. Every CHUNK terms are summed in registers and added to
+   `out`. The function is not inlined: that would be 2 % faster, but a step of many products would
+   take a quarter longer to compile. Unrolling by pragma saves compile time, too. */
+#define NOINLINE static __attribute__((noinline, noclone))
 #define UNROLL _Pragma("GCC unroll 16")
-#define DEEP 256
-#define FAR (64 * DEEP)
+#define CHUNK 256 /* as in tiles.py */
+#define LONG_SUM (64 * CHUNK)
 #define TILE(name, T, V)                                                                           \
     INLINE void name##_any(const T *a, long am, long ak, const T *b, long bk, long K, long last,   \
                            const int vectors, T *out) {                                            \
@@ -91,7 +91,7 @@ typedef double v_f64 __attribute__((vector_size(VECTOR), aligned(8), may_alias))
         long k = 0;                                                                                \
         do {                                                                                       \
             V sums[ROWS][2] = {0};                                                                 \
-            long first = k, end = MIN(K, k + DEEP);                                                \
+            long first = k, end = MIN(K, k + CHUNK);                                               \
             for (; k < end; k++, b += bk) {                                                        \
                 V b0 = *(const V *)b, b1 = vectors > 1 ? *(const V *)(b + lanes) : b0;             \
                 UNROLL                                                                             \
@@ -107,23 +107,23 @@ typedef double v_f64 __attribute__((vector_size(VECTOR), aligned(8), may_alias))
                 for (int c = 0; c < vectors; c++) {                                                \
                     V *total = (V *)(out + (r * vectors + c) * lanes);                             \
                     if (first == 0) *total = sums[r][c];                                           \
-                    else if (K > FAR) GATHER(*total, lost[r][c], sums[r][c]);                      \
+                    else if (K > LONG_SUM) ADD_COMPENSATED(*total, lost[r][c], sums[r][c]);        \
                     else *total += sums[r][c];                                                     \
                 }                                                                                  \
         } while (k < K);                                                                           \
-        if (K > FAR)                                                                               \
+        if (K > LONG_SUM)                                                                          \
             UNROLL                                                                                 \
             for (int r = 0; r < ROWS; r++)                                                         \
                 for (int c = 0; c < width; c++)                                                    \
                     out[r * width + c] =                                                           \
-                        GATHERED(out[r * width + c], ((const T *)lost[r])[c]);                     \
+                        COMPENSATED(out[r * width + c], ((const T *)lost[r])[c]);                  \
     }                                                                                              \
-    CALLED void name##_1(const T *a, long am, long ak, const T *b, long bk, long K, long last,     \
-                         T *out) {                                                                 \
+    NOINLINE void name##_1(const T *a, long am, long ak, const T *b, long bk, long K, long last,   \
+                           T *out) {                                                               \
         name##_any(a, am, ak, b, bk, K, last, 1, out);                                             \
     }                                                                                              \
-    CALLED void name##_2(const T *a, long am, long ak, const T *b, long bk, long K, long last,     \
-                         T *out) {                                                                 \
+    NOINLINE void name##_2(const T *a, long am, long ak, const T *b, long bk, long K, long last,   \
+                           T *out) {                                                               \
         name##_any(a, am, ak, b, bk, K, last, 2, out);                                             \
     }                                                                                              \
     INLINE void name(const T *a, long am, long ak, const T *b, long bk, long K, long last,         \
@@ -134,8 +134,8 @@ typedef double v_f64 __attribute__((vector_size(VECTOR), aligned(8), may_alias))
 TILE(tile_f32, float, v_f32)
 TILE(tile_f64, double, v_f64)
 
-/* Columns to rows, of a square of as many float32 as a vector has lanes: shuffle the first half of
-   the rows with the second, as cards, as often as the number of lanes can be halved. */
+/* Transposes a square of as many rows of float32 as a vector has lanes: interleave the first half
+   of the rows with the second, as often as the number of lanes can be halved. */
 #if __has_builtin(__builtin_shufflevector)
 #define SHUFFLE(...) __builtin_shufflevector(__VA_ARGS__)
 #if VECTOR == 64
@@ -152,7 +152,7 @@ TILE(tile_f64, double, v_f64)
 
 #ifdef LOW
 #define SQUARE (VECTOR / 4)
-INLINE void turn_f32(const float *from, long stride, float *into, long width) {
+INLINE void transpose_f32(const float *from, long stride, float *into, long width) {
     v_f32 rows[SQUARE], next[SQUARE];
     for (int i = 0; i < SQUARE; i++) rows[i] = *(const v_f32 *)(from + i * stride);
     for (int n = SQUARE; n > 1; n /= 2) {
@@ -165,16 +165,16 @@ INLINE void turn_f32(const float *from, long stride, float *into, long width) {
     for (int i = 0; i < SQUARE; i++) *(v_f32 *)(into + i * width) = rows[i];
 }
 #else
-#define SQUARE (1L << 62) /* none */
-INLINE void turn_f32(const float *from, long stride, float *into, long width) {}
+#define SQUARE (1L << 62) /* no panel is as wide */
+INLINE void transpose_f32(const float *from, long stride, float *into, long width) {}
 #endif
 
-/* A panel of an operand, `width` wide and dense; zeros beyond its `columns`. */
+/* Copies a panel of an operand: K rows of `width` entries, zeros beyond the first `columns`. */
 #define PACK(name, T)                                                                              \
     INLINE void name(const T *b, long down, long along, long K, long columns, long width,          \
                      T *restrict into) {                                                           \
         for (long k = 0; k < K; k++) {                                                             \
-            if (columns == width) /* a number that the compiler knows */                           \
+            if (columns == width) /* a constant, once inlined */                           \
                 for (long j = 0; j < width; j++) into[k * width + j] = b[k * down + j * along];    \
             else                                                                                   \
                 for (long j = 0; j < columns; j++) into[k * width + j] = b[k * down + j * along];  \
@@ -184,12 +184,12 @@ INLINE void turn_f32(const float *from, long stride, float *into, long width) {}
 PACK(copy_f32, float)
 PACK(pack_f64, double)
 
-CALLED void pack_f32(const float *b, long down, long along, long K, long columns, long width,
-                     float *restrict into) {
+NOINLINE void pack_f32(const float *b, long down, long along, long K, long columns, long width,
+                       float *restrict into) {
     long k = 0;
     long squares = down == 1 && columns == width && width % SQUARE == 0 ? K / SQUARE : 0;
     for (; k < squares * SQUARE; k += SQUARE)
         for (long j = 0; j < width; j += SQUARE)
-            turn_f32(b + k + j * along, along, into + k * width + j, width);
+            transpose_f32(b + k + j * along, along, into + k * width + j, width);
     copy_f32(b + k * down, down, along, K - k, columns, width, into + k * width);
 }

@@ -1,15 +1,13 @@
-"""Stage 5, from the loop language to C: the same, in other words.
+"""Prints functions of the loop language as C: statement by statement, and nothing is decided here.
 
-Functions that are alike are one function of C; which run calls it with which arrays is a table.
-What is decided here is how they are put into files. What is the machine's own (the tile of a
-product, how a panel is turned) is in prelude.h.
+What depends on the machine (the tile of a product, the transposition of a panel) is in prelude.h;
+c_files.py puts the functions of a step into files.
 """
 
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -19,7 +17,6 @@ import numpy as np
 from ...primitives.expressions import (
     BOOL,
     FLOAT32,
-    FLOAT64,
     FUNCTIONS,
     INT64,
     OPERATIONS,
@@ -41,14 +38,11 @@ from ..language.statements import (
     Let,
     Matrix,
     Panel,
-    Run,
-    Segment,
     Set,
     Statement,
     Store,
     Tile,
 )
-from ..passes.tiling import Machine
 
 TYPES = {
     np.dtype(kind): name
@@ -66,146 +60,14 @@ TYPES = {
         "float64": "double",
     }.items()
 }
-FILE = 1 << 15  # what a compiler does in a second; a file costs it a twentieth, whatever is in it
-WORK = "char *const *p, const struct place *at, struct ahead *ahead, long part, long parts"
-
-# A slot behind the others points at the time of the last lap, and at the sum for each run.
-LAP = f"""#include <time.h>
-
-static void lap({WORK}) {{
-    double *laps = (double *)p[at->slot];
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    double now = t.tv_sec + 1e-9 * t.tv_nsec;
-    if (at->offset) *(double *)AT(0) += now - laps[0];
-    laps[0] = now;
-}}"""
-
-
-# --- programs ------------------------------------------------------------------------------------
-
-
-def source(segments: Mapping[str, Segment], machine: Machine) -> str:
-    """The C of a step: a list of stages by the name of each segment, as threads.c does them."""
-    return sources(segments, machine, sys.maxsize)[0]
-
-
-def sources(segments: Mapping[str, Segment], machine: Machine, size: int = FILE) -> list[str]:
-    """The same as files of about this many characters, to be compiled side by side and linked."""
-    names, files = _functions(segments, machine, size)
-    tables = _Tables()
-    lists = list[str]()
-    for segment, groups in segments.items():
-        stages = list[str]()
-        for group in groups:
-            calls = [([tables.run(run, names)], run.shares) for run in group if run.shares]
-            small = [tables.run(run, names) for run in group if not run.shares]
-            calls += [(small, 0)] if small else []  # what one thread does it does in order
-            stages += [
-                f"{{{tables.calls(some)}, {shares}, {int(i == 0)}}}"
-                for i, (some, shares) in enumerate(calls)
-            ]
-        lists.append(_stages(segment, stages))
-    *others, last = files
-    pieces = [*last, *_declared(names, bool(others)), *tables.texts(), *lists]
-    return ["\n\n".join(some) + "\n" for some in (*others, pieces)]
-
-
-def timed(
-    segments: Mapping[str, Segment], machine: Machine, laps: Mapping[str, int], slot: int
-) -> str:
-    """The same, but each run waits for all before it, and after each one thread looks at the clock:
-    the double at place laps[name] of the slot's array grows by the seconds that the run took."""
-    names, (pieces,) = _functions(segments, machine, sys.maxsize)
-    tables, lists = _Tables(), list[str]()
-    for segment, groups in segments.items():
-        stages = [f"{{{tables.calls([tables.lap(slot, 0)])}, 0, 1}}"]
-        for run in (run for group in groups for run in group):
-            stages.append(f"{{{tables.calls([tables.run(run, names)])}, {run.shares}, 1}}")
-            stages.append(f"{{{tables.calls([tables.lap(slot, laps[run.name])])}, 0, 1}}")
-        lists.append(_stages(segment, stages))
-    return "\n\n".join([*pieces, LAP, *tables.texts(), *lists]) + "\n"
-
-
-class _Tables:
-    """The arrays that runs are given, and lists of calls, as data."""
-
-    def __init__(self) -> None:
-        self.places, self.called = list[str](), list[str]()
-        self.count = 0  # of places
-
-    def run(self, run: Run, names: Mapping[Function, str]) -> str:
-        """The call of a function with its arrays."""
-        return self._call(run.name, names[run.function], run.arrays)
-
-    def lap(self, slot: int, number: int) -> str:
-        """The call that adds the seconds since the last lap to a number of the slot's array."""
-        return self._call(f"lap {number}", "lap", [(slot, number * FLOAT64.itemsize)])
-
-    def _call(self, title: str, name: str, arrays: Sequence[tuple[int, int]]) -> str:
-        pairs = "".join(f"{{{slot}, {offset}}}, " for slot, offset in arrays)
-        self.places.append(f"{pairs}/* {title} */")
-        self.count += len(arrays)
-        return f"{{{name}, places + {self.count - len(arrays)}}}"
-
-    def calls(self, calls: Sequence[str]) -> str:
-        """Where the list of some calls begins."""
-        first = len(self.called)
-        self.called += [*calls, "{0}"]
-        return f"calls + {first}"
-
-    def texts(self) -> list[str]:
-        """The tables themselves."""
-        places, calls = _lines([*self.places, "{0}"], ""), _lines(self.called, ",")
-        return [
-            f"static const struct place places[] = {{\n{places}\n}};",
-            f"static const struct call calls[] = {{\n{calls}\n}};",
-        ]
-
-
-def _lines(items: Sequence[str], end: str) -> str:
-    return "\n".join(f"    {item}{end}" for item in items)
-
-
-def _stages(name: str, stages: Sequence[str]) -> str:
-    return f"const struct stage {name}[] = {{\n{_lines([*stages, '{0}'], ',')}\n}};"
-
-
-def _declared(names: Mapping[Function, str], elsewhere: bool) -> list[str]:
-    return [f"work {', '.join(names.values())};"] if elsewhere else []
-
-
-def _functions(
-    segments: Mapping[str, Segment], machine: Machine, size: int
-) -> tuple[dict[Function, str], list[list[str]]]:
-    """A name for each function that is not like another, and files of them of about one length."""
-    runs = (run for groups in segments.values() for group in groups for run in group)
-    names = dict[Function, str]()
-    for run in runs:
-        names.setdefault(run.function, f"body{len(names)}")
-    texts = {each: function(each, name) for each, name in names.items()}
-    files = [list[Function]() for _ in range(1 + sum(map(len, texts.values())) // size)]
-    lengths = [0] * len(files)
-    for each in sorted(texts, key=lambda each: -len(texts[each])):  # the longest first
-        shortest = lengths.index(min(lengths))
-        files[shortest].append(each)
-        lengths[shortest] += len(texts[each])
-    head = f'#define VECTOR {machine.vector}\n#define ROWS {machine.rows}\n#include "prelude.h"'
-    return names, [[head, *_inlined(file), *(texts[each] for each in file)] for file in files]
-
-
-def _inlined(functions: Sequence[Function]) -> dict[str, None]:
-    """The elementary functions that are called, in the order in which they are defined."""
-    calls = (call for each in functions for call in _calls_in(each.body))
-    return dict.fromkeys(text for call in calls for text in _definitions(*call))
+SIGNATURE = "char *const *p, const struct place *at, struct ahead *ahead, long part, long parts"
 
 
 # --- functions -----------------------------------------------------------------------------------
 
 
 def function(function: Function, name: str) -> str:
-    """A function of C: of its arrays, and of the share that is wanted. Other files of the library
-    may name it."""
+    """A function in C, which other files of the library may call: see `work` in team.h."""
     arrays = [
         f"    {_pointer(function, array)}restrict {array.name} = (void *)AT({i});"
         for i, array in enumerate(function.arrays)
@@ -214,7 +76,7 @@ def function(function: Function, name: str) -> str:
         f"    {TYPES[array.dtype]} {array.name}[{array.size}] __attribute__((aligned(64)));"
         for array in function.own
     ]
-    head = f'__attribute__((visibility("hidden"))) void {name}({WORK}) {{'
+    head = f'__attribute__((visibility("hidden"))) void {name}({SIGNATURE}) {{'
     return "\n".join([head, *arrays, *own, *_block(function.body), "}"])
 
 
@@ -222,13 +84,19 @@ def _pointer(function: Function, array: Array) -> str:
     return f"{'' if array.name in function.writes else 'const '}{TYPES[array.dtype]} *"
 
 
-Call = tuple[str, DType]  # a function of numbers: its name, and of what dtype
+Call = tuple[str, DType]  # of an elementary function: its name and dtype
+
+
+def elementary_functions(functions: Sequence[Function]) -> dict[str, None]:
+    """The texts of the elementary functions that these call, each after those that it calls."""
+    calls = (call for each in functions for call in _calls_in(each.body))
+    return dict.fromkeys(text for call in calls for text in _definitions(*call))
 
 
 @cache
 def _definitions(name: str, dtype: DType) -> tuple[str, ...]:
-    """A function of numbers, inline so that loops become vector code, after those that it calls;
-    nothing where it is the C library's."""
+    """The text of an elementary function, after those of the functions that it calls. It is inline,
+    so that loops become vector code. None for functions of the C library."""
     known = definition(name, dtype)
     if known is None:
         return ()
@@ -273,8 +141,8 @@ def _statement(statement: Statement) -> Iterator[str]:
             yield f"{_register(value.dtype)} {name} = {expression(value)};"
         case Set(name, value):
             yield f"{name} = {expression(value)};"
-        case Store(array, place, value):
-            yield f"{array}[{place}] = {expression(value)};"
+        case Store(array, offset, value):
+            yield f"{array}[{offset}] = {expression(value)};"
         case For():
             yield from _loop(statement)
         case If(test, body, otherwise):
@@ -297,7 +165,7 @@ PRAGMAS = {"lanes": "omp simd", "reduction": "omp simd reduction(+:{})"}
 
 def _loop(loop: For) -> Iterator[str]:
     name, first, last = loop.name, _bound(loop.first), _bound(loop.last)
-    if isinstance(loop.last, Op | Load):  # it is computed once
+    if isinstance(loop.last, Op | Load):  # computed once, before the loop
         end = Var(f"{name}_end", INT64)
         yield "{"
         yield f"    const long {end} = {last};"
@@ -317,7 +185,7 @@ def _bound(expr: Expr) -> str:
 
 
 def _tile(tile: Tile) -> Iterator[str]:
-    """Where the number of rows is as usual, it is one that the compiler knows."""
+    """The call for a full tile has a constant number of rows, which C compilers unroll."""
     left, right, rows = tile.left, tile.right, _bound(tile.rows)
     operands = f"{_start(left)}, {left.down}, {left.along}, {_start(right)}, {right.down}"
 
@@ -340,25 +208,25 @@ def _start(matrix: Matrix) -> str:
 # --- expressions ---------------------------------------------------------------------------------
 
 SYMBOLS = {"//": "/"}
-LOGICAL = {"&": "&&", "|": "||", "^": "!="}  # of booleans, of which any but 0 is true
+LOGICAL = {"&": "&&", "|": "||", "^": "!="}  # of booleans: any number but 0 is true
 
 
 def expression(expr: Expr) -> str:
-    """An expression of C."""
+    """An expression in C."""
     match expr:
         case Const(value, dtype):
             return literal(value, dtype)
         case Affine((), const):
             return literal(const, INT64)
-        case Load(array, place, _):
-            return f"{array}[{place}]"
+        case Load(array, offset, _):
+            return f"{array}[{offset}]"
         case Op():
             return _operation(expr)
     return str(expr)
 
 
 def literal(value: Any, dtype: DType) -> str:
-    """A number as C writes it, exactly."""
+    """A number in C, exactly."""
     if dtype.kind == "b":
         return str(int(value))
     if dtype.kind in "iu":
@@ -392,7 +260,7 @@ def _operation(expr: Op) -> str:
     else:
         logical = LOGICAL if expr.args[0].dtype == BOOL else {}
         text = f"{args[0]} {logical.get(name, SYMBOLS.get(name, name))} {args[1]}"
-    # C computes with no integers that are smaller than an int.
+    # C computes with ints in place of smaller integers.
     small = dtype.kind in "iu" and dtype.itemsize < 4
     return f"({TYPES[dtype]})({text})" if small else text
 
@@ -405,8 +273,8 @@ def _operand(expr: Expr) -> str:
     return text if whole else f"({text})"
 
 
-COMPOUND = {*OPERATIONS} - {*FUNCTIONS, "fma", "sqrt", "abs"}  # what has a symbol of C
-MACHINES = {
+COMPOUND = {*OPERATIONS} - {*FUNCTIONS, "fma", "sqrt", "abs"}  # operations that have a symbol in C
+C_NAMES = {
     ("fma", "f4"): "FMAF",
     ("fma", "f8"): "FMA",
     ("abs", "f4"): "fabsf",
@@ -422,17 +290,17 @@ def _call(name: str, dtype: DType, args: Sequence[str]) -> str:
 
 
 def _name(name: str, dtype: DType) -> str:
-    """A function's: the elementary one, or else the C library's."""
+    """The C name of a function: an elementary one's, or the C library's."""
     if dtype.kind == "i":
         return f"{name}_i64"
     if name in FUNCTIONS and definition(name, dtype):
         return f"{name}_f{8 * dtype.itemsize}"
     kind = f"{dtype.kind}{dtype.itemsize}"
-    return MACHINES.get((name, kind), f"{name}{'f' * (dtype == FLOAT32)}")
+    return C_NAMES.get((name, kind), f"{name}{'f' * (dtype == FLOAT32)}")
 
 
 def _bits(expr: Op) -> str:
-    """By helpers that know signed integers; the same bits, signed or not, are a cast away."""
+    """Reads the bytes as another dtype. The helpers have signed integers; others need a cast."""
     (arg,), dtype = expr.args, expr.dtype
     size = 8 * dtype.itemsize
     if arg.dtype == dtype:
@@ -446,5 +314,5 @@ def _bits(expr: Op) -> str:
 
 
 def _register(dtype: DType) -> str:
-    """The type of a variable: a truth value is an int, as comparisons give it."""
+    """The type of a variable; a boolean is an int, as comparisons give it."""
     return "int" if dtype == BOOL else TYPES[dtype]

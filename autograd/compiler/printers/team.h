@@ -1,4 +1,4 @@
-/* What compiled steps and the threads that run them agree on. */
+/* The types that compiled steps (c_files.py) and the threads that run them (threads.c) share. */
 
 #define INLINE static inline __attribute__((always_inline))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
@@ -6,39 +6,39 @@
 
 #define LINE 64 /* bytes of a cache line */
 
-/* The rows of the next batch that a thread will need, from the first byte that is not yet in its
-   cache; how many bytes it fetches at a time, and how often it has done so. */
+/* The rows of the next batch that a thread will need: the first byte that it has not prefetched,
+   how many bytes it prefetches in a call, and the number of calls. */
 struct ahead {
     const char *from;
     const long *rows;
     long width, row, last, byte, chunk, calls;
 };
 
-/* Where an array of a function begins: so many bytes from where a slot of the block points. */
+/* The address of an array: so many bytes after the pointer in a slot of the step's block. */
 struct place {
     long slot, offset;
 };
 
-/* Does share number `part` of `parts`: of entries computed whole, so that it changes nothing how
-   many shares there are, who does which, and when. */
+/* Does part number `part` of `parts`. Each entry is computed whole in one part, so the bits do not
+   depend on how many parts there are, which thread does them, and in which order. */
 typedef void work(char *const *p, const struct place *at, struct ahead *ahead, long part,
                   long parts);
 
-/* A function, given its arrays. The last of a list has none. */
+/* A function and its arrays. The last of a list has no function. */
 struct call {
     work *function;
     const struct place *at;
 };
 
-/* What a step does next, one call after the other. shares: in how many it may be done, each worth a
-   thread's while, or 0, by one thread. waits: whether all before it must have been done. The last of
-   a list has no calls. */
+/* Calls, done one after the other. shares: how many parts are each worth waking a thread for; 0:
+   one thread does it all. waits: whether a barrier stands before it. The last of a list has no
+   calls. */
 struct stage {
     const struct call *calls;
     long shares, waits;
 };
 
-/* Called between the tiles of products, when memory has little to do. */
+/* Prefetches a few rows. Called between the tiles of a product, which leave memory idle. */
 INLINE void aside(struct ahead *a) {
     a->calls++;
     if (a->row >= a->last) return;

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...primitives.expressions import contiguous
-from ..passes.memory import LINE, Array
+from ..passes.memory import ALIGNMENT, Array
 from ..passes.simplify import RefusedError
 
 
@@ -48,8 +48,8 @@ def address(array: Any) -> int:
 
 def aligned_bytes(size: int) -> Any:
     """Memory that begins at a cache line."""
-    block = np.empty(size + LINE, np.uint8)
-    start = -address(block) % LINE
+    block = np.empty(size + ALIGNMENT, np.uint8)
+    start = -address(block) % ALIGNMENT
     return block[start : start + size]
 
 

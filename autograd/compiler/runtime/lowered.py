@@ -8,7 +8,7 @@ from typing import Any
 from ..frontend.program import Program
 from ..passes.simplify import Spec
 from ..passes.stages import Stages
-from ..printers.print_c import source
+from ..printers.c_files import source
 from . import build
 from .arrays import entry_strides
 from .measure import measure

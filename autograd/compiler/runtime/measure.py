@@ -12,7 +12,7 @@ from ..passes.kernels import ByNumpy
 from ..passes.memory import Array
 from ..passes.simplify import INPUT, STATE
 from ..passes.stages import Stages
-from ..printers.print_c import timed
+from ..printers.c_files import timed
 from . import build
 from .arrays import address, aligned_bytes, view
 from .segments import entry_points, run_by_numpy

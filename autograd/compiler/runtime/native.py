@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from ...graph import counter
+from ...primitives.memory import base_array
 from ...state import counted
-from ...tensor import memory as memory_of
 from ..frontend.program import Program
 from ..frontend.replay import Replayed, replay
 from ..passes.kernels import ByNumpy
 from ..passes.simplify import RefusedError, Spec
-from ..printers.print_c import sources
+from ..printers.c_files import sources
 from . import build
 from .arrays import address, aligned_bytes, byte_range, dense_array, overlaps_itself, view
 from .lowered import lowered
@@ -80,7 +80,7 @@ class Native(Replayed):
         """The primitives that NumPy computes."""
         ops = self.lowered.plan.graph.ops
         segments = self.lowered.code.segments
-        return [ops[s.anchor].primitive.name for s in segments if isinstance(s, ByNumpy)]
+        return [ops[s.op].primitive.name for s in segments if isinstance(s, ByNumpy)]
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         with self.lock:
@@ -179,7 +179,7 @@ class Native(Replayed):
         for i, array in enumerate(bound, len(self.inputs)):
             self.block[i] = address(array)
         # NumPy does not resize arrays in place, and so move them, while weak references exist.
-        self.references = [weakref.ref(memory_of(array)) for array in bound]
+        self.references = [weakref.ref(base_array(array)) for array in bound]
         ranges = sorted(map(byte_range, bound))
         self.states_alias = any(one[1] > other[0] for one, other in pairwise(ranges))
         self.states_alias |= any(overlaps_itself(tensor._data) for tensor in self.written)

@@ -25,11 +25,11 @@ def entry_points(code: Code, library: ctypes.CDLL) -> list[Any]:
 def run_by_numpy(stages: Stages, kernel: ByNumpy, slots: Sequence[Any]) -> None:
     """Run a kernel that has no C. slots: the step's arrays, as its block of pointers has them."""
     ops, memory = stages.plan.graph.ops, stages.memory
-    op = ops[kernel.anchor]
+    op = ops[kernel.op]
     args = [
         ops[arg].params["value"] if ops[arg].primitive is CONSTANT else view(memory.ops[arg], slots)
         for arg in op.args
     ]
     with np.errstate(all="ignore"):
         out = op.primitive.on_array(*args, **op.params)
-    np.copyto(view(memory.ops[kernel.anchor], slots), out)
+    np.copyto(view(memory.ops[kernel.op], slots), out)

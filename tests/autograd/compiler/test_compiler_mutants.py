@@ -26,86 +26,86 @@ RACE, REFUSED = "FaultError", "states are written, and then refused"
 WRONG = [
     (
         "a reader waits",
-        "lower._waits",
+        "lower._must_wait",
         "return any((writes and",
         "old values of states as results",
         RACE,
     ),
-    ("a writer waits", "lower._waits", "return any((writes2 and", "two states exchanged", RACE),
+    ("a writer waits", "lower._must_wait", "return any((writes2 and", "two states exchanged", RACE),
     (
         "a check is waited for",
-        "lower._waits",
+        "lower._must_wait",
         "if False",
         "labels",
         "IndexError",
     ),
     (
         "a state waits",
-        "lower._careful",
-        "return {body for body in bodies if plan.checked & body.computed}",
+        "lower._heeding",
+        "return {emitter for emitter in emitters if plan.checked & emitter.computed}",
         "a counter beside positions",
         REFUSED,
     ),
     (
         "an array lives",
-        "memory._Room.take",
-        "self.taken = sorted((t for t in self.taken if t[2] > now",
+        "memory._Scratch.allocate",
+        "self.live = sorted((t for t in self.live if t[2] > first_use",
         "rows after a product",
         "results differ",
     ),
     (
         "what is kept lives",
         "memory._last_reads",
-        "return ends",
+        "return reads",
         "many temporaries, kept",
         "what is kept differs",
     ),
     (
         "an old value is read later",
-        "plan._Planner._overwrites",
+        "plan._Planner._clobbers",
         "if False",
         "two states exchanged",
         "states differ",
     ),
     (
         "another entry is read",
-        "plan._Planner._overwrites",
-        "if kernel is home and inside == ",
+        "plan._Planner._clobbers",
+        "if kernel is writer and read == ",
         "a state from another of its own entries",
         RACE,
     ),
     (
         "states wait for positions",
-        "plan._Planner._commit",
-        "if not self._overwrites",
+        "plan._Planner._defer_writes",
+        "if not self._clobbers",
         "states written before positions are known",
         REFUSED,
     ),
     (
         "the latest argument",
-        "plan._Planner._place",
+        "plan._Planner._schedule",
         "kernel = min(",
         "old values of states as results",
         "results differ",
     ),
     (
         "a check before",
-        "plan._Planner._place",
-        "early = kernel is None or kind is not",
+        "plan._Planner._schedule",
+        "new = kernel is None or kind is not",
         "positions that are looked up",
         "IndexError",
     ),
     (
         "one to one",
-        "plan._Planner._joined",
-        "if moved.setdefault",
+        "plan._Planner._joined_index",
+        "if stands_for.setdefault",
         "parts of what a kernel computes",
         "IndexError",
     ),
     (
         "a stack's strides",
-        "product.ProductBody._panel",
-        "start: Affine = place((*at, Affine.of('panel')), strides)",
+        "product.ProductEmitter._panel_start",
+        "start: Affine = offset((*at, Affine.of('panel')), strides)",
         "attention",
         "results differ",
     ),
@@ -114,7 +114,7 @@ WRONG = [
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_is_right_and_its_threads_stay_apart(step: str) -> None:
-    """With limits so low that tiles, strips, blocks and shares are many: numbers as the replay's,
+    """With limits so low that tiles, strips, blocks and parts are many: numbers as the replay's,
     nothing out of place, and no thread or lane touches what another writes."""
     with judge.small_limits():
         judge.trials([step])
@@ -151,13 +151,13 @@ def test_a_reason_is_there_for_mutants_that_are() -> None:
 
 
 def test_the_compiler_is_as_it_was_also_after_an_error() -> None:
-    before = lower._waits.__code__, memory._Room.take.__code__
+    before = lower._must_wait.__code__, memory._Scratch.allocate.__code__
     with (
         pytest.raises(KeyboardInterrupt),
-        planted(mutant("lower._waits", "return any((writes and")),
+        planted(mutant("lower._must_wait", "return any((writes and")),
     ):
         raise KeyboardInterrupt
-    assert before == (lower._waits.__code__, memory._Room.take.__code__)
+    assert before == (lower._must_wait.__code__, memory._Scratch.allocate.__code__)
 
 
 # --- what is seen in watched memory -------------------------------------------------------------
@@ -168,9 +168,9 @@ LEFT = Load("x", ROW, FLOAT64)
 
 
 def run(
-    name: str, *body: Any, arrays: Any = (X, Y), slots: Any = ((0, 0), (1, 0)), shares: int = 0
+    name: str, *body: Any, arrays: Any = (X, Y), slots: Any = ((0, 0), (1, 0)), parts: int = 0
 ) -> Run:
-    return Run(name, Function(arrays, frozenset({"y"}), (), body), slots, shares)
+    return Run(name, Function(arrays, frozenset({"y"}), (), body), slots, parts)
 
 
 def block() -> Block:
@@ -181,11 +181,11 @@ def copy(**others: Any) -> For:
     return For("i", integer(0), integer(4), (Store("y", ROW, LEFT),), **others)
 
 
-def test_what_shares_do_to_each_other_is_seen() -> None:
-    whole = run("whole", copy(), shares=2)  # each share does all of it
+def test_what_parts_do_to_each_other_is_seen() -> None:
+    whole = run("whole", copy(), parts=2)  # each part does all of it
     with pytest.raises(FaultError, match="at the same time"):
         execute_group([whole], block())
-    reads = run("reads", copy(), slots=((1, 0), (0, 0)), shares=1)
+    reads = run("reads", copy(), slots=((1, 0), (0, 0)), parts=1)
     with pytest.raises(FaultError, match=r"at the same time|nobody has written"):
         execute_group([run("writes", copy()), reads], block())
     execute_group([run("writes", copy()), run("again", copy())], block())  # by one thread

@@ -32,7 +32,7 @@ from autograd.compiler.language.statements import (
     Store,
     Tile,
 )
-from autograd.compiler.language.tiles import CHUNK, grown
+from autograd.compiler.language.tiles import CHUNK, expanded
 from autograd.primitives.expressions import (
     BOOL,
     FLOAT32,
@@ -243,8 +243,8 @@ def test_functions_that_a_c_library_has_are_numpys() -> None:
 @pytest.mark.parametrize(
     ("expr", "error", "words"),
     [
-        (Load("a", ZERO + 3, FLOAT32), IndexError, r"a\[3\] is place 3 of 3"),
-        (Load("a", ROW * -1, FLOAT32), IndexError, r"is place -1 of 3"),
+        (Load("a", ZERO + 3, FLOAT32), IndexError, r"a\[3\] is offset 3 of 3"),
+        (Load("a", ROW * -1, FLOAT32), IndexError, r"is offset -1 of 3"),
         (Load("b", ZERO, FLOAT32), KeyError, "b is not known"),
         (Var("k", INT64) + 1, KeyError, "k is not known"),
         (op("//", ROW, ROW - 1), ZeroDivisionError, "divided by 0"),
@@ -348,7 +348,7 @@ def product(
         Array("b", dtype, b.size),
         Array("t", dtype, height * width),
     )
-    made = Function(arrays, frozenset("t"), (), (grown(tile) if as_loops else tile,))
+    made = Function(arrays, frozenset("t"), (), (expanded(tile) if as_loops else tile,))
     t = np.full(height * width, 5, dtype)
     interpret(made, {"a": a.ravel(), "b": b.ravel(), "t": t})
     return t.reshape(height, width)
@@ -385,27 +385,27 @@ def test_a_tile_of_fewer_rows_leaves_the_others() -> None:
 
 
 @pytest.fixture
-def soon_far(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Chunks and far sums that are short enough for Python; how long a far one is."""
+def long(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Limits that are short enough for Python; the length of a sum that is compensated."""
     monkeypatch.setattr(tiles, "CHUNK", 8)
-    monkeypatch.setattr(tiles, "FAR", 64 * 8)
+    monkeypatch.setattr(tiles, "LONG_SUM", 64 * 8)
     return 64 * 8 + 50
 
 
-def test_a_far_sum_gathers_what_rounding_takes(soon_far: int) -> None:
+def test_a_long_sum_adds_what_rounding_takes(long: int) -> None:
     """Of chunks of tenths, each of which is rounded when it joins a large total."""
-    a, b = np.full((1, soon_far), 0.1, np.float32), np.ones((soon_far, 1), np.float32)
+    a, b = np.full((1, long), 0.1, np.float32), np.ones((long, 1), np.float32)
     a[0, :8], a[0, 0] = 0, 2.0**22
     ((total,),) = product(a, b)
     exact = math.fsum(map(float, a[0]))
     assert abs(total - exact) <= np.spacing(np.float32(exact))
-    ((plain,),) = product(a[:, : tiles.FAR], b[: tiles.FAR])  # not far: nothing is gathered
-    assert abs(plain - math.fsum(map(float, a[0, : tiles.FAR]))) > 5
+    ((plain,),) = product(a[:, : tiles.LONG_SUM], b[: tiles.LONG_SUM])  # not long: not compensated
+    assert abs(plain - math.fsum(map(float, a[0, : tiles.LONG_SUM]))) > 5
 
 
 @pytest.mark.parametrize("special", [np.inf, np.nan])
-def test_a_far_sum_of_infinity_or_nan_is_that(special: float, soon_far: int) -> None:
-    a, b = np.ones((1, soon_far)), np.ones((soon_far, 1))
+def test_a_long_sum_of_infinity_or_nan_is_that(special: float, long: int) -> None:
+    a, b = np.ones((1, long)), np.ones((long, 1))
     a[0, 300] = special
     np.testing.assert_array_equal(product(a, b), [[special]])
 

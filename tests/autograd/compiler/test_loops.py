@@ -212,7 +212,7 @@ def test_a_tile_and_a_panel_are_verified_as_their_loops() -> None:
     with pytest.raises(MalformedError, match=re.escape("right operand's columns are 2 apart")):
         verify(function(replace(tile, right=Matrix("x", ZERO, 1, 2))))
     with pytest.raises(
-        MalformedError, match=re.escape("s[s_column + s_row * 2 + 1] is place 4 of 4")
+        MalformedError, match=re.escape("s[s_column + s_row * 2 + 1] is offset 4 of 4")
     ):
         verify(function(replace(panel, start=ZERO + 1)))
 
@@ -313,16 +313,16 @@ FAULTS: dict[str, tuple[Statement, str]] = {
     ),
     "lanes that store to one place": (
         loop("i", 3, loop("j", 3, Store("y", ROW, X), mark="lanes")),
-        "in for i = 0, in for j, y[i] = x[i]: every turn of the lanes loop stores to the same "
-        "place",
+        "in for i = 0, in for j, y[i] = x[i]: every iteration of the lanes loop stores to the same "
+        "offset",
     ),
     "lanes that store to one place of their own": (
         loop("i", 3, Store("s", ZERO, X), mark="lanes"),
-        "every turn of the lanes loop stores to the same place",
+        "every iteration of the lanes loop stores to the same offset",
     ),
     "shares that store to one place": (
         loop("i", 3, Store("y", ZERO, X), parallel=True),
-        "every turn of the parallel loop stores to the same place",
+        "every iteration of the parallel loop stores to the same offset",
     ),
     "a reduction that sets something else": (
         loop(
@@ -363,15 +363,15 @@ FAULTS: dict[str, tuple[Statement, str]] = {
     ),
     "a constant place outside": (
         Store("y", ZERO + 12, Const(0.0, FLOAT32)),
-        "y[12] = 0.0: y[12] is place 12 of 12",
+        "y[12] = 0.0: y[12] is offset 12 of 12",
     ),
     "a negative place": (
         loop("i", 12, Store("y", ROW + -1, X)),
-        "in for i = 0, y[i + -1] = x[i]: y[i + -1] is place -1 of 12",
+        "in for i = 0, y[i + -1] = x[i]: y[i + -1] is offset -1 of 12",
     ),
     "a place that is too far in the last turn": (
         loop("i", 3, loop("j", 5, Store("y", ROW * 4 + COLUMN, X))),
-        "in for i = 2, in for j = 4, y[i * 4 + j] = x[i]: y[i * 4 + j] is place 12 of 12",
+        "in for i = 2, in for j = 4, y[i * 4 + j] = x[i]: y[i * 4 + j] is offset 12 of 12",
     ),
     "a place that is too far where the first is far": (
         loop("i", 12, loop("j", 2, Store("y", ROW * -1 + COLUMN + 11, X))),
@@ -379,11 +379,11 @@ FAULTS: dict[str, tuple[Statement, str]] = {
     ),
     "tiles, the last one as large": (
         For("i", integer(0), integer(11), (loop("j", 4, Store("y", ROW + COLUMN + 1, X)),), 4),
-        "in for i = 8, in for j = 3, y[i + j + 1] = x[i]: y[i + j + 1] is place 12 of 12",
+        "in for i = 8, in for j = 3, y[i + j + 1] = x[i]: y[i + j + 1] is offset 12 of 12",
     ),
     "a place asked for by data only": (
         loop("i", 12, Store("y", ROW, select(X < 0, Load("x", ROW + 1, FLOAT32), X))),
-        "x[i + 1] is place 12 of 12",
+        "x[i + 1] is offset 12 of 12",
     ),
     "a division by 0": (
         loop("i", 12, Let("k", op("//", integer(3), ROW))),

@@ -15,10 +15,10 @@ import pytest
 import autograd as ag
 from autograd import Tensor, jit
 from autograd.compiler.passes import plan as planner
-from autograd.compiler.passes.bodies import Body
+from autograd.compiler.passes.emitters import Emitter
 from autograd.compiler.passes.kernels import Check
-from autograd.compiler.passes.lower import _groups, _waits
-from autograd.compiler.passes.memory import Array, _Room
+from autograd.compiler.passes.lower import _barrier_groups, _must_wait
+from autograd.compiler.passes.memory import Array, _Scratch
 from autograd.primitives.indexing import ARRAY
 from autograd.primitives.primitive import TABLE
 from tests.mutation.compiler import steps
@@ -29,7 +29,7 @@ X, SQUARE, VECTOR, COLUMN = np.ones((3, 4)), np.ones((4, 4)), np.ones(4), np.one
 def kernels(function: Any, *args: Any) -> list[list[str]]:
     """The primitives whose results each kernel stores."""
     plan = jit(function).lower(*args).plan
-    return [[plan.graph.ops[store.op].primitive.name for store in k.stores] for k in plan.kernels]
+    return [[plan.graph.ops[each.op].primitive.name for each in k.computes] for k in plan.kernels]
 
 
 def apart(function: Any, *args: Any) -> bool:
@@ -39,7 +39,7 @@ def apart(function: Any, *args: Any) -> bool:
         next(
             i
             for i, k in enumerate(plan.kernels)
-            if any(s.target == ("result", n) for s in k.stores)
+            if any(s.target == ("result", n) for s in k.computes)
         )
         for n in range(len(plan.graph.results))
     )
@@ -104,7 +104,7 @@ def test_an_op_does_not_join_if_it_sums_what_the_kernel_computes() -> None:
 
 def test_an_op_does_not_join_what_is_no_loop_over_entries() -> None:
     """NumPy computes a whole array; sums into entries are done when all of them are."""
-    i, scatter = np.array([0, 2, 2]), TABLE["scatter"]
+    i, scatter = np.array([0, 2, 2]), TABLE["scatter_add"]
     assert apart(lambda x: (h := ag.matmul(x, x), h * 2), np.ones((3, 3), int))
     assert apart(lambda x, i: (h := scatter(x, i, key=(ARRAY,), shape=(3, 4)), h * 2.0), X, i)
 
@@ -117,14 +117,14 @@ def test_an_op_does_not_join_a_product_of_one_entry() -> None:
 
 def test_a_kernel_has_only_so_many_ops(monkeypatch: pytest.MonkeyPatch) -> None:
     """A compiler takes the square of a function's length."""
-    monkeypatch.setattr(planner, "MOST", 3)
+    monkeypatch.setattr(planner, "MAX_FUSED", 3)
     outs = kernels(lambda x: [h := ag.exp(x), *(ag.exp(h * float(i)) for i in range(4))], X)
     assert [len(names) for names in outs] == [3, 1, 1]
 
 
 def test_what_is_no_loop_begins_a_kernel() -> None:
     """A product, a sum down the columns or into entries has loops of its own."""
-    i, scatter = np.array([0, 2, 2]), TABLE["scatter"]
+    i, scatter = np.array([0, 2, 2]), TABLE["scatter_add"]
     assert apart(lambda x, y: (h := ag.exp(x), h @ y), X, SQUARE)
     assert apart(lambda x: (h := ag.exp(x), ag.exp(h).sum(0)), X)
     assert apart(lambda x, i: (h := ag.exp(x), scatter(h, i, key=(ARRAY,), shape=(3, 4))), X, i)
@@ -245,15 +245,15 @@ def test_what_is_a_state_and_a_result_is_stored_twice() -> None:
 # --- who waits for whom -------------------------------------------------------------------------
 
 
-class Bodies(Body):
-    """What a kernel touches, and in how many shares it is done."""
+class Emitters(Emitter):
+    """What a kernel touches, and in how many parts it is done."""
 
-    def __init__(self, touched: Any, shares: int = 4, kernel: Any = None) -> None:
-        self.touched, self.kernel, self._shares = touched, kernel, shares
+    def __init__(self, accesses: Any, parts: int = 4, kernel: Any = None) -> None:
+        self.accesses, self.kernel, self._parts = accesses, kernel, parts
 
     @property
-    def shares(self) -> int:
-        return self._shares
+    def parts(self) -> int:
+        return self._parts
 
 
 def place(offset: int, slot: int = 0) -> Array:
@@ -261,46 +261,46 @@ def place(offset: int, slot: int = 0) -> Array:
 
 
 def test_who_reads_waits_for_who_writes_and_who_writes_for_both() -> None:
-    reads, writes = Bodies({(place(0), False)}), Bodies({(place(0), True)})
-    assert _waits(reads, writes, False)
-    assert _waits(writes, reads, False)  # or it would spoil what is read
-    assert _waits(writes, writes, False)
-    assert not _waits(reads, reads, False)
+    reads, writes = Emitters({(place(0), False)}), Emitters({(place(0), True)})
+    assert _must_wait(reads, writes, False)
+    assert _must_wait(writes, reads, False)  # or it would spoil what is read
+    assert _must_wait(writes, writes, False)
+    assert not _must_wait(reads, reads, False)
 
 
 def test_memory_that_is_used_again_is_waited_for() -> None:
     """It is other arrays' now, but the same bytes."""
-    early = Bodies({(place(0), False)})
-    assert _waits(Bodies({(place(8), True)}), early, False)
-    assert not _waits(Bodies({(place(16), True)}), early, False)
-    assert not _waits(Bodies({(place(0, slot=1), True)}), early, False)
-    assert _waits(early, Bodies({(place(8), True)}), False)
-    assert not _waits(early, Bodies({(place(16), True)}), False)
+    early = Emitters({(place(0), False)})
+    assert _must_wait(Emitters({(place(8), True)}), early, False)
+    assert not _must_wait(Emitters({(place(16), True)}), early, False)
+    assert not _must_wait(Emitters({(place(0, slot=1), True)}), early, False)
+    assert _must_wait(early, Emitters({(place(8), True)}), False)
+    assert not _must_wait(early, Emitters({(place(16), True)}), False)
 
 
-def groups(*bodies: Any, careful: Any = ()) -> list[int]:
-    """How many runs there are between barriers. careful: those that heed checks."""
-    runs: Any = dict.fromkeys(bodies)
-    return [len(group) for group in _groups(bodies, runs, {*careful})]
+def groups(*emitters: Any, heeding: Any = ()) -> list[int]:
+    """How many runs there are between barriers. heeding: those that heed checks."""
+    runs: Any = dict.fromkeys(emitters)
+    return [len(group) for group in _barrier_groups(emitters, runs, {*heeding})]
 
 
 def test_one_thread_does_what_it_does_in_order() -> None:
     writes, reads = {(place(0), True)}, {(place(0), False)}
-    assert groups(Bodies(writes, 0), Bodies(reads, 0), Bodies(reads, 0)) == [3]
+    assert groups(Emitters(writes, 0), Emitters(reads, 0), Emitters(reads, 0)) == [3]
 
 
 def test_others_wait_for_what_one_thread_does_and_it_for_them() -> None:
     writes, reads = {(place(0), True)}, {(place(0), False)}
-    assert groups(Bodies(writes, 0), Bodies(reads, 4)) == [1, 1]
-    assert groups(Bodies(writes, 4), Bodies(reads, 0)) == [1, 1]
-    assert groups(Bodies(writes, 4), Bodies(reads, 4)) == [1, 1]
+    assert groups(Emitters(writes, 0), Emitters(reads, 4)) == [1, 1]
+    assert groups(Emitters(writes, 4), Emitters(reads, 0)) == [1, 1]
+    assert groups(Emitters(writes, 4), Emitters(reads, 4)) == [1, 1]
 
 
 def test_what_a_check_finds_is_looked_at_before_what_heeds_it() -> None:
     """Though one thread does both: between them the step may end."""
-    check, heeds = Bodies({(place(0), True)}, 0, Check((), (), ())), Bodies(set(), 0)
+    check, heeds = Emitters({(place(0), True)}, 0, Check((), (), ())), Emitters(set(), 0)
     assert groups(check, heeds) == [2]
-    assert groups(check, heeds, careful=[heeds]) == [1, 1]
+    assert groups(check, heeds, heeding=[heeds]) == [1, 1]
 
 
 def test_a_state_is_written_after_every_check() -> None:
@@ -327,7 +327,7 @@ def test_arrays_that_are_needed_at_one_time_are_apart(name: str) -> None:
     kernels, memory = lowered.plan.kernels, lowered.memory
     spans = dict[Array, tuple[int, int]]()
     for time, kernel in enumerate(kernels):
-        own = [store.op for store in kernel.stores if store.target]
+        own = [each.op for each in kernel.computes if each.target]
         for number in (*own, *kernel.inputs):
             if number in memory.ops and memory.ops[number].slot == memory.slots - 1:
                 array = memory.ops[number]
@@ -339,17 +339,17 @@ def test_arrays_that_are_needed_at_one_time_are_apart(name: str) -> None:
 
 
 def test_room_is_given_again_only_after_its_last_use() -> None:
-    room = _Room()
-    first, second = room.take(64, 0, 2), room.take(64, 1, 1)
+    scratch = _Scratch()
+    first, second = scratch.allocate(64, 0, 2), scratch.allocate(64, 1, 1)
     assert first != second
-    assert room.take(64, 2, 3) == second  # its last use was at 1
-    assert room.take(64, 3, 3) == first
-    assert room.size == 128
+    assert scratch.allocate(64, 2, 3) == second  # its last use was at 1
+    assert scratch.allocate(64, 3, 3) == first
+    assert scratch.size == 128
 
 
 def test_room_between_others_is_taken_only_if_it_is_large_enough() -> None:
-    room = _Room()
-    places = [room.take(64, 0, until) for until in (9, 0, 9)]
+    scratch = _Scratch()
+    places = [scratch.allocate(64, 0, until) for until in (9, 0, 9)]
     assert places == [0, 64, 128]
-    assert room.take(128, 1, 9) == 192
-    assert room.take(64, 1, 9) == 64
+    assert scratch.allocate(128, 1, 9) == 192
+    assert scratch.allocate(64, 1, 9) == 64

@@ -14,16 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd import Tensor, gradients, index, jit, pick, primitive, where
+from autograd import Tensor, gather, gradients, index, jit, primitive, where
 from autograd.compiler.frontend.trace import trace
 from autograd.compiler.language.interpret import interpret
 from autograd.compiler.passes.kernels import ByNumpy, Check
-from autograd.compiler.passes.memory import LINE
+from autograd.compiler.passes.memory import ALIGNMENT
 from autograd.compiler.runtime import build
 from autograd.compiler.runtime.lowered import lowered
 from autograd.compiler.runtime.native import Native
 from autograd.compiler.runtime.segments import run_by_numpy
-from autograd.primitives.indexing import ARRAY, put_p, scatter_p
+from autograd.primitives.indexing import ARRAY, scatter_add_p, scatter_p
 from autograd.primitives.primitive import TABLE
 from autograd.transforms.tree import flatten
 
@@ -56,7 +56,7 @@ class Interpreted:
         graph, memory = self.lowered.plan.graph, self.lowered.memory
         states = [np.array(tensor._data, order="C") for _, tensor in self.program.states]
         results = [np.empty(graph.ops[n].shape, graph.ops[n].dtype) for n in graph.results]
-        room = np.zeros(-(-memory.size // LINE) * LINE, np.uint8)
+        room = np.zeros(-(-memory.size // ALIGNMENT) * ALIGNMENT, np.uint8)
         copies = [np.array(x, order="C") for x in inputs]
         self.slots = [*copies, *states, *memory.constants, *results, room]
         for segment in self.lowered.code.segments:
@@ -69,8 +69,8 @@ class Interpreted:
 
     def _segment(self, segment, flag, room):
         for group in segment:
-            once = [(run, 0, 1) for run in group if not run.shares]
-            others = [(run, part, 2) for run in group if run.shares for part in (0, 1)]
+            once = [(run, 0, 1) for run in group if not run.parts]
+            others = [(run, part, 2) for run in group if run.parts for part in (0, 1)]
             self.order.shuffle(others)
             for _ in range(len(once)):
                 others.insert(self.order.randint(0, len(others)), None)
@@ -273,7 +273,7 @@ def test_a_scatter_and_its_gradient(data):
     g, total = Tensor(whole(size), requires_grad=True), Tensor(np.zeros(shape))
 
     def step(*given):
-        out = scatter_p(g, *at.all(given), key=key, shape=shape)
+        out = scatter_add_p(g, *at.all(given), key=key, shape=shape)
         (slope,) = gradients((out * out).sum(), [g])
         total.assign(total + out.detach())
         at.move()
@@ -300,10 +300,10 @@ def test_labels_picked_and_put(data):
     def step(*given):
         before.assign(before + 1.0)
         (label,) = at.all(given)
-        out = pick(w, label)
+        out = gather(w, label)
         (slope,) = gradients((out * out).sum(), [w])
         w.assign(w.detach() - slope)
-        put = put_p(out.detach(), label, size=n)
+        put = scatter_p(out.detach(), label, size=n)
         at.move()
         return out * 2.0, put, slope
 

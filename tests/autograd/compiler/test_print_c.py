@@ -26,15 +26,8 @@ from autograd.compiler.language.statements import (
     Tile,
     load,
 )
-from autograd.compiler.printers.print_c import (
-    TYPES,
-    expression,
-    function,
-    literal,
-    source,
-    sources,
-    timed,
-)
+from autograd.compiler.printers.c_files import source, sources, timed
+from autograd.compiler.printers.print_c import TYPES, expression, function, literal
 from autograd.compiler.runtime import build, cpu
 from autograd.compiler.runtime.arrays import address
 from autograd.primitives.expressions import (
@@ -82,9 +75,9 @@ def do(library, segment, arrays, parts=1):
     build.pool().run(stages, pointers(arrays), ctypes.c_long(parts), None)
 
 
-def as_run(name, function, shares=1):
+def as_run(name, function, parts=1):
     """A run on slots in order."""
-    return Run(name, function, tuple((slot, 0) for slot in range(len(function.arrays))), shares)
+    return Run(name, function, tuple((slot, 0) for slot in range(len(function.arrays))), parts)
 
 
 def check_all(functions, arrays, parts=1):
@@ -499,7 +492,7 @@ def test_a_step_in_several_files_is_the_same_step(tmp_path):
     for file, text in zip(files, texts, strict=True):
         file.write_text(text)
     out = tmp_path / "step.so"
-    command = [build.compiler(), *build.FLAGS, f"-I{build.HERE}", *files, "-o", out]
+    command = [build.compiler(), *build.FLAGS, f"-I{build.HEADERS}", *files, "-o", out]
     subprocess.run(command, check=True, capture_output=True)
     x, one, others = (
         np.arange(8, dtype=np.float32),

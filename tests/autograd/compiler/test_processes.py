@@ -134,12 +134,12 @@ def test_a_child_of_multiprocessing_beside_a_thread_in_a_step():
             assert child.exitcode == 0
 
 
-def test_threads_that_call_one_step_do_not_lose_a_step(monkeypatch):
+@pytest.mark.parametrize("replayed", [pytest.param("cc", marks=needs_compiler)], indirect=True)
+def test_threads_that_call_one_step_do_not_lose_a_step():
+    """Compiled: NumPy's steps mix, as they do without jit."""
     step, total = counting()
     x = np.ones((8, 120))
     want = step(x).item()
-    if not os.environ["CHAINRULE_CC"]:
-        pytest.skip("NumPy's steps mix, as they do without jit")
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: step(x).item(), range(200)))
     assert found == [want] * 200 and total.item() == 201.0

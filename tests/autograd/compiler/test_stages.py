@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from autograd import Tensor, jit, matmul, pick, primitive
+from autograd import Tensor, gather, jit, matmul, primitive
 from autograd.compiler.runtime import build
 from autograd.primitives.primitive import TABLE
 from tests.autograd.compiler.comparing import both_ways, compiled
@@ -29,7 +29,7 @@ def test_lower_shows_every_stage_and_does_nothing():
         "inputs %0, %1",
         "= matmul(",
         "kernel 1: product",
-        "bytes between",
+        "bytes of scratch",
         "barrier",
     ):
         assert part in text
@@ -66,7 +66,7 @@ def test_what_numpy_computes_and_what_is_not_dense_is_measured_too():
         w, unread = Tensor(np.arange(24.0).reshape(4, 6)[::-1, ::2]), Tensor(np.ones(2))
 
         def step(x, labels):
-            w.assign(prim(w * 2.0) + pick(x, labels).sum())
+            w.assign(prim(w * 2.0) + gather(x, labels).sum())
             unread.assign(unread * 0.0 + 1.0)
 
         lowered = jit(step).lower(np.ones((5, 3)), np.full(5, 2))

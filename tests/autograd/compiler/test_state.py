@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autograd import Tensor, jit, matmul, pick
+from autograd import Tensor, gather, jit, matmul
 from tests.autograd.compiler.comparing import both_ways
 from tests.autograd.compiler.steps import batches, build_training
 
@@ -31,7 +31,7 @@ def test_a_state_read_after_it_was_written_has_its_new_value():
 
 def test_labels_that_are_state_are_looked_at_too():
     labels = Tensor(np.array([[0, 9], [2, 9], [1, 9]])[:, 0])
-    step = jit(lambda x: pick(x, labels).sum())
+    step = jit(lambda x: gather(x, labels).sum())
     x = np.arange(9.0).reshape(3, 3)
     assert step(x).item() == 0.0 + 5.0 + 7.0
     labels.assign(np.array([0, 3, 1]))

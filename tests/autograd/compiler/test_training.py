@@ -78,7 +78,7 @@ def test_updates_beside_a_product_and_on_their_own_give_the_same_bits(optimizer,
         x, y = next(batches(1, 50, dtype, 40))
         native, _, _ = compiled(step, x, y)
         kernels = [k for k in native.lowered.plan.kernels if k.kind == "product"]
-        targets = [store.target for kernel in kernels for store in kernel.stores if store.target]
+        targets = [each.target for kernel in kernels for each in kernel.computes if each.target]
         updated.append(sum(kind == "state" for kind, _ in targets))
         losses.append([native([x, y])[0] for x, y in batches(30, 50, dtype, 40)])
         states.append([t.data for part in (model, chosen) for _, t in part.named_state()])

@@ -158,7 +158,7 @@ def execute(step: Lowered, block: Block) -> bool:
 
 def _by_numpy(step: Lowered, kernel: ByNumpy, block: Block) -> None:
     run_by_numpy(step, kernel, block.slots())
-    array = step.memory.ops[kernel.anchor]
+    array = step.memory.ops[kernel.op]
     start = block.starts[array.slot] + array.offset
     block.written[start : start + array.size] = True
 
@@ -168,12 +168,12 @@ def execute_group(group: Sequence[Run], block: Block) -> None:
     thread, and all other shares as they come, here from the last to the first."""
     shares = list[_Share]()
     for run in reversed(group):
-        for part in reversed(range(SHARES if run.shares else 0)):
+        for part in reversed(range(SHARES if run.parts else 0)):
             shares.append(_Share(block))
             shares[-1].run(run, part, SHARES)
     shares.append(_Share(block))
     for run in group:
-        if not run.shares:
+        if not run.parts:
             shares[-1].run(run, 0, 1)
     writers = np.sum([share.writes for share in shares], 0, dtype=np.int16)
     for share in shares:

@@ -23,7 +23,7 @@ import numpy as np
 from autograd.compiler.frontend.program import Apply, Program
 from autograd.compiler.frontend.replay import replay
 from autograd.compiler.language.verify import verify
-from autograd.compiler.passes import bodies, plan, product, tiling
+from autograd.compiler.passes import emitters, materialize, plan, product, tiling
 from autograd.compiler.passes.kernels import ByNumpy
 from autograd.compiler.passes.lower import lower
 from autograd.compiler.passes.memory import arrange
@@ -38,9 +38,11 @@ from tests.mutation.tables import Verdict
 
 MACHINE = Machine(vector=32, rows=4)  # tiles of 4 primitives by 4 or 8 numbers of float64
 LIMITS: list[tuple[Any, str, int]] = [
-    *[(bodies, "STRIP", 4), (bodies, "SMALL", 40), (plan, "DEEPEST", 8), (plan, "MOST", 6)],
-    *[(product, "FAR", 64), (product, "MANY", 5), (product, "PANELS", 1), (product, "CACHE", 64)],
-    *[(tiling, "PAGE", 64), (tiling, "MANY_ROWS", 5), (tiling, "CACHE", 800)],
+    *[(emitters, "STRIP_COLUMNS", 4), (emitters, "MIN_PARALLEL_WORK", 40)],
+    *[(materialize, "MAX_DEPTH", 8), (plan, "MAX_FUSED", 6)],
+    *[(product, "MIN_STRIDE_TO_PACK", 64), (product, "MIN_INNER_TO_PACK", 5)],
+    *[(product, "MIN_PANELS_IN_PART", 1), (product, "CACHE_BUDGET", 64)],
+    *[(tiling, "PAGE_SIZE", 64), (tiling, "MIN_ROWS_TO_PACK", 5), (tiling, "CACHE_BUDGET", 800)],
 ]
 SECONDS = 10  # for one step: a mutant may never end
 LARGEST = 10**7  # bytes

@@ -21,16 +21,17 @@ from typing import Any
 
 PASSES = "autograd.compiler.passes"
 # Of a module all functions, but for those that print; of the others these.
-WHOLE = ("plan", "memory", "entries", "nest", "bodies", "product", "tiling")  # of its passes
+WHOLE = ("materialize", "plan", "memory", "entries", "nest", "emitters", "product", "tiling")
 PARTS = {
-    f"{PASSES}.lower": ("lower", "_careful", "_groups", "_waits"),
+    f"{PASSES}.lower": ("lower", "_heeding", "_barrier_groups", "_must_wait"),
     "autograd.primitives.expressions": (
-        *("variables", "contiguous", "place", "aligned"),
+        *("variables", "contiguous", "offset", "broadcast_index"),
         *("Affine.__add__", "Affine.__sub__", "Affine.__mul__", "Affine.names", "Affine.factor"),
         "Affine.renamed",
     ),
-    "autograd.primitives.shapes": ("_reshaped", "_entry_of_parts"),
-    "autograd.primitives.indexing": ("_label", "_position", "_named", "_read", "_unsliced"),
+    "autograd.primitives.shapes": ("_index_before_reshape",),
+    "autograd.primitives.joining": ("_entry_of_parts",),
+    "autograd.primitives.indexing": ("_label", "_position", "_source_index", "_read", "_unsliced"),
 }
 PRINTS = ("__str__", "_lines")
 
@@ -43,7 +44,7 @@ OTHERS = {"max": "min", "min": "max", "any": "all", "all": "any"}
 _PAIRS = (("row", "column"), ("rows", "columns"), ("down", "along"), ("first", "last"))
 _PAIRS += (("before", "after"), ("one", "two"), ("begin", "end"), ("inner", "columns"))
 NEIGHBOURS = {name: other for pair in _PAIRS for name, other in (pair, pair[::-1])}
-COMMUTING = ("place", "minimum", "max", "min", "equal", "isinstance", "getattr", "zip", "replace")
+COMMUTING = ("offset", "minimum", "max", "min", "equal", "isinstance", "getattr", "zip", "replace")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from autograd.primitives.indexing import ARRAY
 from autograd.primitives.primitive import TABLE
 from autograd.random import uniform
 
-SCATTER, PUT, SUM = TABLE["scatter"], TABLE["put"], TABLE["sum"]
+SCATTER_ADD, SCATTER, SUM = TABLE["scatter_add"], TABLE["scatter"], TABLE["sum"]
 
 
 @dataclass(frozen=True)
@@ -561,14 +561,14 @@ for name, view in VIEWS.items():
     pure(f"a view {name}", both(lambda x, view=view: ag.exp(view(x) * 0.5)), (3, 4, 5))
     pure(f"what is computed, {name}", lambda x, view=view: view(ag.exp(x) * 0.5) + 1.0, (3, 4, 5))
     pure(f"a product {name}", lambda x, y, view=view: view(matmul(x, y)) * 2.0, (3, 4, 2), (2, 5))
-pure("nothing put into zeros", lambda x: SCATTER(x, key=(slice(2, 2),), shape=(4,)) + 1.0, (0,))
+pure("nothing put into zeros", lambda x: SCATTER_ADD(x, key=(slice(2, 2),), shape=(4,)) + 1.0, (0,))
 KEYS = ((slice(None, None, -2), 1), (slice(1, 4), slice(None)), (None, slice(0, 5, 3), slice(2, 3)))
 for key in KEYS:
     pure(
         f"slices put into zeros by {key}",
         lambda g, key=key: (
-            SCATTER(g, key=key, shape=(5, 3)) * 2.0,
-            SCATTER(g * g, key=key, shape=(5, 3)).sum(0),
+            SCATTER_ADD(g, key=key, shape=(5, 3)) * 2.0,
+            SCATTER_ADD(g * g, key=key, shape=(5, 3)).sum(0),
         ),
         np.zeros((5, 3))[key].shape,
     )
@@ -590,28 +590,32 @@ pure(
 LABELS = np.array([2, 0, 1, 2])
 pure(
     "labels",
-    lambda x, y: (ag.pick(x, y) * 2.0, ag.pick(ag.exp(x), y), cross_entropy(x, y)),
+    lambda x, y: (ag.gather(x, y) * 2.0, ag.gather(ag.exp(x), y), cross_entropy(x, y)),
     (4, 3),
     LABELS,
     wrong=[(LABELS + 1,), (LABELS - 1,)],
 )
 pure(
     "labels without a sign, of vectors of vectors",
-    both(lambda x, y: ag.pick(x, y)),
+    both(lambda x, y: ag.gather(x, y)),
     (2, 2, 3),
     LABELS.reshape(2, 2).astype(np.uint8),
     wrong=[(LABELS.reshape(2, 2).astype(np.uint8) + np.uint8(1),)],
 )
 pure(
     "labels put into zeros",
-    lambda g, y: (PUT(g, y, size=3) + 1.0, PUT(ag.exp(g), y, size=3).sum(0)),
+    lambda g, y: (SCATTER(g, y, size=3) + 1.0, SCATTER(ag.exp(g), y, size=3).sum(0)),
     (4,),
     LABELS,
     wrong=[(LABELS + 1,)],
 )
 pure(
     "positions that are computed",
-    lambda x, i: (x[i * 2 - 4], ag.pick(x, ag.astype(ag.sum(x, 1) > 0.0, np.int64)), (x * 2.0)[i]),
+    lambda x, i: (
+        x[i * 2 - 4],
+        ag.gather(x, ag.astype(ag.sum(x, 1) > 0.0, np.int64)),
+        (x * 2.0)[i],
+    ),
     (4, 2),
     LABELS,
     wrong=[(LABELS * 2,), (LABELS - 3,)],
@@ -632,10 +636,10 @@ OFTEN = np.array([1, 0, 1, -1, 1])
 pure(
     "sums into entries",
     lambda g, i: (
-        SCATTER(g, i, key=(ARRAY,), shape=(3, 4)) * 2.0,
-        SCATTER(ag.exp(g.T), i, key=(slice(4), ARRAY), shape=(6, 3)),
-        SCATTER(g[:, 0], i, key=(ARRAY,), shape=(3,)),
-        SCATTER(g, i, key=(ARRAY, slice(None, None, -2)), shape=(3, 8)).sum(0),
+        SCATTER_ADD(g, i, key=(ARRAY,), shape=(3, 4)) * 2.0,
+        SCATTER_ADD(ag.exp(g.T), i, key=(slice(4), ARRAY), shape=(6, 3)),
+        SCATTER_ADD(g[:, 0], i, key=(ARRAY,), shape=(3,)),
+        SCATTER_ADD(g, i, key=(ARRAY, slice(None, None, -2)), shape=(3, 8)).sum(0),
     ),
     (5, 4),
     OFTEN,
@@ -644,9 +648,9 @@ pure(
 pure(
     "sums into entries of two arrays, with more axes",
     lambda g, i, j: (
-        SCATTER(g, i, j, key=(ARRAY, ARRAY, None), shape=(3, 2)),
-        SCATTER(g[:1], i[:1], key=(ARRAY,), shape=(3, 1)) + 1.0,
-        SCATTER(g[:, 0], i, key=(ARRAY, 1), shape=(3, 2)),
+        SCATTER_ADD(g, i, j, key=(ARRAY, ARRAY, None), shape=(3, 2)),
+        SCATTER_ADD(g[:1], i[:1], key=(ARRAY,), shape=(3, 1)) + 1.0,
+        SCATTER_ADD(g[:, 0], i, key=(ARRAY, 1), shape=(3, 2)),
     ),
     (5, 1),
     OFTEN,
@@ -655,13 +659,13 @@ pure(
 )
 pure(
     "sums of integers into entries",
-    lambda g, i: SCATTER(g, i, key=(ARRAY,), shape=(3,)),
+    lambda g, i: SCATTER_ADD(g, i, key=(ARRAY,), shape=(3,)),
     integers(9, 5),
     OFTEN,
 )
 pure(
     "entries gathered, and added into entries",
-    lambda x, i, j: SCATTER(x[i] * 2.0, j, key=(ARRAY,), shape=(3, 2)),
+    lambda x, i, j: SCATTER_ADD(x[i] * 2.0, j, key=(ARRAY,), shape=(3, 2)),
     (4, 2),
     np.array([3, 0, -4]),
     np.array([2, 0, 2]),
@@ -686,12 +690,15 @@ pure(
     wrong=[(np.array([1, at, 0]), array(3)) for at in (2, 3, -4)],
 )
 pure(
-    "booleans into entries", lambda g, i: SCATTER(g > 0.0, i, key=(ARRAY,), shape=(3,)), (5,), OFTEN
+    "booleans into entries",
+    lambda g, i: SCATTER_ADD(g > 0.0, i, key=(ARRAY,), shape=(3,)),
+    (5,),
+    OFTEN,
 )
 MASK = np.array([True, False, True])
 pure(
     "entries by masks that are inputs",
-    lambda x, m: (SCATTER(x[:1], m, key=(ARRAY,), shape=(3, 3)) * 2.0, x + 1.0),
+    lambda x, m: (SCATTER_ADD(x[:1], m, key=(ARRAY,), shape=(3, 3)) * 2.0, x + 1.0),
     (3, 3),
     np.array([True, False, False]),
 )

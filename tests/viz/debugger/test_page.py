@@ -358,7 +358,7 @@ def test_lessons_by_keyboard_and_by_mouse(opened: Any) -> None:
     assert tab.text_content("#lesson-title") == "Two" and tab.is_disabled("#lesson-next")
     tab.click("#lesson-back")
     assert tab.text_content("#lesson-title") == "One"
-    assert opened(page_of(neuron())).is_hidden("#lesson")  # of one chapter there is no list
+    assert opened(page_of(neuron())).is_hidden("#lesson")  # one graph needs no list
 
 
 @pytest.fixture

@@ -305,7 +305,7 @@ def test_a_primitive_that_does_not_open_says_why(error):
 def test_of_a_long_sum_the_rest_is_summed_up():
     x = Tensor(np.arange(1.0, 101.0), requires_grad=True, name="x")
     entry = trace_view(x.sum())["nodes"][-1]["entry"]
-    assert [prim["term"] for prim in entry["rows"]] == [f"x[{i}]" for i in range(99, 91, -1)]
+    assert [row["term"] for row in entry["rows"]] == [f"x[{i}]" for i in range(99, 91, -1)]
     assert entry["rest"] == "92 more terms, together 4278.0"
 
 
