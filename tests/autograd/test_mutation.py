@@ -11,7 +11,7 @@ import pytest
 from autograd import ops, value
 from autograd.primitives import shapes
 from autograd.primitives.primitive import TABLE
-from tests.autograd import test_primitives
+from tests.autograd.primitives import test_primitives
 from tests.mutation import judge
 from tests.mutation.mutants import Mutant, mutants, places, planted
 from tests.mutation.survivors import SURVIVORS

@@ -19,7 +19,7 @@ from autograd import Tensor, cross_entropy, relu, softmax
 from autograd.checking.gradcheck import gradcheck
 from autograd.primitives.indexing import scatter_add_p
 from tests.autograd.conftest import differences
-from tests.autograd.test_primitives import in_table
+from tests.autograd.primitives.test_primitives import in_table
 from tests.museum import digits
 from tests.museum.digits import Array, Outcome
 from tests.museum.tiny import Box

@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from autograd import Tensor, gradients
 from autograd.primitives.primitive import Primitive
-from tests.autograd import test_conventions, test_primitives
 from tests.autograd.conftest import differences
+from tests.autograd.primitives import test_conventions, test_primitives
 from tests.mutation.mutants import Mutant, planted
 from tests.mutation.tables import Verdict
 

@@ -20,8 +20,8 @@ SIZE = (
 EMPTY = "of an array without entries no byte is touched"
 FIRST = "any time will do: it is taken before all others, or kept to the end"
 OTHERS = (
-    "what no primitive of ours says (a user's may: test_new_rows.py), or what is left to NumPy in "
-    "any case"
+    "what no primitive of ours says (a user's may: test_new_primitives.py), or what is left "
+    "to NumPy in any case"
 )
 ONES = "an axis of length 1: its only position is 0 in any case"
 FASTER = "a way that is quicker for the compiler itself, to the same loops"

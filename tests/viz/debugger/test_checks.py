@@ -8,7 +8,7 @@ from hypothesis import given
 
 from autograd import Tensor, Value, maximum, primitive, softmax, where
 from autograd.primitives.primitive import TABLE
-from tests.autograd.test_primitives import has_derivative
+from tests.autograd.primitives.test_primitives import has_derivative
 from tests.programs import programs
 from viz.backprop import Send, record, unbroadcast, vjp
 from viz.debugger.checks.graph import check_gradients

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autograd import Tensor, Value, cos, exp, primitive, where
 from autograd.primitives.primitive import TABLE
-from tests.autograd.test_primitives import has_derivative
+from tests.autograd.primitives.test_primitives import has_derivative
 from viz.backprop import unbroadcast, vjp
 from viz.debugger.formula import Text, constant, formula_of_node, formula_of_rule, symbol
 

@@ -9,7 +9,7 @@ import autograd
 from autograd import Tensor, cross_entropy, grad, greater, hvp, tanh, vmap, where
 from autograd.nn import Linear, Sequential
 from autograd.primitives.primitive import TABLE
-from tests.autograd.transforms import POINT, ROWS, cubes, equal
+from tests.autograd.transforms.transforms import POINT, ROWS, cubes, equal
 
 
 def loop(function, axes, *args):

@@ -1,6 +1,6 @@
 """Elementary functions written in the loop language: float32 to 2 units in the last place.
 
-    python -m tests.autograd.compiler.test_elementary exp sin    # every float32
+    python -m tests.autograd.compiler.language.test_elementary exp sin    # every float32
 
 The references are float64's, whose own error is far below a unit of float32.
 """

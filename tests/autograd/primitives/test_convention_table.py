@@ -1,6 +1,6 @@
 """The table of autograd/CONVENTIONS.md, made from the rows: each of its lines is computed here.
 
-`python -m tests.autograd.test_convention_table` writes it anew.
+`python -m tests.autograd.primitives.test_convention_table` writes it anew.
 """
 
 from __future__ import annotations
@@ -393,7 +393,7 @@ def table() -> str:
 def test_the_page_shows_this_table():
     page = PAGE.read_text()
     assert page.split(BEGIN)[1].split(END)[0].strip() == table(), (
-        "run `python -m tests.autograd.test_convention_table`"
+        "run `python -m tests.autograd.primitives.test_convention_table`"
     )
 
 

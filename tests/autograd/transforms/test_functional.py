@@ -22,7 +22,7 @@ from autograd import (
     vjp,
     vmap,
 )
-from tests.autograd.transforms import POINT, ROWS, cubes, equal
+from tests.autograd.transforms.transforms import POINT, ROWS, cubes, equal
 
 # --- what they take and give ---------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from autograd import (
     vjp,
     vmap,
 )
-from tests.autograd.transforms import POINT, ROWS, cubes, equal
+from tests.autograd.transforms.transforms import POINT, ROWS, cubes, equal
 
 # --- what does not depend on an argument ---------------------------------------------------------
 
