@@ -434,7 +434,7 @@ def _outcome(call, *args):
     except TraceError:
         return TraceError
     except TypeError as error:
-        return TraceError if "jit: an argument is" in str(error) else TypeError
+        return TraceError if "jit: an argument must be" in str(error) else TypeError
     except Exception as error:
         return type(error)
 

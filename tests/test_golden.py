@@ -112,11 +112,11 @@ def test_the_worktree_goes_whatever_happens():
     assert not tree.exists() and str(tree) not in trees()
 
 
-@pytest.mark.skipif(build._found(None) is None, reason="there is no C compiler")
+@pytest.mark.skipif(build.find_compiler(None) is None, reason="there is no C compiler")
 def test_programs_of_the_corpus_run(tmp_path, monkeypatch):
     monkeypatch.delenv("CHAINRULE_CC", raising=False)
     names = [
-        "row tanh float32",
+        "primitive tanh float32",
         "SGD float64",
         "states moved while their old values are read float32",
     ]

@@ -1,5 +1,5 @@
-"""From a step written eagerly to a program, traced once (trace.py), and from there to C, of which
-README.md tells; where that cannot be, the program is run by NumPy (replay.py)."""
+"""jit: a step written eagerly is traced once to a program (frontend/), which becomes C (README.md);
+where that is not possible, NumPy runs the program (frontend/replay.py)."""
 
 from .frontend.program import TraceError
 from .step import jit

@@ -1,4 +1,4 @@
-"""jit: trace a step at its first call, run it compiled from then on, retrace when that is due."""
+"""jit: trace a step at its first call, then run it compiled, and trace again when it must be."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..modes.mode import mode
 from ..state import counted
 from ..tensor import Tensor
 from ..transforms.tree import flatten
+from .frontend.outside.guards import MAX_SHOWN
 from .frontend.program import Program, TraceError
 from .frontend.record import Trace
 from .frontend.replay import Replayed
@@ -23,31 +24,31 @@ from .frontend.trace import INPUTS, Traced, is_input, trace
 if TYPE_CHECKING:
     from .runtime.lowered import Lowered
 
-MOST = 64  # keys for which a step keeps programs, and
-EACH = 8  # programs of each
-SHORT = 60  # characters of a static argument that are worth reading
-PATIENCE = 4  # traces in a row, each good for one call, until it is said
+MAX_KEYS = 64  # for which a step keeps programs
+MAX_PROGRAMS = 8  # of each key
+MAX_RETRACES = 4  # traces in a row, each good for one call, before a warning
 
 
 class jit:
-    """Trace a step at its first call, compile it, and run that: the same numbers, but for rounding,
-    without the Python. (Where there is no C compiler NumPy runs the trace: the same bits.)
+    """Trace a step at its first call, compile it, and run that: the same numbers up to rounding,
+    without the Python. (Where there is no C compiler NumPy runs the trace, with the same bits.)
 
     Arguments that are arrays or Tensors (also in lists, tuples and dicts) are inputs; everything
     else is static. A new trace is made for every new shape, dtype and static argument, and:
 
-    **Whatever the step reads from outside is looked at before every call, and what has changed is
-    traced again; what cannot be looked at (random numbers, clocks, files) is an error.**
+    **Everything the step reads from outside is compared before every call, and the step is traced
+    again if something has changed; what cannot be compared (random numbers, clocks, files) is an
+    error.**
 
-    So arrays that the step uses from outside are compared at every call: pass data as arguments,
-    or hold it in a Tensor. What is put into a list, or onto an object, by the step is put there
-    when it is traced.
+    Arrays from outside are compared too, at every call: pass data as arguments, or hold it in a
+    Tensor. If the step appends to a list, or sets an attribute of an object, that is done only when
+    it is traced.
 
     Gradients live inside the step: `.grad` is None after it. A result does not differentiate
     further. Raises TraceError where the trace could not repeat what Python did:
     reading a traced value, writing `.data`, a gradient from before the step, a Tensor that
-    outlives the step without being returned or assigned. What differs at every call is traced at
-    every call, and run by NumPy: right, but slow, which a warning says once, and of what.
+    outlives the step without being returned or assigned. If something differs at every call, every
+    call is traced and run by NumPy, which is right but slow; a warning says once what differs.
 
     >>> from autograd import Tensor, jit
     >>> w = Tensor([1.0, 2.0])
@@ -67,13 +68,13 @@ class jit:
         self.function = function
         self.name = getattr(function, "__name__", type(function).__name__)
         self._traced: dict[Any, list[Traced]] = {}
-        self._last: Any = None  # the key of the call before
-        self._traces = 0  # in a row
+        self._last_key: Any = None
+        self._traces_in_a_row = 0
         self._warned = False
 
     def __repr__(self) -> str:
         lines = [
-            f"\n  {', '.join(map(_told, key[4:])) or 'no arguments'}: {traced.run or 'not run yet'}"
+            f"\n  {_signature(key)}: {traced.run or 'not run yet'}"
             for key, known in self._traced.items()
             for traced in known
         ]
@@ -97,11 +98,11 @@ class jit:
     def loop(self, args: Sequence[Any], order: Any) -> Any:
         """A step for each row of `order`, on the entries of `args` that it names: an epoch.
 
-        args: what the step takes batches of, as whole arrays, (n, ...); other arguments as they
-        are. order: (steps, batch) integers in 0..n-1. Gives what the step returns, each result
-        stacked, (steps, ...). The states end in the same bits as by single calls. Ctrl-C ends
-        it after a step. Raises IndexError for an entry that is not there, ValueError for an order
-        of another shape and for a result that is an argument or a state as it is.
+        args: the step's arguments, with whole arrays (n, ...) in place of batches. order:
+        (steps, batch) integers in 0..n-1. Gives what the step returns, each result stacked,
+        (steps, ...). The states end in the same bits as by single calls. Ctrl-C ends it after a
+        step. Raises IndexError for an entry outside 0..n-1, ValueError for an order of another
+        shape and for a result that is an argument or a state itself.
 
         >>> from autograd import Tensor, jit
         >>> total = Tensor(0.0)
@@ -121,8 +122,8 @@ class jit:
         _check_cleared(traced)
         if traced.answer.passes_through:
             raise ValueError(
-                "loop: a result of the step is an argument or a state as it is, of which there "
-                "would be one for all steps; return what is computed from it, such as x * 1.0"
+                "loop: a result of the step is an argument or a state itself, which would be the "
+                "same Tensor for all steps; return what is computed from it, such as x * 1.0"
             )
         first = [batch[i] for i in traced.inputs]
         results = _runner(traced, first).loop([leaves[i] for i in traced.inputs], order)
@@ -132,10 +133,10 @@ class jit:
 
     def lower(self, *args: Any, keep: Sequence[int] = (), **keywords: Any) -> Lowered:
         """What the step becomes for these arguments: its program, graph, kernels, memory and C,
-        each to be printed. Nothing is run, and no state changes.
+        each of which can be printed. Nothing is run, and no state changes.
 
         keep: slots of the program (the %numbers of `.program`) whose values are to be in memory,
-        though fusion would do without.
+        even where fusion needs none.
         """
         from .runtime.lowered import lowered
 
@@ -147,51 +148,51 @@ class jit:
 
     @property
     def programs(self) -> list[Program]:
-        """The programs it holds now; print one to read it."""
+        """The programs that it keeps now; print one to read it."""
         return [traced.program for known in self._traced.values() for traced in known]
 
     def _find(self, leaves: list[Any], structure: Any) -> Traced:
-        # Which arguments are one and the same Tensor is part of the key.
+        # The key says which arguments are the same object.
         same = [id(leaf) if is_input(leaf) else None for leaf in leaves]
         pattern = tuple(same.index(one) for one in same)
         key = (structure, mode.gradients, mode.watch, pattern, *map(_key, leaves))
         known = self._traced.setdefault(key, [])
         cause = ""
         for i, traced in enumerate(known):
-            other = _another(traced, leaves) or traced.guards.changed()
+            other = _replaced_argument(traced, leaves) or traced.guards.changed()
             if not other:
                 if i:
-                    known.insert(0, known.pop(i))  # the last used is looked at first
+                    known.insert(0, known.pop(i))  # the last used is compared first
                 if traced.single_use:
                     traced.single_use, traced.run = False, None
-                self._last, self._traces = key, 0
+                self._last_key, self._traces_in_a_row = key, 0
                 return traced
             cause = cause or other
-        cause = cause or _difference(self._last, key)
-        self._last = key
+        cause = cause or _difference(self._last_key, key)
+        self._last_key = key
         return self._trace(leaves, structure, known, cause)
 
     def _trace(self, leaves: list[Any], structure: Any, known: list[Traced], cause: str) -> Traced:
-        """Trace the step anew, for a cause, or at the first call for none."""
+        """Trace the step. cause: what has changed; empty at the first call."""
         if cause:
             self._log(cause)
         traced = trace(self.function, leaves, structure)
         itself = traced.guards.changed()
-        if not itself:  # else it has seen what will not be there again
+        if not itself:  # else the step itself changes what it reads, and no later call fits
             known.insert(0, traced)
-            del known[EACH:]
-        while len(self._traced) > MOST:
+            del known[MAX_PROGRAMS:]
+        while len(self._traced) > MAX_KEYS:
             del self._traced[next(iter(self._traced))]
-        self._traces = self._traces + 1 if cause or itself else 0
-        if self._traces > PATIENCE or itself:
+        self._traces_in_a_row = self._traces_in_a_row + 1 if cause or itself else 0
+        if self._traces_in_a_row > MAX_RETRACES or itself:
             why = f"something differs at every call: {itself or cause}"
             traced.single_use, traced.run = True, Replayed(traced.program, why)
-        if self._traces > PATIENCE:
+        if self._traces_in_a_row > MAX_RETRACES:
             self._warn(itself or cause)
         return traced
 
     def _log(self, cause: str) -> None:
-        import logging  # here: `import autograd` is to cost little beside NumPy
+        import logging  # here: `import autograd` stays cheap
 
         logging.getLogger("autograd.jit").info("%s: traced again: %s", self.name, cause)
 
@@ -208,30 +209,35 @@ class jit:
             )
 
 
-def _another(traced: Traced, leaves: list[Any]) -> str:
-    """An argument that equals the traced one, but is another thing and may hold other numbers."""
+def _replaced_argument(traced: Traced, leaves: list[Any]) -> str:
+    """A static argument that equals the traced one, but is another object, which may hold other
+    numbers; in words, empty if there is none."""
     for i, then in traced.statics:
         if leaves[i] is not then and type(then).__module__ not in sys.stdlib_module_names:
             return f"argument {i} is another {type(then).__name__}"
     return ""
 
 
-def _told(part: Any) -> str:
-    """An argument in a key: an array's dtype and shape, or what is static."""
+def _signature(key: Any) -> str:
+    return ", ".join(map(_argument_in_words, key[4:])) or "no arguments"
+
+
+def _argument_in_words(part: Any) -> str:
+    """An argument in a key: an array's dtype and shape, or a static value."""
     kind, value = part[:2]
     if issubclass(kind, INPUTS):
         return f"{part[2]}{list(value)}"
     text = value if isinstance(value, str) and kind is not str else repr(value)
-    return text if len(text) <= SHORT else f"another {kind.__name__}"
+    return text if len(text) <= MAX_SHOWN else f"another {kind.__name__}"
 
 
 def _difference(then: Any, now: Any) -> str:
-    """The static argument in which two keys differ; nothing if it is something else."""
+    """The static argument in which two keys differ; empty if they differ in something else."""
     if then is None or len(then) != len(now) or then[0] != now[0]:
         return ""
     for i, (one, other) in enumerate(zip(then[4:], now[4:], strict=True)):
         if one != other and one[0] is other[0] not in INPUTS:
-            return f"argument {i} was {_told(one)}, is {_told(other)}"
+            return f"argument {i} was {_argument_in_words(one)}, is {_argument_in_words(other)}"
     return ""
 
 
@@ -244,11 +250,9 @@ def _check_cleared(traced: Traced) -> None:
 def _runner(traced: Traced, arrays: list[Any]) -> Replayed:
     if traced.run is None:
         try:
-            from .runtime.native import (
-                runner,  # here: `import autograd` is to cost little beside NumPy
-            )
+            from .runtime.native import runner  # here: `import autograd` stays cheap
         except OSError as error:
-            _say(f"a step is replayed by NumPy, not compiled: {error}")
+            _print_once(f"a step is replayed by NumPy, not compiled: {error}")
             traced.run = Replayed(traced.program, str(error))
         else:
             traced.run = runner(traced.program, arrays)
@@ -256,8 +260,8 @@ def _runner(traced: Traced, arrays: list[Any]) -> Replayed:
 
 
 @functools.cache
-def _say(message: str) -> None:
-    """Say it once, where too many files are open for `logging` to be imported."""
+def _print_once(message: str) -> None:
+    """Print a message once: so many files are open that `logging` cannot be imported."""
     print(message, file=sys.stderr)
 
 
@@ -265,7 +269,7 @@ def _checked_order(order: Any, arrays: list[Any]) -> Any:
     order = np.asarray(order)
     if order.ndim != 2 or order.dtype.kind not in "iu":
         raise ValueError(
-            f"loop: the order is integers of shape (steps, batch), not {order.dtype} of "
+            f"loop: order must be integers of shape (steps, batch), not {order.dtype} of "
             f"shape {order.shape}"
         )
     sizes = {array.shape[0] if array.ndim else 0 for array in arrays}
@@ -284,8 +288,7 @@ def _key(leaf: Any) -> Any:
         hash(leaf)
     except TypeError:
         raise TypeError(
-            "jit: an argument is an array, a Tensor or something hashable, not "
-            f"a {type(leaf).__name__}"
+            f"jit: an argument must be an array, a Tensor or hashable, not a {type(leaf).__name__}"
         ) from None
     exact = isinstance(leaf, float | complex | frozenset)  # -0.0 is not 0.0
     return type(leaf), repr(leaf) if exact else leaf

@@ -9,7 +9,8 @@ AVX512 = {"avx512f", "avx512bw", "avx512vl", "avx512dq"}
 
 
 def _has_avx512() -> bool:
-    """Whether this is an x86-64 Linux whose CPU says it has all of AVX512."""
+    """Whether this is an x86-64 Linux whose CPU has all of AVX512. (autograd.compiler.runtime.cpu
+    knows too, but to import it is to import NumPy.)"""
     if sys.platform != "linux" or os.uname().machine != "x86_64":
         return False
     try:

@@ -25,8 +25,6 @@ T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 ROUNDS = 7
 THREADS = 2
-# OpenBLAS's SKYLAKEX kernels use these; forced on a CPU without them, they are illegal.
-AVX512 = {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
 
 
 def arguments(doc: str) -> argparse.Namespace:
@@ -62,10 +60,13 @@ def installed(peers: Mapping[str, str]) -> list[str]:
 def environment() -> dict[str, str]:
     """The same for every contestant: as many threads, OpenBLAS's kernels for this CPU, bytecode
     cached. What the caller's environment says of these is dropped."""
+    from autograd.compiler.runtime import cpu  # here: workers choose what they import
+
     dropped = ("OPENBLAS_", "OMP_", "MKL_", "XLA_", "JAX_", "PYTHON")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     threads = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")  # last: XLA
-    core = {"OPENBLAS_CORETYPE": "SKYLAKEX"} if cpu_flags() >= AVX512 else {}
+    # On a CPU without AVX-512 these kernels would be illegal instructions.
+    core = {"OPENBLAS_CORETYPE": "SKYLAKEX"} if cpu.has(*cpu.AVX512) else {}
     return kept | dict.fromkeys(threads, str(THREADS)) | core
 
 
@@ -168,27 +169,17 @@ def row(
 # --- what is printed ---------------------------------------------------------------------------
 
 
-def cpu_info() -> dict[str, str]:
-    """What Linux says of the first CPU; empty elsewhere."""
-    file = Path("/proc/cpuinfo")
-    first = file.read_text().split("\n\n")[0] if file.exists() else ""
-    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
-    return {name.strip(): value.strip() for name, value in pairs}
-
-
-def cpu_flags() -> set[str]:
-    return set(cpu_info().get("flags", "").split())
-
-
 def machine(*libraries: str) -> dict[str, Any]:
     """What the figures were measured on. libraries: distributions whose versions matter."""
+    from autograd.compiler.runtime import cpu  # here: workers choose what they import
+
     versions = {name: metadata.version(name) for name in ("numpy", *libraries)}
     spoken = run("-c", "import numpy", OPENBLAS_VERBOSE="2").stderr
     blas = [line.removeprefix("Core: ") for line in spoken.splitlines() if "Core: " in line]
     return {
-        "cpu": cpu_info().get("model name") or platform.processor() or platform.machine(),
+        "cpu": cpu.model(),
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
-        "avx512": cpu_flags() >= AVX512,
+        "avx512": cpu.has(*cpu.AVX512),
         "load": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "versions": versions,

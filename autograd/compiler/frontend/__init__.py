@@ -1,1 +1,1 @@
-"""From the user's Python to a program: the trace, what it may read, and its replay by NumPy."""
+"""From the user's Python to a program: the trace, what it reads outside, its replay by NumPy."""

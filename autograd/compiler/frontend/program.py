@@ -1,4 +1,4 @@
-"""What a trace leaves: a list of operations on numbered slots, free of nodes and of Python."""
+"""A traced program: a list of operations on numbered slots, without nodes or Python."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...tensor import Tensor
 
 
 class TraceError(RuntimeError):
-    """The step does in Python what its record could not repeat."""
+    """The step does something in Python that the program could not repeat."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Assign:
 
 @dataclass(frozen=True)
 class Program:
-    """A traced step. `results` are slots, in the order in which the step's answer is flattened;
-    `captured` find the arrays that constants are copies of (None once they are gone)."""
+    """A traced step. `results` are slots, in the order of the flattened answer; `captured` are
+    references to the arrays that constants are copies of (they give None once these are gone)."""
 
     slots: int
     inputs: tuple[int, ...]

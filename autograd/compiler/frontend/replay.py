@@ -14,12 +14,12 @@ from ...graph import counter
 from ...primitives.memory import base_array
 from .program import Apply, Assign, Program, TraceError
 
-WORK = 10**5  # how long NumPy looks for a byte that two arrays share before it says yes
+MAX_WORK = 10**5  # of NumPy's search for a byte that two arrays share; beyond, they may
 
 
 def replay(program: Program, inputs: Sequence[Any]) -> list[Any]:
-    """The results of one step on these input arrays; the states take their new values. Where a
-    primitive raises they have the old ones again, as if the step had not begun."""
+    """The results of one step on these input arrays; the states take their new values. If a
+    primitive raises, they keep the old ones, as if the step had not begun."""
     slots: list[Any] = [None] * program.slots
     for slot, value in zip(program.inputs, inputs, strict=True):
         slots[slot] = value
@@ -28,7 +28,7 @@ def replay(program: Program, inputs: Sequence[Any]) -> list[Any]:
     for slot, tensor in program.states:
         slots[slot] = tensor._data  # looked up at each call: it may have been replaced
     states = dict(program.states)
-    before: dict[int, Any] = {}  # of the states that were written
+    before: dict[int, Any] = {}  # old values of the states that were written
     try:
         with np.errstate(all="ignore"):
             for step in program.steps:
@@ -46,21 +46,21 @@ def replay(program: Program, inputs: Sequence[Any]) -> list[Any]:
         raise
     for slot in before:
         states[slot].index = next(counter)
-    taken = {id(base_array(array)) for array in inputs}
-    taken |= {id(base_array(tensor._data)) for tensor in states.values()}
-    taken |= {id(base_array(value)) for _, value in program.constants}
-    return [_alone(slots[slot], taken) for slot in program.results]
+    in_use = {id(base_array(array)) for array in inputs}
+    in_use |= {id(base_array(tensor._data)) for tensor in states.values()}
+    in_use |= {id(base_array(value)) for _, value in program.constants}
+    return [_own_copy(slots[slot], in_use) for slot in program.results]
 
 
-def _alone(array: Any, taken: set[int]) -> Any:
+def _own_copy(array: Any, in_use: set[int]) -> Any:
     """An array that shares no memory with inputs, states, constants or the results before it."""
-    array = array.copy() if id(base_array(array)) in taken else array
-    taken.add(id(base_array(array)))
+    array = array.copy() if id(base_array(array)) in in_use else array
+    in_use.add(id(base_array(array)))
     return array
 
 
 class Replayed:
-    """A step that NumPy does, where it cannot be compiled, and why."""
+    """A step that NumPy runs, because it cannot be compiled, and why."""
 
     def __init__(self, program: Program, why: str = "") -> None:
         self.program, self.why = program, why
@@ -77,14 +77,14 @@ class Replayed:
         return replay(self.program, inputs)
 
     def loop(self, inputs: Sequence[Any], order: Any) -> list[Any]:
-        """The results of a step on each row of `order`, which says what entries of the inputs."""
+        """The results of a step for each row of `order`: the entries of the inputs it takes."""
         steps = [self([whole.take(rows, axis=0) for whole in inputs]) for rows in order]
         if not steps:
-            return self._nothing()
+            return self._no_results()
         return [np.stack(results) for results in zip(*steps, strict=True)]
 
-    def _nothing(self) -> list[Any]:
-        """The results of no steps at all, stacked."""
+    def _no_results(self) -> list[Any]:
+        """The results of a loop without steps, stacked."""
         made = {
             step.out: (step.shape, step.dtype)
             for step in self.program.steps
@@ -97,7 +97,7 @@ class Replayed:
         return [np.empty((0, *made[slot][0]), made[slot][1]) for slot in self.program.results]
 
     def check_writable(self) -> None:
-        """Raise ValueError, as NumPy does, but before anything is written."""
+        """Raise ValueError where a state is read-only, before anything is written."""
         for tensor in self.written:
             if not tensor._data.flags.writeable:
                 raise ValueError(
@@ -106,11 +106,11 @@ class Replayed:
                 )
 
     def check_apart(self) -> None:
-        """Raise TraceError where a constant of the step lies in memory that the step writes."""
+        """Raise TraceError where a constant lies in memory that the step writes."""
         for reference in self.program.captured:
             array = reference()
             for tensor in self.written if array is not None else ():
-                if np.may_share_memory(array, tensor._data, WORK):  # type: ignore[arg-type]
+                if np.may_share_memory(array, tensor._data, MAX_WORK):  # type: ignore[arg-type]
                     raise TraceError(
                         f"jit: an array of shape {array.shape} that the step uses is memory of "
                         f"{tensor.name or 'a Tensor'} that the step writes; use the Tensor, or "

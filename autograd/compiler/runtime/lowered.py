@@ -10,7 +10,7 @@ from ..passes.simplify import Spec
 from ..passes.stages import Stages
 from ..printers.c_files import source
 from . import build
-from .arrays import strides
+from .arrays import entry_strides
 from .measure import measure
 
 
@@ -23,9 +23,8 @@ class Lowered(Stages):
         return source(self.code.compiled, self.machine)
 
     def measure(self) -> list[float]:
-        """The seconds that each function takes, in the order of `costs`. The step is run, again
-        and again, on memory made for it: no state changes. Raises BuildError where there is no C
-        compiler."""
+        """The seconds that each function takes, in the order of `costs`. The step runs on memory
+        of its own, so no state changes. Raises BuildError where there is no C compiler."""
         return measure(self)
 
 
@@ -34,4 +33,5 @@ def lowered(
 ) -> Lowered:
     """Compile a program as far as the loop language. states: the arrays, whose strides it is made
     for. keep: slots of the program whose values are to be in memory when the step has been done."""
-    return Lowered.of(program, inputs, [strides(array) for array in states], build.machine(), keep)
+    strides = [entry_strides(array) for array in states]
+    return Lowered.of(program, inputs, strides, build.machine(), keep)

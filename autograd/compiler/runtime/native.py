@@ -23,50 +23,50 @@ from ..passes.kernels import ByNumpy
 from ..passes.simplify import RefusedError, Spec
 from ..printers.c_files import sources
 from . import build
-from .arrays import address, aligned, dense, folded, span, view
+from .arrays import address, aligned_bytes, byte_range, dense_array, overlaps_itself, view
 from .lowered import lowered
-from .segments import by_numpy, entered
+from .segments import entry_points, run_by_numpy
 
 
 def runner(program: Program, inputs: Sequence[Any]) -> Replayed:
-    """What does a step on input arrays such as these: compiled, if that is possible. Raises
-    TraceError where a constant lies in memory that the step writes."""
+    """What runs a step on such input arrays: compiled, if that is possible. Raises TraceError where
+    a constant lies in memory that the step writes."""
     replayed = Replayed(program, "there is no C compiler")
     replayed.check_apart()
     try:
         if build.compiler() is not None:
             return Native(program, [(array.shape, array.dtype) for array in inputs])
     except Exception as error:  # whatever it is, NumPy can do the step
-        replayed.why = say_replayed(error)
+        replayed.why = warn_replayed(error)
     return replayed
 
 
-def say_replayed(error: Exception) -> str:
-    """Say why a step is not compiled, and give the cause."""
+def warn_replayed(error: Exception) -> str:
+    """Log why a step is not compiled; gives the cause."""
     plain = isinstance(error, RefusedError | build.BuildError)
     cause = str(error) if plain else f"{type(error).__name__}: {error}"
-    build.say(f"a step is replayed by NumPy, not compiled: {cause}")
+    build.warn_once(f"a step is replayed by NumPy, not compiled: {cause}")
     return cause
 
 
-SLICE = 0.05  # seconds between two looks at signals
+SLICE_SECONDS = 0.05  # of a loop's steps between two checks for signals
 
 
 class Native(Replayed):
     """A compiled step; calling it with input arrays gives the results.
 
     Its memory is for one call at a time: other threads wait. A call within a call of the same
-    thread (a signal's handler, a user's primitive) is replayed.
+    thread (by a signal's handler, or a user's primitive) is replayed.
     """
 
     def __init__(self, program: Program, inputs: Sequence[Spec]) -> None:
         super().__init__(program)
         self.inputs = inputs
-        self.lock, self.caller = threading.RLock(), 0  # the thread that is in a call
+        self.lock, self.running_thread = threading.RLock(), 0  # its id, or 0
         self.bound: list[Any] | None = None
-        self.layout = self.refused = None
+        self.layout = self.refused_layout = None
         self._bind(self._layout())
-        NATIVES.add(self)
+        INSTANCES.add(self)
 
     def __str__(self) -> str:
         if self.bound is None:
@@ -84,48 +84,48 @@ class Native(Replayed):
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         with self.lock:
-            results = self._alone(self._run, inputs)
+            results = self._exclusively(self._run, inputs)
             return super().__call__(inputs) if results is None else results
 
     def loop(self, inputs: Sequence[Any], order: Any) -> list[Any]:
-        """The results of a step on each row of `order`, which says what entries of the inputs."""
+        """The results of a step for each row of `order`: the entries of the inputs it takes."""
         with self.lock:
-            results = self._alone(self._loop, inputs, order)
+            results = self._exclusively(self._loop, inputs, order)
         return super().loop(inputs, order) if results is None else results
 
-    def _alone(self, run: Callable[..., Any], *args: Any) -> list[Any] | None:
-        """What `run` gives; None where NumPy has to do it, for there is no compiled step for the
-        states as they lie now, or it is at work."""
-        if self.caller:
+    def _exclusively(self, run: Callable[..., Any], *args: Any) -> list[Any] | None:
+        """The result of `run`; None where NumPy has to do it, because the states' arrays cannot be
+        bound or a call of this thread is running."""
+        if self.running_thread:
             return None
-        self.caller = threading.get_ident()
+        self.running_thread = threading.get_ident()
         try:
-            return run(*args) if self.ready() else None
+            return run(*args) if self.bind_states() else None
         finally:
-            self.caller = 0
+            self.running_thread = 0
 
     def _run(self, inputs: Sequence[Any]) -> list[Any] | None:
         block = self.block
         try:
-            arrays = [dense(array) for array in inputs]
+            arrays = [dense_array(array) for array in inputs]
         except MemoryError:  # a broadcast view may be larger than memory
             return None
         results = [np.empty(shape, dtype) for shape, dtype in self.results]
-        spans = list[tuple[int, int]]()
+        ranges = list[tuple[int, int]]()
         for i, (given, array) in enumerate(zip(inputs, arrays, strict=True)):
             block[i] = start = address(array)
-            spans.append((start, start + array.nbytes) if array is given else span(given))
+            ranges.append((start, start + array.nbytes) if array is given else byte_range(given))
         for i, array in enumerate(results, self.first_result):
             block[i] = address(array)
-        if self.touched(spans):
+        if self.aliases_written(ranges):
             return None
         for segment in self.segments:
             if isinstance(segment, ByNumpy):
-                slots = [*arrays, *(self.bound or ()), *self.constants, *results, self.room]
-                by_numpy(self.lowered, segment, slots)
+                slots = [*arrays, *(self.bound or ()), *self.constants, *results, self.scratch]
+                run_by_numpy(self.lowered, segment, slots)
             else:
-                self.pool.run(segment, block, self.parts, self.flag)
-                if self.wrong():
+                self.pool.run(segment, block, self.threads, self.fault_pointer)
+                if self.pop_fault():
                     return None
         for tensor in self.written:
             tensor.index = next(counter)
@@ -140,11 +140,11 @@ class Native(Replayed):
             return None
         return loop.run()
 
-    # --- what it is bound to ---
+    # --- binding ---
 
-    def ready(self) -> bool:
-        """Whether it can be run on the arrays that the states have now; if they have others than at
-        the last call, it is bound anew. Raises ValueError where one is read-only."""
+    def bind_states(self) -> bool:
+        """Bind to the arrays that the states have now, if they are not those of the last call;
+        whether that was possible. Raises ValueError where one is read-only."""
         self.check_writable()
         if self.bound is not None:
             for (_, tensor), array in zip(self.program.states, self.bound, strict=True):
@@ -154,23 +154,23 @@ class Native(Replayed):
                 return True
         self.check_apart()
         layout = self._layout()
-        if layout == self.refused:
+        if layout == self.refused_layout:
             return False
         try:
             self._bind(layout)
         except Exception as error:  # as in `runner`
-            self.why = say_replayed(error)
-            self.refused = layout
+            self.why = warn_replayed(error)
+            self.refused_layout = layout
         return self.bound is not None
 
     def _layout(self) -> Any:
-        """What of the states' arrays a compiled step is made for."""
+        """The properties of the states' arrays that a step is compiled for."""
         arrays = [tensor._data for _, tensor in self.program.states]
         return [(array.strides, array.flags.aligned) for array in arrays]
 
     def _bind(self, layout: Any) -> None:
-        """Compile for the states' arrays as they lie now, if need be, and point at them."""
-        self.bound = None  # whatever interrupts this, the next call begins it again
+        """Compile for the layout of the states' arrays, if it is new, and point at them."""
+        self.bound = None  # if this is interrupted, the next call binds again
         bound = [tensor._data for _, tensor in self.program.states]
         if layout != self.layout:
             self.layout = None
@@ -178,50 +178,51 @@ class Native(Replayed):
             self.layout = layout
         for i, array in enumerate(bound, len(self.inputs)):
             self.block[i] = address(array)
-        # NumPy does not resize in place, and so move, what is referred to weakly.
-        self.kept = [weakref.ref(base_array(array)) for array in bound]
-        spans = sorted(map(span, bound))
-        self.shared = any(one[1] > other[0] for one, other in pairwise(spans))
-        self.shared |= any(folded(tensor._data) for tensor in self.written)
-        self.spans = sorted(span(tensor._data) for tensor in self.written)
+        # NumPy does not resize arrays in place, and so move them, while weak references exist.
+        self.references = [weakref.ref(base_array(array)) for array in bound]
+        ranges = sorted(map(byte_range, bound))
+        self.states_alias = any(one[1] > other[0] for one, other in pairwise(ranges))
+        self.states_alias |= any(overlaps_itself(tensor._data) for tensor in self.written)
+        self.written_ranges = sorted(byte_range(tensor._data) for tensor in self.written)
         self.bound = bound
 
     def _compile(self, states: Sequence[Any]) -> None:
         self.lowered = lowered(self.program, self.inputs, states)
         code, memory, graph = self.lowered.code, self.lowered.memory, self.lowered.plan.graph
         library = build.library(sources(code.compiled, self.lowered.machine), tuple(code.compiled))
-        self.segments = entered(code, library)
-        self.pool, self.parts = build.pool(), ctypes.c_long(build.threads())
+        self.segments = entry_points(code, library)
+        self.pool, self.threads = build.pool(), ctypes.c_long(build.threads())
         self.results = [(graph.ops[n].shape, graph.ops[n].dtype) for n in graph.results]
         self.first_result = memory.slots - 1 - len(self.results)
         self.constants = memory.constants
-        self.room = aligned(memory.size)
-        self.flag = None
+        self.scratch = aligned_bytes(memory.size)
+        self.fault_pointer = None
         if memory.flag:
-            self.found = view(memory.flag, (*(None,) * memory.flag.slot, self.room))
-            self.found[...] = 0
-            self.flag = ctypes.c_void_p(address(self.found))
+            self.fault = view(memory.flag, (*(None,) * memory.flag.slot, self.scratch))
+            self.fault[...] = 0
+            self.fault_pointer = ctypes.c_void_p(address(self.fault))
         self.block = (ctypes.c_void_p * memory.slots)()
-        fixed = (*self.constants, *self.results, self.room)
+        fixed = (*self.constants, *self.results, self.scratch)
         for i, array in enumerate(fixed, len(self.inputs) + len(self.program.states)):
             if isinstance(array, np.ndarray):
                 self.block[i] = address(array)
 
-    def wrong(self) -> bool:
-        """Whether a position was out of range, so that the step ended before it wrote a state."""
-        if self.flag is None or not self.found:
+    def pop_fault(self) -> bool:
+        """Whether an index was out of range, so that the step ended before it wrote a state; clears
+        the flag."""
+        if self.fault_pointer is None or not self.fault:
             return False
-        self.found[...] = 0
+        self.fault[...] = 0
         return True
 
-    def touched(self, spans: Iterable[tuple[int, int]]) -> bool:
-        """Whether one of these stretches of memory has bytes of a state that is written, or two
-        states share some. Then the order of reading and writing matters, which the replay keeps."""
-        if self.shared:
+    def aliases_written(self, ranges: Iterable[tuple[int, int]]) -> bool:
+        """Whether one of these ranges of memory has bytes of a state that is written, or two states
+        overlap. Then the order of reading and writing matters, which the replay keeps."""
+        if self.states_alias:
             return True
-        for first, last in spans:
-            before = bisect(self.spans, (last, 0)) - 1
-            if before >= 0 and self.spans[before][1] > first:
+        for first, last in ranges:
+            before = bisect(self.written_ranges, (last, 0)) - 1
+            if before >= 0 and self.written_ranges[before][1] > first:
                 return True
         return False
 
@@ -230,40 +231,40 @@ class Native(Replayed):
 
 
 class Loop:
-    """Steps of a compiled program on batches gathered from whole arrays, in slices so short that
-    Ctrl-C is heard between them."""
+    """Steps of a compiled program on batches gathered from whole arrays, in slices short enough for
+    Ctrl-C to end them."""
 
     def __init__(self, native: Native, inputs: Sequence[Any], order: Any) -> None:
         self.native, self.inputs, self.rows = native, inputs, order
-        self.whole = [dense(array) for array in inputs]
+        self.arrays = [dense_array(array) for array in inputs]
         self.order = np.ascontiguousarray(order, np.int64)
         steps, batch = self.order.shape
         self.results = [np.empty((steps, *shape), dtype) for shape, dtype in native.results]
-        self.batches = [aligned(batch * _row(array)) for array in inputs]
+        self.batches = [aligned_bytes(batch * _row(array)) for array in inputs]
 
     def run(self) -> list[Any]:
-        """Do all the steps; the results of each, stacked."""
-        done, slice_, steps = 0, 1, len(self.order)
+        """Run all steps; gives the results of each, stacked."""
+        done, count_limit, steps = 0, 1, len(self.order)
         while done < steps:
             start = time.perf_counter()
-            count = min(slice_, steps - done)
-            ran = self._slice(done, count) if self._may() else 0
+            count = min(count_limit, steps - done)
+            ran = self._slice(done, count) if self._can_run() else 0
             for tensor in self.native.written if ran else ():
                 tensor.index = next(counter)
             done += ran
-            if ran < count:  # a position is out of range, as the replay will say
-                self.native.wrong()
+            if ran < count:  # an index is out of range: the replay raises
+                self.native.pop_fault()
                 self._replay(done)
                 done += 1
             seconds = (time.perf_counter() - start) / count
-            slice_ = max(1, min(2 * slice_, int(SLICE / seconds)))
+            count_limit = max(1, min(2 * count_limit, int(SLICE_SECONDS / seconds)))
         return self.results
 
-    def _may(self) -> bool:
-        """Whether the step can run on what the states are now: between two slices Python's other
-        threads and signals may have changed that."""
-        read = map(span, (*self.inputs, self.rows))
-        return self.native.ready() and not self.native.touched(read)
+    def _can_run(self) -> bool:
+        """Whether the step can run on the states' arrays: between two slices other threads or a
+        signal's handler may have replaced them."""
+        read = map(byte_range, (*self.inputs, self.rows))
+        return self.native.bind_states() and not self.native.aliases_written(read)
 
     def _replay(self, step: int) -> None:
         arrays = [array.take(self.rows[step], axis=0) for array in self.inputs]
@@ -272,8 +273,8 @@ class Loop:
 
     def _slice(self, first: int, count: int) -> int:
         native = self.native
-        gathered = (_Gathered * len(self.whole))()
-        for i, (array, batch) in enumerate(zip(self.whole, self.batches, strict=True)):
+        gathered = (_Gathered * len(self.arrays))()
+        for i, (array, batch) in enumerate(zip(self.arrays, self.batches, strict=True)):
             gathered[i] = _Gathered(address(array), address(batch), _row(array))
             native.block[i] = address(batch)
         stacked = (_Stacked * len(self.results))()
@@ -282,7 +283,7 @@ class Loop:
             stacked[i] = _Stacked(place, _row(array), native.first_result + i)
         loop = _Loop(
             native.segments[0],
-            native.flag,
+            native.fault_pointer,
             ctypes.addressof(native.block),
             address(self.order[first:]),
             count,
@@ -293,7 +294,7 @@ class Loop:
             ctypes.addressof(gathered),
             ctypes.addressof(stacked),
         )
-        return int(native.pool.run_loop(ctypes.byref(loop), native.parts))
+        return int(native.pool.run_loop(ctypes.byref(loop), native.threads))
 
 
 def _row(array: Any) -> int:
@@ -318,14 +319,14 @@ _Loop = _structure(
 # --- processes ---
 
 
-def _forked() -> None:
-    """A child process has none of its parent's other threads: what they held is free."""
-    for native in NATIVES:
+def _release_after_fork() -> None:
+    """A child process has only one of its parent's threads: the locks of the others are free."""
+    for native in INSTANCES:
         native.lock = threading.RLock()
-        if native.caller != threading.get_ident():
-            native.caller = 0
+        if native.running_thread != threading.get_ident():
+            native.running_thread = 0
 
 
-NATIVES = weakref.WeakSet[Native]()
+INSTANCES = weakref.WeakSet[Native]()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(after_in_child=_release_after_fork)

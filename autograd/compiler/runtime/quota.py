@@ -1,5 +1,5 @@
-"""How much of the machine's time Linux's control groups leave to this process: containers are given
-half a core, or one and a half, and see all of them."""
+"""How much of the machine's time Linux's control groups give this process: a container may see all
+cores and have the time of half a one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 
 def quota(root: Path = Path("/")) -> float:
-    """Cores' worth of time; infinity where nothing bounds it. Of nested groups, versions 1 and 2,
-    the least counts. root: where /proc and what is mounted are found."""
+    """The time, in cores; infinity where there is no bound. The least bound of nested groups, of
+    versions 1 and 2, counts. root: where /proc and the mounted folders are found."""
     try:
         groups = _text(root / "proc/self/cgroup").splitlines()
         mounts = _text(root / "proc/self/mountinfo").splitlines()
@@ -26,8 +26,8 @@ def quota(root: Path = Path("/")) -> float:
 
 
 def _bounds(root: Path, mount: str, paths: dict[str, str]) -> Iterator[float]:
-    """What a line of mountinfo leads to: the bounds of a group and of those it is in, if they are
-    what is mounted. paths: of this process's group, by controller; "" in version 2."""
+    """The bounds of this process's group and of those around it, if a line of mountinfo mounts
+    them. paths: of the group, by controller; "" in version 2."""
     before, _, after = mount.partition(" - ")
     kind, _, options, *_ = [*after.split(" "), "", "", ""]
     name = {"cgroup": "cpu", "cgroup2": ""}.get(kind)
@@ -43,7 +43,7 @@ def _bounds(root: Path, mount: str, paths: dict[str, str]) -> Iterator[float]:
 
 
 def _bound(folder: Path) -> Iterator[float]:
-    """A group's own, if it has one."""
+    """A group's own bound, if it has one."""
     try:
         if (folder / "cpu.max").exists():
             given, period = _text(folder / "cpu.max").split()

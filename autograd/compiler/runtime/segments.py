@@ -1,4 +1,4 @@
-"""The segments of a compiled step: where their stages are in a library, and those of NumPy."""
+"""The segments of a compiled step: lists of stages in a library, and kernels for NumPy."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ..passes.stages import Stages
 from .arrays import view
 
 
-def entered(code: Code, library: ctypes.CDLL) -> list[Any]:
-    """The segments of a step: where their lists of stages are, or kernels left to NumPy."""
+def entry_points(code: Code, library: ctypes.CDLL) -> list[Any]:
+    """The segments of a step: pointers to their lists of stages, or kernels left to NumPy."""
     where = {name: ctypes.addressof(ctypes.c_char.in_dll(library, name)) for name in code.compiled}
     compiled = iter(where.values())
     return [s if isinstance(s, ByNumpy) else ctypes.c_void_p(next(compiled)) for s in code.segments]
 
 
-def by_numpy(stages: Stages, kernel: ByNumpy, slots: Sequence[Any]) -> None:
-    """Do a kernel that has no C. slots: the step's arrays, as its block of pointers has them."""
+def run_by_numpy(stages: Stages, kernel: ByNumpy, slots: Sequence[Any]) -> None:
+    """Run a kernel that has no C. slots: the step's arrays, as its block of pointers has them."""
     ops, memory = stages.plan.graph.ops, stages.memory
     op = ops[kernel.op]
     args = [

@@ -14,7 +14,7 @@ def cache(tmp_path_factory):
 @pytest.fixture
 def compiler(monkeypatch, cache):
     """The system's compiler, whatever the environment says; where there is none, a skip."""
-    if build._found(None) is None:
+    if build.find_compiler(None) is None:
         pytest.skip("there is no C compiler")
     monkeypatch.delenv("CHAINRULE_CC", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", cache)

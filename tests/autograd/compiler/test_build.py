@@ -21,7 +21,7 @@ from autograd import Tensor, jit
 from autograd.compiler.passes import stages
 from autograd.compiler.runtime import build, native
 
-CC = build._found(None)
+CC = build.find_compiler(None)
 pytestmark = pytest.mark.skipif(CC is None, reason="there is no C compiler")
 ROOT = Path(autograd.__file__).parents[1]
 
@@ -31,11 +31,11 @@ def replayed(monkeypatch, tmp_path):
     """The compiler is on, nothing was said, and the cache is empty."""
     monkeypatch.delenv("CHAINRULE_CC", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(build, "SAID", set())
-    monkeypatch.setattr(build, "HUNG", set())
+    monkeypatch.setattr(build, "WARNED", set())
+    monkeypatch.setattr(build, "TIMED_OUT", set())
     build.pool.cache_clear()
     yield
-    build._found.cache_clear()
+    build.find_compiler.cache_clear()
     build.pool.cache_clear()
 
 
@@ -125,7 +125,7 @@ def alive(group):
 
 
 def test_a_compiler_that_hangs_is_ended_with_all_it_started(monkeypatch, tmp_path, caplog):
-    monkeypatch.setattr(build, "PATIENCE", 0.3)
+    monkeypatch.setattr(build, "COMPILE_SECONDS", 0.3)
     fake(monkeypatch, tmp_path, f"echo $$ >> {tmp_path}/runs; sleep 100 & wait".encode())
     assert not steps_say(caplog, "does not come to an end in 0.3 s")
     (group,) = (tmp_path / "runs").read_text().split()  # nobody waits for it again
@@ -203,7 +203,7 @@ def test_where_one_part_fails_the_others_are_ended(monkeypatch, tmp_path):
 
 
 def test_where_one_part_hangs_all_are_ended(monkeypatch, tmp_path):
-    monkeypatch.setattr(build, "PATIENCE", 0.3)
+    monkeypatch.setattr(build, "COMPILE_SECONDS", 0.3)
     hanging(monkeypatch, tmp_path, f'{CC} "$@"')
     for _ in range(2):  # nobody waits for it again
         with pytest.raises(build.BuildError, match=r"does not come to an end in 0\.3 s"):
@@ -228,7 +228,7 @@ def test_ctrl_c_ends_all_parts(monkeypatch, tmp_path):
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
     assert_ended(tmp_path, 2)
-    assert not build.HUNG
+    assert not build.TIMED_OUT
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_what_is_found_in_place_of_a_library(kind, tmp_path, caplog):
     said = ["not kept", "a folder has a library's name"] if kind == "a folder" else []
     assert steps_say(caplog, *said)
     for file in build.cache_folder().iterdir():
-        assert (file / "mine").exists() if kind == "a folder" else build._whole(file)
+        assert (file / "mine").exists() if kind == "a folder" else build._intact(file)
 
 
 def test_a_folder_that_is_none_of_this_users_is_not_used(monkeypatch, tmp_path, caplog):

@@ -273,6 +273,6 @@ def test_a_loop_does_not_hand_through_what_would_be_one_for_all_steps(what):
         w.assign(w + x.sum())
         return (x if what == "an argument" else w), w * 1.0
 
-    with pytest.raises(ValueError, match=r"loop: a result of the step .* as it is"):
+    with pytest.raises(ValueError, match=r"loop: a result of the step .* itself"):
         step.loop((np.ones((5, 3)),), [[0], [1]])
     np.testing.assert_array_equal(w.data, np.ones(3))

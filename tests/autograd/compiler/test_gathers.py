@@ -71,7 +71,7 @@ def test_repeated_additions_are_made_in_order_on_any_number_of_threads(shape):
     assert scatter.flops >= g.size
     assert scatter.parallel == (shape[1:] not in ((), (1,)))
     for parts in (1, 2, 3):
-        native.parts.value = parts
+        native.threads.value = parts
         np.testing.assert_array_equal(native(inputs)[0], want)
 
 

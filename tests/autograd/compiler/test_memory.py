@@ -14,7 +14,9 @@ from autograd import Tensor, jit, maximum
 from autograd.compiler.frontend.program import TraceError
 from autograd.compiler.runtime import build
 
-needs_compiler = pytest.mark.skipif(build._found(None) is None, reason="there is no C compiler")
+needs_compiler = pytest.mark.skipif(
+    build.find_compiler(None) is None, reason="there is no C compiler"
+)
 BOTH = ["", pytest.param("cc", marks=needs_compiler)]
 
 

@@ -13,7 +13,7 @@ from autograd.primitives import expressions as ex
 from autograd.primitives.expressions import INT64, bounded, convert, equal, select
 from autograd.primitives.primitive import TABLE
 
-pytestmark = pytest.mark.skipif(build._found(None) is None, reason="there is no C compiler")
+pytestmark = pytest.mark.skipif(build.find_compiler(None) is None, reason="there is no C compiler")
 
 
 @pytest.fixture

@@ -22,12 +22,12 @@ from autograd.compiler.passes.memory import ALIGNMENT
 from autograd.compiler.runtime import build
 from autograd.compiler.runtime.lowered import lowered
 from autograd.compiler.runtime.native import Native
-from autograd.compiler.runtime.segments import by_numpy
+from autograd.compiler.runtime.segments import run_by_numpy
 from autograd.primitives.indexing import ARRAY, scatter_add_p, scatter_p
 from autograd.primitives.primitive import TABLE
 from autograd.transforms.tree import flatten
 
-compiles = pytest.mark.skipif(build._found(None) is None, reason="there is no C compiler")
+compiles = pytest.mark.skipif(build.find_compiler(None) is None, reason="there is no C compiler")
 DRAWS = settings(max_examples=60, deadline=None)
 INTEGERS = [np.dtype(letter) for letter in "bhilBHIL"]
 
@@ -61,7 +61,7 @@ class Interpreted:
         self.slots = [*copies, *states, *memory.constants, *results, room]
         for segment in self.lowered.code.segments:
             if isinstance(segment, ByNumpy):
-                by_numpy(self.lowered, segment, self.slots)
+                run_by_numpy(self.lowered, segment, self.slots)
             elif not self._segment(segment, memory.flag, room):
                 return None, states
         assert all(map(np.array_equal, copies, inputs))
@@ -418,7 +418,7 @@ def test_a_position_out_of_range_is_the_eager_error_and_changes_nothing(native, 
     bad = [array.copy() for array in good]
     bad[argument][entry] = wrong
     for parts in (1, 2, 3):
-        compiled.parts.value = parts
+        compiled.threads.value = parts
         results = compiled([array.copy() for array in good])
         want = eager(*map(Tensor, good))
         np.testing.assert_allclose(results[0], want._data, rtol=1e-5)  # sums in another order
@@ -448,7 +448,7 @@ def test_a_loop_keeps_the_steps_before_the_one_that_fails(native, make, parts):
     order = np.arange(20).reshape(5, 4)
     compiled = native(step, *(whole[order[0]] for whole in wholes))
     single = native(other, *(whole[order[0]] for whole in wholes))
-    compiled.parts.value = parts
+    compiled.threads.value = parts
     wrong = [whole.copy() for whole in wholes]
     wrong[argument][order[3, 2]] = 60
     with pytest.raises(IndexError, match=r"60|61"):
@@ -542,7 +542,7 @@ def test_measuring_reads_at_no_position_out_of_range(compiler):
         pytest.skip("there is no C compiler")
     step = jit(lambda x, i: index(x, i * 1_000_000 - 1_000_000_000))
     low = step.lower(np.ones(4), np.array([1000]))
-    with pytest.raises(IndexError, match="measure: a position is out of range"):
+    with pytest.raises(IndexError, match="measure: an index is out of range"):
         low.measure()
     low = jit(lambda x, i: index(x, i + 1)).lower(np.ones(4), np.array([1]))
     assert len(low.measure()) == len(low.costs)

@@ -1,7 +1,6 @@
 """The loop language printed as C, compiled and run, against the interpreter: the same bits."""
 
 import ctypes
-import platform
 import random
 import re
 import subprocess
@@ -29,7 +28,7 @@ from autograd.compiler.language.statements import (
 )
 from autograd.compiler.printers.c_files import source, sources, timed
 from autograd.compiler.printers.print_c import TYPES, expression, function, literal
-from autograd.compiler.runtime import build
+from autograd.compiler.runtime import build, cpu
 from autograd.compiler.runtime.arrays import address
 from autograd.primitives.expressions import (
     BOOL,
@@ -52,7 +51,7 @@ from autograd.primitives.expressions import (
 )
 
 pytestmark = pytest.mark.usefixtures("compiler")
-FUSED = "fma" in build.features().split() or platform.machine() in ("aarch64", "arm64")
+FUSED = cpu.has("fma") or cpu.architecture() == "aarch64"
 AT = Affine.of("i")
 
 

@@ -17,7 +17,9 @@ from autograd import Tensor, jit, matmul, primitive
 from autograd.compiler.runtime import build
 from autograd.primitives.primitive import TABLE
 
-needs_compiler = pytest.mark.skipif(build._found(None) is None, reason="there is no C compiler")
+needs_compiler = pytest.mark.skipif(
+    build.find_compiler(None) is None, reason="there is no C compiler"
+)
 SECONDS = 20.0  # after which a child counts as hanging
 
 

@@ -506,8 +506,9 @@ def test_a_users_rule_that_makes_an_array():
 def test_the_contract_is_one_sentence_in_both_places():
     page = pathlib.Path(autograd.__file__).with_name("README.md").read_text()
     sentence = (
-        "Whatever the step reads from outside is looked at before every call, and what has changed "
-        "is traced again; what cannot be looked at (random numbers, clocks, files) is an error."
+        "Everything the step reads from outside is compared before every call, and the step is "
+        "traced again if something has changed; what cannot be compared (random numbers, clocks, "
+        "files) is an error."
     )
     for text in (page, jit.__doc__):
         assert sentence in " ".join(text.split())

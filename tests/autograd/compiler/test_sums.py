@@ -205,7 +205,7 @@ def test_bits_of_long_sums_do_not_depend_on_threads_or_loops():
     native, _, inputs = compiled(step, Tensor(x))
     answers = []
     for parts in (1, 2, 3):
-        native.parts.value = parts
+        native.threads.value = parts
         answers.append([*native(inputs), state.data.copy()])
     looped = native.loop(inputs, np.arange(3000)[None])
     answers.append([*(stack[0] for stack in looped), state.data.copy()])

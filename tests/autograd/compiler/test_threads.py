@@ -28,7 +28,7 @@ from autograd.transforms.tree import flatten
 from models.mlp import MLP
 from tests.autograd.compiler.steps import training
 
-compiles = pytest.mark.skipif(build._found(None) is None, reason="there is no C compiler")
+compiles = pytest.mark.skipif(build.find_compiler(None) is None, reason="there is no C compiler")
 PLACE = Path(__file__).parent
 LIMIT = 20  # seconds for what takes less than 1: where threads wait in vain it would be for ever
 
@@ -71,9 +71,9 @@ def pool(*macros):
 
 WAITS = {
     "as it is": [],
-    "asleep at once": ["AWAKE 0", "BRIEF 0"],
+    "asleep at once": ["SPIN_SECONDS 0", "SHORT_SPIN_SECONDS 0"],
     "portable": ["PORTABLE"],
-    "portable, asleep at once": ["PORTABLE", "AWAKE 0", "BRIEF 0"],
+    "portable, asleep at once": ["PORTABLE", "SPIN_SECONDS 0", "SHORT_SPIN_SECONDS 0"],
 }
 
 
@@ -136,7 +136,7 @@ def answers(make, parts, library=None):
     y = generator.integers(0, 10, 512)
     order = generator.permutation(512)[: 4 * 128].reshape(4, 128)
     compiled, _ = native(step, x[:128], y[:128])
-    compiled.parts.value = parts
+    compiled.threads.value = parts
     compiled.pool = library or compiled.pool
     found = [out for rows in order for out in compiled([x[rows], y[rows]])]
     for _ in range(2):
@@ -160,7 +160,7 @@ def test_bits_are_the_same_on_any_number_of_threads_beside_busy_neighbours(name)
 def test_more_threads_than_cores_beside_busy_neighbours_end_soon(macros):
     """They took minutes while each let the neighbours run for a time slice at every meeting."""
     compiled, inputs = native(lambda x: (matmul(x, x).sum(axis=0) + 1.0).sum(), np.ones((256, 256)))
-    compiled.parts.value, compiled.pool = 8, pool(*macros)
+    compiled.threads.value, compiled.pool = 8, pool(*macros)
     with neighbours(2):
         start = time.perf_counter()
         found = {compiled(inputs)[0].item() for _ in range(200)}
@@ -175,7 +175,7 @@ def test_many_short_jobs(macros):
     compiled, inputs = native(lambda x: x * 2.0 + 1.0, x)
     compiled.pool = pool(*macros)
     for number in range(2000):
-        compiled.parts.value = 1 + number % 4
+        compiled.threads.value = 1 + number % 4
         assert compiled(inputs)[0][-1] == 199999.0
 
 
@@ -241,7 +241,7 @@ def test_a_setting_that_is_no_number_of_threads_is_named(counted, setting):
 
 
 def test_as_many_threads_may_be_asked_for_as_there_is_room_for():
-    assert f"#define MOST {build.MOST_THREADS} " in (build.HERE / "threads.c").read_text()
+    assert f"#define MAX_THREADS {build.MAX_THREADS} " in (build.HERE / "threads.c").read_text()
 
 
 @pytest.mark.parametrize("setting", ["1", "2", "64", "007"])

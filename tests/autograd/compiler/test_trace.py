@@ -101,7 +101,7 @@ def test_a_numpy_result_is_refused():
 
 
 def test_an_unhashable_argument_is_refused():
-    with pytest.raises(TypeError, match="an argument is an array, a Tensor or something hashable"):
+    with pytest.raises(TypeError, match="an argument must be an array, a Tensor or hashable"):
         jit(lambda x, s: x)(X[0], {1, 2})
 
 

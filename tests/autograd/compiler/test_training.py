@@ -96,7 +96,7 @@ def test_bits_do_not_depend_on_the_number_of_threads():
         _, state, step = build_training("dropout", np.float32, (200, 130, 67, 10))
         x, y = next(batches(1, 129, np.float32, 200))
         native, _, _ = compiled(step, x, y)
-        native.parts.value = parts
+        native.threads.value = parts
         losses = [native([x, y])[0].copy() for x, y in batches(20, 129, np.float32, 200)]
         answers.append([*losses, *(t.data for t in state)])
     for other in answers[1:]:

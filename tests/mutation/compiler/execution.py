@@ -21,7 +21,7 @@ from autograd.compiler.language.statements import For, Run
 from autograd.compiler.passes.kernels import ByNumpy
 from autograd.compiler.passes.memory import Array
 from autograd.compiler.runtime.lowered import Lowered
-from autograd.compiler.runtime.segments import by_numpy
+from autograd.compiler.runtime.segments import run_by_numpy
 from autograd.primitives.expressions import INT64, Const
 
 PARTS = 3  # of each run that is done in parts
@@ -157,7 +157,7 @@ def execute(step: Lowered, block: Block) -> bool:
 
 
 def _by_numpy(step: Lowered, kernel: ByNumpy, block: Block) -> None:
-    by_numpy(step, kernel, block.slots())
+    run_by_numpy(step, kernel, block.slots())
     array = step.memory.ops[kernel.op]
     start = block.starts[array.slot] + array.offset
     block.written[start : start + array.size] = True

@@ -6,7 +6,7 @@ call, so they lie in columns that `map` walks without Python in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from operator import call, getitem, is_
 from typing import Any
 
@@ -16,6 +16,7 @@ from ....graph import Node, hooks
 
 SCALARS = frozenset((int, float, complex, str, bytes, bool, type(None)))
 MISSING = object()
+MAX_SHOWN = 60  # characters of a value in a message
 
 
 class Column:
@@ -119,26 +120,33 @@ class Guards:
         return ""
 
     def _difference(self) -> str:
-        columns = (self.items, self.attributes, self.types)
-        return (
-            next(filter(None, (column.difference() for column in columns)), "")
-            or next((self._appeared(*one) for one in self.absent if not one[0](one[1])), "")
-            or next(filter(None, map(self._part_changed, range(len(self.parts)))), "")
-            or next(
-                (describe_change(p, v, f()) for f, v, p in self.calls if not unchanged(f(), v)), ""
-            )
-            or next(
-                (f"{one[2]} was changed" for one in self.contents if not _contents_unchanged(one)),
-                "",
-            )
-            or next((_array_changed(a) for a in self.arrays if not _array_unchanged(a)), "")
-            or self._hooks_changed()
-        )
+        return next(filter(None, self._differences()), "")
+
+    def _differences(self) -> Iterator[str]:
+        """What has changed, or "" for a guard that holds."""
+        for column in (self.items, self.attributes, self.types):
+            yield column.difference()
+        for absent in self.absent:
+            yield self._appeared(*absent)
+        for i in range(len(self.parts)):
+            yield self._part_changed(i)
+        for ask, found, path in self.calls:
+            now = ask()
+            yield "" if unchanged(now, found) else describe_change(path, found, now)
+        for content in self.contents:
+            yield "" if _contents_unchanged(content) else f"{content[2]} was changed"
+        for array in self.arrays:
+            shape = array[1].shape
+            changed = f"an array of shape {shape} that it uses was changed"
+            yield "" if _array_unchanged(array) else changed
+        yield self._hooks_changed()
 
     @staticmethod
     def _appeared(disjoint: Callable[[Any], bool], names: frozenset[str], path: str) -> str:
-        come = next(name for name in sorted(names) if not disjoint((name,)))
-        return f"{path}{come} is there now"
+        if disjoint(names):
+            return ""
+        name = next(name for name in sorted(names) if not disjoint((name,)))
+        return f"{path}{name} is there now"
 
     def _part_changed(self, i: int) -> str:
         read, holder, found, path = self.parts[i]
@@ -152,10 +160,10 @@ class Guards:
         return ""
 
 
-def is_a(it: Any, kinds: Any) -> bool:
+def is_a(obj: Any, kinds: Any) -> bool:
     """isinstance by the true class: `__class__` may be a property of the user's, whose code is not
     to run here."""
-    return issubclass(type(it), kinds)
+    return issubclass(type(obj), kinds)
 
 
 def describe_change(path: str, then: Any, now: Any) -> str:
@@ -163,14 +171,14 @@ def describe_change(path: str, then: Any, now: Any) -> str:
     return f"{path} was {describe(then)}, is {describe(now)}"
 
 
-def describe(thing: Any) -> str:
+def describe(obj: Any) -> str:
     """A number; of anything else its class."""
-    if thing is MISSING:
+    if obj is MISSING:
         return "absent"
-    if type(thing) in SCALARS or is_a(thing, np.generic):
-        text = repr(thing)
-        return text if len(text) <= 60 else text[:57] + "..."
-    return f"another {type(thing).__name__}" if not is_a(thing, type) else thing.__name__
+    if type(obj) in SCALARS or is_a(obj, np.generic):
+        text = repr(obj)
+        return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
+    return f"another {type(obj).__name__}" if not is_a(obj, type) else obj.__name__
 
 
 def unchanged(now: Any, then: Any) -> bool:
@@ -190,26 +198,22 @@ def keys_and_values(holder: Any) -> tuple[Any, ...]:
     return (*dict.keys(holder), *dict.values(holder))
 
 
-def snapshot(thing: Any) -> Any:
+def snapshot(obj: Any) -> Any:
     """A copy of what an array or a buffer holds."""
-    array = is_a(thing, np.ndarray)
-    return thing.copy(order="K") if array else bytes(memoryview(thing))
+    array = is_a(obj, np.ndarray)
+    return obj.copy(order="K") if array else bytes(memoryview(obj))
 
 
 def _contents_unchanged(content: Any) -> bool:
-    thing, copy, _ = content
-    if is_a(thing, np.ndarray):
-        return thing.dtype == copy.dtype and equal_bytes(thing, copy)
-    return bool(bytes(memoryview(thing)) == copy)
+    obj, copy, _ = content
+    if is_a(obj, np.ndarray):
+        return obj.dtype == copy.dtype and equal_bytes(obj, copy)
+    return bool(bytes(memoryview(obj)) == copy)
 
 
 def _array_unchanged(array: Any) -> bool:
     again, copy = array[0](), array[1]
     return again is not None and equal_bytes(again, copy)
-
-
-def _array_changed(array: Any) -> str:
-    return f"an array of shape {array[1].shape} that it uses was changed"
 
 
 def equal_bytes(array: Any, copy: Any) -> bool:

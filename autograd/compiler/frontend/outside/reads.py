@@ -161,11 +161,11 @@ FILLS = frozenset(("append", "extend", "add", "appendleft", "extendleft", "inser
 SIZES = frozenset(("shape", "ndim", "dtype", "size", "nbytes", "itemsize", "strides", "len"))
 
 
-def fills(thing: Any, uses: frozenset[str]) -> bool:
+def fills(obj: Any, uses: frozenset[str]) -> bool:
     """Whether these uses of a container only add to it."""
-    return uses <= FILLS and type(thing) in (list, set, deque)
+    return uses <= FILLS and type(obj) in (list, set, deque)
 
 
-def measures(thing: Any, uses: frozenset[str]) -> bool:
+def measures(obj: Any, uses: frozenset[str]) -> bool:
     """Whether these uses of an array only ask for its shape, dtype or size."""
-    return uses <= SIZES and issubclass(type(thing), np.ndarray)
+    return uses <= SIZES and issubclass(type(obj), np.ndarray)

@@ -58,10 +58,10 @@ class Watcher:
         self.codes = list(_interrupting_code())  # held, so that their ids stay theirs
         self.kinds = dict.fromkeys(map(id, self.codes), "muted")
         self.read: set[tuple[int, int]] = set()  # which code, with which globals
-        self.muted: types.FrameType | None = None
+        self.muted: types.FrameType | None = None  # until it returns nothing is watched
         self.refusal = ""
-        for name, it in roots:
-            self.walk.add_root(it, name)
+        for name, obj in roots:
+            self.walk.add_root(obj, name)
         self.sources = [
             (name, source, generator_state(source)) for name, source in global_generators()
         ]
@@ -121,6 +121,7 @@ class Watcher:
             self._call(frame, arg, kind == "user")
 
     def _caller_kind(self, frame: types.FrameType) -> str:
+        """ "user" where a library works for the user's code, else ""."""
         back: types.FrameType | None = frame
         while back and self.kinds.get(id(back.f_code)) in ("library", "numpy"):
             back = back.f_back
@@ -168,12 +169,12 @@ class Watcher:
         """Attributes are read by computed names, so all may be: those of the object that the code
         names; where it names none, those of all objects the function can name."""
         for chain in chains:
-            it = _resolved(chain, frame) if chain else None
-            if it is not None:
-                self.walk.read_computed_names(it, below=False)
+            obj = _resolved(chain, frame) if chain else None
+            if obj is not None:
+                self.walk.read_computed_names(obj, below=False)
                 continue
-            for it in (*frame.f_locals.values(), *(self._named_outside(frame) if users else ())):
-                self.walk.read_computed_names(it, below=users)
+            for obj in (*frame.f_locals.values(), *(self._named_outside(frame) if users else ())):
+                self.walk.read_computed_names(obj, below=users)
 
     @staticmethod
     def _named_outside(frame: types.FrameType) -> Iterator[Any]:
@@ -243,7 +244,7 @@ def _resolved(chain: tuple[str, ...], frame: types.FrameType) -> Any:
     """The value of a name and its attributes now, if it can be found without running code; else
     None."""
     name, *attributes = chain
-    it = frame.f_locals.get(name, frame.f_globals.get(name))
+    obj = frame.f_locals.get(name, frame.f_globals.get(name))
     for attribute in attributes:
-        it = (dict_of(it) or {}).get(attribute)
-    return it
+        obj = (dict_of(obj) or {}).get(attribute)
+    return obj
