@@ -1,4 +1,4 @@
-"""Automatic differentiation: `Value` for one number, `Tensor` for arrays, on one table of rows.
+"""Automatic differentiation of numbers (`Value`) and arrays (`Tensor`), on one table of primitives.
 
 >>> from autograd import Value
 >>> x = Value(3.0)

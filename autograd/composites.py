@@ -1,11 +1,11 @@
-"""Functions composed of primitives: differentiated because their parts are."""
+"""Functions composed of primitives: they need no rules, because their parts have them."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from .ops import Axis, _axes, exp, greater, log_softmax, maximum, minimum, sum, tanh, where
+from .ops import Axis, axes_of, exp, greater, log_softmax, maximum, minimum, sum, tanh, where
 from .primitives.indexing import gather
 from .primitives.joining import operand
 from .primitives.primitive import Operand
@@ -24,7 +24,7 @@ def leaky_relu(x: Operand, slope: float = 0.01) -> Any:
 
 
 def gelu(x: Operand) -> Any:
-    """x times the chance that a standard normal is below x, by its tanh approximation.
+    """x times the probability that a standard normal is below x, by its tanh approximation.
 
     0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): Hendrycks and Gimpel, arXiv 1606.08415;
     PyTorch's `gelu(approximate="tanh")`. x: of any shape, which is the result's; floats keep their
@@ -38,9 +38,9 @@ def gelu(x: Operand) -> Any:
 
 
 def clip(x: Operand, low: Operand = None, high: Operand = None) -> Any:
-    """x held between low and high (None: no bound). At a bound the gradient is halved.
+    """x limited to low and high (None: no bound). At a bound x and the bound get half the gradient.
 
-    Shapes broadcast together, else ValueError. A gradient flows to bounds that are nodes, too.
+    Shapes broadcast together, else ValueError. Bounds that are nodes get gradients too.
 
     >>> from autograd import Tensor
     >>> x = Tensor([-2.0, 0.5, 1.0], requires_grad=True)
@@ -56,7 +56,7 @@ def clip(x: Operand, low: Operand = None, high: Operand = None) -> Any:
 
 
 def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The mean of x over an axis, several, or all; nan where there is nothing to average.
+    """The mean of x over an axis, several, or all; nan of nothing.
 
     Shapes and errors as `sum`. Floats keep their dtype, integers and booleans become float64.
 
@@ -83,7 +83,7 @@ def var(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _count(x: Any, axis: Axis) -> float:
-    return float(math.prod(x.shape[i] for i in _axes(x, axis, "mean")))
+    return float(math.prod(x.shape[i] for i in axes_of(x, axis, "mean")))
 
 
 def softmax(x: Operand, axis: Axis = -1) -> Any:
@@ -110,4 +110,4 @@ def cross_entropy(logits: Operand, labels: Operand) -> Any:
     0.3466
     """
     picked = gather(log_softmax(logits), labels)
-    return sum(picked) / -float(math.prod(picked.shape))  # the mean and its sign in one
+    return sum(picked) / -float(math.prod(picked.shape))  # the mean and the sign in one operation

@@ -2,7 +2,7 @@
 
 An operation on nodes computes its result at once and leaves behind a node that remembers the
 primitive of the table (ops.py) and the arguments it came from. `gradients` walks from a root back
-to what is asked for, newest node first, and calls the primitives' rules. It knows no rule by name.
+to the nodes asked for, newest first, and calls the primitives' rules; it knows no rule by name.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ by_index = attrgetter("index")
 
 
 def _optional(slot: str, default: Any, doc: str) -> Any:
-    """A property over a slot that most nodes never write. (A `__getattr__` that supplied the
-    default would turn off CPython's fast path for every other slot.)"""
+    """A property over a slot that most nodes never write. (A `__getattr__` with the default would
+    turn off CPython's fast path for all other slots.)"""
 
     def read(node: Any) -> Any:
         try:
@@ -43,8 +43,8 @@ def _optional(slot: str, default: Any, doc: str) -> Any:
 class Node:
     """A value in the graph: a leaf, or the result of applying a primitive to arguments.
 
-    `args` is ordered and may name a node twice: `x * x` has two edges. `index` grows with every
-    node made and every leaf written, so a node older than one of its arguments is stale.
+    `args` is ordered and may hold a node twice: `x * x` has two edges. `index` grows with every
+    node made and every write to a leaf, so a node that is older than one of its arguments is stale.
     An operation writes only the slots it needs.
 
     >>> from autograd import Value
@@ -73,19 +73,18 @@ class Node:
     requires_grad: bool
     _params: dict[str, Any]
     _scope: tuple[str, ...]
-    params: Any = _optional(
-        "_params", {}, "What the primitive was called with besides its arguments."
-    )
+    params: Any = _optional("_params", {}, "The keywords that the primitive was called with.")
     grad: Any = _optional("_grad", None, "The gradient that `backward()` has added up in a leaf.")
-    name: Any = _optional("_name", None, "What the user calls it.")
+    name: Any = _optional("_name", None, "The name that the user gave it.")
     scope: Any = _optional("_scope", (), "The path of the module that made it.")
 
     def backward(self, seed: Any = None, create_graph: bool = False) -> None:
         """Add the gradient of this node into `.grad` of every leaf it depends on.
 
         seed: the cotangent to start from, of this node's shape; 1 for a scalar.
-        create_graph: give gradients that can be differentiated again, as within grad and its kind.
-        Raises ValueError without a seed on a non-scalar, RuntimeError on a stale graph or where
+        create_graph: make gradients that can be differentiated again; within grad and its kind they
+        always can be.
+        Raises ValueError for a non-scalar without a seed, RuntimeError for a stale graph and where
         nothing requires a gradient.
         """
         for leaf, cotangent in self._leaf_cotangents(seed, create_graph or transformed()):
@@ -97,9 +96,9 @@ class Node:
         return ((leaf, found[leaf]) for leaf in reversed(nodes) if leaf in found)
 
     def hook(self, function: Callable[[Any], Any]) -> Callable[[], None]:
-        """Call `function(gradient)` whenever the sweep has this node's whole gradient.
+        """Call `function(gradient)` whenever a sweep has computed this node's whole gradient.
 
-        What it returns, unless None, takes the gradient's place. Gives a function that removes it.
+        If it returns something, that replaces the gradient. Gives a function that removes the hook.
 
         >>> from autograd import Value
         >>> x = Value(3.0); y = x * x; z = y * 2
@@ -112,13 +111,13 @@ class Node:
         def remove() -> None:
             hooks[id(self)].remove(function)
             if not hooks[id(self)]:
-                del hooks[id(self)]  # with none left, Values sweep fast again
+                del hooks[id(self)]  # without hooks, Values use their fast sweep again
 
         return remove
 
     def __reduce__(self) -> Any:
-        """For pickle and copy: a leaf with its gradient and hooks, in memory of its own. It gets
-        an index where it is put together: in another process this one would mean nothing."""
+        """For pickle and copy: a leaf with its gradient and hooks, in memory of its own. The copy
+        gets a new index: this one means nothing in another process."""
         if mode.trace:
             raise mode.trace.error(
                 "to copy or pickle a Tensor reads it, which the trace cannot see"
@@ -132,7 +131,7 @@ class Node:
         slots = {"requires_grad": self.requires_grad, "_name": self.name, "_grad": self.grad}
         return _leaf, (type(self), self._data, slots, list(hooks.get(id(self), ())))
 
-    # What Value and Tensor each say in their own way:
+    # What Value and Tensor implement:
     def _seed(self, seed: Any, create_graph: bool) -> Any:
         """The cotangent to start from, checked."""
         raise NotImplementedError
@@ -146,7 +145,7 @@ class Node:
         raise NotImplementedError
 
     def _zero(self, create_graph: bool) -> Any:
-        """The gradient, as a user sees it, of what does not depend on this node."""
+        """The gradient by this node, as a user sees it, of a root that does not depend on it."""
         raise NotImplementedError
 
     def _accumulate(self, cotangent: Any) -> None:
@@ -179,7 +178,7 @@ def _leaf(cls: type[N], data: Any, slots: dict[str, Any], functions: list[Any]) 
 
 
 class Wrapper:
-    """Something around nodes or arrays that operations are to ask first: a batch (batching.py)."""
+    """Something around nodes or arrays that records operations itself: a batch (batching.py)."""
 
     __slots__ = ()
 
@@ -193,8 +192,8 @@ def made(
 ) -> N:
     """The node of an operation that has been computed.
 
-    It keeps its arguments if one of them requires a gradient, or if a trace wants every
-    operation; otherwise it is a leaf that requires none.
+    It keeps its arguments if one of them requires a gradient or a trace records the operation;
+    otherwise it is a leaf that requires no gradient.
     """
     node = object.__new__(cls)
     node._data = data
@@ -202,7 +201,7 @@ def made(
     node.requires_grad = False
     for i, arg in enumerate(args):
         if isinstance(arg, Node) and arg.requires_grad and prim.rule(i) is not None:
-            flows = data.__class__ is float or data.dtype.kind == "f"  # not through integers
+            flows = data.__class__ is float or data.dtype.kind == "f"  # none through integers
             node.requires_grad = flows and (mode.gradients if special else True)
             break
     traced = special and mode.trace
@@ -219,21 +218,22 @@ def made(
     return node
 
 
-# Of a leaf that shows another leaf's memory: that one is its argument, which no gradient flows to,
-# but when it is written, what was computed from the view is stale.
+# The primitive of a leaf that shows another leaf's memory, which is its argument. No gradient flows
+# there, but a write to the other leaf makes what was computed from the view stale.
 VIEW = Primitive("view", "a leaf in another leaf's memory", np.asarray, (None,))
 
 
 def gradients(
     root: Node, wrt: Sequence[Node], seed: Any = None, create_graph: bool = False
 ) -> list[Any]:
-    """The gradient of `root` with respect to each node of `wrt`, leaf or not; touches nothing.
+    """The gradient of `root` by each node of `wrt`, leaf or not; `.grad` stays as it is.
 
     seed: the cotangent of root (its shape); 1 where root is a scalar.
-    create_graph: the answers are nodes that can be differentiated again, as they are within grad
-    and its kind.
-    Gives Tensors for Tensors and floats for Values (Values with create_graph); zero where root
-    does not depend on a node. Raises as `Node.backward` does.
+    create_graph: the answers are nodes that can be differentiated again; within grad and its kind
+    they always are.
+    Gives Tensors of each node's shape and dtype for Tensors, and floats for Values (Values with
+    create_graph); zero if root does not depend on a node. Raises as `Node.backward` does, and
+    ValueError for a node that does not require a gradient.
 
     >>> from autograd import Value, gradients
     >>> x = Value(3.0)
@@ -250,7 +250,7 @@ def gradients(
 
 
 def pullback(root: Node, wrt: Sequence[Node], seed: Any, create_graph: bool) -> dict[Node, Any]:
-    """The cotangents of those of `wrt` that root depends on, as the sweep has them."""
+    """The cotangents, as `sweep` gives them, of those nodes of `wrt` that root depends on."""
     nodes = ancestors(root)
     wanted = set(wrt)
     needed = dependents(reversed(nodes), wanted)
@@ -261,8 +261,8 @@ def pullback(root: Node, wrt: Sequence[Node], seed: Any, create_graph: bool) -> 
 def ancestors(*roots: Node) -> list[Node]:
     """The nodes that `roots` depend on and that require a gradient, newest first.
 
-    It has a loop of its own: nodes/walk.py, with a function that chooses the arguments, makes
-    backward() 4 to 5 % slower on a graph of 600 small arrays.
+    It has a loop of its own: with nodes/walk.py and a function that chooses the arguments,
+    backward() is 4 to 5 % slower on a graph of 600 small arrays.
     """
     for root in roots:
         if not root.requires_grad:
@@ -275,7 +275,7 @@ def ancestors(*roots: Node) -> list[Node]:
     found = []
     while stack:
         node = stack.pop()
-        if node.requires_grad:  # else a view of a leaf, looked at for staleness alone
+        if node.requires_grad:  # else it is a view of a leaf, visited only to see if it is stale
             found.append(node)
         for arg in node.args:
             if isinstance(arg, Node):
@@ -293,7 +293,7 @@ def ancestors(*roots: Node) -> list[Node]:
 
 
 def dependents(nodes: Iterable[Node], sources: Iterable[Node]) -> set[Node]:
-    """The sources, and those of some nodes, oldest first, that were computed from them."""
+    """The sources, and those of `nodes` (oldest first) that were computed from them."""
     found = set(sources)
     for node in nodes:
         if any(arg in found for arg in node.args if isinstance(arg, Node)):
@@ -302,7 +302,7 @@ def dependents(nodes: Iterable[Node], sources: Iterable[Node]) -> set[Node]:
 
 
 def stale(node: Node, arg: Node, caller: str = "backward") -> RuntimeError:
-    """The error for a node that was computed from what an argument no longer holds."""
+    """The error for a node whose argument was written after the node was computed."""
     return RuntimeError(
         f"{caller}: {node.primitive and node.primitive.name} was computed before its argument "
         f"{arg.name or arg!r} was written; compute it again after the write"
@@ -318,18 +318,19 @@ def sweep(
     is newer. On plain arrays the rules compute; on nodes (create_graph, or inside a trace) the
     same rules record the gradient's own graph.
     """
+    # (One function, though it is long: a call for each node takes 2 % more on small arrays.)
     on_nodes = create_graph or mode.trace is not None
     allowed = None if wanted is None else set(nodes)
     hooked = len(hooks) > 0
     watch = mode.watch if special else None
     cotangents = {nodes[0]: seed}
     found = {}
-    own = {"gradients": create_graph, "scope": (), "rules": True}
-    recording = set_mode(**own) if on_nodes else nullcontext()
+    changes = {"gradients": create_graph, "scope": (), "rules": True}
+    recording = set_mode(**changes) if on_nodes else nullcontext()
     with recording, np.errstate(all="ignore"):
         for node in nodes:
             g = cotangents.pop(node, None)
-            if g is None:  # reached only through arguments that no gradient flows to
+            if g is None:  # it is reached only through arguments that no gradient flows to
                 continue
             if hooked:
                 g = _hooked(node, g, on_nodes)
@@ -372,7 +373,7 @@ def sweep(
 
 
 def _backward(scope: tuple[str, ...]) -> tuple[str, ...]:
-    """The scope of what a module's derivative rules make."""
+    """The scope of the nodes that the rules of a module's nodes make."""
     return scope if not scope or scope[-1] == "backward" else (*scope, "backward")
 
 

@@ -2,14 +2,14 @@
 
 A rule answers: if the result moves the loss by `g` per unit, by how much does this argument? It
 is called as `rule(g, out, *args)`, one rule per argument, and uses operators and the functions
-of this package only, so that it means what its arguments mean: floats and arrays give a gradient,
-nodes give a graph that can be differentiated again, symbols give the formula as text.
-Broadcasting is undone by the sweep (graph.py); no rule mentions it. Rules avoid Python's `**`,
-which raises and turns complex where IEEE arithmetic does not.
+of this package only, so that it works on whatever its arguments are: floats and arrays give a
+gradient, nodes give a graph that can be differentiated again, symbols give the formula as text.
+The sweep undoes broadcasting (graph.py); no rule mentions it. Rules avoid Python's `**`, which
+raises or turns complex where IEEE arithmetic does not.
 
-To add a primitive, add a row. The tests draw from `domain`, away from `kink`.
-The linear primitives that change shapes are in primitives/shapes.py; what is composed of
-primitives is in composites.py.
+To add a primitive, add a row. The tests draw from `domain`, away from `kink`. The file is long
+because it is the table: all rules can be read in one place. The linear primitives that change
+shapes and read entries are in primitives/, functions composed of primitives in composites.py.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 ANY = (-2.0, 2.0)
 POSITIVE = (0.2, 3.0)
 
-# --- without a derivative: they choose, they do not flow ---------------------------------------
+# --- without a derivative ------------------------------------------------------------------------
 
 greater: Binary = primitive(
     "greater", "x > y, as a boolean", np.greater, None, None,
@@ -74,11 +74,11 @@ not_equal: Binary = primitive(
     code=ex.not_equal,
 )  # fmt: skip
 
-MASK = np.array([True, False])  # where tests look at the primitives of booleans
+MASK = np.array([True, False])  # what tests apply the primitives of booleans to
 
 
 def _of_booleans(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that takes booleans alone: of numbers, NumPy's bits and Python's `and` differ."""
+    """A function of booleans alone: on numbers NumPy works on bits, Python's `and` does not."""
 
     def checked(*args: Any) -> Any:
         for arg in map(np.asarray, args):
@@ -165,12 +165,12 @@ neg: Unary = primitive(
 
 
 def _base(x: Any, y: Any) -> Any:
-    """x, but 1 where y is 0 and 1 / x overflows: the slope 0 * x**-1 would be nan instead of 0."""
+    """x, or 1 where y is 0 and 1 / x overflows: there 0 * x**-1 would be nan instead of 0."""
     return where(equal(y, 0.0), where(equal(1.0 / (1.0 / x), 0.0), 1.0, x), x)
 
 
 def _compose_power(x: Any, y: Any) -> Any:
-    """The powers that NumPy does not compute by pow either."""
+    """The powers that NumPy computes without pow."""
     if x.value is not None or y.value is None or y.shape or y.value not in (2, 1, 0.5):
         return None
     dtype = np.result_type(x.dtype, y.value)
@@ -182,7 +182,7 @@ def _compose_power(x: Any, y: Any) -> Any:
 
 power: Binary = primitive(
     "power", "x ** y", operator.pow,  # NumPy's operator squares and takes roots; np.power loops
-    # The exceptions stand inside, so that what would be inf is nowhere, at any order.
+    # `where` chooses the argument, not the result, so that no order computes an inf.
     lambda g, out, x, y: g * y * power(_base(x, y), y - 1.0),
     lambda g, out, x, y: g * out * log(where(equal(x, 0.0), where(greater(0.0, y), x, 1.0), x)),
     on_float=math.pow, infix="**", domain=(POSITIVE, ANY),
@@ -194,8 +194,8 @@ power: Binary = primitive(
 
 
 def _floats(x: Any) -> Any:
-    """x, integers and booleans as float64: NumPy would compute with those of 8 bits in float16."""
-    # (What viz opens is an array of Values, whose methods NumPy calls.)
+    """x; integers and booleans as float64. (NumPy computes with those of 8 bits in float16.)"""
+    # (An array of objects holds viz's Values, whose methods NumPy calls.)
     return x if np.asarray(x).dtype.kind in "fO" else np.asarray(x, np.float64)
 
 
@@ -279,7 +279,7 @@ softplus: Unary = primitive(
 )  # fmt: skip
 
 # --- with a kink: the derivative there is a convention -----------------------------------------
-# (At NaN, which is on no side, they let the gradient through, as PyTorch's do: no silent zero.)
+# (At NaN, which is on no side, they let the gradient through, as PyTorch does: no silent zero.)
 
 relu: Unary = primitive(
     "relu", "x where it is positive, else 0", lambda x: np.maximum(x, 0),
@@ -298,7 +298,8 @@ abs: Unary = primitive(
 
 
 def _with_zeros(function: Any, of_zeros: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """NumPy's maximum or minimum; of two zeros it gives one or the other, as the CPU has it."""
+    """NumPy's maximum or minimum, but `of_zeros` where both are 0: there it depends on the CPU
+    whether NumPy returns x or y."""
 
     def on_array(x: Any, y: Any) -> Any:
         out = function(x, y)
@@ -311,7 +312,7 @@ def _with_zeros(function: Any, of_zeros: Callable[[Any, Any], Any]) -> Callable[
 
 
 def _zero_or(x: Any, y: Any, zero: Any) -> Any:
-    """y, or where both are 0, of one sign or the other, this."""
+    """y, but `zero` where x and y are both 0, of whatever sign."""
     return ex.select(ex.equal(x, 0) & ex.equal(y, 0), zero, y)
 
 
@@ -349,7 +350,7 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
     bits = BITS.get(kept.dtype)
     if bits is None or condition.dtype != bool or condition.shape != kept.shape or not kept.shape:
         return np.where(condition, x, y)
-    # To mask bits takes a third of np.where's time, and unlike a product turns inf and nan to 0.
+    # Masking bits takes a third of np.where's time and, unlike a product, turns inf and nan to 0.
     mask = condition.astype(bits)
     return (kept.view(bits) & (-mask if kept is x else mask - 1)).view(kept.dtype)
 
@@ -374,8 +375,8 @@ where: Choice = primitive(
 Axis = int | Sequence[int] | None
 
 
-def _axes(x: Any, axis: Axis, name: str) -> tuple[int, ...]:
-    """The axes a reduction goes over, counted from the front, each once."""
+def axes_of(x: Any, axis: Axis, name: str) -> tuple[int, ...]:
+    """The axes of a reduction, sorted and counted from the front."""
     if not hasattr(x, "ndim"):
         raise TypeError(
             f"{name}: works on arrays and Tensors, not on {type(x).__name__}; use Tensor"
@@ -390,15 +391,15 @@ def _axes(x: Any, axis: Axis, name: str) -> tuple[int, ...]:
 
 
 def _expand(r: Any, x: Any, axis: tuple[int, ...]) -> Any:
-    """A reduction's result (or its cotangent) with length 1 where x was reduced; a single number
-    broadcasts as it is."""
+    """A reduction's result, or its cotangent, with an axis of length 1 for each axis reduced. A
+    single number broadcasts as it is."""
     if len(axis) == x.ndim:
         return r
     return reshape_p(r, shape=tuple([1 if i in axis else n for i, n in enumerate(x.shape)]))
 
 
 def _split_between_ties(g: Any, out: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    """The gradient of max and min: g to the entry that is it, split evenly between ties."""
+    """The rule of max and min: g goes to the largest or smallest entry, split between ties."""
     chosen = astype(equal(x, _expand(out, x, axis)), x.dtype)
     return chosen * (_expand(g, x, axis) / sum(chosen, axis, keepdims=True))
 
@@ -414,7 +415,7 @@ def _logsumexp(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 
 def _batch_reduction(name: str) -> Callable[..., Any]:
-    """The batching rule of a reduction: the same, one axis further back."""
+    """The batching rule of a reduction: its axes are one further back."""
 
     def batch(args: Any, batched: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
         return TABLE[name](args[0], axis=tuple(i + 1 for i in axis), keepdims=keepdims)
@@ -433,7 +434,7 @@ def _max(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     out = x.max(axis=axis, keepdims=keepdims)
     if x.dtype.kind != "f" or np.all(out):
         return out
-    # Which zero NumPy ends with depends on its lanes. (Nothing is positive where 0 is the largest.)
+    # Which of 0 and -0 NumPy returns depends on its lanes. (If 0 is the largest, none is positive.)
     negative = np.signbit(x).all(axis=axis, keepdims=keepdims)
     return np.where(out == 0, np.where(negative, -0.0, 0.0).astype(x.dtype), out)
 
@@ -443,7 +444,7 @@ def _min(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 
 def _drop_keepdims(prim: Primitive, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    """A reduction that keeps axes is one that does not, and a reshape."""
+    """A reduction with keepdims, as one without and a reshape."""
     if not keepdims:
         return None
     shape = [1 if i in axis else n for i, n in enumerate(x.shape)]
@@ -453,7 +454,7 @@ def _drop_keepdims(prim: Primitive, x: Any, axis: tuple[int, ...], keepdims: boo
 def _compose_sum(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     if axis:
         return _drop_keepdims(sum_p, x, axis, keepdims)
-    x = astype(x, total(np.zeros(0, x.dtype), (0,)).dtype)  # of short integers, long ones
+    x = astype(x, total(np.zeros(0, x.dtype), (0,)).dtype)  # short integers become long ones
     return x + 0.0 if x.dtype.kind == "f" else x  # 0 + -0 is 0
 
 
@@ -483,7 +484,7 @@ min_p: Primitive = primitive(
 
 
 def _cast_to_float(x: Any) -> Any:
-    """What `_floats` does, by rows."""
+    """`_floats`, composed of primitives."""
     return x if x.dtype.kind == "f" else astype(x, np.float64)
 
 
@@ -528,7 +529,7 @@ log_softmax_p: Primitive = primitive(
 
 
 def log_softmax(x: Operand, axis: Axis = -1) -> Any:
-    """The logarithm of softmax over an axis, several, or all (None), exact where softmax itself
+    """The logarithm of softmax over an axis, several, or all (None), exact even where softmax
     rounds to 0.
 
     x: of any shape, which is the result's; integers and booleans become float64. Raises ValueError
@@ -539,29 +540,29 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Any:
     array([[-10000.,      0.]])
     """
     x = operand(x, "log_softmax")
-    return log_softmax_p(x, axis=_axes(x, axis, "log_softmax"))
+    return log_softmax_p(x, axis=axes_of(x, axis, "log_softmax"))
 
 
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """The sum of x over an axis, several, or all (None).
 
-    x: of any shape and dtype. The axes go, or with keepdims stay with length 1. Floats keep their
-    dtype, booleans and short integers become int64; the sum of nothing is 0. Raises ValueError for
-    an axis that is not there or named twice, TypeError for a Value.
+    x: of any shape and dtype. The axes are removed, or with keepdims kept with length 1. Floats
+    keep their dtype, booleans and short integers become int64; the sum of nothing is 0. Raises
+    ValueError for an axis that is not there or named twice, TypeError for a Value.
 
     >>> from autograd import Tensor
     >>> Tensor([[1.0, 2.0], [3.0, 4.0]]).sum(axis=0).data
     array([4., 6.])
     """
     x = operand(x, "sum")
-    return sum_p(x, axis=_axes(x, axis, "sum"), keepdims=keepdims)
+    return sum_p(x, axis=axes_of(x, axis, "sum"), keepdims=keepdims)
 
 
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The largest entry of x over an axis, several, or all. Ties share the gradient evenly.
+    """The largest entry of x over an axis, several, or all. Ties get equal parts of the gradient.
 
-    Shapes and errors as `sum`; ValueError also where there is no entry. The dtype stays. A nan
-    among the entries makes all nan; 0 counts as larger than -0.
+    Shapes and errors as `sum`; ValueError also if there is no entry. The dtype stays. A nan among
+    the entries makes the result nan; 0 counts as larger than -0.
 
     >>> from autograd import Tensor
     >>> x = Tensor([[1.0, 3.0], [4.0, 4.0]], requires_grad=True)
@@ -573,13 +574,13 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
            [0.5, 0.5]])
     """
     x = operand(x, "max")
-    return max_p(x, axis=_axes(x, axis, "max"), keepdims=keepdims)
+    return max_p(x, axis=axes_of(x, axis, "max"), keepdims=keepdims)
 
 
 def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The smallest entry of x over an axis, several, or all. Ties share the gradient evenly.
+    """The smallest entry of x over an axis, several, or all. Ties get equal parts of the gradient.
 
-    All else is as in `max`; -0 counts as smaller than 0.
+    Shapes, dtype and errors as `max`; -0 counts as smaller than 0.
 
     >>> from autograd import Tensor
     >>> Tensor([[1.0, 3.0], [4.0, 2.0]]).min(axis=1, keepdims=True).data
@@ -587,13 +588,14 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
            [2.]])
     """
     x = operand(x, "min")
-    return min_p(x, axis=_axes(x, axis, "min"), keepdims=keepdims)
+    return min_p(x, axis=axes_of(x, axis, "min"), keepdims=keepdims)
 
 
 def all(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Whether all of the booleans x hold, over an axis, several, or all. TypeError for others.
+    """Whether all of the booleans x are true, over an axis, several, or all.
 
-    Shapes and errors as `sum`; of nothing, true. No gradient flows.
+    Shapes and errors as `sum`; TypeError for other dtypes. Of nothing it is true. It has no
+    gradient.
 
     >>> from autograd import Tensor
     >>> (Tensor([[1.0, 2.0], [3.0, 4.0]]) > 1.0).all(axis=1).data
@@ -603,9 +605,10 @@ def all(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def any(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Whether any of the booleans x holds, over an axis, several, or all. TypeError for others.
+    """Whether any of the booleans x is true, over an axis, several, or all.
 
-    Shapes and errors as `sum`; of nothing, false. No gradient flows.
+    Shapes and errors as `sum`; TypeError for other dtypes. Of nothing it is false. It has no
+    gradient.
 
     >>> from autograd import Tensor
     >>> (Tensor([[1.0, 2.0], [3.0, 4.0]]) > 3.0).any(axis=1).data
@@ -615,17 +618,17 @@ def any(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
-    """log(sum(exp(x))) over axes, for any x without overflow: the largest is taken out first.
+    """log(sum(exp(x))) over axes, without overflow for any x: the largest is subtracted first.
 
-    Shapes and errors as `sum`, ValueError also where there is no entry; integers and booleans
-    become float64. Of -inf alone it is -inf.
+    Shapes and errors as `sum`, ValueError also if there is no entry; integers and booleans become
+    float64. If all entries are -inf it is -inf.
 
     >>> from autograd import Tensor
     >>> Tensor([[1e4, 1e4], [0.0, 0.0]]).logsumexp(axis=1).data
     array([1.00006931e+04, 6.93147181e-01])
     """
     x = operand(x, "logsumexp")
-    return logsumexp_p(x, axis=_axes(x, axis, "logsumexp"), keepdims=keepdims)
+    return logsumexp_p(x, axis=axes_of(x, axis, "logsumexp"), keepdims=keepdims)
 
 
 # --- the one bilinear primitive ------------------------------------------------------------------
@@ -637,7 +640,8 @@ def _swap_last_axes(x: Any) -> Any:
 
 
 def _product(x: Any, y: Any) -> Any:
-    """The matrix product; an outer one (per-example gradients are) as NumPy is quickest at it."""
+    """The matrix product. NumPy computes an outer product, as of per-example gradients, faster by
+    broadcasting."""
     return x * y if x.shape[-1] == 1 else matmul_p(x, y)
 
 
@@ -664,9 +668,9 @@ matmul_p: Primitive = primitive(
 def matmul(x: Operand, y: Operand) -> Any:
     """The matrix product: of vectors, matrices, or stacks of matrices, which broadcast.
 
-    x: (..., n, k) or (k,). y: (..., k, m) or (k,). Gives (..., n, m), without the axis that a
-    vector lacks; the dtype is the wider of the two. Raises ValueError where the inner lengths
-    differ or an argument is a single number.
+    x: (..., n, k) or (k,). y: (..., k, m) or (k,). Gives (..., n, m), without n or m for a vector;
+    the dtype is the wider of the two. Raises ValueError if the inner lengths differ or an argument
+    is a single number.
 
     >>> from autograd import Tensor
     >>> (Tensor([[1.0, 2.0], [3.0, 4.0]]) @ Tensor([1.0, -1.0])).data
@@ -681,6 +685,6 @@ def matmul(x: Operand, y: Operand) -> Any:
     out = matmul_p(left, right)
     if x.ndim > 1 and y.ndim > 1:
         return out
-    # Drop the axis of length 1 that stood in for a vector's missing one.
+    # Drop the axis of length 1 that was added to a vector.
     rows = out.shape[:-2] if x.ndim == 1 else out.shape[:-1]
     return reshape(out, rows if y.ndim == 1 else (*rows, out.shape[-1]))

@@ -1,7 +1,7 @@
-"""Random numbers that a trace can replay: a function of a seed and a counter, with no state.
+"""Random numbers that a trace can replay: a function of a seed and a counter, without state.
 
 The counter is a Tensor that the step itself advances, so a compiled step draws what the eager
-one would have drawn.
+step would have drawn.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from .primitives.expressions import (
 from .primitives.primitive import Operand, Primitive, primitive
 from .primitives.shapes import Shape
 
-GOLDEN = 0x9E3779B9  # 2^32 by the golden ratio: what tells the stride from the start
+GOLDEN = 0x9E3779B9  # 2^32 divided by the golden ratio; it makes the stride differ from the start
 
 
 def _mix(x: Any) -> Any:
-    """A bijection of 32-bit integers in which each bit of the answer depends on every bit of x: of
-    an array, which it changes, or of an expression.
+    """A bijection of 32-bit integers in which each bit of the answer depends on every bit of x.
+    x: an array, which is written, or an expression.
 
     The constants are those of github.com/skeeto/hash-prospector/issues/19 (bias 0.107).
     """
@@ -45,12 +45,12 @@ def _mix(x: Any) -> Any:
 
 @functools.lru_cache(maxsize=8)
 def _count(n: int) -> Any:
-    """0, 1, ..., n - 1: the same at every step, and a tenth of the work of a draw to make."""
+    """0, 1, ..., n - 1, kept from step to step: to make it is a tenth of the work of a draw."""
     return np.arange(n, dtype=np.uint32)
 
 
 def _halves(n: int) -> tuple[Any, Any]:
-    """The low and the high 32 bits of an integer, in arrays of one."""
+    """The low and the high 32 bits of an integer, in arrays of one entry."""
     low, high = (np.array([part & 0xFFFFFFFF], np.uint32) for part in (n, n >> 32))
     return low, high
 
@@ -61,7 +61,7 @@ def _mixed(seed: int) -> Any:
 
 
 def _uniform(count: Any, seed: int, shape: Shape, dtype: np.dtype[Any]) -> Any:
-    # Each draw walks the integers from its own start in its own odd stride, both from the key.
+    # Each draw mixes start + i * stride, with a start and an odd stride of its own from the key.
     if np.asarray(count).dtype.kind not in "iu":
         raise TypeError(f"uniform: the count is an integer, not {np.asarray(count).dtype}")
     low, high = _halves(int(count))
@@ -77,13 +77,13 @@ def _uniform(count: Any, seed: int, shape: Shape, dtype: np.dtype[Any]) -> Any:
 
 
 def _entry(at: Index, count: Any, seed: int, shape: Shape, dtype: np.dtype[Any]) -> Expr:
-    """The same, of one entry."""
+    """`_uniform` as an expression of one entry."""
     draw = convert(count[()], UINT64)
     low, high = convert(draw, UINT32), convert(draw >> 32, UINT32)
     start = _mix(low ^ _mixed(seed).item()) ^ high
     stride = _mix(start + GOLDEN) | 1
     bits = _mix(convert(offset(at, contiguous(shape)), UINT32) * stride + start)
-    signed = convert(bits >> 8, INT32)  # which more CPUs make floats of, many at a time
+    signed = convert(bits >> 8, INT32)  # many CPUs convert only signed integers in vectors
     return op("*", convert(signed, dtype), 2.0**-24)
 
 

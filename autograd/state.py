@@ -1,4 +1,4 @@
-"""Something with Tensors that live from step to step: what Modules and optimizers share."""
+"""State: what Modules and optimizers share, which hold Tensors from step to step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .tensor import Tensor
 
 
 class State:
-    """Something with Tensors that live from step to step: a Module, an optimizer.
+    """An object that holds Tensors from step to step: a Module, an optimizer.
 
     >>> class Counter(State):
     ...     def __init__(self):
@@ -22,13 +22,13 @@ class State:
     """
 
     def named_state(self) -> Iterator[tuple[str, Tensor]]:
-        """Every Tensor held, parameter or not, by its path; names that begin with _ are private."""
+        """Every Tensor held, with its path; names with a leading _ are skipped."""
         for name, value in vars(self).items():
             if not name.startswith("_"):
                 yield from _named(name, value)
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """A copy of every Tensor held, in row-major order, by its path ("0.weight").
+        """A copy of every Tensor held, as an array in row-major order, by its path ("0.weight").
 
         >>> from autograd.nn import Linear
         >>> sorted(Linear(2, 3).state_dict())
@@ -37,10 +37,11 @@ class State:
         return {name: np.array(t._data, order="C") for name, t in self.named_state()}
 
     def load_state_dict(self, arrays: Mapping[str, Any]) -> None:
-        """Put back what `state_dict` gave (or PyTorch's, as NumPy arrays).
+        """Load what `state_dict` gave (or PyTorch's, as NumPy arrays).
 
-        Raises ValueError, and changes nothing, where a name is missing or unknown, a shape differs,
-        or integers are given what is none; TypeError for dtypes that Tensors have not.
+        Raises ValueError, and changes nothing, if a name is missing or unknown, a shape differs, or
+        a Tensor of integers would be given other numbers; TypeError for dtypes that Tensors do not
+        have.
         """
         own = dict(self.named_state())
         missing, unknown = sorted(own.keys() - arrays.keys()), sorted(arrays.keys() - own.keys())
@@ -64,7 +65,7 @@ def _plain(array: Any, name: str) -> Any:
 
 
 def _loses(array: Any, tensor: Tensor) -> bool:
-    """Whether an array holds what a Tensor of integers or booleans cannot."""
+    """Whether an array has entries that a Tensor of integers or booleans cannot hold."""
     if tensor.dtype.kind == "f":
         return False
     with np.errstate(invalid="ignore"):
@@ -82,14 +83,14 @@ def _named(path: str, value: Any) -> Iterator[tuple[str, Tensor]]:
             yield from _named(f"{path}.{key}", item)
 
 
-# --- what `print` says of it -----------------------------------------------------------------
+# --- what `print` shows -----------------------------------------------------------------
 
-WIDTH = 80  # what is longer is put on lines of its own
+WIDTH = 80  # a longer text is put on several lines
 
 
 def summary(holder: Any) -> str:
-    """A call with what the holder has: its settings, its Tensors, and what holds more of them,
-    indented; names that begin with _ are private."""
+    """The holder as a call, with its settings, its Tensors and, indented, the holders in it. Names
+    that begin with _ are skipped."""
     lines = settings(holder)
     for name, value in vars(holder).items():
         if not name.startswith("_"):
@@ -102,7 +103,7 @@ def summary(holder: Any) -> str:
 
 
 def settings(holder: Any) -> list[str]:
-    """The plain attributes: numbers, texts, tuples of these, and functions by name."""
+    """The attributes that are numbers, texts, tuples of these, and functions (by name)."""
     return [
         f"{name}={written(value)}"
         for name, value in vars(holder).items()
@@ -111,7 +112,7 @@ def settings(holder: Any) -> list[str]:
 
 
 def written(value: Any) -> str:
-    """A setting, as the program would say it."""
+    """A setting as one would write it in the program."""
     return getattr(value, "__name__", None) or repr(value)
 
 

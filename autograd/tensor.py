@@ -1,4 +1,8 @@
-"""Tensor: a NumPy array that remembers how it was computed."""
+"""Tensor: a NumPy array that remembers how it was computed.
+
+The file is long because all of a Tensor is in it: what it is, when it may be read and written, how
+an operation on it is recorded, and how its cotangents are started, shaped and added up.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +28,13 @@ Array = np.ndarray
 
 
 class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocols, Node):
-    """An array in a graph: float32 or float64, kept end to end; integers and booleans for indices.
+    """An array in a graph: float32 or float64, or integers and booleans for indices and masks.
 
     data: an array, which is not copied; or nested lists or a number, which become float64.
     requires_grad: whether gradients flow to it. `.grad` starts as None; `backward()` adds to it.
     Raises TypeError for other dtypes, and for an integer array that should require a gradient.
-    A write through a NumPy view of the array is not seen; use `assign`. (A plain array beside
-    Tensors is read at once, and may be written from then on.)
+    A write through a NumPy view of the array is not noticed; use `assign`. (A plain array beside
+    Tensors is read at once, and may be written afterwards.)
 
     >>> w = Tensor([[1.0, 2.0]], requires_grad=True)
     >>> (w * w).sum().backward()
@@ -103,8 +107,8 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocols
 
     @property
     def data(self) -> np.ndarray[Any, Any]:
-        """The array itself. Writing puts another of the same shape and dtype in its place, and
-        makes everything computed from the old one stale."""
+        """The array itself. Writing replaces it by another of the same shape and dtype, and makes
+        what was computed from the old one stale."""
         self._read("data")
         return self._data  # type: ignore[no-any-return]
 
@@ -148,7 +152,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocols
             raise ValueError(f"{what}: shape {data.shape} for a Tensor of shape {self.shape}")
 
     def item(self) -> float | int | bool:
-        """The one entry as a Python number; ValueError where there are more."""
+        """The only entry, as a Python number; ValueError where there are several or none."""
         self._read("item()")
         return self._number("item()")
 
@@ -198,16 +202,17 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocols
                 "p -= step (or +=, *=, /=) gives the name p to a new Tensor, and leaves the "
                 "parameter as it was; write p.assign(p - step)"
             )
-        return NotImplemented  # then Python takes the operator without `=`
+        return NotImplemented  # then Python uses the operator without `=`
 
     __iadd__ = __isub__ = __imul__ = __itruediv__ = _refuse_rebinding
 
     def assign(self, value: Any) -> None:
         """Copy `value` (a Tensor, array or number of this shape) into this leaf's own memory.
 
-        This is how everything that changes from step to step changes: eagerly it is done at
-        once, traced it is done by the compiled step. The dtype stays; what was computed from the
-        old value becomes stale. Raises ValueError for another shape, RuntimeError on a result.
+        All state that changes from step to step changes by `assign`: eagerly at once, and in a
+        traced step when the compiled step runs. The dtype stays; what was computed from the old
+        value becomes stale. Raises ValueError for another shape, TypeError for a dtype that does
+        not go into this one, RuntimeError on a result.
 
         >>> count = Tensor(0.0)
         >>> count.assign(count + 1.0)
@@ -231,7 +236,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocols
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient `backward()` has added up here: a Tensor of this shape, or None."""
+        """What `backward()` has added up: a Tensor of this shape and dtype, or None."""
         if special and mode.trace:
             mode.trace.grad_read(self)
         return self._grad_or_none()
@@ -281,9 +286,9 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocols
         return node
 
     def _keep_view(self, args: tuple[Any, ...]) -> None:
-        """Let a leaf remember the leaf whose memory it shows: where that is written, `backward()`
-        through the view is stale. What shows a result's gets memory of its own: it may become a
-        parameter and be written, while the result is still part of its graph."""
+        """Let a leaf remember the leaf whose memory it shows: after a write to that, `backward()`
+        through the view is stale. A leaf that shows a result's memory gets memory of its own: it
+        may become a parameter and be written while the result is still part of a graph."""
         owner, base = None, base_array(self._data)
         while shown := [a for a in args if isinstance(a, Tensor) and base_array(a._data) is base]:
             owner = shown[0].args[0] if shown[0].primitive is VIEW else shown[0]
@@ -294,7 +299,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocols
             self._data = self._data.copy(order="K")
 
     def _take(self, prim: Primitive, args: tuple[Any, ...]) -> Tensor:
-        """`self.assign(primitive(*args))` without the copy, where NumPy can compute in place."""
+        """`self.assign(primitive(*args))`, without a copy if NumPy can compute in place."""
         target = self._data
         arrays = [arg._data if arg.__class__ is Tensor else arg for arg in args]
         fits = target.shape in [array.shape for array in arrays if array.__class__ is Array]
@@ -340,7 +345,7 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocols
                 mode.trace.array_created(cotangent)
         if cotangent.shape != self._data.shape:
             joint = np.broadcast_shapes(cotangent.shape, self.shape)
-            if joint != cotangent.shape:  # a rule may answer with less, a number for all entries
+            if joint != cotangent.shape:  # a rule may give one number for all entries
                 cotangent = shapes.broadcast_to(cotangent, joint)
             cotangent = shapes.sum_to(cotangent, self.shape)
         return shapes.astype(cotangent, self.dtype)
@@ -349,20 +354,19 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocols
         return cotangent if isinstance(cotangent, Tensor) else wrap(cotangent.copy())
 
     def _leaf_cotangents(self, seed: Any, create_graph: bool) -> Iterable[tuple[Node, Any]]:
-        taken = {id(base_array(getattr(seed, "_data", seed)))}
+        in_use = {id(base_array(getattr(seed, "_data", seed)))}
         for leaf, cotangent in super()._leaf_cotangents(seed, create_graph):
-            if (
-                isinstance(cotangent, Tensor) and cotangent.primitive is None
-            ):  # a seed, and assignable
+            # The seed itself may be assigned to later: the gradient is not to change with it.
+            if isinstance(cotangent, Tensor) and cotangent.primitive is None:
                 yield leaf, cotangent * 1.0 if cotangent.requires_grad else cotangent._copy()
             elif cotangent.__class__ is np.ndarray:
-                # Where a rule hands g on, two leaves or the seed have one array. A gradient is
-                # nobody's alias: the second gets a copy, and so does a broadcast view.
-                place = id(base_array(cotangent))
-                if place in taken or not cotangent.flags.writeable:
+                # If a rule returns g itself, two leaves have one array, or a leaf has the seed's.
+                # Gradients share no memory: the second gets a copy, and so does a broadcast view.
+                owner = id(base_array(cotangent))
+                if owner in in_use or not cotangent.flags.writeable:
                     yield leaf, cotangent.copy(order="K")
                 else:
-                    taken.add(place)
+                    in_use.add(owner)
                     yield leaf, cotangent
             else:
                 yield leaf, cotangent
@@ -382,11 +386,11 @@ class Tensor(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocols
         self.grad = cotangent
 
 
-PLAIN = frozenset((Tensor, float, int, bool))  # what a primitive computes with as it is
+PLAIN = frozenset((Tensor, float, int, bool))  # a primitive takes these as they are
 
 
 def wrap(array: Any) -> Tensor:
-    """A leaf Tensor of an array the engine made itself, which no trace needs to hear of."""
+    """A leaf Tensor of an array that the engine made itself, so no trace needs to check it."""
     node = object.__new__(Tensor)
     node._data = np.asarray(array)
     node.primitive, node.args, node.index, node.requires_grad = None, (), next(counter), False
@@ -397,7 +401,7 @@ def wrap(array: Any) -> Tensor:
 
 
 def _from_python(data: Any) -> Any:
-    """What a Tensor is made of, as an array."""
+    """The argument of `Tensor(...)` as an array."""
     if isinstance(data, Array):
         return check_native(data, "Tensor")
     array = operand(data, "Tensor")
@@ -414,7 +418,7 @@ def _from_python(data: Any) -> Any:
 
 
 def _constant_in_transform(value: Any, what: str) -> None:
-    """Refuse to write what a transform differentiates: the leaf would hold a constant."""
+    """Refuse to write a value that a transform differentiates: the leaf would hold a constant."""
     if mode.transforms and mode.gradients and isinstance(value, Tensor) and value.requires_grad:
         raise TypeError(
             f"{what}: no gradient would flow through what is written; compute with it as it is, or "
@@ -423,7 +427,7 @@ def _constant_in_transform(value: Any, what: str) -> None:
 
 
 def _as_argument_of(prim: Primitive, data: Any, args: tuple[Any, ...]) -> Any:
-    """An argument that is no Tensor, as a primitive computes with it."""
+    """An argument that is not a Tensor, as a primitive computes with it."""
     if isinstance(data, Wrapper):
         return data
     if isinstance(data, Node):  # a Value
@@ -432,7 +436,7 @@ def _as_argument_of(prim: Primitive, data: Any, args: tuple[Any, ...]) -> Any:
 
 
 def _with_shapes(error: Exception, prim: Primitive, arrays: list[Any]) -> Exception:
-    """NumPy's error with the operation and the shapes in it."""
+    """NumPy's error, with the operation and the shapes added."""
     given = ", ".join(str(np.shape(array)) for array in arrays)
     text, named = str(error), prim.name
     if isinstance(error, ValueError) and "broadcast" in text and named not in text:

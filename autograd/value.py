@@ -1,7 +1,7 @@
 """Value: one number that remembers how it was computed (micrograd's idea and names).
 
-Its operators and its sweep are the hot loops of a graph of many small nodes. So the operators are
-written out per primitive, and the sweep runs steps compiled from the primitives' rules
+In a graph of many small nodes, its operators and its sweep are the hot loops. So the operators are
+written out for each primitive, and the sweep runs steps compiled from the primitives' rules
 (specialized.py).
 """
 
@@ -24,7 +24,8 @@ from .primitives.dtypes import float_dtype
 from .primitives.primitive import Primitive, ieee
 from .tensor import Tensor
 
-# The fast sweep keeps cotangents in a slot of the nodes: one sweep at a time, or the general one.
+# The fast sweep keeps cotangents in a slot of the nodes, so one thread at a time may run it; any
+# other takes the general sweep.
 _sweeping = threading.Lock()
 
 
@@ -43,7 +44,7 @@ class Value(Operators, Comparisons, NumberMethods, NumpyProtocols, Node):
     __slots__ = ("_cotangent",)
     _cotangent: float | None  # between sweeps: None in a result, 0.0 in a leaf
     last_write = 0
-    mixed = False  # whether a Value was ever made of a Tensor, so that a graph may hold both
+    mixed = False  # whether a Value was ever made of a Tensor: then a graph may hold both
 
     def __init__(self, data: Any, name: str | None = None) -> None:
         self._data = number(data) if data.__class__ is float else leaf_number(data)
@@ -63,7 +64,7 @@ class Value(Operators, Comparisons, NumberMethods, NumpyProtocols, Node):
 
     @property
     def data(self) -> float:
-        """The number. Writing it makes everything computed from it before stale."""
+        """The number. Writing it makes what was computed from it stale."""
         self._read("data")
         return float(self._data)
 
@@ -97,7 +98,7 @@ class Value(Operators, Comparisons, NumberMethods, NumpyProtocols, Node):
         if isinstance(other, Value):
             other = other._data
         if isinstance(other, list | tuple | Tensor):
-            return NotImplemented  # equal to no list; a Tensor says what does not go
+            return NotImplemented  # it equals no list; a Tensor says what does not go
         if not isinstance(other, Number):  # complex, fractions, integers of any length
             other = number(other)
         if isinstance(other, np.complexfloating):
@@ -126,7 +127,7 @@ class Value(Operators, Comparisons, NumberMethods, NumpyProtocols, Node):
         for arg in args:
             if isinstance(arg, Node) and not isinstance(arg, Value):
                 raise TypeError(f"{prim.name}: Value and {type(arg).__name__} do not mix")
-        # What no gradient flows to is a number to the sweep, which would walk on below it.
+        # An argument that no gradient flows to becomes a constant: the sweep need not go below it.
         args = tuple(
             arg if isinstance(arg, Value) and prim.rule(i) is not None else constant(arg)
             for i, arg in enumerate(args)
@@ -205,7 +206,7 @@ def number(data: Any) -> float:
 
 
 def leaf_number(data: Any) -> float:
-    """The number of a leaf, which nothing flows through to what it was computed from."""
+    """The number of a new leaf. TypeError for a node of a graph: no gradient would flow back."""
     if (
         isinstance(data, Value)
         and data.requires_grad
@@ -220,9 +221,9 @@ def leaf_number(data: Any) -> float:
 
 
 def is_array(x: Any) -> bool:
-    """Whether it is an array, beside which a number becomes a Tensor."""
+    """Whether x is an array, beside which a number becomes a Tensor."""
     if isinstance(x, np.ndarray):
-        return x.ndim > 0  # else it is a number too
+        return x.ndim > 0  # without axes it is a number
     return isinstance(x, Tensor | Wrapper | list | tuple)
 
 
@@ -233,9 +234,9 @@ def _as_value(tensor: Tensor) -> Value:
     return node
 
 
-# A number that was given to grad and meets an array goes over into a Tensor, its cotangent comes
-# back as a number: `_fit` brings both into the kind of the node. (The product makes a scalar of an
-# array without axes, which the sweep would take for a Tensor's.)
+# Within grad, a number beside an array becomes a Tensor, and its cotangent a number again: `_fit`
+# converts each to the class of the node. (The product turns an array without axes, which the sweep
+# would take for a Tensor's cotangent, into a scalar.)
 AS_TENSOR = Primitive(
     "as_tensor", "a number as an array", np.asarray, (lambda g, out, x: g * 1.0,), float
 )
@@ -250,8 +251,8 @@ def constant(data: Any) -> Value:
 
 
 def sweep_floats(root: Value, seed: float) -> None:
-    """What `Node.backward` does, for a graph of Values: cotangents live in a slot of the nodes
-    while it runs (at rest None in results, 0.0 in leaves), and the rules are compiled."""
+    """`Node.backward` for a graph of Values alone. While it runs, cotangents are in a slot of the
+    nodes (between sweeps None in results, 0.0 in leaves), and the rules are compiled."""
     order: list[Any] = []
     leaves: list[Any] = []
     stack: list[Any] = [root]
@@ -274,10 +275,13 @@ def sweep_floats(root: Value, seed: float) -> None:
             if leaf._cotangent and leaf.requires_grad:
                 try:
                     leaf._grad += leaf._cotangent
-                except (AttributeError, TypeError):  # a constant that became a leaf has none yet
+                except (
+                    AttributeError,
+                    TypeError,
+                ):  # a constant that became a leaf has no .grad yet
                     leaf._grad = leaf._cotangent
             leaf._cotangent = 0.0
-    except BaseException:  # also when interrupted, the next sweep finds the slots at rest
+    except BaseException:  # also after Ctrl-C, the next sweep has to find the slots reset
         for node in (*order, *stack):
             node._cotangent = None
         for leaf in leaves:

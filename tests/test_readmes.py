@@ -1,8 +1,11 @@
-"""The commands that the READMEs tell one to type can be typed; doctest runs their Python."""
+"""What the READMEs say is so: commands can be typed, files are there, the size is right. Doctest
+runs their Python."""
 
+import ast
 import importlib.util
 import re
 import shlex
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,36 @@ READMES = [
     *(ROOT / room / "README.md" for room in ("data", "models", "tests", "viz")),
 ]
 PARSERS = {"models.mnist": mnist._parser, "viz": viz._parser}
+
+
+# What the README's first paragraph leaves out of the core that differentiates.
+BESIDES = ["__init__.py", "compiler", "checking", "nn.py", "optim.py", "state.py", "random.py"]
+BESIDES += ["describe.py"]
+LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+
+
+def code_lines(file):
+    """The number of lines that have code on them: no blank lines, comments and docstrings."""
+    with tokenize.open(file) as source:
+        tokens = [t for t in tokenize.generate_tokens(source.readline) if t.type not in LAYOUT]
+    lines = {n for t in tokens if t.string for n in range(t.start[0], t.end[0] + 1)}
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = node.body[0] if ast.get_docstring(node) is not None else None
+            lines -= set(range(text.lineno, text.end_lineno + 1)) if text else set()
+    return len(lines)
+
+
+def test_the_core_has_as_many_lines_as_the_readme_says():
+    """Within 5 %, so that not every change of a line has to change the README."""
+    engine = ROOT / "autograd"
+    core = [
+        file for file in engine.rglob("*.py") if file.relative_to(engine).parts[0] not in BESIDES
+    ]
+    found = re.search(r"is ([\d,]+) lines of Python", READMES[0].read_text())
+    assert found
+    claimed = int(found[1].replace(",", ""))
+    assert abs(sum(map(code_lines, core)) - claimed) < 0.05 * claimed
 
 
 def commands():

@@ -1,1 +1,1 @@
-"""The modes a thread is in: recording, tracing, within a transform; and how long they hold."""
+"""The modes of a thread (recording, tracing, within a transform), and how long each lasts."""

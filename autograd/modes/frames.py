@@ -1,4 +1,4 @@
-"""Whose code a frame runs: the engine's, or its user's."""
+"""Where the engine's code is, to tell its frames from its user's."""
 
 from __future__ import annotations
 

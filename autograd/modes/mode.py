@@ -1,5 +1,5 @@
-"""What a thread does besides computing: whether it records gradients or a trace, is within grad or
-vmap, watches for NaN. `set_mode` changes it for the length of a `with` block.
+"""The mode of a thread: whether it records gradients or a trace, is within grad or vmap, or watches
+for NaN. `set_mode` changes it for the length of a `with` block.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Tracer(Protocol):
-    """What the engine tells of a step that is traced (compiler/frontend/record.py)."""
+    """What the engine calls while a step is traced (compiler/frontend/record.py)."""
 
     created: Any  # the leaves made in the step
 
@@ -29,61 +29,62 @@ class Tracer(Protocol):
 
 
 class Observer(Protocol):
-    """What sees every node and every contribution to a cotangent (checking/anomaly.py)."""
+    """Is told of every node and every contribution to a cotangent (checking/anomaly.py)."""
 
     def made(self, node: Any, prim: Any, args: Any, params: dict[str, Any]) -> None: ...
     def contributed(self, node: Any, i: int, g: Any, contribution: Any, total: Any) -> None: ...
 
 
 class Mode(threading.local):
-    """What this thread does besides computing: record gradients, record a trace, name scopes."""
+    """The mode of this thread."""
 
     gradients: bool = True
     trace: Tracer | None = None
-    scope: tuple[str, ...] = ()
-    batches: tuple[int, ...] = ()  # the sizes of the vmaps we are in
-    transforms: int = 0  # how many of grad, jvp, ... we are in
+    scope: tuple[str, ...] = ()  # the path of the module that is called
+    batches: tuple[int, ...] = ()  # the batch sizes of the vmaps around
+    transforms: int = 0  # how many of grad, jvp, ... are around
     watch: Observer | None = None  # looks for NaN and infinities
-    rules: bool = False  # whether derivative rules are what computes
+    rules: bool = False  # whether derivative rules are being called
 
 
 mode = Mode()
-# Not empty while any thread is in a special mode. `Value` looks here once an operation, because
-# a thread-local costs it a tenth of its speed.
+# Not empty while any thread is in a special mode. A Value looks here once an operation: to read a
+# thread-local would take a tenth of its time.
 special: set[Block] = set()
 
 
 class Block:
-    """One change of a thread's mode, until it is left: what was there before it."""
+    """One change of a thread's mode. `before` holds what to restore when it is left."""
 
     __slots__ = ("before", "blocks", "thread")
 
     def __init__(self, names: Iterable[str]) -> None:
-        self.thread: dict[str, Any] = mode.__dict__  # this thread's: another may leave the block
+        self.thread: dict[str, Any] = mode.__dict__  # of this thread: another may leave the block
         self.blocks: list[Block] = self.thread.setdefault("blocks", [])
         self.before = {name: getattr(mode, name) for name in names}
 
     def enter(self, changes: dict[str, Any]) -> None:
         special.add(self)
         self.blocks.append(self)
-        self.thread.update(changes)  # at once: no interrupt comes between two of them
+        self.thread.update(changes)  # in one step: no interrupt comes between two changes
 
     def leave(self) -> None:
-        """Undo the change; a second time does nothing. Where a later block has changed the same
-        and is still there (generators take turns), it goes on, and undoes this one's in the end."""
+        """Undo the change; a second call does nothing. If a later block changed the same name and
+        has not been left (generators take turns), its change stays, and it restores in the end
+        what this block would have restored."""
         if self in self.blocks:
             later = self.blocks[self.blocks.index(self) + 1 :]
             now: dict[str, Any] = {}
             for name, before in self.before.items():
-                heir = next((block for block in later if name in block.before), None)
-                (heir.before if heir else now)[name] = before
+                successor = next((block for block in later if name in block.before), None)
+                (successor.before if successor else now)[name] = before
             self.thread.update(now)
             self.blocks.remove(self)
         special.discard(self)
 
 
-class Left:
-    """What a `with` block holds of the mode once it has been left: nothing."""
+class ExitedBlock:
+    """A block that has been left; nothing happens when this object is deleted."""
 
     __slots__ = ("block",)
 
@@ -91,8 +92,8 @@ class Left:
         self.block = block
 
 
-class Entered(Left):
-    """And before: whatever keeps the block from being left in order, it is when this goes."""
+class EnteredBlock(ExitedBlock):
+    """A block that is entered. Should nothing else leave it, deleting this object does."""
 
     __slots__ = ()
 
@@ -103,20 +104,20 @@ class Entered(Left):
 class set_mode:
     """Change this thread's mode for the length of a `with` block.
 
-    Whatever ends the block, also Ctrl-C at any moment, the mode is then as it was: what an
-    interrupt keeps `__exit__` from doing is done when this object goes, with the traceback.
+    The mode is restored whatever ends the block, also Ctrl-C at any moment: if an interrupt stops
+    `__exit__`, the mode is restored when this object is deleted together with the traceback.
     """
 
     __slots__ = ("changes", "held")
 
     def __init__(self, **changes: Any) -> None:
         self.changes = changes
-        self.held: list[Left] = []  # more than one where a block is within its own
+        self.held: list[ExitedBlock] = []  # several if the block is entered again within itself
 
     def __enter__(self) -> None:
         block = Block(self.changes)
-        self.held.append(Left(block))
-        self.held[-1].__class__ = Entered
+        self.held.append(ExitedBlock(block))
+        self.held[-1].__class__ = EnteredBlock
         try:
             block.enter(self.changes)
         except BaseException:
@@ -126,15 +127,16 @@ class set_mode:
     def __exit__(self, *error: object) -> None:
         last = self.held[-1]
         last.block.leave()
-        last.__class__ = Left  # it goes without running Python, in which Ctrl-C would be lost
+        # Deleting it then runs no Python code, in which Ctrl-C would be lost.
+        last.__class__ = ExitedBlock
         self.held.pop()
 
 
 class no_grad(set_mode):
     """Compute without recording for gradients; also a decorator, `@no_grad()`.
 
-    In a generator or a coroutine a `with` block holds for everyone else too while the body waits
-    at a `yield` or `await`; the decorator holds for the body alone.
+    In a generator or a coroutine, a `with` block stays in force for all other code while the body
+    waits at a `yield` or `await`; the decorator affects the body alone.
 
     >>> from autograd import Value, no_grad
     >>> x = Value(3.0)
@@ -154,5 +156,5 @@ class no_grad(set_mode):
 
 
 def transformed() -> bool:
-    """Whether a transform differentiates what is computed here, gradients too."""
+    """Whether a transform differentiates what is computed now, gradients included."""
     return mode.transforms > 0 and mode.gradients

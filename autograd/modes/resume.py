@@ -1,7 +1,7 @@
-"""A decorator that holds a context manager around a function's own body alone.
+"""A decorator that puts a context manager around the body of a function, and around nothing else.
 
-A generator's or coroutine's body stops and goes on; what runs meanwhile is somebody else's. So the
-context is entered at each resume and left at each stop (as PyTorch's `no_grad` does it).
+The body of a generator or coroutine is suspended and resumed, and other code runs in between. So
+the context is entered at each resume and left at each suspension (as by PyTorch's `no_grad`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 Block = Callable[[], AbstractContextManager[Any]]
 
-# Bits of co_flags; the module inspect, which names them, takes long to import.
+# Bits of co_flags. (The module inspect names them, but takes long to import.)
 GENERATOR, COROUTINE, ASYNC_GENERATOR = 0x20, 0x80, 0x200
 
 
 def decorated(function: Callable[..., Any], block: Block) -> Callable[..., Any]:
-    """`function` with a new `block()` around all that its body does, whatever kind it is."""
+    """`function` with a new `block()` around its body, be it a function, generator or coroutine."""
     flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
 
     def call(*args: Any, **keywords: Any) -> Any:
@@ -55,7 +55,7 @@ def decorated(function: Callable[..., Any], block: Block) -> Callable[..., Any]:
 
 @types.coroutine
 def _resumed(inner: Any, block: Block) -> Any:
-    """What a generator or coroutine does, with a block around each of its turns."""
+    """A generator or coroutine with a block around each step that it runs."""
     step, value = inner.send, None
     while True:
         try:

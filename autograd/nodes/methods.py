@@ -1,7 +1,8 @@
-"""What the reader types, and the function it means: `a + b` is `add(a, b)`, `a.exp()` is `exp(a)`.
+"""Operators and methods, and the function that each calls: `a + b` is `add(a, b)`, `a.exp()` is
+`exp(a)`.
 
-Value, Tensor and Symbol share the operators; Value and Tensor the methods of numbers; Tensor has
-those that need axes and shapes.
+Value, Tensor and Symbol share the operators, Value and Tensor the methods of numbers; only Tensor
+has methods that need axes and shapes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def _method(function: Callable[P, Any]) -> Callable[P, Any]:
 
     method.__name__ = call.__name__
     method.__wrapped__ = call  # type: ignore[attr-defined]  # for its signature
-    if isinstance(call, Primitive):  # whose page is made when it is looked at
+    if isinstance(call, Primitive):  # its page for `help` is made only when it is read
         method.__doc__ = f"{call.summary}\n\n`help(autograd.{call.name})` says more."
     else:
         method.__doc__ = call.__doc__
@@ -83,11 +84,10 @@ class Operators:
 
 
 class Comparisons:
-    """Python's comparisons, entry by entry, and the logic of what they give (`&`, `|`, `^`, `~`).
+    """Python's comparisons, entry by entry, and logic on their results (`&`, `|`, `^`, `~`).
 
-    What is no number and no array is equal to nothing.
-
-    So a node in a dictionary or set is found by its identity, and `in` a list it is not looked for.
+    A node is equal to no object that is neither a number nor an array. Dictionaries and sets find
+    nodes by identity (`hash`); `in` a list does not, since it asks `==`.
     """
 
     __slots__ = ()
@@ -137,7 +137,7 @@ class Comparisons:
 
 
 def compares(other: Any) -> bool:
-    """Whether it is a number or an array, or a list that stands for one."""
+    """Whether it is a number, an array, or a list that stands for one."""
     if isinstance(other, Number | np.ndarray | list | tuple):
         return True
     return hasattr(other, "_record") or hasattr(other, "__array__")

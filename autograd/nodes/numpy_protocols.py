@@ -1,8 +1,8 @@
-"""Where nodes meet NumPy and Python's own numbers: which arrays come in, and what may be read.
+"""What happens when NumPy's functions and operators, or Python's `float`, get a node.
 
-An array comes in with a dtype that Tensors have, else not at all. A node goes out as plain data
-only where no gradient and no trace follows it: NumPy's functions and `math` know nothing of either,
-and what they computed would be a constant. So they are refused, by name, with what to write.
+They may compute on its plain data only if no gradient and no trace follows the node: they know
+neither, and their result would be a constant. Otherwise the error names the function, and what to
+write instead.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _raise(*args: Any, **params: Any) -> Any:
 
 COMPILED = Primitive("jit", "a result of a compiled step", _raise, lambda i: _raise)
 
-# --- NumPy's functions, by name, and what to write for those that are not called alike -----------
+# --- what to write for NumPy's functions that have another name here -------------------------
 
 REPLACEMENTS = {
     **dict.fromkeys(["dot", "inner", "vdot", "einsum", "tensordot", "vecdot"], "autograd.matmul"),
@@ -64,7 +64,7 @@ REPLACEMENTS = {
 
 
 def _replacement(name: str) -> str:
-    """What to write for a function of NumPy's."""
+    """What to write in the place of a function of NumPy."""
     if any(callable(getattr(room, name, None)) for room in (ops, composites, shapes, joining)):
         return f"write autograd.{name}"
     if name in REPLACEMENTS:
@@ -73,13 +73,13 @@ def _replacement(name: str) -> str:
 
 
 def _comparison(prim: Primitive, mirrored: Primitive) -> Callable[[Any, Any], Any]:
-    """A comparison as the node makes it, a Tensor's or a Value's, on either side."""
+    """A comparison by the node's own method, on whichever side the node is."""
     return lambda x, y: (
         x._compared(prim, y) if isinstance(x, NumpyProtocols) else y._compared(mirrored, x)
     )
 
 
-# What Python's operators ask of an array on the left: `array * node` is `mul(array, node)`.
+# With an array on the left, Python's operators call these: `array * node` is `mul(array, node)`.
 OPERATORS: dict[Any, Callable[..., Any]] = {
     **{np.add: ops.add, np.subtract: ops.sub, np.multiply: ops.mul, np.true_divide: ops.div},
     **{np.power: ops.power, np.matmul: ops.matmul},
@@ -92,27 +92,27 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
     np.greater: _comparison(ops.greater, ops.less),
     np.greater_equal: _comparison(ops.greater_equal, ops.less_equal),
 }
-# These look at the shape and dtype of their first argument alone.
+# These read only the shape and dtype of their first argument.
 SHAPES = {np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like}
 
 
 class NumpyProtocols:
-    """What NumPy asks of nodes."""
+    """The methods that NumPy calls on nodes, and those that refuse to give plain data."""
 
     __slots__ = ()
     _compared: Callable[[Primitive, Any], Any]  # operators.Comparisons
     _data: Any
 
     def _is_tracked(self) -> bool:
-        """Whether a gradient or a trace follows it, so that plain data would be cut off."""
+        """Whether a gradient or a trace follows this node: to plain data it could not."""
         if mode.trace:
             return True
         node: Any = self
         return bool(node.requires_grad and (node.primitive is not COMPILED or mode.transforms))
 
     def _convert(self, what: str) -> None:
-        """Refuse to become a plain number or array unasked, where it is the result of what will
-        be differentiated. A leaf outside of transforms may be read."""
+        """Refuse to convert a result that requires a gradient to a plain number or array. A leaf
+        outside of transforms may be read."""
         node: Any = self
         if node.primitive is not None and self._is_tracked():
             raise TypeError(
@@ -122,7 +122,7 @@ class NumpyProtocols:
             )
 
     def _read(self, what: str) -> None:
-        """Refuse to be read inside of a transform, where the answer would be a constant."""
+        """Refuse to be read inside a transform, where the answer would be a constant."""
         node: Any = self
         if mode.transforms and node.requires_grad:
             raise TypeError(
@@ -149,7 +149,7 @@ class NumpyProtocols:
 
     @property
     def _mask(self) -> Any:
-        """What np.ma asks of its arguments; the data it takes by itself."""
+        """What np.ma reads of its arguments, besides their data."""
         if self._is_tracked():
             raise TypeError(
                 "np.ma takes plain arrays, and no gradient would flow through it; write "
@@ -159,7 +159,7 @@ class NumpyProtocols:
 
 
 def _call_on_data(function: Any, name: str, args: Any, keywords: dict[str, Any]) -> Any:
-    """A function of NumPy's on nodes that nothing follows: computed on their data."""
+    """Call a function of NumPy on nodes' data; TypeError if a gradient or trace follows one."""
     if any(node._is_tracked() for node in _nodes((args, keywords))):
         if keywords.get("out") is not None:
             raise TypeError(
@@ -182,8 +182,8 @@ def _nodes(tree: Any) -> Iterator[Any]:
 
 
 def _plain_data(tree: Any) -> Any:
-    """Nested arguments with the data of their nodes, which NumPy may not write into: nobody would
-    hear of it."""
+    """Nested arguments with nodes replaced by their data, which is read-only: no graph would notice
+    a write by NumPy."""
     if isinstance(tree, list | tuple):
         return type(tree)(map(_plain_data, tree))
     if isinstance(tree, dict):

@@ -1,8 +1,8 @@
-"""Primitives turned into straight Python for floats: the operators of Value and the steps of its
-sweep.
+"""Primitives compiled to straight-line Python for floats: the operators of Value and the steps of
+its sweep.
 
-Called with symbols, a rule is its formula as text; the text becomes the body of a function with
-no call in it but the primitive's own. Interpreted rule by rule, the same graph takes twice as long.
+Called with symbols, a rule gives its formula as text, which becomes the body of a function without
+calls, other than of the primitives' functions. A sweep that calls the rules takes twice as long.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def {method}({signature}):
     return node
 """
 
-# A number on the other side becomes a constant here, not by the long way.
+# A number on the other side becomes a constant right here, without a call of the primitive.
 CONSTANT = """if other.__class__ is not Value:
         if other.__class__ is not float and other.__class__ is not int:
             return primitive({args})
@@ -57,8 +57,8 @@ g = node._cotangent
 {body}
 """
 
-# What divides or calls a function may raise where IEEE arithmetic gives inf or nan. Nothing is
-# added before every contribution is there.
+# A division or a function may raise where IEEE arithmetic gives inf or nan. So nothing is added
+# before all contributions are computed.
 CAREFUL = """try:
     {contributions}
 except (ArithmeticError, ValueError):
@@ -77,8 +77,8 @@ def sweep(order):
 
 
 def compile_operator(method: str, prim: Primitive, cls: type) -> Callable[..., Any]:
-    """The method of Value for a primitive of one or two floats; `__radd__` and its like, whose
-    first argument is `other`, too."""
+    """The method of Value for a primitive of one or two floats. In methods such as `__radd__`,
+    `other` is the first argument."""
     signature = ["self", "other"][: len(prim.rules)]  # type: ignore[arg-type]
     args = signature[::-1] if method.startswith("__r") else signature
     reads = [f"{name}._data" for name in args]
@@ -109,8 +109,7 @@ def compile_step(prim: Primitive) -> Callable[[Any], None]:
 
 
 def compile_sweep(primitives: Sequence[Primitive]) -> Callable[[list[Any]], None]:
-    """The sweep over an order of nodes: the steps of `primitives` in line, those of the others
-    called."""
+    """The sweep over nodes in order: the steps of `primitives` are inlined, others are called."""
     branches = [
         f"if primitive is {prim.name}_p:{indent(_step(prim), ' ' * 12)}" for prim in primitives
     ]
@@ -122,14 +121,14 @@ def compile_sweep(primitives: Sequence[Primitive]) -> Callable[[list[Any]], None
 
 
 def _step(prim: Primitive) -> str:
-    """The lines that take a primitive's rules backward through one node."""
+    """The lines that apply a primitive's rules to one node."""
     args = [f"a{i}" for i in range(len(prim.rules))]  # type: ignore[arg-type]
     names = ["g", "node._data", *(f"{arg}._data" for arg in args)]
     formulas = {i: _formula(prim, i, names) for i in range(len(args)) if prim.rule(i)}
     body = "; ".join(f"a{i}._cotangent += {formula}" for i, formula in formulas.items())
     if re.search(r"/|\w\(", body):
         body = CAREFUL.format(
-            # A constant exponent's contribution would be a logarithm, of what may be negative.
+            # A constant is skipped: for an exponent the rule takes the logarithm of the base.
             contributions="; ".join(
                 f"s{i} = {formula} if a{i}.requires_grad else 0.0"
                 for i, formula in formulas.items()
@@ -151,7 +150,7 @@ def _formula(prim: Primitive, i: int, names: list[str]) -> str:
     rule: Any = prim.rule(i)
     try:
         return str(rule(*map(Symbol, names)).text)
-    except Exception:  # a user's rule may do what no symbol can: then it is called as it is
+    except Exception:  # a user's rule may do what symbols cannot: then it is called
         return f"primitive.rule({i})({', '.join(names)})"
 
 

@@ -1,4 +1,4 @@
-"""A name that stands for a number: a rule called with symbols gives its formula as text.
+"""A name in the place of a number: a rule called with symbols gives its formula as text.
 
 The sweep over `Value` graphs is compiled from these formulas (specialized.py).
 """

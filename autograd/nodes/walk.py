@@ -1,7 +1,7 @@
-"""Every node that a graph consists of, for whoever looks at it: a drawing, the debugger, a test.
+"""All nodes of a graph in order, for drawings, the debugger and tests.
 
-The reverse sweep has a walk of its own, graph.ancestors, which has to be fast and leaves out what
-requires no gradient.
+The reverse sweep has a walk of its own, graph.ancestors, which has to be fast and leaves out nodes
+that require no gradient.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from ..graph import Node, by_index, stale
 
 
 def walk(roots: Iterable[Node], stop: Container[Node] = ()) -> list[Node]:
-    """The nodes that `roots` were computed from, and these, oldest first: recorded arguments
-    before results, whether they require a gradient or not.
+    """`roots` and the nodes that they were computed from, oldest first, so arguments come before
+    results, whether they require a gradient or not.
 
-    stop: nodes that are left out, and with them what is reached only through them.
+    stop: nodes to leave out, together with those reached only through them.
     """
     seen = {root for root in roots if root not in stop}
     stack = list(seen)
@@ -28,7 +28,7 @@ def walk(roots: Iterable[Node], stop: Container[Node] = ()) -> list[Node]:
 
 
 def check_order(nodes: Iterable[Node], caller: str = "backward") -> None:
-    """Raise RuntimeError if one of some nodes was computed before its argument was written."""
+    """Raise RuntimeError if one of `nodes` was computed before its argument was written."""
     for node in nodes:
         for arg in node.args:
             if isinstance(arg, Node) and arg.index > node.index:

@@ -1,1 +1,2 @@
-"""What a primitive is, and those that change shapes and read entries. The others: ../ops.py."""
+"""What a primitive is, and those that change shapes, join arrays and read entries. The others are
+in ../ops.py."""

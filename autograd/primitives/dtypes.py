@@ -1,4 +1,4 @@
-"""Which arrays the engine computes with: their dtypes, and what is said of others."""
+"""Which dtypes and arrays the engine computes with, and the errors for others."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-# The dtypes of Tensors. One in another byte order is none of them.
+# The dtypes of Tensors. In another byte order they are not equal to these.
 DTYPES = frozenset(map(np.dtype, ["?", *"bhilqBHILQ", np.float32, np.float64]))
 
 
 def check_native(array: Any, name: str) -> Any:
-    """An array that is used where it lies: `check_array`, and refused in another byte order."""
+    """`check_array` for an array that must not be copied: another byte order is a TypeError."""
     if isinstance(array, np.ndarray) and not array.dtype.isnative and array.dtype.kind in "iuf":
         raise TypeError(
             f"{name}: an array of {array.dtype}, in another machine's byte order, would be copied; "
@@ -22,10 +22,10 @@ def check_native(array: Any, name: str) -> Any:
 
 
 def check_array(array: Any, name: str) -> Any:
-    """An array, if the engine computes with its dtype, in this machine's byte order.
+    """An array of a dtype that the engine computes with, in this machine's byte order.
 
-    Raises TypeError for others, whose imaginary part, digits or meaning would be lost, and for the
-    subclasses whose operators or entries are not an array's.
+    Raises TypeError for other dtypes, whose imaginary part, digits or meaning would be lost, and
+    for matrices and masked arrays, whose operators and entries mean something else.
     """
     if array.__class__ is not np.ndarray:
         if isinstance(array, np.matrix) or hasattr(array, "_mask"):
@@ -37,7 +37,7 @@ def check_array(array: Any, name: str) -> Any:
 
 
 def check_dtype(dtype: Any, name: str) -> Any:
-    """A dtype that Tensors have, in this machine's byte order. TypeError for others."""
+    """A dtype in this machine's byte order. TypeError unless Tensors have it."""
     if dtype in DTYPES:
         return dtype
     if dtype.newbyteorder("=") in DTYPES:

@@ -1,12 +1,12 @@
-"""What one number is computed by: the expressions of the loop language, typed by dtype.
+"""The expressions of the loop language: how one number is computed, typed by dtype.
 
-A primitive says in these how an entry of its result comes of entries of its arguments (`code` and
-`entry` of primitive.py); the compiler puts statements around them
-(compiler/language/statements.py). There are five
-kinds: a constant, a variable, an affine index, a load from an array, and an operation.
+In these a primitive says how an entry of its result is computed from entries of its arguments
+(`code` and `entry` of primitive.py); the compiler puts statements around them
+(compiler/language/statements.py). There are five kinds: a constant, a variable, an affine index, a
+load from an array, and an operation. The file is long because it is the whole of that language.
 
-Operators and the functions below build them, and convert Python's numbers to the dtype of what they
-meet. TypeError where dtypes do not go together: nothing is converted in silence.
+Operators and the functions below build them, and convert Python's numbers to the dtype of the other
+operand. TypeError if the dtypes differ: nothing else is converted implicitly.
 
 >>> x = Var("x", FLOAT32)
 >>> print(select(x <= 0, 0, x * 2.5))
@@ -32,8 +32,8 @@ BOOL, INT32, UINT32, INT64, UINT64, FLOAT32, FLOAT64 = map(
 
 
 class Expr:
-    """An expression; `dtype` is that of its value. Only `==` compares the expressions themselves
-    (as NumPy's dtypes and Python's tuples are compared): `equal(x, y)` is the operation."""
+    """An expression; `dtype` is that of its value. `==` compares expressions as objects, so that
+    they can be keys; the operation is `equal(x, y)`."""
 
     dtype: DType
 
@@ -109,8 +109,8 @@ class Expr:
 
 @dataclass(frozen=True, eq=False)
 class Const(Expr):
-    """A number: a Python int, float or bool, exactly as the dtype holds it. As expressions 0.0 and
-    -0.0 differ, and nan is nan."""
+    """A number: a Python int, float or bool with the value that the dtype holds. As expressions 0.0
+    and -0.0 differ, and nan equals nan."""
 
     value: Any
     dtype: DType
@@ -131,7 +131,7 @@ class Const(Expr):
 
 @dataclass(frozen=True)
 class Var(Expr):
-    """What a statement (let, for) has given a name."""
+    """A variable, which a statement (let, for) defines."""
 
     name: str
     dtype: DType
@@ -142,8 +142,8 @@ class Var(Expr):
 
 @dataclass(frozen=True)
 class Affine(Expr):
-    """An int64 that is `const` plus variables times integers: a position along an axis, or in
-    memory. Sums of such, and products with integers, are such again.
+    """An int64 of the form `const` plus variables times integers: a position along an axis, or in
+    memory. Sums of affine indices, and their products with integers, are affine.
 
     >>> print(Affine.of("i") * 10 + Affine.of("j") + 3)
     i * 10 + j + 3
@@ -154,12 +154,12 @@ class Affine(Expr):
 
     @property
     def dtype(self) -> DType:
-        """int64."""
+        """Always int64."""
         return INT64
 
     @staticmethod
     def of(name: str) -> Affine:
-        """A variable."""
+        """The affine index that is one variable."""
         return Affine(((name, 1),))
 
     def __add__(self, other: Any) -> Any:
@@ -199,11 +199,11 @@ class Affine(Expr):
         return [name for name, _ in self.terms]
 
     def factor(self, name: str) -> int:
-        """What a variable is multiplied by."""
+        """The factor of a variable, 0 if it is not there."""
         return dict(self.terms).get(name, 0)
 
     def renamed(self, names: Mapping[str, Affine]) -> Affine:
-        """With others put for variables."""
+        """This, with affine indices substituted for variables."""
         total = Affine((), self.const)
         for name, factor in self.terms:
             total += names.get(name, Affine.of(name)) * factor
@@ -261,13 +261,13 @@ def _in_parentheses(arg: Expr) -> str:
     return f"({arg})" if several else str(arg)
 
 
-# --- what goes together --------------------------------------------------------------------------
+# --- which dtypes go together --------------------------------------------------------------------
 
-# Functions of floats that are not the machine's own: compiler/elementary.py, or a C library.
+# Functions of floats that are no instructions: compiler/language/elementary.py, or a C library.
 ONE = ("exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "sigmoid", "softplus")
 FUNCTIONS = dict.fromkeys(ONE, 1) | {"power": 2}
 
-Rule = Callable[[tuple[DType, ...]], str]  # why these dtypes do not go together, or ""
+Rule = Callable[[tuple[DType, ...]], str]  # why an operation has no type for these dtypes, or ""
 
 
 def _all(kinds: str, what: str) -> Rule:
@@ -311,7 +311,7 @@ COMPARES = ("<", "<=", ">", ">=", "==", "!=")
 
 
 def type_of(name: str, args: Sequence[Expr]) -> DType:
-    """The dtype of an operation of the table. TypeError, with the operands, where it has none."""
+    """The dtype of an operation of the table. TypeError, with the operands, if it has none."""
     if name not in OPERATIONS:
         raise TypeError(f"{name}: there is no such operation")
     count, rule = OPERATIONS[name]
@@ -324,15 +324,15 @@ def type_of(name: str, args: Sequence[Expr]) -> DType:
 
 
 def lift(value: Any, dtype: DType) -> Expr:
-    """A Python number as a constant of a dtype; an expression as it is. TypeError where the dtype
-    does not hold it, and for a bool: it may come of `==`, which compares expressions themselves."""
+    """A Python number as a constant of a dtype; an expression stays. TypeError if the dtype cannot
+    hold it, and for a bool: it may be the result of `==`, which compares expressions as objects."""
     if isinstance(value, Expr):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         cure = "; use equal(x, y)" if isinstance(value, bool) else ""
         raise TypeError(f"{value!r} is no expression{cure}")
     if dtype.kind == "f":
-        with np.errstate(over="ignore"):  # it is infinite then, as in arrays
+        with np.errstate(over="ignore"):  # a number too large becomes infinite, as in arrays
             return Const(float(dtype.type(value)), dtype)
     if isinstance(value, int) and dtype.kind in "iu":
         limits = np.iinfo(dtype)
@@ -363,7 +363,7 @@ def not_equal(x: Any, y: Any) -> Expr:
 
 
 def select(test: Any, x: Any, y: Any) -> Expr:
-    """x where the test holds, else y; both may be computed."""
+    """x if the test holds, else y; both may be computed."""
     return op("select", test, x, y)
 
 
@@ -373,8 +373,7 @@ def fma(x: Any, y: Any, z: Any) -> Expr:
 
 
 def _floor(x: Expr, n: Any) -> tuple[Expr, Expr]:
-    """x // n and x % n as Python has them, of a positive integer n: of what may be 0 C says
-    nothing."""
+    """x // n and x % n as in Python, for a positive integer n: C does not define division by 0."""
     if not isinstance(n, int) or n < 1:
         raise TypeError(f"// and % of {x}: the divisor is a positive integer, not {n}")
     down, rest = quotient(x, n), remainder(x, n)
@@ -384,12 +383,12 @@ def _floor(x: Expr, n: Any) -> tuple[Expr, Expr]:
 
 
 def quotient(x: Expr, n: int) -> Expr:
-    """x / n cut off at 0, of integers."""
+    """x / n rounded towards 0, of integers."""
     return op("//", x, n)
 
 
 def remainder(x: Expr, n: int) -> Expr:
-    """What is left of x, then: it has the sign of x."""
+    """The remainder of that division, which has the sign of x."""
     return op("%", x, n)
 
 
@@ -404,9 +403,8 @@ def minimum(x: Any, y: Any) -> Expr:
 
 
 def convert(x: Expr, dtype: DType) -> Expr:
-    """x in another dtype, rounded to the nearest, or modulo 2 to its bits; as a boolean, whether it
-    is not 0. TypeError for a float as an integer, of which C says nothing where it is out of range.
-    """
+    """x in another dtype: floats round to nearest, integers wrap around, a boolean is whether x is
+    not 0. TypeError for a float to an integer, which C does not define where it is out of range."""
     if x.dtype == dtype:
         return x
     if x.dtype.kind == "f" and dtype.kind in "iu":
@@ -422,15 +420,15 @@ def zero(dtype: DType) -> Expr:
 
 
 def bits(x: Expr, dtype: DType) -> Expr:
-    """The bytes of x, read as another dtype of as many."""
+    """The bytes of x, read as another dtype of the same size."""
     if x.dtype.itemsize != dtype.itemsize or BOOL in (x.dtype, dtype):
         raise TypeError(f"bits: {x} is a {x.dtype}, which has not the bytes of a {dtype}")
     return Op("bits", (x,), dtype)
 
 
 def bounded(i: Expr, n: int) -> Expr:
-    """i, an int64 that comes of data and must be 0 to n - 1. The compiler looks at it before
-    anything is written; what uses it then may rely on that."""
+    """i, an int64 that depends on data and has to be in 0 to n - 1. A compiled step checks that
+    before it writes anything, so that uses may rely on it."""
     return op("bounded", i, n)
 
 
@@ -442,11 +440,11 @@ def function(name: str) -> Callable[..., Expr]:
 exp, expm1, log, log1p, sin, cos, tanh, erf, sigmoid, softplus, power = map(function, FUNCTIONS)
 
 
-# --- looking at expressions ----------------------------------------------------------------------
+# --- walking and rewriting expressions -----------------------------------------------------------
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
-    """An expression and those in it, operands first; what is there twice, as one object, once."""
+    """An expression and its subexpressions, operands first; an object that occurs twice, once."""
     return _walk(expr, set())
 
 
@@ -459,20 +457,20 @@ def _walk(expr: Expr, seen: set[int]) -> Iterator[Expr]:
     yield expr
 
 
-def rewrite(expr: Expr, put: Callable[[Op, bool], Expr]) -> Expr:
-    """An expression in which `put` replaces each operation below it, of operands that have been
-    replaced; it is also told whether more than one uses the operation."""
+def rewrite(expr: Expr, change: Callable[[Op, bool], Expr]) -> Expr:
+    """An expression in which `change` replaces each operation below it, operands first. Its second
+    argument says whether the operation is used more than once."""
     uses = Counter(id(arg) for part in walk(expr) if isinstance(part, Op) for arg in part.args)
     done: dict[int, Expr] = {}
     for part in walk(expr):
         if isinstance(part, Op):
             whole = replace(part, args=tuple(done.get(id(arg), arg) for arg in part.args))
-            done[id(part)] = whole if part is expr else put(whole, uses[id(part)] > 1)
+            done[id(part)] = whole if part is expr else change(whole, uses[id(part)] > 1)
     return done.get(id(expr), expr)
 
 
 def names(expr: Expr) -> Iterator[str]:
-    """The variables in an expression, some of them more than once."""
+    """The variables in an expression, with repetitions."""
     for part in walk(expr):
         if isinstance(part, Var):
             yield part.name
@@ -507,6 +505,6 @@ def offset(index: Index, strides: Sequence[int]) -> Affine:
 
 
 def broadcast_index(index: Index, shape: Shape) -> Index:
-    """The index into an argument of this shape where it broadcasts to the index's."""
+    """The index of an entry in an argument of this shape, which is broadcast to the index's."""
     last = index[len(index) - len(shape) :]
     return tuple(ZERO if n == 1 else position for position, n in zip(last, shape, strict=True))

@@ -1,6 +1,7 @@
-"""Reading some entries of an array, and the transpose, adding into some entries of zeros.
+"""Reading some entries of an array, and the transpose: adding into some entries of zeros.
 
-index / scatter_add for any NumPy index, gather / scatter for one entry of each vector.
+index and scatter_add take any NumPy index; gather and scatter a label for each vector along the
+last axis.
 """
 
 from __future__ import annotations
@@ -41,14 +42,14 @@ from .shapes import (
 )
 
 
-class ArrayHere:
-    """In an index, the place of an array, which travels as an argument so that a trace sees it."""
+class ArrayInIndex:
+    """Stands for an array in an index. The array itself is an argument, so that a trace sees it."""
 
     def __repr__(self) -> str:
         return "array"
 
 
-ARRAY = ArrayHere()
+ARRAY = ArrayInIndex()
 Key = tuple[Any, ...]
 
 
@@ -60,7 +61,9 @@ def _with_arrays(key: Key, arrays: tuple[Any, ...]) -> Key:
 def _scatter_add(g: Any, *arrays: Any, key: Key, shape: Shape) -> Any:
     out = np.zeros(shape, np.asarray(g).dtype)
     if arrays:
-        np.add.at(out, _with_arrays(key, arrays), g)  # an entry read twice gets both cotangents
+        np.add.at(
+            out, _with_arrays(key, arrays), g
+        )  # an entry that is read twice gets both cotangents
     else:
         out[key] = g
     return out
@@ -125,7 +128,7 @@ def index(x: Operand, key: Any) -> Any:
     arrays: list[Any] = []
     for part in key if isinstance(key, tuple) else (key,):
         if isinstance(part, bool | np.bool_ | list | np.ndarray) or hasattr(part, "_record"):
-            empty = isinstance(part, list) and not part  # of which NumPy would make floats
+            empty = isinstance(part, list) and not part  # NumPy would convert it to floats
             array = np.zeros(0, np.intp) if empty else part
             if isinstance(array, list | np.ndarray):
                 array = operand(array, "index")
@@ -155,8 +158,7 @@ def _checked_labels(shape: Shape, labels: Any) -> Any:
         raise ValueError(
             f"gather: labels have shape {labels.shape}; x of {shape} wants {shape[:-1]}"
         )
-    # Widened first, then seen as unsigned, a negative label is a very large one, whatever dtype it
-    # came in: one look finds both.
+    # Converted to intp and viewed as unsigned, a negative label is very large: one test finds both.
     places = labels.astype(np.intp, copy=False)
     if labels.size and places.view(np.uintp).max() >= shape[-1]:
         wrong = labels[(labels < 0) | (labels >= shape[-1])].flat[0]
@@ -204,11 +206,12 @@ scatter_p: Primitive = primitive(
 
 
 def gather(x: Operand, labels: Operand) -> Any:
-    """Of each vector along x's last axis, the entry that an integer label names.
+    """One entry of each vector along x's last axis: the one that an integer label names.
 
-    x: (..., classes). labels: (...), integers in 0..classes-1. Gives (...), of x's dtype. Raises
-    TypeError for labels that are no integers, ValueError for shapes that disagree and IndexError
-    for a label outside the classes, also a negative one.
+    x: (..., classes). labels: (...), integers in 0..classes-1. Gives (...), of x's dtype: PyTorch's
+    `x.gather(-1, labels[..., None])[..., 0]`. Raises TypeError for labels that are no integers,
+    ValueError for shapes that disagree and IndexError for a label outside the classes, also a
+    negative one.
 
     >>> from autograd import Tensor, gather
     >>> gather(Tensor([[1.0, 2.0], [3.0, 4.0]]), [1, 0]).data
@@ -217,13 +220,13 @@ def gather(x: Operand, labels: Operand) -> Any:
     return gather_p(x, labels)
 
 
-# --- which entry is where --------------------------------------------------------------------
+# --- the index of each entry, as expressions -----------------------------------------------------
 
 
 class _Layout:
-    """An index with its Ellipsis written out, and where NumPy puts its arrays' axes: in the place
-    of the first array, or, where a slice stands between arrays, in front of everything.
-    (Integers beside arrays count as arrays.)"""
+    """An index with its Ellipsis written out, and where NumPy puts its arrays' axes: at the first
+    array or, if a slice stands between arrays, in front of all other axes. (Integers beside arrays
+    count as arrays.)"""
 
     def __init__(self, key: Key, axes: Sequence[int], masks: Sequence[bool], ndim: int) -> None:
         uses = [n if mask else 1 for n, mask in zip(axes, masks, strict=True)]
@@ -238,7 +241,7 @@ class _Layout:
         self.axes = max([1 if m else n for n, m in zip(axes, masks, strict=True)], default=0)
 
     def counted(self, args: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
-        """The arrays of an index that differs between examples, led by one that counts them."""
+        """The arrays of an index that differs between examples, after one that numbers these."""
         if self.masked:
             raise IndexError(
                 "vmap: masks that differ between examples give no one shape; use where"
@@ -248,20 +251,21 @@ class _Layout:
         return [count, *(expand_dims(array, self.axes) if b else array for array, b in arrays)]
 
     def order(self, ndim: int) -> list[int]:
-        """The order that puts the axes before the arrays' back in front of them: the count of
-        examples, which stands apart, has made NumPy move the arrays' axes first."""
+        """The permutation that puts the axes before the arrays' back in front of them: NumPy has
+        moved the arrays' axes first, because the array that numbers the examples stands apart."""
         arrays = range(1, 1 + self.axes)
         before = range(arrays.stop, arrays.stop + self.before)
         return [0, *before, *arrays, *range(before.stop, ndim)]
 
 
 def _label(entry: Expr, n: int) -> Expr:
-    """A label of n classes. (Of 64 bits without a sign, one that is too large turns negative.)"""
+    """A label of n classes, as an int64. (As such a uint64 that is too large is negative.)"""
     return bounded(convert(entry, INT64), n)
 
 
 def _position(entry: Expr, n: int) -> Expr:
-    """An entry of an array in an index, along an axis of n: a negative one counts from the end."""
+    """A position along an axis of length n, from an array in an index: negative positions count
+    from the end."""
     i = convert(entry, INT64)
     return bounded(i if entry.dtype.kind == "u" else select(i < 0, i + n, i), n)
 
@@ -269,8 +273,8 @@ def _position(entry: Expr, n: int) -> Expr:
 def _source_index(
     at: Index, shape: Shape, arrays: Sequence[Any], key: Key
 ) -> tuple[Expr, ...] | None:
-    """The index in x, of this shape, of the entry of x[key] at an index; None where the key has
-    masks, which are to be counted first."""
+    """The index in x, of this shape, of the entry of x[key] at index `at`. None if the key has
+    masks: how many entries they select is not known here."""
     if any(array.dtype == bool for array in arrays):
         return None
     layout = _Layout(key, [array.ndim for array in arrays], [False] * len(arrays), len(shape))
@@ -299,7 +303,8 @@ def _read(at: Index, x: Any, arrays: Sequence[Any], key: Key) -> Expr | None:
 
 
 def _unsliced(at: Index, g: Any, key: Key, shape: Shape) -> Expr:
-    """The entry of g that slices put here, or 0. One of g is read, wanted or not."""
+    """The entry of scatter_add at an index, for a key of slices and integers: the entry of g that
+    goes there, or 0. An entry of g is read in either case."""
     here, index, places = [], list[Expr](), iter(zip(at, shape, strict=True))
     for part in _Layout(key, (), (), len(shape)).key:
         if part is None:
@@ -327,7 +332,8 @@ def _unsliced(at: Index, g: Any, key: Key, shape: Shape) -> Expr:
 def _without_masks(
     prim: Primitive, first: Any, arrays: Sequence[Any], key: Key, **params: Any
 ) -> Any:
-    """With the integers that masks stand for, where these never change."""
+    """The primitive with constant masks replaced by the integers that they stand for; None if no
+    mask is constant."""
     rest, args, parts = iter(arrays), list[Any](), list[Any]()
     for part in key:
         array = next(rest) if part is ARRAY else None

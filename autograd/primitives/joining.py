@@ -28,7 +28,7 @@ def _concatenate_rule(i: int) -> Callable[..., Any]:
 
 
 def _entry_of_parts(at: Index, args: Sequence[Any], axis: int) -> Expr:
-    """The entry of the part that has it. Each is asked for one that it has, wanted or not."""
+    """The entry, from the part that holds it. All parts are read, each inside its bounds."""
     dtype, start = np.result_type(*(arg.dtype for arg in args)), 0
     parts = [arg for arg in args if arg.shape[axis]]
     if len(parts) < 2:
@@ -56,14 +56,14 @@ concatenate_p: Primitive = primitive(
 )
 
 
-MAX_PARTS = 32  # arrays that one primitive puts together
+MAX_PARTS = 32  # arrays that one primitive concatenates
 
 
 def concatenate(parts: Sequence[Operand], axis: int = 0) -> Any:
-    """The arrays of `parts` one after the other along an axis they may differ in.
+    """The arrays of `parts` one after the other along an axis.
 
-    The dtype is the widest of theirs. Raises ValueError where there are none, they differ along
-    another axis, or there is no such axis.
+    The dtype is the widest of theirs. Raises ValueError if there are no parts, if their shapes
+    differ along another axis, or if there is no such axis.
 
     >>> from autograd import Tensor, concatenate
     >>> concatenate([Tensor([1.0]), Tensor([2.0, 3.0])]).data
@@ -71,7 +71,7 @@ def concatenate(parts: Sequence[Operand], axis: int = 0) -> Any:
     """
     parts = _operands(parts, "concatenate")
     axis = axis_of(axis, parts[0].shape, "concatenate")
-    # Each part's rule looks at all the others: of many parts, neighbours go together first.
+    # Each part's rule reads the shapes of all parts before it: many parts are joined as a tree.
     while len(parts) > MAX_PARTS:
         groups = (parts[i : i + MAX_PARTS] for i in range(0, len(parts), MAX_PARTS))
         parts = [concatenate_p(*group, axis=axis) for group in groups]
@@ -105,9 +105,8 @@ def _operands(parts: Sequence[Any], name: str) -> list[Any]:
 
 
 def operand(x: Any, name: str) -> Any:
-    """What the primitive `name` is given, as something with a shape: nodes and arrays as they are,
-    lists that hold nodes stacked, other lists, numbers and what NumPy takes for an array as
-    arrays."""
+    """An operand of the primitive `name`, as a node or an array. Nodes and arrays stay as they are,
+    lists that hold nodes are stacked, and other lists and numbers become arrays."""
     if x.__class__ is np.ndarray:
         return x if x.dtype in DTYPES else _as_constant(check_array(x, name))
     if hasattr(x, "_record"):
@@ -118,7 +117,7 @@ def operand(x: Any, name: str) -> Any:
 
 
 def _as_constant(array: Any) -> Any:
-    """An array that the engine made: to a trace it is a constant, and none that the step made."""
+    """An array that the engine made: a trace is told that it is a constant, and not the step's."""
     if mode.trace:
         mode.trace.array_created(array)
     return array
@@ -133,8 +132,8 @@ def _leaves(x: Any) -> Iterator[Any]:
 
 
 def _result_type(x: Any, name: str) -> Any:
-    """The dtype of nested lists. Numbers in them are weak, as everywhere: beside float32 they do
-    not make float64."""
+    """The dtype of an array of nested lists. Numbers in them are weak, as everywhere: beside
+    float32 they do not make float64."""
     numbers: dict[type, Any] = {}
     dtypes = set()
     for leaf in _leaves(x):

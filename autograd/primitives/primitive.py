@@ -1,6 +1,7 @@
-"""What a row of the table is: a primitive, everything about it in one place.
+"""What a primitive is: a row of the table, with everything about it in one place.
 
-The primitives themselves are in ops.py and shapes.py. `primitive` adds one; that is all it takes.
+The primitives themselves are in ops.py and beside this file. `primitive` adds one; nothing else has
+to be told of it.
 """
 
 from __future__ import annotations
@@ -22,54 +23,55 @@ PLAIN = NUMBERS | {np.ndarray}
 VAR_KEYWORDS = 0x08  # of co_flags: the function takes **keywords
 
 TABLE: dict[str, Primitive] = {}
-OURS: set[Primitive] = (
-    set()
-)  # the engine's own primitives, once all are there: tests try what they say
+# The engine's own primitives, filled when all are there. (Their code is checked by tests, that of a
+# user's primitive when it is added.)
+OURS: set[Primitive] = set()
 
 
 @dataclass(frozen=True, eq=False)
 class Primitive:
     """One primitive; calling it applies it to numbers, arrays, nodes or symbols.
 
-    `help(primitive)` prints a page of its own, made of these (describe.py):
+    `help(primitive)` prints a page made of these fields (describe.py):
 
     name: what errors, diagrams and the compiler call it.
-    doc: what it computes, in a line.
+    doc: what it computes, in one line.
     on_array: computes it on NumPy arrays, `(*args, **params) -> array`.
     rules: the derivative, one rule per argument: `(g, out, *args, **params) -> cotangent`, where
         g is the cotangent of the result `out`. None: no gradient flows to that argument.
         A primitive of any number of arguments gives a function from the position to the rule.
     on_float: computes it on Python floats; None where only arrays make sense.
     infix: the operator it is written with, if it has one.
-    domain: an interval per argument in which it is smooth, apart from its kink: where tests look.
+    domain: for each argument, the interval that tests draw from. The primitive is smooth there,
+        apart from its kink.
     kink: a function of the arguments that is zero where the derivative jumps.
     convention: what the derivative is taken to be there.
     cases: instead of a domain, shapes of the arguments and params to test with.
     linear: it is linear in each argument that has a rule, so tangents go through the primitive
-        itself. (Elementwise primitives carry tangents by their rules, other primitives by their
+        itself. (Tangents go through elementwise primitives by their rules, through others by their
         rules transposed.)
-    batch: for vmap, where it is not elementwise: `(args, batched, **params) -> result`, where
-        batched says which arguments have a batch axis, which is their first and the result's.
+    batch: for vmap, if it is not elementwise: `(args, batched, **params) -> result`. `batched` says
+        which arguments have a batch axis; it is the first axis, of the result too.
 
-    How a compiled step computes it, in expressions (expressions.py); where nothing is said, and for
-    dtypes that do not go together in them, it is left to NumPy:
+    How a compiled step computes it, in expressions (expressions.py). Without these fields, and for
+    dtypes whose expression has no type, NumPy computes it:
 
-    code: elementwise: an entry of the result, of those of the arguments, `(*entries, **params)`.
-        They come converted: to the result's dtype, or to one they share where that is boolean.
-    conditions: how many of them, the first ones, choose between the others: they come as booleans.
-    entry: otherwise: the entry of the result at an index, `(at, *args, **params)`. `at` is a tuple
-        of positions, and an argument gives the expression of its entry: x[at]. It has a shape and a
-        dtype. What only moves entries gives x[...] bare. None: not for these arguments.
-    into: instead of saying where an entry of the result comes from: where one of the first argument
-        is added to zeros, `(at, *args, **params)` -> the index in the result, or None likewise.
-    reduces: for a reduction over `axis`: the elementwise primitive that puts two entries together.
-    neutral: for that primitive, of a dtype: the number that changes none, a reduction of nothing.
-    product: it is the matrix product.
-    view: NumPy's result may be a view: it shows what is written to the argument later.
-    composed: what it is made of, or what is simpler and the same: `(*args, **params)` -> a result
-        of other primitives, or one of the arguments; None: nothing is. An argument has a shape, a
-        dtype and operators; as nodes have, the primitive, args and params that it was made by; and
-        the value that it always has, or None.
+    code: if it is elementwise: an entry of the result, `(*entries, **params)`. The arguments'
+        entries are converted: to the result's dtype or, if that is boolean, to a common one.
+    conditions: how many arguments, the first ones, choose between the others and are booleans.
+    entry: if it is not: the entry of the result at an index, `(at, *args, **params)`. `at` is a
+        tuple of positions; an argument has a shape and a dtype, and x[at] is an entry of it.
+        A primitive that only moves entries returns x[...] itself. None: not for these arguments.
+    into: instead of `entry`, for a result that is a sum into zeros: the index in the result that an
+        entry of the first argument is added to, `(at, *args, **params)`; None as above.
+    reduces: for a reduction over `axis`: the elementwise primitive that combines two entries.
+    neutral: for that primitive: its neutral element in a dtype, which is the reduction of nothing.
+    product: whether it is the matrix product.
+    view: whether NumPy's result may be a view, which shows later writes to the argument.
+    composed: the same by other primitives, if it is composed of them or has a simpler form:
+        `(*args, **params)` -> their result, or one of the arguments, or None. An argument has a
+        shape, a dtype and operators; like a node, the primitive, args and params that made it; and
+        its value, if it is constant, else None.
     """
 
     name: str
@@ -96,7 +98,7 @@ class Primitive:
     # An operand as an array or a node. Set by joining.py: lists of nodes are stacked, which takes a
     # primitive.
     operand: ClassVar[Callable[[Any, str], Any]]
-    # The rules as one step of the sweep over Values, once specialized.py has compiled them.
+    # The rules as one step of the sweep over Values, when specialized.py has compiled them.
     step: Callable[[Any], None] | None = field(default=None, init=False, repr=False)
     rule: Callable[[int], Rule | None] = field(init=False, repr=False)  # of argument number i
     in_place: bool = field(init=False, repr=False)  # whether on_array takes NumPy's out=
@@ -110,10 +112,10 @@ class Primitive:
         object.__setattr__(self, "arity", -1 if callable(self.rules) else len(self.rules))
 
     def __call__(self, *args: Any, out: Any = None, **params: Any) -> Any:
-        """Apply the primitive: the one door that every operation goes through.
+        """Apply the primitive; every operation goes through here.
 
-        Nodes record, symbols write a formula, plain numbers and arrays are just computed with.
-        out: a Tensor that is to take the result, as by `out.assign`.
+        Nodes record, symbols write a formula, plain numbers and arrays are only computed with.
+        out: a Tensor that the result is assigned to, as by `out.assign`.
         """
         if out is not None:
             if params:
@@ -127,13 +129,13 @@ class Primitive:
             record = getattr(arg, "_record", None)
             if record is not None:
                 return record(self, args, params)
-            if isinstance(arg, list | tuple):  # it may hold nodes
+            if isinstance(arg, list | tuple):  # they may hold nodes
                 return self(*[Primitive.operand(a, self.name) for a in args], **params)
         return self.compute(args, params)
 
     def _check(self, args: tuple[Any, ...], params: dict[str, Any]) -> None:
-        """TypeError for another number of arguments, which NumPy might take for its `out`, and for
-        keywords that the primitive does not know."""
+        """TypeError for a wrong number of arguments, of which NumPy might take one for its `out`,
+        and for keywords that the primitive does not have."""
         if len(args) != self.arity and (self.arity >= 0 or not args):
             plural = "" if abs(self.arity) == 1 else "s"
             wanted = f"{self.arity if self.arity >= 0 else 'at least 1'} argument{plural}"
@@ -157,7 +159,7 @@ class Primitive:
 
     @property
     def summary(self) -> str:
-        """What it computes, of which shapes, and its convention: the docstring of a method."""
+        """What it computes, for which shapes, and its convention: the docstring of a method."""
         lines = [f"{self.doc}."]
         if self.on_float:
             shape = "shapes broadcast together" if self.arity > 1 else "the shape stays"
@@ -195,8 +197,8 @@ def _of_table(name: str) -> Primitive:
 
 
 if TYPE_CHECKING:
-    # What an editor shows of a call, by the number of rules. (When it runs all are plain
-    # primitives.)
+    # The signatures that an editor shows, by the number of rules. (At run time all are plain
+    # Primitives.)
 
     class Leaf(Protocol):
         """A Tensor that can be assigned to."""
@@ -258,11 +260,11 @@ def primitive(
     variadic: Callable[[int], Rule | None] | None = None,
     **fields: Any,
 ) -> Primitive:
-    """Add a primitive to the table and give it back, ready to call and with a page for `help`. See
+    """Add a primitive to the table and return it, ready to call and with a page for `help`. See
     `Primitive` for the fields.
 
-    Raises ValueError where the name is taken, TypeError where its code is no expression of its
-    arguments: of floats, or for a primitive that is tested on arrays, of their dtypes.
+    Raises ValueError if the name is taken, TypeError if its code has no type for floats or, for a
+    primitive whose cases have arrays, for their dtypes.
 
     >>> import numpy as np
     >>> from autograd import Value, primitive, cos, sin
@@ -290,7 +292,7 @@ def primitive(
 
 
 class _Argument(Var):
-    """An argument that code is tried on. The compiler compares expressions; code never does."""
+    """An argument to try code on. `==` compares expressions in the compiler, never in code."""
 
     def _compared(self, other: Any) -> Any:
         raise TypeError(f"{self}: == and != compare expressions; use equal and not_equal")
@@ -300,9 +302,8 @@ class _Argument(Var):
 
 
 def _try(prim: Primitive) -> None:
-    """TypeError, with the dtype, where a primitive's code has no type: of the dtypes that it is
-    tested on, else of all that we know. What goes with one kind of floats has to go with the
-    other."""
+    """TypeError, naming the dtype, if a primitive's code has no type for a dtype that it is tested
+    on, or, if it is not tested, for any. Code for one float dtype has to be code for the other."""
     args, params = prim.cases[0] if prim.cases else ((), {})
     floats = bool(prim.domain) or any(isinstance(arg, tuple) for arg in args)
     tested = [FLOAT32] if floats else [arg.dtype for arg in args[prim.conditions :]]
@@ -318,15 +319,15 @@ def _try(prim: Primitive) -> None:
 
 
 def _ill_typed(prim: Primitive, dtype: Any, params: dict[str, Any]) -> str:
-    """Why a primitive's code has no type where its arguments have this one; "" where it has."""
+    """Why a primitive's code has no type for arguments of this dtype; "" if it has one."""
     assert prim.code is not None
     names = getattr(getattr(prim.code, "__code__", None), "co_varnames", ())[: prim.arity]
-    if len(names) != prim.arity:  # a function of Python's own, or one of any number of arguments
+    if len(names) != prim.arity:  # a builtin function, or one of any number of arguments
         names = [*"xyz", *(f"x{i}" for i in range(3, prim.arity))][: prim.arity]
     dtypes = [BOOL if i < prim.conditions else dtype for i in range(prim.arity)]
     try:
         value = prim.code(*map(_Argument, names, dtypes), **params)
-    except Exception as error:  # whatever a user's function does with what it is given
+    except Exception as error:  # a user's function may raise anything
         return str(error)
     if isinstance(value, Expr):
         return ""

@@ -1,7 +1,7 @@
-"""The linear primitives that change shapes. They come in pairs, each the other's derivative:
+"""The linear primitives that change shapes and dtypes: broadcast_to and sum_to, each the other's
+transpose, and reshape, transpose and cast, whose transposes are of the same kind.
 
-broadcast_to / sum_to, concatenate / index, and reshape, transpose and cast, which undo themselves.
-Indexing is in indexing.py.
+Concatenation is in joining.py, indexing in indexing.py.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from .primitive import Operand, Primitive, primitive
 
 Shape = tuple[int, ...]
 
-BLOCK = 32  # entries in a running total; up to 4 * BLOCK are left to NumPy, which is quicker at it
+BLOCK = 32  # entries in a running total; NumPy sums up to 4 * BLOCK, and is quicker at it
 add_reduce: Any = np.add.reduce  # `array.sum` without half a microsecond
 
 
 def total(x: Any, axes: Shape, keepdims: bool = False) -> Any:
-    """The sum of an array over axes, with an error that does not grow as the count does.
+    """The sum of an array over axes, with an error that grows slower than the number of entries.
 
-    NumPy sums pairwise along the axis on which entries lie closest; along others one running total
-    adds up row after row, and a million times 0.1 in float32 make 100958.
+    NumPy sums pairwise only along the axis that is contiguous in memory; along others it adds row
+    after row to a running total, and a million times 0.1 in float32 make 100958.
     """
     if math.prod([x.shape[axis] for axis in axes]) <= 4 * BLOCK or x.dtype.kind != "f":
         return add_reduce(x, axes, keepdims=keepdims)
@@ -110,8 +110,8 @@ sum_to_p: Primitive = primitive(
 
 
 def _index_before_reshape(at: Index, shape: Shape, before: Shape) -> tuple[Expr, ...]:
-    """The index in an array of shape `before` of the entry that has this one since it was reshaped:
-    affine where only axes of length 1 came or went."""
+    """The index, in an array of shape `before`, of the entry at index `at` after a reshape to
+    `shape`. It is affine if only axes of length 1 are added or removed."""
     if [n for n in shape if n != 1] == [n for n in before if n != 1]:
         rest = iter([position for position, n in zip(at, shape, strict=True) if n != 1])
         return tuple(ZERO if n == 1 else next(rest) for n in before)
@@ -176,12 +176,13 @@ cast_p: Primitive = primitive(
 
 
 def inverse(axes: Sequence[int]) -> tuple[int, ...]:
-    """The order of axes that undoes an order."""
+    """The permutation that undoes a permutation of axes."""
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
 def axis_of(axis: Any, shape: Shape, name: str) -> int:
-    """An axis counted from the front; ValueError where there is none, TypeError for no integer."""
+    """An axis counted from the front. ValueError if there is no such axis, TypeError if it is no
+    integer."""
     i = operator.index(axis)
     if not -len(shape) <= i < len(shape):
         raise ValueError(f"{name}: there is no axis {i} in shape {tuple(shape)}")
@@ -189,7 +190,7 @@ def axis_of(axis: Any, shape: Shape, name: str) -> int:
 
 
 def broadcast_to(x: Operand, shape: Shape) -> Any:
-    """x broadcast to `shape`, as NumPy does; ValueError where it does not go. The dtype stays.
+    """x broadcast to `shape`, as NumPy does; ValueError where it cannot be. The dtype stays.
 
     >>> from autograd import Tensor
     >>> Tensor([1.0, 2.0]).broadcast_to((2, 2)).data
@@ -200,7 +201,8 @@ def broadcast_to(x: Operand, shape: Shape) -> Any:
 
 
 def sum_to(x: Operand, shape: Shape) -> Any:
-    """x summed down to `shape`, the transpose of broadcasting; ValueError where it does not go.
+    """x summed to `shape`, the transpose of broadcasting; ValueError if `shape` does not broadcast
+    to x's.
 
     >>> from autograd import Tensor
     >>> Tensor([[1.0, 2.0], [3.0, 4.0]]).sum_to((2, 1)).data
@@ -211,9 +213,10 @@ def sum_to(x: Operand, shape: Shape) -> Any:
 
 
 def reshape(x: Operand, *shape: int | Sequence[int]) -> Any:
-    """x with the same entries in another shape, given as a tuple or as integers; one may be -1.
+    """x with the same entries in another shape, given as a tuple or as integers.
 
-    The entries are taken in row-major order. ValueError where their number differs.
+    The entries are taken in row-major order; a length of -1 is computed from the others. ValueError
+    for a shape of another number of entries.
 
     >>> from autograd import Tensor
     >>> Tensor([1.0, 2.0, 3.0, 4.0]).reshape(2, -1).shape
@@ -232,9 +235,9 @@ def reshape(x: Operand, *shape: int | Sequence[int]) -> Any:
 
 
 def transpose(x: Operand, *order: int | Sequence[int], axes: Sequence[int] | None = None) -> Any:
-    """x with its axes in another order: a tuple or integers, reversed where none are given.
+    """x with its axes in another order, given as a tuple or as integers; reversed by default.
 
-    Negative axes count from the end. ValueError where each axis is not named once.
+    Negative axes count from the end. ValueError unless each axis is named exactly once.
 
     >>> import numpy as np
     >>> from autograd import Tensor
@@ -257,9 +260,9 @@ def transpose(x: Operand, *order: int | Sequence[int], axes: Sequence[int] | Non
 
 
 def astype(x: Operand, dtype: Any) -> Any:
-    """x in another dtype, one that Tensors have (else TypeError); a gradient comes back in x's own.
+    """x in another dtype; its gradient comes back in x's own.
 
-    Of a dtype in another byte order it is the one in this machine's.
+    TypeError for a dtype that Tensors do not have. The byte order becomes this machine's.
 
     >>> from autograd import Tensor
     >>> Tensor([0.5, 1.0]).astype("float32").dtype
@@ -273,19 +276,19 @@ def astype(x: Operand, dtype: Any) -> Any:
 
 
 def expand_dims(x: Any, ndim: int) -> Any:
-    """A batch whose examples have `ndim` axes, by axes of length 1 behind the batch axis."""
+    """A batch with axes of length 1 put behind the batch axis, until its examples have `ndim`."""
     return reshape(x, (len(x), *(1,) * (ndim + 1 - x.ndim), *x.shape[1:]))
 
 
 def moveaxis(x: Any, source: int, target: int) -> Any:
-    """x with one axis in another place."""
+    """x with one axis moved."""
     order = [i for i in range(x.ndim) if i != source]
     order.insert(target, source)
     return x if source == target else transpose(x, order)
 
 
 def broadcast_batches(args: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
-    """The arguments, those without a batch axis repeated along one."""
+    """The arguments, broadcast along a batch axis if they have none."""
     size = batch_size(args, batched)
     wide = [Primitive.operand(arg, "vmap") for arg in args]
     return [
@@ -295,14 +298,13 @@ def broadcast_batches(args: Sequence[Any], batched: Sequence[bool]) -> list[Any]
 
 
 def align_batches(args: tuple[Any, ...], batched: tuple[bool, ...]) -> list[Any]:
-    """The arguments with the batch axis in front of the longest example's axes, as broadcasting
-    wants it."""
+    """The arguments with axes inserted so that broadcasting aligns the batch axes."""
     most = max(np.ndim(arg) - b for arg, b in zip(args, batched, strict=True))
     return [expand_dims(arg, most) if b else arg for arg, b in zip(args, batched, strict=True)]
 
 
 def batch_size(args: Sequence[Any], batched: Sequence[bool]) -> int:
-    """The length of the batch axis of those that have one."""
+    """The length of the batch axis of the arguments that have one."""
     return next(len(arg) for arg, b in zip(args, batched, strict=True) if b)
 
 

@@ -1,1 +1,1 @@
-"""What turns a function into another: vmap, and the machinery of grad, jvp and their kind."""
+"""What turns one function into another: vmap, and what grad, jvp and their kind share."""

@@ -1,9 +1,9 @@
 """vmap: a function of one example, applied to a batch of them at once.
 
 An argument becomes a `Batched`, whose shape hides a leading axis. An operation on it is one
-operation on the whole batch: elementwise primitives line the axes up, primitives that change shapes
-say how (`Primitive.batch`). What lies beneath is a Tensor like any other, so gradients pass
-through.
+operation on the whole batch: for elementwise primitives the axes are aligned, the others have a
+batching rule (`Primitive.batch`). The batch itself is a Tensor like any other, so gradients flow
+through it.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ class Batched(Operators, Comparisons, NumberMethods, ArrayMethods, NumpyProtocol
 
 
 def named(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A decorator: the name, the docstring and the signature of another function. (Not what it
-    holds besides: of a Module that would be its parameters.)"""
+    """A decorator that copies the name, docstring and signature of another function. (Not its
+    attributes: those of a Module are its parameters.)"""
     return functools.wraps(function, updated=())
 
 
@@ -120,11 +120,11 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> C
     """`function` of one example as a function of a batch, computed in one pass.
 
     in_axes: the batch axis of the arguments: an integer for all, or a tuple with one for each
-    argument; None for an argument that all examples share, as they do those given by keyword.
-    Arguments and results may be nested, as `grad`'s. out_axes: where the batch
-    axis is put in the results. Gives arrays for arrays and Tensors for Tensors, and where a Tensor
-    from outside requires a gradient. Raises ValueError where batch sizes differ or
-    nothing is batched, TypeError where the function branches on a value.
+    argument; None for an argument that all examples share, as they share keyword arguments.
+    Arguments and results may be nested, as `grad`'s. out_axes: the position of the batch axis in
+    the results. Gives arrays for arrays, and Tensors for Tensors or if the function reads a Tensor
+    that requires a gradient. Raises ValueError if batch sizes differ or nothing is batched,
+    TypeError if the function branches on a value.
 
     >>> import numpy as np
     >>> from autograd import Tensor, grad, vmap
@@ -141,35 +141,44 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> C
         if len(axes) != len(args):
             raise ValueError(f"vmap: {len(axes)} in_axes for {len(args)} arguments")
         level = len(mode.batches)
-        sizes: set[int] = set()
-        nodes = False
-        handed = []
-        for i, (arg, axis) in enumerate(zip(args, axes, strict=True)):
-            leaves, structure = flatten(arg)
-            if axis is not None:
-                for leaf, path in zip(leaves, paths(structure), strict=True):
-                    if not (is_number(leaf) or isinstance(leaf, bool | np.bool_)):
-                        raise unfit(leaf, f"vmap: argument {i}{path}")
-            nodes = nodes or any(hasattr(leaf, "_record") for leaf in leaves)
-            if axis is not None:
-                leaves = [_to_front(leaf, axis) for leaf in leaves]
-                sizes |= {leaf.shape[0] for leaf in leaves}
-                leaves = [Batched(leaf, level) for leaf in leaves]
-            else:  # an array has not the methods that an example's Tensor has
-                leaves = [Tensor(x) if isinstance(x, np.ndarray) else x for x in leaves]
-            handed.append(unflatten(iter(leaves), structure))
-        if len(sizes) != 1:
-            raise ValueError(f"vmap: the arguments have one batch size, not {sorted(sizes)}")
-        (size,) = sizes
+        handed, size, nodes = _batched_arguments(args, axes, level)
         with set_mode(batches=(*mode.batches, size)):
             leaves, structure = flatten(function(*handed, **keywords))
-        for leaf, path in zip(leaves, paths(structure), strict=True):
-            if not (is_number(leaf) or isinstance(leaf, bool | np.bool_)):
-                raise unfit(leaf, f"vmap: the function's result{path}")
+        _check(leaves, structure, "vmap: the function's result")
         given = [_from_batch(leaf, level, size, out_axes, nodes) for leaf in leaves]
         return unflatten(iter(given), structure)
 
     return over_batch
+
+
+def _batched_arguments(
+    args: tuple[Any, ...], axes: tuple[Any, ...], level: int
+) -> tuple[list[Any], int, bool]:
+    """The arguments as the function sees them, the batch size, and whether any leaf is a node."""
+    sizes: set[int] = set()
+    nodes = False
+    handed = []
+    for i, (arg, axis) in enumerate(zip(args, axes, strict=True)):
+        leaves, structure = flatten(arg)
+        nodes = nodes or any(hasattr(leaf, "_record") for leaf in leaves)
+        if axis is not None:
+            _check(leaves, structure, f"vmap: argument {i}")
+            leaves = [_to_front(leaf, axis) for leaf in leaves]
+            sizes |= {leaf.shape[0] for leaf in leaves}
+            leaves = [Batched(leaf, level) for leaf in leaves]
+        else:  # a plain array lacks the methods of a Tensor
+            leaves = [Tensor(x) if isinstance(x, np.ndarray) else x for x in leaves]
+        handed.append(unflatten(iter(leaves), structure))
+    if len(sizes) != 1:
+        raise ValueError(f"vmap: the arguments have one batch size, not {sorted(sizes)}")
+    return handed, sizes.pop(), nodes
+
+
+def _check(leaves: list[Any], structure: Any, what: str) -> None:
+    """TypeError for a leaf that is neither a number nor a boolean."""
+    for leaf, path in zip(leaves, paths(structure), strict=True):
+        if not (is_number(leaf) or isinstance(leaf, bool | np.bool_)):
+            raise unfit(leaf, what + path)
 
 
 def _to_front(x: Any, axis: int) -> Any:
@@ -189,5 +198,6 @@ def _from_batch(x: Any, level: int, size: int, axis: int, nodes: bool) -> Any:
         return x
     if isinstance(x, Tensor):
         return x if nodes or x.requires_grad else x.data
-    x = x if x.flags.writeable and x.base is None else x.copy()  # nobody's alias
+    # What the caller gets shares memory with no other array.
+    x = x if x.flags.writeable and x.base is None else x.copy()
     return wrap(x) if nodes else x

@@ -1,8 +1,8 @@
-"""Nested arguments and results, taken apart and put together again.
+"""Nested arguments and results (trees), flattened to their leaves and rebuilt.
 
-What is taken apart: lists, tuples, namedtuples, dicts (also OrderedDict and defaultdict) and
-dataclasses, by their fields. None is a tree without leaves. Everything else is a leaf, also
-subclasses of these: who meets one that it can do nothing with says where it is (`unfit`).
+Lists, tuples, namedtuples, dicts (also OrderedDict and defaultdict) and dataclasses, by their
+fields, are nodes of a tree. None is a tree without leaves. Everything else is a leaf, also
+instances of subclasses; the error for a leaf that is no number says where it is (`unfit`).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
 
 
 def _structure(tree: Any, leaves: list[Any]) -> Any:
-    """The structure of a tree, whose leaves are added to the list."""
+    """The structure of a tree; its leaves are appended to the list."""
     kind = type(tree)
-    if kind is tuple or kind is list:  # first: a jitted call's arguments come by here
+    if kind is tuple or kind is list:  # first: a jitted call's arguments are these
         return (kind, (), *[_structure(part, leaves) for part in tree])
     if kind is np.ndarray or hasattr(kind, "_record"):
         leaves.append(tree)
@@ -42,17 +42,17 @@ def _structure(tree: Any, leaves: list[Any]) -> Any:
     if tree is None:
         return NONE
     if kind in DICTS:
-        # With their types: 1, True and 1.0 are equal. A defaultdict's factory decides nothing.
+        # Keys with their types, since 1, True and 1.0 are equal.
         keys = [(type(key), key) for key in tree]
-        aside = [_Aside(tree.default_factory)] if kind is defaultdict else []
+        factory = [_Uncompared(tree.default_factory)] if kind is defaultdict else []
         parts = tree.values()
-        return (kind, (*keys, *aside), *[_structure(part, leaves) for part in parts])
+        return (kind, (*keys, *factory), *[_structure(part, leaves) for part in parts])
     if _is_named(tree):
         return (kind, (), *[_structure(part, leaves) for part in tree])
     if is_dataclass(kind):
         names = tuple(field.name for field in fields(kind) if hasattr(tree, field.name))
         below = [_structure(getattr(tree, name), leaves) for name in names]
-        return (kind, (*names, _besides(tree, names)), *below)
+        return (kind, (*names, _other_attributes(tree, names)), *below)
     leaves.append(tree)
     return LEAF
 
@@ -76,15 +76,15 @@ def unflatten(leaves: Iterator[Any], structure: Any) -> Any:
         return kind(keys[-1].thing, pairs) if kind is defaultdict else kind(pairs)
     if not keys:
         return kind._make(parts)
-    *names, besides = keys
-    tree = object.__new__(kind)  # what checks its fields at __init__ may know no Tensors
-    for name, part in (*zip(names, parts, strict=True), *((name, x) for name, _, x in besides)):
+    *names, others = keys
+    tree = object.__new__(kind)  # an __init__ that checks its fields may refuse Tensors
+    for name, part in (*zip(names, parts, strict=True), *((name, x) for name, _, x in others)):
         object.__setattr__(tree, name, part)
     return tree
 
 
 def paths(structure: Any, path: str = "") -> Iterator[str]:
-    """Where each leaf of a structure is, as one would write it: `['w'][0]`, `.bias`."""
+    """The path to each leaf of a structure, in Python's syntax: `['w'][0]`, `.bias`."""
     if structure == LEAF:
         yield path
     elif structure != NONE:
@@ -93,9 +93,9 @@ def paths(structure: Any, path: str = "") -> Iterator[str]:
 
 
 def flatten_as(tree: Any, structure: Any, what: str) -> list[Any]:
-    """The leaves of a tree in the order of another's structure: dicts are matched by key.
+    """The leaves of a tree in the order of a given structure: dicts are matched by key.
 
-    Raises ValueError, with the place, where the two differ. what: what to call the tree.
+    Raises ValueError, with the path, where the two differ. what: the tree's name in errors.
     """
     if structure == LEAF:
         if flatten(tree)[1] != LEAF:
@@ -129,7 +129,7 @@ def flatten_as(tree: Any, structure: Any, what: str) -> list[Any]:
 
 
 def unfit(leaf: Any, where: str, wanted: str = "a number, an array or a Tensor") -> TypeError:
-    """The error for a leaf that is none."""
+    """The error for a leaf that is not what is wanted."""
     hint = ""
     if isinstance(leaf, list | tuple | dict | set | frozenset) or hasattr(leaf, "__next__"):
         hint = "; lists, tuples, namedtuples, dicts and dataclasses may hold what is inside"
@@ -137,8 +137,7 @@ def unfit(leaf: Any, where: str, wanted: str = "a number, an array or a Tensor")
 
 
 def is_number(leaf: Any) -> bool:
-    """Whether a leaf is a number, a plain array or a node. Strings, booleans of Python, complex
-    numbers and other objects are not."""
+    """Whether a leaf is a real number, a plain array or a node. A boolean is not."""
     if isinstance(leaf, np.ndarray) or hasattr(leaf, "_record"):
         return True
     return isinstance(leaf, int | float | np.number) and not isinstance(leaf, bool | complex)
@@ -156,17 +155,16 @@ def _is_named(tree: Any) -> bool:
     return isinstance(tree, tuple) and hasattr(type(tree), "_fields")
 
 
-def _besides(tree: Any, names: tuple[str, ...]) -> tuple[tuple[str, type, Any], ...]:
-    """What a dataclass holds beside its fields, as far as it decides nothing about a gradient. What
-    may have been computed from the fields, floats and arrays, is not there in another tree of the
-    structure: there it would be a constant, of the fields before."""
+def _other_attributes(tree: Any, names: tuple[str, ...]) -> tuple[tuple[str, type, Any], ...]:
+    """A dataclass's attributes beside its fields, except numbers and arrays. Those may have been
+    computed from the fields: in a tree with other leaves they would be wrong, and constant."""
     held = vars(tree) if hasattr(tree, "__dict__") else {}
     return tuple(
-        (name, type(x), x) for name, x in held.items() if name not in names and _decides_nothing(x)
+        (name, type(x), x) for name, x in held.items() if name not in names and _holds_no_number(x)
     )
 
 
-def _decides_nothing(x: Any) -> bool:
+def _holds_no_number(x: Any) -> bool:
     try:
         hash(x)
     except TypeError:
@@ -179,14 +177,14 @@ def _name(tree: Any) -> str:
     return type(tree).__name__
 
 
-class _Aside:
-    """Something that travels along with a structure, and does not tell two apart."""
+class _Uncompared:
+    """Something in a structure that does not count when structures are compared."""
 
     def __init__(self, thing: Any) -> None:
         self.thing = thing
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Aside)
+        return isinstance(other, _Uncompared)
 
     def __hash__(self) -> int:
         return 0

@@ -1,1 +1,2 @@
-"""The loop language: statements around ../../primitives/expressions.py, and its oracle."""
+"""The loop language: its statements (expressions are primitives/expressions.py), its verifier, and
+the interpreter that printers are tested against."""

@@ -1,5 +1,6 @@
-"""Functions of floats, written once in the loop language: printers print them, the interpreter runs
-them. What has no definition here is the C library's (float64, and `power`)."""
+"""Elementary functions of floats, written in the loop language, so that printers and the
+interpreter share them. Those without a definition here (float64, and `power`) are the C
+library's."""
 
 from __future__ import annotations
 
@@ -37,8 +38,8 @@ from .statements import Let
 
 @dataclass(frozen=True)
 class Elementary:
-    """A function: its result, by way of variables. Branches are selects, so that loops over it
-    become vector code."""
+    """A function: its variables, and its result in terms of them. Branches are selects, so that
+    loops over it become vector code."""
 
     name: str
     dtype: DType
@@ -54,7 +55,7 @@ class Elementary:
 
 @cache
 def definition(name: str, dtype: DType) -> Elementary | None:
-    """How a function of a dtype is computed; None where the C library does it."""
+    """The definition of a function for a dtype; None if the C library computes it."""
     if (name, dtype) not in _DEFINED:
         return None
     x = Var("x", dtype)
@@ -63,10 +64,10 @@ def definition(name: str, dtype: DType) -> Elementary | None:
 
 
 def flattened(expr: Expr) -> tuple[tuple[Let, ...], Expr]:
-    """An expression in which nodes are shared, as a variable for each operation, and what is left.
+    """A variable for each operation below an expression, and the expression in terms of them.
 
-    What stands in a select is let too: of what it finds there GCC makes branches, and of those
-    vectors that take three times as long."""
+    Values of a select are variables too: GCC makes branches of operations that it finds there, and
+    vectorizes those to code that takes three times as long."""
     lets: list[Let] = []
 
     def put(node: Op, twice: bool) -> Expr:
@@ -86,17 +87,17 @@ def _float(i: Expr) -> Expr:
 
 
 def _with_sign(size: Expr, x: Expr) -> Any:
-    """What is not negative, with the sign of x."""
+    """A number that is not negative, with the sign of x."""
     return _float(_int(size) | (_int(x) & -0x80000000))
 
 
 def _power_of_2(n: Expr) -> Any:
-    """2^n, of -126 <= n <= 127."""
+    """2^n, for -126 <= n <= 127."""
     return _float((n + 127) * 0x800000)
 
 
 def _polynomial(x: Expr, *coefficients: float) -> Expr:
-    """By Horner's rule, the highest first."""
+    """A polynomial by Horner's rule, the highest coefficient first."""
     total: Expr = Const(float(FLOAT32.type(coefficients[0])), FLOAT32)
     for coefficient in coefficients[1:]:
         total = fma(total, x, coefficient)
@@ -109,12 +110,12 @@ def _hex(text: str) -> float:
 
 # --- float32: errors are below 2 units in the last place, over the whole range -------------------
 
-MAGIC = 1.5 * 2**23  # added, it rounds to an integer, and leaves that in the low bits
+MAGIC = 1.5 * 2**23  # adding it rounds to an integer, which is then in the low bits
 
 
 def _split(x: Expr) -> tuple[Expr, Expr, Expr]:
-    """x as n ln(2) + r with |r| <= ln(2)/2, and what r lost. ln(2) in two parts, so that r is exact
-    (Cody and Waite)."""
+    """n, r and what r lost, of x = n ln(2) + r with |r| <= ln(2)/2. ln(2) is in two parts, so that
+    r is exact (Cody and Waite)."""
     shifted = x * _hex("0x1.715476p+0") + MAGIC
     whole = shifted - MAGIC
     first, second = fma(whole, _hex("-0x1.62e400p-1"), x), whole * _hex("0x1.7f7d1cp-20")
@@ -123,7 +124,7 @@ def _split(x: Expr) -> tuple[Expr, Expr, Expr]:
 
 
 def _exp_series(r: Expr) -> Expr:
-    """(e^r - 1 - r) / r^2, Taylor's to r^7."""
+    """(e^r - 1 - r) / r^2, by the Taylor series of e^r to r^7."""
     low = _hex("0x1.6c16c2p-10")  # 1/720
     p = fma(fma(_hex("0x1.a01a02p-13"), r, low), r, _hex("0x1.111112p-7"))
     return fma(fma(fma(p, r, _hex("0x1.555556p-5")), r, _hex("0x1.555556p-3")), r, 0.5)
@@ -140,7 +141,7 @@ def _exp(x: Expr) -> Expr:
     p = _exp_series(r)
     total = 1 + r  # its rounding error is exactly r - (total - 1)
     p = total + fma(p * r, r, lost + (r - (total - 1)))
-    # In two factors: 2^n alone is no float where the result is subnormal or near to the end.
+    # 2^n in two factors: alone it is no float where the result is subnormal or near overflow.
     half = n >> 1
     first, second = _power_of_2(half), _power_of_2(n - half)
     result: Expr = p * first * second
@@ -148,7 +149,7 @@ def _exp(x: Expr) -> Expr:
 
 
 def _expm1(x: Expr) -> Expr:
-    """2 (2^(n-1) (e^r - 1) + 2^(n-1) - 1/2): the half, so that no factor is infinite."""
+    """2 (2^(n-1) (e^r - 1) + 2^(n-1) - 1/2): with n - 1, so that no factor is infinite."""
     n, r, lost = _split(_clamped(x, -18, 89))
     q = fma(_exp_series(r) * r, r, lost)
     scale = _power_of_2(n - 1)
@@ -195,7 +196,7 @@ def _log(x: Expr) -> Expr:
 
 
 def _log1p(x: Expr) -> Expr:
-    """log(u) + c / u, where c is what rounding takes from u = 1 + x; near 0, of x itself."""
+    """log(u) + c / u, where c is what rounding takes from u = 1 + x; near 0, the series of x."""
     u = 1 + x
     e, rounded = _mantissa(u)
     near = equal(e, 0)
@@ -203,7 +204,7 @@ def _log1p(x: Expr) -> Expr:
     z = m * m
     y = _log_sum(convert(e, FLOAT32), m, z, _log_series(m, z) + more)
     y = select(x < -1, nan, select(equal(x, -1), -inf, y))
-    y = select(equal(x - x, 0), y, select(x < -1, y, x))  # as of _log
+    y = select(equal(x - x, 0), y, select(x < -1, y, x))  # as in _log
     return select(equal(x, 0), x, y)  # -0 is -0
 
 
@@ -220,14 +221,14 @@ def _tanh(x: Expr) -> Expr:
 
 
 def _sigmoid(x: Expr) -> Expr:
-    """By the exponential of -|x|, which neither overflows nor rounds a small answer to 0."""
+    """By e^-|x|, which neither overflows nor rounds a small result to 0."""
     e = exp(-abs(x))
     q = select(x < 0, e, 1) / (1 + e)
-    return select(x < -1, fma(-e, q, e), q)  # there the rounding of 1 + e would count whole
+    return select(x < -1, fma(-e, q, e), q)  # there 1 + e loses digits of e
 
 
 def _erf(x: Expr) -> Expr:
-    """Near 0 by a polynomial, else by one of log(erfc(|x|)) (least squares, made minimax)."""
+    """By a polynomial near 0, else by one for log(erfc(|x|)): least squares, made minimax."""
     t, s = abs(x), x * x
     near = _polynomial(
         s,
@@ -254,21 +255,21 @@ QUARTER = math.pi / 2 * 2.0**-62
 
 
 def _quarters(x: Expr) -> tuple[Expr, Expr]:
-    """|x| as n quarters of a turn, modulo 4, and r with |r| <= pi / 4.
+    """n modulo 4 and r, of |x| = n pi / 2 + r with |r| <= pi / 4.
 
-    Exactly, whatever the size of x (Payne and Hanek): |x| is an integer times a power of 2, so of
-    2 / pi only the 96 bits matter that make no whole turns and are not too small; all is integers.
+    It is exact for every x (Payne and Hanek), by integers: |x| is an integer times a power of 2, so
+    only those 96 bits of 2 / pi matter that neither make whole turns nor are too small.
     """
     i = bits(x, UINT32) & 0x7FFFFFFF
-    first = (i >> 23) - 120  # of those bits
+    first = (i >> 23) - 120  # the number of the first of those bits
     first = select(i < 0x3F000000, Const(0, UINT32), first)  # below 0.5: not used
     word, shift = bits(first >> 5, INT32), first & 31
 
-    # All ones where the word is beyond the nth: by selects, compilers make a table of it.
+    # All ones where the word is beyond the nth. Of selects, compilers would make a table.
     beyond = [bits((n - word) >> 31, UINT32) for n in range(4)]
 
     def words(k: int) -> Expr:
-        """32 bits from the word `word` + k on."""
+        """The word number `word` + k of 2 / pi, 32 bits."""
         chosen: Expr = Const(WORDS[k], UINT32)
         for n in range(4):
             chosen ^= beyond[n] & (WORDS[k + n] ^ WORDS[k + n + 1])
@@ -278,10 +279,10 @@ def _quarters(x: Expr) -> tuple[Expr, Expr]:
     window = [a << shift | b >> 1 >> (31 - shift) for a, b in pairwise(w)]
     high, middle, low = (convert(part, UINT64) for part in window)
     mantissa = convert(i & 0x7FFFFF | 0x800000, UINT64)
-    # In units of 2^-62 quarters, modulo 4; then from the nearest quarter.
+    # In units of 2^-62 quarters, modulo 4; then the distance to the nearest quarter.
     turns = (mantissa * high << 32) + mantissa * middle + (mantissa * low >> 32) + (1 << 61)
     rest = (turns & (1 << 62) - 1) - (1 << 61)
-    # As a float64 by 32 and 31 bits: few machines make vectors of floats of 64-bit integers.
+    # To float64 by 32 and 31 bits: few machines convert vectors of 64-bit integers to floats.
     upper = convert(bits(convert(rest >> 32, UINT32), INT32), FLOAT64)
     lower = convert(bits(convert(rest, UINT32) >> 1, INT32), FLOAT64)
     r = convert((upper * 2.0**32 + lower * 2) * QUARTER, FLOAT32)
@@ -291,7 +292,7 @@ def _quarters(x: Expr) -> tuple[Expr, Expr]:
 
 
 def _wave(x: Expr, n: Any, r: Any, sign: Expr) -> Expr:
-    """sin(r + n quarters), negative where the sign's bit is set; polynomials of Cephes, sinf."""
+    """sin(r + n pi / 2), negated where the sign bit of `sign` is set (Cephes, sinf)."""
     z = r * r
     sine = _polynomial(z, -1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
     cosine = _polynomial(z, 2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)

@@ -1,8 +1,8 @@
-"""Runs the loop language by NumPy, a number at a time: the oracle of every printer.
+"""Interprets the loop language, one number at a time with NumPy. Printers are tested against it.
 
-Each operation gives what its dtype holds: float32 is rounded to float32, integers wrap, `//` and
-`%` cut off at 0, fma rounds once. It is slow, and says where a program does what C would not
-survive: places outside an array, division by 0, shifts by more than the bits.
+Operations round and wrap as their dtype does: float32 to float32, integers modulo their bits; `//`
+and `%` round toward 0, fma rounds once. It is slow, and raises where C is undefined: an offset
+outside an array, a division by 0, a shift by too many bits.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Values = Mapping[str, Any]
 
 
 def interpret(function: Function, arrays: Values, part: int = 0, parts: int = 1) -> None:
-    """Runs a share of a function on 1-D arrays, by name; it stores to those in `writes`.
+    """Runs a part of a function on 1-D arrays, by name; it stores to those in `writes`.
 
-    TypeError, ValueError where an array is none of the function's, or is of another dtype or size.
+    TypeError where an array has another dtype or size than the function says.
     IndexError for an offset outside an array; KeyError for a name that is not known.
     """
     for array in function.arrays:
@@ -40,7 +40,7 @@ def interpret(function: Function, arrays: Values, part: int = 0, parts: int = 1)
 
 def evaluate(expr: Expr, variables: Values | None = None, arrays: Values | None = None) -> Any:
     """The value of an expression, as a NumPy number of its dtype; an array of them where variables
-    are arrays, which broadcast. `arrays` are 1-D. Of a select, only what is asked for is computed.
+    are arrays, which broadcast. `arrays` are 1-D. Of a select, only the chosen value is computed.
 
     >>> from autograd.primitives.expressions import FLOAT32
     >>> evaluate(Var("x", FLOAT32) * 0.1 + 1, {"x": np.arange(3, dtype=np.float32)})
@@ -51,7 +51,7 @@ def evaluate(expr: Expr, variables: Values | None = None, arrays: Values | None 
 
 
 def _unwritten(size: int, dtype: DType) -> Any:
-    """What memory holds before it is written: no number that a result could be made of."""
+    """The entries of memory that nobody has written: not to be taken for a result."""
     return np.full(size, np.nan if dtype.kind == "f" else 85, dtype)
 
 
@@ -61,7 +61,7 @@ def _unwritten(size: int, dtype: DType) -> Any:
 def _block(
     body: Sequence[Statement], around: dict[str, Any], arrays: Values, function: Function
 ) -> None:
-    """Runs statements; what they let is forgotten at the end."""
+    """Runs statements. Variables that they let are forgotten at the end."""
     known = set(around)
     for statement in body:
         _run(statement, around, arrays, function)
@@ -105,11 +105,11 @@ def _known(values: Values, name: str) -> Any:
 
 
 class _Evaluation:
-    """Of expressions, while variables do not change. What they share is computed once."""
+    """Evaluates expressions while variables do not change, each node once."""
 
     def __init__(self, variables: Values, arrays: Values) -> None:
         self.variables, self.arrays = variables, arrays
-        self.done: dict[int, tuple[Expr, Any]] = {}  # by id, beside who must live as long
+        self.done: dict[int, tuple[Expr, Any]] = {}  # by id of the expression, which is kept alive
 
     def of(self, expr: Expr) -> Any:
         """The value of an expression."""
@@ -150,8 +150,8 @@ class _Evaluation:
         return at
 
     def select(self, test: Any, one: Expr, other: Expr) -> Any:
-        """Of arrays of tests, either is computed only for those that want it: it may be no place
-        of an array for the others."""
+        """A select. Where the test is an array, each value is computed only for the entries that
+        choose it: for others a load may be outside its array."""
         if np.ndim(test) == 0:
             return self.of(one if test else other)
         if not any(_may_fail(arg) for arg in (one, other)):
@@ -175,12 +175,12 @@ def _may_fail(expr: Expr) -> bool:
 
 
 def operation(expr: Op, args: Sequence[Any]) -> Any:
-    """An operation on values of its operands' dtypes: NumPy's numbers, or arrays of them."""
+    """The result of an operation on NumPy numbers, or arrays of them, of its operands' dtypes."""
     if expr.name == "convert":
         return np.asarray(args[0]).astype(expr.dtype)[()]
     if expr.name == "bits":
         return np.ascontiguousarray(args[0]).view(expr.dtype).reshape(np.shape(args[0]))[()]
-    if expr.name == "bounded":  # a mark
+    if expr.name == "bounded":  # says something of its operand
         return args[0]
     if expr.name in FUNCTIONS:
         return _function(expr.name, expr.args[0].dtype, args)
@@ -215,7 +215,7 @@ def _fma(x: Any, y: Any, z: Any) -> Any:
     total = np.asarray(product + z)
     back = total - product
     lost = (product - (total - back)) + (z - back)
-    # Rounded to odd, which rounds again to float32 as if it were once (Boldo and Melquiond).
+    # Rounded to odd: then rounding to float32 is as if it were rounded once (Boldo and Melquiond).
     number = total.view(np.int64)
     inexact = (lost != 0) & np.isfinite(total) & np.isfinite(lost) & (number & 1 == 0)
     towards = np.where((lost > 0) == (total > 0), 1, -1)
@@ -245,7 +245,7 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
 
 
 def _function(name: str, dtype: DType, args: Sequence[Any]) -> Any:
-    """A function of floats, by its definition, or NumPy's of float64 in place of a C library's."""
+    """An elementary function, by its definition; NumPy's in float64 stands for the C library's."""
     known = definition(name, dtype)
     if known is None:
         by = np.vectorize(math.erf, otypes=[float]) if name == "erf" else getattr(np, name)

@@ -1,8 +1,8 @@
 """The loop language: what a kernel does, between the plan and a printer.
 
-Expressions are those of `autograd/primitives/expressions.py`; here are the statements around them,
-and the function that a kernel becomes. It prints as text (`str`), is checked (`verify.py`), can be
-run slowly by Python (`interpret.py`), and is printed as C (`print_c.py`). Printers decide nothing.
+Expressions are those of `autograd/primitives/expressions.py`; here are the statements, and the
+function that a kernel becomes. `str` gives it as text, `verify.py` checks it, `interpret.py` runs
+it slowly, and `print_c.py` prints it as C. Printers decide nothing.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from ...primitives.expressions import INT64, Affine, DType, Expr, Load, Var
 
-# What every function knows: the share of it that is wanted, and of how many.
+# Variables of every function: which part of it is to be done, and of how many.
 PART, PARTS = Var("part", INT64), Var("parts", INT64)
 
 
 @dataclass(frozen=True)
 class Array:
-    """Memory that a function is given, or has for itself: entries one after the other."""
+    """Contiguous memory, which a function is given or has for itself."""
 
     name: str
     dtype: DType
@@ -42,7 +42,7 @@ class Let:
 
 @dataclass(frozen=True)
 class Set:
-    """A variable that was let takes another value."""
+    """Gives another value to a variable that was let."""
 
     name: str
     value: Expr
@@ -54,7 +54,7 @@ class Set:
 
 @dataclass(frozen=True)
 class Store:
-    """An entry of an array takes a value."""
+    """Gives a value to an entry of an array."""
 
     array: str
     offset: Affine
@@ -69,11 +69,11 @@ class Store:
 class For:
     """A loop; `name` is an int64 from `first` to before `last`.
 
-    mark: how its turns depend on each other. "": they are done in order. "lanes": not at all, so
-    they may be done side by side. "reduction": only by the variable `sum`, to which each adds, so
-    lanes may have sums of their own that are added up in the end.
-    parallel: they do not depend on each other, and each share of the function does some of them, as
-    its bounds say.
+    mark: how iterations depend on each other. "": they are done in order. "lanes": not at all, so
+    they may be vectorized. "reduction": only by the variable `sum`, to which each adds, so lanes
+    may have sums of their own, added up in the end.
+    parallel: they do not depend on each other, and each part of the function does those that the
+    bounds say.
     """
 
     name: str
@@ -95,7 +95,7 @@ class For:
 
 @dataclass(frozen=True)
 class If:
-    """One block, or the other."""
+    """Runs one block or the other."""
 
     test: Expr
     body: tuple[Statement, ...]
@@ -130,11 +130,11 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Tile:
-    """A tile of a matrix product, which stays in registers while it is summed: the array `into`,
-    height x width in row-major order, becomes left (`rows` x inner) @ right (inner x width).
+    """A tile of a matrix product, summed in registers: the array `into`, height x width in
+    row-major order, becomes left (`rows` x inner) @ right (inner x width).
 
-    right.along is 1. rows: at most `height`; what becomes of the rows beyond is not said. `grown`
-    gives the same without a Tile, sums as long as CHUNK and their gathering included.
+    right.along is 1. rows: at most `height`; rows beyond are undefined. `tiles.expanded` gives the
+    loops that it stands for.
     """
 
     into: str
@@ -155,8 +155,8 @@ class Tile:
 
 @dataclass(frozen=True)
 class Panel:
-    """A part of a matrix, copied so that a tile reads it one entry after the other: `inner` rows of
-    `width` entries of `into`, of which the first `columns` are the matrix's and the rest 0."""
+    """Packs a part of a matrix, so that a tile reads contiguous memory: `inner` rows of `width`
+    entries of `into`, the first `columns` of each copied and the rest 0."""
 
     into: str
     start: Affine
@@ -177,10 +177,10 @@ Statement = Let | Set | Store | For | If | Tile | Panel
 
 @dataclass(frozen=True)
 class Function:
-    """A kernel: what it does to arrays. Alike kernels are one function, given other arrays.
+    """What a kernel does to arrays. Kernels that differ only in their arrays are one function.
 
-    arrays: what it is given; those in `writes` it stores to. own: arrays for itself, whose entries
-    are anything at first.
+    arrays: those that it is given; `writes` are the names of those that it stores to. own: arrays
+    that it has for itself, undefined at first.
     """
 
     arrays: tuple[Array, ...]
@@ -201,9 +201,9 @@ class Function:
 
 @dataclass(frozen=True)
 class Run:
-    """A function given its arrays: each by a slot of the step's block of pointers, and bytes from
-    there. shares: in how many parts it may be done, each worth a thread's while (1: one for each
-    thread); 0: by one thread alone."""
+    """A call of a function. arrays: each as a slot of the step's block of pointers and an offset in
+    bytes. parts: how many parts are each worth waking a thread for (1: one for each thread); 0: one
+    thread does it all."""
 
     name: str
     function: Function
@@ -217,7 +217,7 @@ class Run:
         return f"run {self.name}({given}){f' in {self.parts} parts' if self.parts else ''}"
 
 
-# A list of groups: the runs of one wait for none of their own; between groups is a barrier.
+# Groups with a barrier between; the runs of a group do not depend on each other.
 Segment = tuple[tuple[Run, ...], ...]
 
 

@@ -1,8 +1,8 @@
-"""A product's tile and an operand's panel as plain loops: what they compute, to the bit.
+"""The tile of a product and the panel of an operand as plain loops, which give the same bits.
 
-A printer has its own tile, in vectors of registers; the interpreter and the verifier, and a printer
-that has none, take these loops. A long sum is made of parts of CHUNK terms; one that is longer than
-FAR gathers what rounding takes from the total, so that its error is that of a pairwise sum.
+A printer may have a faster tile, in vector registers; the interpreter, the verifier and all other
+printers use these loops. A sum is made of partial sums of CHUNK terms. One of more than LONG_SUM
+terms is compensated, so that its error is that of a pairwise sum.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from ...primitives.expressions import (
 )
 from .statements import For, Let, Matrix, Panel, Set, Statement, Store, Tile
 
-CHUNK = 256
-LONG_SUM = 64 * CHUNK
+CHUNK = 256  # terms of a partial sum
+LONG_SUM = 64 * CHUNK  # terms
 
 
 def expanded(statement: Tile | Panel) -> For:
-    """Loops in place of a tile or a panel. Their variables begin with the name of its `into`."""
+    """A tile or a panel as loops. The names of their variables begin with that of its `into`."""
     return _tile(statement) if isinstance(statement, Tile) else _panel(statement)
 
 
@@ -52,13 +52,13 @@ def _tile(tile: Tile) -> For:
     zero = Const(0.0, tile.dtype)
 
     def chunk(into: Var, first: Affine, last: Expr) -> Statement:
-        """Terms from `first` to before `last`, added to a variable."""
+        """Adds the terms from `first` to before `last` to a variable."""
         x = _entry(tile.left, Affine.of(row), Affine.of(k), tile.dtype)
         y = _entry(tile.right, Affine.of(k), Affine.of(column), tile.dtype)
         return For(k, first, last, (write(into, fma(x, y, into)),))
 
     def later() -> Iterator[Statement]:
-        """A chunk after the first, which joins the total."""
+        """Adds a chunk after the first to the total."""
         after = Affine.of(start) + CHUNK
         yield Let(part.name, zero)
         yield chunk(part, Affine.of(start), minimum(after, _int(tile.inner)))
@@ -98,7 +98,7 @@ def _entry(matrix: Matrix, row: Affine, column: Affine, dtype: DType) -> Load:
 
 
 def write(target: Expr, value: Expr) -> Statement:
-    """A variable, or an entry of an array, takes a value."""
+    """The statement that gives a value to a variable or to an entry of an array."""
     if isinstance(target, Load):
         return Store(target.array, target.offset, value)
     assert isinstance(target, Var)
@@ -106,8 +106,8 @@ def write(target: Expr, value: Expr) -> Statement:
 
 
 def add_compensated(total: Expr, lost: Expr, part: Expr, old: str, back: str) -> list[Statement]:
-    """`part` joins `total`; what rounding takes from it, exactly (Knuth, The Art of Computer
-    Programming 2, 4.2.2), is added to `lost`. Two names are let on the way."""
+    """Adds `part` to `total`, and what rounding takes from that, which is exact (Knuth, The Art of
+    Computer Programming 2, 4.2.2), to `lost`. old, back: names of two new variables."""
     before, rest = Var(old, total.dtype), Var(back, total.dtype)
     error = (before - (total - rest)) + (part - rest)
     return [
@@ -119,5 +119,5 @@ def add_compensated(total: Expr, lost: Expr, part: Expr, old: str, back: str) ->
 
 
 def compensated(total: Expr, lost: Expr) -> Expr:
-    """The sum, with what was lost; of infinity and nan that is nan, and left out."""
+    """The total and what it lost, which is nan, and left out, if the total is infinite or nan."""
     return select(equal(lost - lost, 0), total + lost, total)

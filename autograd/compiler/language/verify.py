@@ -1,10 +1,11 @@
-"""Says what is wrong with a function of the loop language, before a printer makes something of it.
+"""Checks a function of the loop language before it is printed.
 
-`verify` looks at every node once for types, names and marks. Then it goes through the loops with
-only the first and the last turn of each, all integers known that do not come of data, and looks at
-the places in arrays: an affine place is greatest and least there, where bounds are constants or
-minima of such. What it raises does happen, for some data, where one thread does all. It does not
-prove that nothing else does: of places that come of data, of turns between, of other shares.
+`verify` first checks types, names and marks of every node. Then it runs the first and the last
+iteration of each loop, with the values of all integers that do not come of data, and checks the
+offsets of loads and stores: where bounds are constants or minima of those, an affine offset is
+smallest and largest there. A fault that it reports does occur, with some data, if one thread does
+all parts. That it finds none is no proof: offsets that come of data, the iterations between, and
+other parts are not checked.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ from .statements import PART, PARTS, For, Function, If, Let, Panel, Set, Stateme
 from .tiles import expanded
 
 MARKS = ("", "lanes", "reduction")
-Path = tuple[str | Statement, ...]  # statements become text only where it is asked for
+Path = tuple[str | Statement, ...]  # statements become text only when an error is raised
 
 
 class MalformedError(Exception):
-    """A function of the loop language that is none; says where, and why."""
+    """A function is no valid one of the loop language. The message says where and why."""
 
     def __init__(self, path: Path, why: str) -> None:
         way = ", ".join(part if isinstance(part, str) else _text(part) for part in path)
@@ -46,8 +47,8 @@ class MalformedError(Exception):
 
 
 def verify(function: Function) -> None:
-    """Raises MalformedError for the first node that is wrong: ill-typed, of an unknown name, named
-    twice, marked as what it is not, or out of its array."""
+    """Raises MalformedError for the first fault: a wrong type, a name that is unknown or taken, a
+    mark that does not hold, or an offset outside its array."""
     _Types(function).block(function.body, {v.name: v.dtype for v in (PART, PARTS)}, ())
     _Bounds(function).block(function.body, {PART.name: np.int64(0), PARTS.name: np.int64(1)}, ())
 
@@ -71,21 +72,21 @@ class _Types:
             )
         if unknown := self.writes - set(self.arrays):
             raise MalformedError((), f"{', '.join(sorted(unknown))} is written, and is no array")
-        self.loops: set[str] = set()  # the variables of those around
+        self.loops: set[str] = set()  # the variables of enclosing loops
 
     def block(self, body: Sequence[Statement], around: Mapping[str, DType], path: Path) -> None:
-        """Statements, each knowing those before it."""
+        """A block of statements; each knows the variables of those before."""
         known = dict(around)
         for statement in body:
             self.statement(statement, known, path)
 
     def statement(self, statement: Statement, known: dict[str, DType], path: Path) -> None:
-        """One statement; what it lets is known from then on."""
+        """One statement; a variable that it lets is known from then on."""
         here = (*path, statement)
         match statement:
             case Let(name, value):
                 self.expect(value, None, known, here)
-                self.fresh(name, known, here)
+                self.new_name(name, known, here)
                 known[name] = value.dtype
             case Set(name, value):
                 if name not in known or name in (*self.loops, PART.name, PARTS.name):
@@ -109,17 +110,17 @@ class _Types:
                     )
                 self.statement(expanded(statement), known, here)
 
-    def fresh(self, name: str, known: Mapping[str, DType], here: Path) -> None:
-        """A name that is not taken."""
+    def new_name(self, name: str, known: Mapping[str, DType], here: Path) -> None:
+        """Checks that a name is not taken."""
         if name in known or name in self.arrays:
             raise MalformedError(here, f"{name} is known already")
 
     def loop(self, loop: For, known: Mapping[str, DType], path: Path) -> None:
-        """Its bounds, its mark, and what is in it."""
+        """A loop: its bounds, its mark and its body."""
         here = (*path, loop)
         self.expect(loop.first, INT64, known, here)
         self.expect(loop.last, INT64, known, here)
-        self.fresh(loop.name, known, here)
+        self.new_name(loop.name, known, here)
         if loop.step < 1:
             raise MalformedError(here, "the step is below 1")
         if loop.mark not in MARKS or bool(loop.sum) != (loop.mark == "reduction"):
@@ -132,11 +133,11 @@ class _Types:
             self.independent(loop, known, inside)
 
     def independent(self, loop: For, known: Mapping[str, DType], path: Path) -> None:
-        """That turns of a marked loop do not depend on each other, as far as that is seen."""
+        """Checks that iterations of a marked loop do not depend on each other by variables."""
         if loop.sum and loop.sum not in known:
             raise MalformedError(path, f"{loop.sum}, which is summed, is not known")
         mark = loop.mark or "parallel"
-        for statement in _nested(loop.body):
+        for statement in _statements(loop.body):
             here = (*path, statement)
             if isinstance(statement, Set) and statement.name in known:
                 if statement.name != loop.sum:
@@ -145,13 +146,13 @@ class _Types:
                     )
                 if not _adds(statement):
                     raise MalformedError(here, f"{loop.sum} is not only added to")
-            elif loop.sum and any(loop.sum in names(expr) for expr in _values(statement)):
+            elif loop.sum and any(loop.sum in names(expr) for expr in _expressions(statement)):
                 raise MalformedError(here, f"{loop.sum} is read, in the loop that sums it")
 
     def expect(
         self, expr: Expr, dtype: DType | None, known: Mapping[str, DType], here: Path
     ) -> None:
-        """An expression that is well-typed, and of a dtype."""
+        """Checks that an expression is well-typed and, if a dtype is given, has it."""
         for part in walk(expr):
             wrong = self.wrong(part, known)
             if wrong:
@@ -160,7 +161,7 @@ class _Types:
             raise MalformedError(here, f"{expr} is a {expr.dtype}, not {dtype}")
 
     def wrong(self, expr: Expr, known: Mapping[str, DType]) -> str:
-        """Why a node is, whatever it is of, or ""."""
+        """What is wrong with a node, apart from its operands; "" if nothing is."""
         match expr:
             case Const(value, dtype):
                 held = np.asarray(value).astype(dtype).item()
@@ -202,21 +203,21 @@ def _wrong_operation(expr: Op) -> str:
     return "" if dtype == expr.dtype else f"{expr} is a {dtype}, not {expr.dtype}"
 
 
-def _nested(body: Sequence[Statement]) -> Iterator[Statement]:
-    """Statements and those in them; tiles and panels as loops."""
+def _statements(body: Sequence[Statement]) -> Iterator[Statement]:
+    """Statements and those nested in them; tiles and panels as loops."""
     for statement in body:
         if isinstance(statement, Tile | Panel):
-            yield from _nested([expanded(statement)])
+            yield from _statements([expanded(statement)])
             continue
         yield statement
         if isinstance(statement, For):
-            yield from _nested(statement.body)
+            yield from _statements(statement.body)
         elif isinstance(statement, If):
-            yield from _nested((*statement.body, *statement.otherwise))
+            yield from _statements((*statement.body, *statement.otherwise))
 
 
-def _values(statement: Statement) -> tuple[Expr, ...]:
-    """The expressions of a statement itself."""
+def _expressions(statement: Statement) -> tuple[Expr, ...]:
+    """The expressions of a statement, without those of nested statements."""
     match statement:
         case Let(_, value) | Set(_, value):
             return (value,)
@@ -230,7 +231,7 @@ def _values(statement: Statement) -> tuple[Expr, ...]:
 
 
 def _adds(statement: Set) -> bool:
-    """Whether all it does with the variable is to add to it."""
+    """Whether a statement adds to its variable, and uses it for nothing else."""
     match statement.value:
         case Op("+", (Var(name), rest)) | Op("+", (rest, Var(name))) if name == statement.name:
             return name not in names(rest)
@@ -241,20 +242,20 @@ def _adds(statement: Set) -> bool:
 
 
 def _varying(loop: For) -> set[str]:
-    """The variables that may be others in each turn of a loop."""
+    """The variables whose values may differ between iterations of a loop."""
     varying = {loop.name}
-    for statement in _nested(loop.body):
+    for statement in _statements(loop.body):
         if isinstance(statement, Let | Set | For):
-            read = {name for expr in _values(statement) for name in names(expr)}
+            read = {name for expr in _expressions(statement) for name in names(expr)}
             varying |= set() if read.isdisjoint(varying) else {statement.name}
     return varying
 
 
 def _check_stores_differ(loop: For, scratch: set[str], path: Path) -> None:
-    """That turns of a marked loop do not all store to one place. scratch: arrays of which each
-    share has its own."""
+    """Checks that iterations of a marked loop do not all store to one offset. scratch: arrays that
+    each part has for itself."""
     varying = _varying(loop)
-    for statement in _nested(loop.body):
+    for statement in _statements(loop.body):
         if not isinstance(statement, Store) or statement.array in scratch:
             continue
         if varying.isdisjoint(statement.offset.names()):
@@ -264,27 +265,27 @@ def _check_stores_differ(loop: For, scratch: set[str], path: Path) -> None:
             )
 
 
-# --- places --------------------------------------------------------------------------------------
+# --- offsets -------------------------------------------------------------------------------------
 
 
 class _Bounds:
-    """Goes through the first and the last turn of each loop. A variable is None where it comes of
-    data, or is set."""
+    """Runs the first and the last iteration of each loop. A variable is None if it comes of data or
+    is set."""
 
     def __init__(self, function: Function) -> None:
         arrays = (*function.arrays, *function.own)
         self.sizes = {array.name: array.size for array in arrays}
         self.own = {array.name for array in function.own}
-        self.set = {s.name for s in _nested(function.body) if isinstance(s, Set)}
+        self.set = {s.name for s in _statements(function.body) if isinstance(s, Set)}
 
     def block(self, body: Sequence[Statement], around: Mapping[str, Any], path: Path) -> None:
-        """Statements, each knowing those before it."""
+        """A block of statements; each knows the variables of those before."""
         known = dict(around)
         for statement in body:
             self.statement(statement, known, path)
 
     def statement(self, statement: Statement, known: dict[str, Any], path: Path) -> None:
-        """One statement; what it lets is known from then on."""
+        """One statement; a variable that it lets is known from then on."""
         here = (*path, statement)
         match statement:
             case Let(name, value):
@@ -307,7 +308,7 @@ class _Bounds:
                 self.statement(expanded(statement), known, here)
 
     def loop(self, loop: For, known: Mapping[str, Any], path: Path) -> None:
-        """A turn of which nothing is known, if the bounds are not."""
+        """The first and the last iteration; if a bound is not known, one of which nothing is."""
         here = (*path, loop)
         first, last = self.value(loop.first, known, here), self.value(loop.last, known, here)
         iterations: list[Any] = [None]
@@ -325,7 +326,7 @@ class _Bounds:
             )
 
     def value(self, expr: Expr, known: Mapping[str, Any], here: Path) -> Any:
-        """Of an integer or a boolean, if it does not come of data."""
+        """The value of an integer or a boolean; None if it comes of data, and for floats."""
         return self._value(expr, known, here, {})
 
     def _value(self, expr: Expr, known: Mapping[str, Any], here: Path, done: dict[int, Any]) -> Any:

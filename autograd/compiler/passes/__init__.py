@@ -1,1 +1,1 @@
-"""From a program to loops, each stage a pure function: simplify, plan, arrange, lower."""
+"""From a program to loops by four pure functions: simplify, plan, arrange, lower."""

@@ -1,8 +1,8 @@
 """Stage 1, from a program to a graph: what a step computes, without order, memory or repetition.
 
-A state is read as it was before the step, and what it becomes is one of the graph's answers.
-Primitives composed of others are taken apart, equal expressions shared, constants computed,
-reshapes undone, and what nothing needs left out.
+A state is read as it was before the step, and its new value is one of the graph's outputs.
+Primitives composed of others are replaced by these, common subexpressions shared, constants folded,
+and dead ops left out.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ Spec = tuple[Shape, np.dtype[Any]]
 
 INPUT = Primitive("input", "an argument of the step", lambda: None, ())
 STATE = Primitive("state", "a Tensor from outside, as it was before the step", lambda: None, ())
-CONSTANT = Primitive("constant", "what never changes", lambda: None, ())
+CONSTANT = Primitive("constant", "a value that never changes", lambda: None, ())
 LEAVES = (INPUT, STATE, CONSTANT)
 
 
 class RefusedError(Exception):
-    """This step is not compiled; the message says why."""
+    """A step cannot be compiled; the message says why."""
 
 
 @dataclass(frozen=True)
 class Op:
-    """A primitive applied to older ops, by their numbers. A leaf has its place or value in
-    `params`."""
+    """A primitive applied to earlier ops, by their numbers. The params of an input or a state have
+    its number as `place`, those of a constant its `value`."""
 
     primitive: Primitive
     args: tuple[int, ...]
@@ -47,14 +47,14 @@ class Op:
 
 @dataclass(frozen=True)
 class Graph:
-    """How many inputs there are; the ops, each after its arguments; the results; and what becomes
-    of states, as pairs of a state's place in the program and an op."""
+    """What a step computes. inputs: how many there are. ops: each after its arguments. writes: the
+    number of a state in the program, and the op that is its new value."""
 
     inputs: int
     ops: tuple[Op, ...]
     results: tuple[int, ...]
     writes: tuple[tuple[int, int], ...]
-    kept: tuple[int, ...] = ()  # ops that are to be in memory, though nothing needs them there
+    kept: tuple[int, ...] = ()  # ops that must be in memory at the end of the step
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -95,8 +95,8 @@ def simplify(program: Program, inputs: Sequence[Spec], keep: Sequence[int] = ())
     for step in program.steps:
         if isinstance(step, Assign):
             _, tensor = program.states[places[step.state]]
-            taken = build.cast(value[step.source], tensor.shape, tensor.dtype)
-            value[step.state] = written[step.state] = taken
+            stored = build.cast(value[step.source], tensor.shape, tensor.dtype)
+            value[step.state] = written[step.state] = stored
             if any(viewed.get(slot) == step.state for slot in program.results):
                 raise RefusedError("a result is a view of a state that the step writes")
             continue
@@ -113,7 +113,7 @@ def simplify(program: Program, inputs: Sequence[Spec], keep: Sequence[int] = ())
 
 
 def _needed(graph: Graph) -> Graph:
-    """The ops that results and writes depend on, numbered anew."""
+    """The graph without dead ops, which no output depends on."""
     ops = graph.ops
     wanted = {*graph.results, *(op for _, op in graph.writes), *graph.kept}
     for number in range(len(ops) - 1, -1, -1):
@@ -132,23 +132,23 @@ def _needed(graph: Graph) -> Graph:
 
 
 class _Builder:
-    """The graph as it grows. `add` gives the number of an op that computes the same."""
+    """A graph as it grows."""
 
     def __init__(self) -> None:
         self.ops: list[Op] = []
         self.known: dict[Any, int] = {}
-        self.scope: tuple[str, ...] = ()  # of what is added
+        self.scope: tuple[str, ...] = ()  # of the ops that are added
 
     def leaf(self, prim: Primitive, place: int, shape: Shape, dtype: Any) -> int:
         return self._append(Op(prim, (), {"place": place}, shape, dtype))
 
     def constant(self, value: Any) -> int:
-        """A number of Python's, which takes the dtype of what it meets, or an array."""
+        """The op of an array, or of a Python number, which takes the dtype of other operands."""
         array = np.asarray(value)
         op = Op(CONSTANT, (), {"value": value}, array.shape, array.dtype)
         if array.size > 1:
             return self._append(op)
-        return self._shared((type(value), array.dtype, array.shape, array.tobytes()), op)
+        return self._unique((type(value), array.dtype, array.shape, array.tobytes()), op)
 
     def cast(self, number: int, shape: Shape, dtype: Any) -> int:
         if self.ops[number].dtype == dtype and self.ops[number].shape == shape:
@@ -157,11 +157,11 @@ class _Builder:
         return self.add(Op(cast_p, (number,), {"dtype": dtype}, shape, dtype))
 
     def value(self, number: int) -> Any:
-        """What a constant is; None for any other op."""
+        """The value of a constant; None for any other op."""
         return self.ops[number].params["value"] if self.ops[number].primitive is CONSTANT else None
 
     def add(self, op: Op) -> int:
-        """The number of this op, of its parts, or of what is simpler and the same."""
+        """The number of this op, or of one with the same result: known, constant or simpler."""
         if op.primitive.composed:
             args = [_Ref(self, arg) for arg in op.args]
             composed = op.primitive.composed(*args, **op.params)
@@ -171,17 +171,17 @@ class _Builder:
             values = [self.value(arg) for arg in op.args]
             with np.errstate(all="ignore"):
                 return self.constant(np.asarray(op.primitive.on_array(*values, **op.params)))
-        return self._shared((op.primitive, op.args, _told_apart(op.params)), op)
+        return self._unique((op.primitive, op.args, _params_key(op.params)), op)
 
     def _folds(self, op: Op) -> bool:
-        """Whether it is a constant, and one that takes no more memory than what it is made of.
-        (Not a sum: its last bits are the kernels', as of what is no constant.)"""
+        """Whether an op is a constant that takes no more memory than its arguments. Sums are left
+        to kernels, so that their last bits do not depend on being constant."""
         if op.primitive.reduces or not all(self.ops[arg].primitive is CONSTANT for arg in op.args):
             return False
         return math.prod(op.shape) <= max(math.prod(self.ops[arg].shape) for arg in op.args)
 
     def infer(self, prim: Primitive, args: tuple[int, ...], params: dict[str, Any]) -> Op:
-        """The op with the shape and dtype that NumPy gives it."""
+        """An op, with the shape and dtype that NumPy gives it."""
         values = []
         for arg in args:
             value = self.value(arg)
@@ -191,7 +191,7 @@ class _Builder:
             out = np.asarray(prim.on_array(*values, **params))
         return Op(prim, args, params, out.shape, out.dtype, self.scope)
 
-    def _shared(self, key: Any, op: Op) -> int:
+    def _unique(self, key: Any, op: Op) -> int:
         if key not in self.known:
             self.known[key] = self._append(op)
         return self.known[key]
@@ -201,20 +201,20 @@ class _Builder:
         return len(self.ops) - 1
 
 
-def _told_apart(params: Any) -> str:
-    """A text that two ops have in common only if their params are the same to the last bit."""
+def _params_key(params: Any) -> str:
+    """A text that is equal for two ops only if their params are, to the last bit."""
     if isinstance(params, dict):
-        return str({name: _told_apart(value) for name, value in params.items()})
+        return str({name: _params_key(value) for name, value in params.items()})
     if isinstance(params, tuple | list):
-        return str([type(params).__name__, *map(_told_apart, params)])
-    if isinstance(params, np.ndarray):  # whose repr leaves out entries and digits
+        return str([type(params).__name__, *map(_params_key, params)])
+    if isinstance(params, np.ndarray):  # its repr leaves out entries and digits
         return f"{params.dtype}{params.shape}{params.tobytes()!r}"
     plain = int | float | bool | str | None | slice | np.dtype | np.generic
     return repr(params) if isinstance(params, plain) else f"{type(params).__name__} {id(params)}"
 
 
 class _Ref(Operators, ArrayMethods):
-    """An op in the hands of a primitive's `composed`. Of leaves, the primitive means nothing."""
+    """What a primitive's `composed` is given for an argument: it records what is done with it."""
 
     def __init__(self, build: _Builder, number: int) -> None:
         self.build, self.number = build, number
@@ -224,7 +224,7 @@ class _Ref(Operators, ArrayMethods):
 
     @property
     def args(self) -> list[_Ref]:
-        """What the primitive was applied to."""
+        """The arguments of the op."""
         return [_Ref(self.build, arg) for arg in self.build.ops[self.number].args]
 
     @classmethod

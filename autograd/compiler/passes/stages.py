@@ -1,4 +1,4 @@
-"""All passes, one after the other: from a program to loops."""
+"""Runs the passes one after the other, from a program to loops, and keeps what each made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .tiling import Machine
 
 @dataclass(frozen=True)
 class Stages:
-    """A program at every stage of its way to the loop language."""
+    """A program at each stage on its way to the loop language."""
 
     program: Program
     graph: Graph
@@ -37,7 +37,7 @@ class Stages:
         keep: Sequence[int] = (),
     ) -> Self:
         """Lower a program for inputs of these shapes and dtypes, and states of these strides.
-        keep: slots of the program whose values are to be in memory when the step has been done."""
+        keep: slots of the program whose values must be in memory at the end of the step."""
         graph = simplify(program, inputs, keep)
         planned = plan(graph)
         memory = arrange(planned, strides, machine)
@@ -45,8 +45,8 @@ class Stages:
 
     @property
     def costs(self) -> tuple[Cost, ...]:
-        """What each function of the step computes and touches: one for each kernel, and one more
-        for each operand that is packed for a product."""
+        """What each function of the step costs: one for each kernel, and one for each operand that
+        is packed for a product."""
         return self.code.costs
 
     def __repr__(self) -> str:

@@ -193,7 +193,7 @@ def _tile(tile: Tile) -> Iterator[str]:
         name = f"tile_f{8 * tile.dtype.itemsize}"
         return f"{name}({operands}, {tile.inner}, {last}, {tile.width}, {tile.into});"
 
-    yield "aside(ahead);"
+    yield "prefetch(ahead);"
     if rows == str(tile.height):
         yield call(f"{tile.height - 1}")
         return

@@ -39,7 +39,7 @@ struct stage {
 };
 
 /* Prefetches a few rows. Called between the tiles of a product, which leave memory idle. */
-INLINE void aside(struct ahead *a) {
+INLINE void prefetch(struct ahead *a) {
     a->calls++;
     if (a->row >= a->last) return;
     const char *row = a->from + a->rows[a->row] * a->width;

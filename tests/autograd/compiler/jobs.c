@@ -48,7 +48,7 @@ static void batch(WORK) {
     for (long i = N * part / parts; i < N * (part + 1) / parts; i++)
         if (m->batch[i][i % WIDE] != 7 * ((i + m->once) % N))
             __atomic_add_fetch(&m->wrong, 1, __ATOMIC_SEQ_CST);
-    for (int i = 0; i < 10; i++) aside(ahead);
+    for (int i = 0; i < 10; i++) prefetch(ahead);
 }
 
 /* Beside others: what it finds counts from the next stage on. */

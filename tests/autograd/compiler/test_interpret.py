@@ -259,7 +259,7 @@ def test_what_c_leaves_open_is_an_error(expr: Expr, error: type[Exception], word
 
 
 def test_of_a_select_only_what_is_asked_for_is_computed() -> None:
-    """A part of an axis is chosen by one, where the other's place is none."""
+    """A part of an axis is chosen by one, where the other's offset is outside the array."""
     pieces = {"a": np.arange(3, dtype=np.float32), "b": np.arange(10, 12, dtype=np.float32)}
     joined = select(ROW < 3, Load("a", ROW, FLOAT32), Load("b", ROW - 3, FLOAT32))
     assert [evaluate(joined, {"i": np.int64(i)}, pieces) for i in range(5)] == [0, 1, 2, 10, 11]
@@ -299,7 +299,7 @@ def row_sums() -> Function:
     return Function((X, Y), frozenset({"y"}), (), (For("i", first, last, body, parallel=True),))
 
 
-def test_shares_of_a_function_make_the_whole() -> None:
+def test_the_parts_of_a_function_make_the_whole() -> None:
     x, y = np.arange(-4, 8, dtype=np.float32), np.zeros(4, np.float32)
     interpret(row_sums(), {"x": x, "y": y}, 1, 3)
     assert y.tolist() == [0, -1, 0, 0]

@@ -174,7 +174,7 @@ FINE = {
         loop("j", 12, Set("total", fma(X, X, TOTAL)), mark="reduction", sum="total"),
         Store("y", ROW, TOTAL),
     ),
-    "a place by way of a let": loop(
+    "an offset by way of a let": loop(
         "i", 3, Let("k", ROW * 4 + 3), Store("y", Affine.of("k"), X), mark="lanes"
     ),
     "tiles, the last one smaller": For(
@@ -190,11 +190,11 @@ FINE = {
     "one name in two loops": If(
         PART < 1, (loop("i", 12, Store("y", ROW, X)), loop("i", 12, Store("y", ROW, X)))
     ),
-    "scratch of each share": loop(
+    "scratch of each part": loop(
         "i", 3, Store("s", ZERO, X), Store("y", ROW, Load("s", ZERO, FLOAT32)), parallel=True
     ),
-    "lanes of one turn": loop("i", 1, Store("y", ZERO, X), mark="lanes"),
-    "a loop of no turns": loop("i", 0, Store("y", ROW + 100, X)),
+    "lanes of one iteration": loop("i", 1, Store("y", ZERO, X), mark="lanes"),
+    "a loop of no iterations": loop("i", 0, Store("y", ROW + 100, X)),
 }
 
 
@@ -253,11 +253,11 @@ FAULTS: dict[str, tuple[Statement, str]] = {
         If(PART < 1, (Let("total", integer(0)), Let("k", TOTAL))),
         "total is a int64, not float32",
     ),
-    "an unknown variable in a place": (
+    "an unknown variable in an offset": (
         loop("i", 12, Store("y", COLUMN, X)),
         "in for i, y[j] = x[i]: j is not known",
     ),
-    "a place that is no int64": (
+    "an offset that is no int64": (
         loop("i", 12, Let("k", Load("n", ROW, INT32)), Store("y", Affine.of("k"), X)),
         "k is a int32, not int64",
     ),
@@ -304,23 +304,23 @@ FAULTS: dict[str, tuple[Statement, str]] = {
         loop("i", 3, Let("total", X), replace(row_sums("").body[1], mark="lanes")),  # type: ignore[type-var]
         "in for i, in for j, total = total + x[i * 4 + j]: the lanes loop sets total, from outside",
     ),
-    "shares that set what is outside": (
+    "parts that set a variable from outside": (
         If(
             PART < 1,
             (Let("total", Const(0.0, FLOAT32)), loop("i", 3, Set("total", X), parallel=True)),
         ),
         "the parallel loop sets total, from outside",
     ),
-    "lanes that store to one place": (
+    "lanes that store to one offset": (
         loop("i", 3, loop("j", 3, Store("y", ROW, X), mark="lanes")),
         "in for i = 0, in for j, y[i] = x[i]: every iteration of the lanes loop stores to the same "
         "offset",
     ),
-    "lanes that store to one place of their own": (
+    "lanes that store to one offset of their own array": (
         loop("i", 3, Store("s", ZERO, X), mark="lanes"),
         "every iteration of the lanes loop stores to the same offset",
     ),
-    "shares that store to one place": (
+    "parts that store to one offset": (
         loop("i", 3, Store("y", ZERO, X), parallel=True),
         "every iteration of the parallel loop stores to the same offset",
     ),
@@ -361,19 +361,19 @@ FAULTS: dict[str, tuple[Statement, str]] = {
         ),
         "y[j] = total: total is read, in the loop that sums it",
     ),
-    "a constant place outside": (
+    "a constant offset outside": (
         Store("y", ZERO + 12, Const(0.0, FLOAT32)),
         "y[12] = 0.0: y[12] is offset 12 of 12",
     ),
-    "a negative place": (
+    "a negative offset": (
         loop("i", 12, Store("y", ROW + -1, X)),
         "in for i = 0, y[i + -1] = x[i]: y[i + -1] is offset -1 of 12",
     ),
-    "a place that is too far in the last turn": (
+    "an offset that is too far in the last iteration": (
         loop("i", 3, loop("j", 5, Store("y", ROW * 4 + COLUMN, X))),
         "in for i = 2, in for j = 4, y[i * 4 + j] = x[i]: y[i * 4 + j] is offset 12 of 12",
     ),
-    "a place that is too far where the first is far": (
+    "an offset that is too far where the first is far": (
         loop("i", 12, loop("j", 2, Store("y", ROW * -1 + COLUMN + 11, X))),
         "in for i = 0, in for j = 1",
     ),
@@ -381,7 +381,7 @@ FAULTS: dict[str, tuple[Statement, str]] = {
         For("i", integer(0), integer(11), (loop("j", 4, Store("y", ROW + COLUMN + 1, X)),), 4),
         "in for i = 8, in for j = 3, y[i + j + 1] = x[i]: y[i + j + 1] is offset 12 of 12",
     ),
-    "a place asked for by data only": (
+    "an offset of a choice that data make": (
         loop("i", 12, Store("y", ROW, select(X < 0, Load("x", ROW + 1, FLOAT32), X))),
         "x[i + 1] is offset 12 of 12",
     ),

@@ -1,7 +1,7 @@
-"""What is computed together, and what waits: a test for each condition, which fails without it.
+"""What is computed together, and what waits for what: a test for each condition of the planner.
 
-That the numbers are right is for other tests (and `python -m tests.mutation --compiler`); here it
-is seen at once which condition is missing.
+Other tests (and `python -m tests.mutation --compiler`) see whether the numbers are right; these
+name the condition that is missing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ X, SQUARE, VECTOR, COLUMN = np.ones((3, 4)), np.ones((4, 4)), np.ones(4), np.one
 
 
 def kernels(function: Any, *args: Any) -> list[list[str]]:
-    """The primitives whose results each kernel stores."""
+    """The materialized primitives of each kernel."""
     plan = jit(function).lower(*args).plan
     return [[plan.graph.ops[each.op].primitive.name for each in k.computes] for k in plan.kernels]
 
@@ -49,7 +49,7 @@ def apart(function: Any, *args: Any) -> bool:
 # --- an op joins a kernel ... -------------------------------------------------------------------
 
 
-def test_an_op_joins_if_it_needs_the_entry_at_hand() -> None:
+def test_an_op_joins_if_it_needs_entries_of_the_same_iteration() -> None:
     assert not apart(lambda x: (h := ag.exp(x), h * 2.0), X)
     assert not apart(lambda x: (h := ag.exp(x), h.T + 1.0), X)
     assert not apart(lambda x, y: (h := x @ y, ag.relu(h)), X, SQUARE)
@@ -79,12 +79,12 @@ def test_an_op_does_not_join_if_it_needs_one_entry_for_all() -> None:
 
 
 def test_an_op_does_not_join_if_it_needs_an_entry_in_two_ways() -> None:
-    """As it is and transposed: one of both is another entry."""
+    """An array and its transpose: one of both is another entry."""
     assert apart(lambda x: (h := ag.exp(x), h.T + h), SQUARE)
 
 
 def test_an_op_does_not_join_if_two_of_its_axes_are_one_of_the_kernel() -> None:
-    """An outer product of what the kernel computes: it would be the diagonal of that."""
+    """Only the diagonal of an outer product would be computed."""
     assert apart(lambda x: (h := ag.exp(x), h[:, None] * h), VECTOR)
 
 
@@ -103,14 +103,14 @@ def test_an_op_does_not_join_if_it_sums_what_the_kernel_computes() -> None:
 
 
 def test_an_op_does_not_join_what_is_no_loop_over_entries() -> None:
-    """NumPy computes a whole array; sums into entries are done when all of them are."""
+    """NumPy computes a whole array; the entries of a scatter are done when all of them are."""
     i, scatter = np.array([0, 2, 2]), TABLE["scatter_add"]
     assert apart(lambda x: (h := ag.matmul(x, x), h * 2), np.ones((3, 3), int))
     assert apart(lambda x, i: (h := scatter(x, i, key=(ARRAY,), shape=(3, 4)), h * 2.0), X, i)
 
 
 def test_an_op_does_not_join_a_product_of_one_entry() -> None:
-    """Whose tile is a loop of one turn around it; what depends on many of them is a loop better."""
+    """A tile of one entry would be a loop of one iteration around it."""
     stack = np.ones((5, 1, 3))
     assert apart(lambda x, y: (h := ag.matmul(x, y), h * 2.0), stack, np.ones((5, 3, 1)))
 
@@ -123,7 +123,7 @@ def test_a_kernel_has_only_so_many_ops(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_no_loop_begins_a_kernel() -> None:
-    """A product, a sum down the columns or into entries has loops of its own."""
+    """A product, a column reduction and a scatter have loops of their own."""
     i, scatter = np.array([0, 2, 2]), TABLE["scatter_add"]
     assert apart(lambda x, y: (h := ag.exp(x), h @ y), X, SQUARE)
     assert apart(lambda x: (h := ag.exp(x), ag.exp(h).sum(0)), X)
@@ -139,7 +139,7 @@ def test_an_op_comes_after_the_latest_of_its_arguments() -> None:
 
 
 def test_an_op_comes_after_the_check_of_its_positions() -> None:
-    """In the kernel that computes these it would read before they are looked at."""
+    """In the kernel that computes these it would read before they are checked."""
 
     def step(x: Any, table: Any) -> Any:
         i = ag.astype(ag.exp(x) > 1.0, int) + 1
@@ -152,9 +152,9 @@ def test_an_op_comes_after_the_check_of_its_positions() -> None:
 # --- a reduction that would be repeated ---------------------------------------------------------
 
 
-def test_a_reduction_is_stored_if_a_loop_would_repeat_it() -> None:
-    """Of a primitive, it is computed in the loop over primitives; in the loops over what is
-    transposed, each column would compute it again."""
+def test_a_reduction_is_materialized_if_a_loop_would_repeat_it() -> None:
+    """The sum of a row is computed once in the loop over rows; in the loops over the transposed
+    array, each column would compute it again."""
     assert len(kernels(lambda x: x - x.sum(1, keepdims=True), X)) == 1
     assert len(kernels(lambda x: x.T - x.sum(1), X)) == 2
 
@@ -163,7 +163,7 @@ def test_a_reduction_is_stored_if_a_loop_would_repeat_it() -> None:
 
 
 def copies(function: Any, *args: Any) -> int:
-    """How many states are written beside, and copied."""
+    """How many states are written elsewhere, and copied."""
     plan = jit(function).lower(*args).plan
     number = len(jit(function).lower(*args).graph.ops)
     return len(plan.graph.ops) - number
@@ -200,27 +200,27 @@ def test_a_state_is_overwritten_when_other_entries_have_been_read() -> None:
     w = state(4, 4)
 
     def step(x: Any) -> Any:
-        turned = ag.exp(w.T * 2.0)
-        w.assign(w - turned @ x)
-        return turned
+        transposed = ag.exp(w.T * 2.0)
+        w.assign(w - transposed @ x)
+        return transposed
 
     assert copies(step, SQUARE) == 0
 
 
 def test_a_state_is_not_overwritten_by_the_product_that_reads_it() -> None:
-    """A product goes over all of its operand for each entry."""
+    """Each entry of a product needs many of its operand."""
     w = state(4, 4)
     assert copies(lambda x: w.assign(x @ w), SQUARE) == 1
 
 
 def test_a_state_is_not_overwritten_by_the_sum_that_reads_it() -> None:
-    """The same variable is another axis there: of what is summed, and of the sums."""
+    """A variable of the sums is another axis than the same variable of what is summed."""
     w = state(4)
     assert copies(lambda x: w.assign((x * w[:, None]).sum(0)), SQUARE) == 1
 
 
 def test_a_state_is_not_overwritten_before_positions_are_known() -> None:
-    """A step whose positions are out of range has done nothing."""
+    """A step whose positions are out of range changes nothing."""
     w, table = state(3, 4), state(4, 4)
 
     def step(x: Any) -> Any:
@@ -246,7 +246,7 @@ def test_what_is_a_state_and_a_result_is_stored_twice() -> None:
 
 
 class Emitters(Emitter):
-    """What a kernel touches, and in how many parts it is done."""
+    """What a kernel reads and writes, and in how many parts it is done."""
 
     def __init__(self, accesses: Any, parts: int = 4, kernel: Any = None) -> None:
         self.accesses, self.kernel, self._parts = accesses, kernel, parts
@@ -269,7 +269,7 @@ def test_who_reads_waits_for_who_writes_and_who_writes_for_both() -> None:
 
 
 def test_memory_that_is_used_again_is_waited_for() -> None:
-    """It is other arrays' now, but the same bytes."""
+    """Other arrays lie there now, but in the same bytes."""
     early = Emitters({(place(0), False)})
     assert _must_wait(Emitters({(place(8), True)}), early, False)
     assert not _must_wait(Emitters({(place(16), True)}), early, False)
@@ -279,7 +279,7 @@ def test_memory_that_is_used_again_is_waited_for() -> None:
 
 
 def groups(*emitters: Any, heeding: Any = ()) -> list[int]:
-    """How many runs there are between barriers. heeding: those that heed checks."""
+    """How many runs there are between barriers. heeding: those that wait for checks."""
     runs: Any = dict.fromkeys(emitters)
     return [len(group) for group in _barrier_groups(emitters, runs, {*heeding})]
 
@@ -296,15 +296,15 @@ def test_others_wait_for_what_one_thread_does_and_it_for_them() -> None:
     assert groups(Emitters(writes, 4), Emitters(reads, 4)) == [1, 1]
 
 
-def test_what_a_check_finds_is_looked_at_before_what_heeds_it() -> None:
-    """Though one thread does both: between them the step may end."""
+def test_the_flag_of_a_check_is_read_before_what_heeds_it() -> None:
+    """Even if one thread does both: between them the step may end."""
     check, heeds = Emitters({(place(0), True)}, 0, Check((), (), ())), Emitters(set(), 0)
     assert groups(check, heeds) == [2]
     assert groups(check, heeds, heeding=[heeds]) == [1, 1]
 
 
 def test_a_state_is_written_after_every_check() -> None:
-    """What it is written from need not have anything to do with positions."""
+    """Also if what is written does not depend on positions."""
     w = state(3, 4)
 
     def step(x: Any, i: Any) -> Any:
@@ -317,7 +317,7 @@ def test_a_state_is_written_after_every_check() -> None:
     assert [run.name for run in first] == ["kernel0"]
 
 
-# --- until when an array is needed --------------------------------------------------------------
+# --- live ranges --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["many temporaries", "training, with momentum", "attention"])
@@ -338,7 +338,7 @@ def test_arrays_that_are_needed_at_one_time_are_apart(name: str) -> None:
         assert not one.overlaps(two) or end < first or last < begin
 
 
-def test_room_is_given_again_only_after_its_last_use() -> None:
+def test_memory_is_allocated_again_only_after_its_last_use() -> None:
     scratch = _Scratch()
     first, second = scratch.allocate(64, 0, 2), scratch.allocate(64, 1, 1)
     assert first != second
@@ -347,7 +347,7 @@ def test_room_is_given_again_only_after_its_last_use() -> None:
     assert scratch.size == 128
 
 
-def test_room_between_others_is_taken_only_if_it_is_large_enough() -> None:
+def test_memory_between_live_arrays_is_allocated_only_if_it_is_large_enough() -> None:
     scratch = _Scratch()
     places = [scratch.allocate(64, 0, until) for until in (9, 0, 9)]
     assert places == [0, 64, 128]

@@ -256,7 +256,7 @@ def test_loops_with_each_mark_and_branches():
     s = Var("s", FLOAT32)
     entry = Load("x", AT, FLOAT32)
     most = minimum(Affine.of("b") + 8, int64(n))
-    share = tuple(op("//", int64(n) * turn, PARTS) for turn in (PART, PART + 1))
+    part_bounds = tuple(op("//", int64(n) * part, PARTS) for part in (PART, PART + 1))
     bodies = {
         "in order": (For("i", int64(1), int64(n), (Store("out", AT, entry + load(out, AT - 1)),)),),
         "lanes": (For("i", int64(0), int64(n), (Store("out", AT, entry * 2),), mark="lanes"),),
@@ -278,7 +278,7 @@ def test_loops_with_each_mark_and_branches():
             ),
             Store("out", ZERO + 3, Var("last", FLOAT32)),
         ),
-        "parallel": (For("i", *share, (Store("out", AT, -entry),), parallel=True),),
+        "parallel": (For("i", *part_bounds, (Store("out", AT, -entry),), parallel=True),),
         "branches": (
             If(
                 equal(PART, 0),
@@ -333,9 +333,9 @@ def test_own_arrays_and_arrays_of_booleans():
 # --- products ------------------------------------------------------------------------------------
 
 
-def matrices(dtype, inner, width, height, turned):
+def matrices(dtype, inner, width, height, transposed):
     """Arrays of two operands, padded, and the matrices in them."""
-    down, along = (1, height + 3) if turned else (inner + 5, 1)
+    down, along = (1, height + 3) if transposed else (inner + 5, 1)
     left = Matrix("a", ZERO + 2, down, along)
     right = Matrix("b", ZERO + 1, width + 7, 1)
     a = Array("a", dtype, 2 + (height + 3) * (inner + 5))
@@ -349,10 +349,10 @@ def view(array, matrix, rows, columns):
     return np.lib.stride_tricks.as_strided(array[matrix.start.const :], (rows, columns), strides)
 
 
-def tile(dtype, inner, rows, vectors, turned):
+def tile(dtype, inner, rows, vectors, transposed):
     machine = build.machine()
     height, width = machine.rows, vectors * machine.vector // dtype.itemsize
-    a, b, left, right = matrices(dtype, inner, width, height, turned)
+    a, b, left, right = matrices(dtype, inner, width, height, transposed)
     out, own = Array("out", dtype, height * width), Array("tile", dtype, height * width)
     at = Affine.of("r") * width + Affine.of("c")
     copy = For("c", int64(0), int64(width), (Store("out", at, load(own, at)),), mark="lanes")
@@ -367,9 +367,9 @@ def tile(dtype, inner, rows, vectors, turned):
 
 
 CASES = [
-    (dtype, inner, rows, vectors, turned)
+    (dtype, inner, rows, vectors, transposed)
     for dtype in (FLOAT32, FLOAT64)
-    for inner, rows, vectors, turned in (
+    for inner, rows, vectors, transposed in (
         (1, 4, 2, False),
         (7, 3, 1, True),
         (256, 4, 2, False),
@@ -382,10 +382,10 @@ CASES = [
 
 
 def test_tiles_give_exact_sums_of_whole_numbers():
-    """Of any length: in one sum, in parts of some hundreds, and gathered."""
+    """Of any length: in one sum, in chunks of some hundreds, and compensated."""
     functions = [
-        tile(dtype, inner, min(rows, build.machine().rows), vectors, turned)
-        for dtype, inner, rows, vectors, turned in CASES
+        tile(dtype, inner, min(rows, build.machine().rows), vectors, transposed)
+        for dtype, inner, rows, vectors, transposed in CASES
     ]
     library = compiled([as_run(f"f{i}", one) for i, one in enumerate(functions)])
     generator = np.random.default_rng(0)
@@ -403,8 +403,8 @@ def test_tiles_give_exact_sums_of_whole_numbers():
 @pytest.mark.skipif(not FUSED, reason="this machine has no fused multiply-add")
 def test_a_tile_is_its_loops_to_the_bit():
     check = [
-        tile(dtype, inner, rows, 1, turned)
-        for dtype, inner, rows, turned in (
+        tile(dtype, inner, rows, 1, transposed)
+        for dtype, inner, rows, transposed in (
             (FLOAT32, 9, 4, False),
             (FLOAT32, 300, 1, True),
             (FLOAT64, 9, 3, True),
@@ -449,8 +449,8 @@ def test_panels_are_copied_turned_and_filled_up():
 def scaled(factor, dtype=FLOAT32, n=8):
     """out = x * factor."""
     x, out = Array("x", dtype, n), Array("out", dtype, n)
-    share = tuple(op("//", int64(n) * turn, PARTS) for turn in (PART, PART + 1))
-    loop = For("i", *share, (Store("out", AT, load(x, AT) * factor),), parallel=True)
+    part_bounds = tuple(op("//", int64(n) * part, PARTS) for part in (PART, PART + 1))
+    loop = For("i", *part_bounds, (Store("out", AT, load(x, AT) * factor),), parallel=True)
     return Function((x, out), frozenset(["out"]), (), (loop,))
 
 

@@ -42,8 +42,8 @@ def test_products_in_vectors_of_every_width(machine, monkeypatch):
     monkeypatch.setattr(build, "machine", lambda: machine)
     generator = np.random.default_rng(0)
     x, w = (generator.standard_normal(shape).astype(np.float32) for shape in ((50, 70), (96, 70)))
-    turned = np.asfortranarray(generator.standard_normal((96, 70)).astype(np.float32))
-    state = Tensor(turned)
+    transposed = np.asfortranarray(generator.standard_normal((96, 70)).astype(np.float32))
+    state = Tensor(transposed)
     step = lambda x, w: (matmul(x, w.T), matmul(matmul(x, state.T), state))  # noqa: E731
     got, want, _ = both_ways(step, Tensor(x), Tensor(w))
     for one, other in zip(got, want, strict=True):

@@ -42,7 +42,7 @@ def entries(kind, shape, dtype):
 
 def laid_out(x, layout):
     """The same entries, otherwise in memory."""
-    if layout == "turned":
+    if layout == "transposed":
         return np.ascontiguousarray(x.T).T
     if layout == "every other":
         wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
@@ -74,7 +74,7 @@ cases = st.tuples(
     st.lists(lengths, min_size=1, max_size=3).filter(lambda shape: math.prod(shape) < 2**20),
     st.sampled_from(["tenths", "ascending", "large and small", "alternating", "normal"]),
     st.sampled_from([np.float32, np.float64]),
-    st.sampled_from(["plain", "turned", "every other", "backwards"]),
+    st.sampled_from(["plain", "transposed", "every other", "backwards"]),
 )
 
 

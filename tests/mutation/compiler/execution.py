@@ -1,9 +1,9 @@
-"""Runs a lowered step by the interpreter, on memory that is watched.
+"""Runs a lowered step with the interpreter, on memory that is watched.
 
-Threads are not needed to find what they would do to each other: who reads and who writes which byte
-is written down for each share of each run, and for each turn of a loop in lanes. Two shares between
-which there is no barrier, or two such turns, of which one writes what the other touches are a
-fault, and so is a read of what nobody has written.
+Races are found without threads: the bytes that each part of each run reads and writes are recorded,
+and those of each iteration of a loop in lanes. It is a fault if one of two parts without a barrier
+between them, or one of two such iterations, writes what the other reads or writes; and so is a read
+of what nobody has written.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from autograd.compiler.runtime.lowered import Lowered
 from autograd.compiler.runtime.segments import run_by_numpy
 from autograd.primitives.expressions import INT64, Const
 
-SHARES = 3  # what is shared is done in so many parts
+PARTS = 3  # of each run that is done in parts
 GAP = 64  # bytes between arrays
 RUN = interpret._run
-POISON = 0xFF  # a nan, of floats; -1, of integers
+POISON = 0xFF  # nan as a float, -1 as an integer
 
 
 class FaultError(Exception):
-    """A step that does what no order of its threads makes right."""
+    """A step has a race, or reads or writes where it must not."""
 
 
 class Block:
-    """The memory of a step. arrays: one for each slot, None where nothing is there at first."""
+    """The memory of a step. arrays: the first values of each slot, or None."""
 
     def __init__(self, arrays: Sequence[Any], sizes: Sequence[int]) -> None:
         room = [-(-size // GAP) * GAP + GAP for size in sizes]
@@ -48,13 +48,13 @@ class Block:
                 self.written[self.starts[slot] : self.starts[slot] + sizes[slot]] = True
 
     def view(self, array: Array) -> Any:
-        """An array in it, of NumPy's."""
+        """An array of the step as a NumPy array."""
         first = self.starts[array.slot] + array.offset
         steps = [stride * array.dtype.itemsize for stride in array.strides]
         return np.ndarray(array.shape, array.dtype, self.bytes, first, steps)
 
     def copied(self, slot: int, array: Any) -> Any:
-        """A copy of what is in a slot, which an array such as this was put into."""
+        """A copy of a slot's values, as an array that lies as this one does."""
         return self.view(Array(slot, 0, array.shape, strides(array), array.dtype)).copy()
 
     def slots(self) -> list[Any]:
@@ -71,14 +71,14 @@ def strides(array: Any) -> tuple[int, ...]:
     return tuple(stride // array.itemsize for stride in array.strides)
 
 
-class _Share:
-    """What one thread does between two barriers: the bytes that it reads and writes."""
+class _Accesses:
+    """The bytes that a part of a run, or a thread between two barriers, reads and writes."""
 
     def __init__(self, block: Block) -> None:
         self.block = block
         self.reads = np.zeros(block.bytes.size, bool)
         self.writes = np.zeros(block.bytes.size, bool)
-        self.turn: tuple[set[int], set[int]] = set(), set()  # what one reads, and writes
+        self.iteration: tuple[set[int], set[int]] = set(), set()  # reads and writes of one in lanes
 
     def run(self, run: Run, part: int, parts: int) -> None:
         given = {}
@@ -91,7 +91,7 @@ class _Share:
             interpret.interpret(run.function, given, part, parts)
 
     def statement(self, statement: Any, variables: Any, arrays: Any, function: Any) -> None:
-        """Run one, in the place of the interpreter: lanes turn by turn."""
+        """Run a statement in place of the interpreter: lanes one iteration at a time."""
         if not (isinstance(statement, For) and statement.mark == "lanes"):
             RUN(statement, variables, arrays, function)
             return
@@ -100,7 +100,7 @@ class _Share:
             int(interpret.evaluate(bound, variables)) for bound in (statement.first, statement.last)
         )
         for i in range(first, last, statement.step):
-            self.turn = reads, writes = set(), set()
+            self.iteration = reads, writes = set(), set()
             bounds = (Const(at, INT64) for at in (i, i + 1))
             alone = replace(statement, **dict(zip(("first", "last"), bounds, strict=True)), mark="")
             RUN(alone, variables, arrays, function)
@@ -110,13 +110,13 @@ class _Share:
 
 
 class _Watched:
-    """An array of a share, as the interpreter sees it."""
+    """An array that the interpreter is given: it records what is read and written."""
 
-    def __init__(self, share: _Share, dtype: Any, size: int, slot: int, offset: int) -> None:
-        self.share, self.dtype, self.shape = share, dtype, (size,)
-        self.first, self.itemsize = share.block.starts[slot] + offset, dtype.itemsize
+    def __init__(self, accesses: _Accesses, dtype: Any, size: int, slot: int, offset: int) -> None:
+        self.accesses, self.dtype, self.shape = accesses, dtype, (size,)
+        self.first, self.itemsize = accesses.block.starts[slot] + offset, dtype.itemsize
         last = self.first + size * self.itemsize
-        self.entries = share.block.bytes[self.first : last].view(dtype)
+        self.entries = accesses.block.bytes[self.first : last].view(dtype)
 
     def __len__(self) -> int:
         return int(self.shape[0])
@@ -126,22 +126,22 @@ class _Watched:
         return slice(start, start + self.itemsize)
 
     def __getitem__(self, at: int) -> Any:
-        place = self.bytes(at)
-        if not self.share.block.written[place.start]:
+        bytes = self.bytes(at)
+        if not self.accesses.block.written[bytes.start]:
             raise FaultError("what nobody has written is read")
-        self.share.reads[place] = True
-        self.share.turn[0].add(place.start)
+        self.accesses.reads[bytes] = True
+        self.accesses.iteration[0].add(bytes.start)
         return self.entries[at]
 
     def __setitem__(self, at: int, value: Any) -> None:
-        place = self.bytes(at)
-        self.share.writes[place] = self.share.block.written[place] = True
-        self.share.turn[1].add(place.start)
+        bytes = self.bytes(at)
+        self.accesses.writes[bytes] = self.accesses.block.written[bytes] = True
+        self.accesses.iteration[1].add(bytes.start)
         self.entries[at] = value
 
 
 def execute(step: Lowered, block: Block) -> bool:
-    """Do a step; whether it came to its end, and no position was out of range."""
+    """Run a step; whether it came to its end, with no position out of range."""
     flag = None if step.memory.flag is None else block.view(step.memory.flag)
     if flag is not None:
         flag[...] = 0
@@ -164,19 +164,19 @@ def _by_numpy(step: Lowered, kernel: ByNumpy, block: Block) -> None:
 
 
 def execute_group(group: Sequence[Run], block: Block) -> None:
-    """Runs that wait for none of their own: those without shares one after the other, by one
-    thread, and all other shares as they come, here from the last to the first."""
-    shares = list[_Share]()
+    """Run the runs between two barriers: those without parts one after the other, by one thread,
+    and all parts of the others in any order, here from the last to the first."""
+    threads = list[_Accesses]()
     for run in reversed(group):
-        for part in reversed(range(SHARES if run.parts else 0)):
-            shares.append(_Share(block))
-            shares[-1].run(run, part, SHARES)
-    shares.append(_Share(block))
+        for part in reversed(range(PARTS if run.parts else 0)):
+            threads.append(_Accesses(block))
+            threads[-1].run(run, part, PARTS)
+    threads.append(_Accesses(block))
     for run in group:
         if not run.parts:
-            shares[-1].run(run, 0, 1)
-    writers = np.sum([share.writes for share in shares], 0, dtype=np.int16)
-    for share in shares:
-        others = writers - share.writes
-        if (others[share.reads | share.writes] > 0).any():
-            raise FaultError("a share touches what another writes at the same time")
+            threads[-1].run(run, 0, 1)
+    writers = np.sum([accesses.writes for accesses in threads], 0, dtype=np.int16)
+    for accesses in threads:
+        others = writers - accesses.writes
+        if (others[accesses.reads | accesses.writes] > 0).any():
+            raise FaultError("a part touches what another writes at the same time")

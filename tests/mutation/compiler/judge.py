@@ -1,9 +1,9 @@
-"""Who kills a mutant of the compiler: small steps that it makes wrong, compared with the replay.
+"""Judges mutants of the compiler: a small step kills one if its results are not the replay's.
 
 Each step is lowered, verified, and run by the interpreter on watched memory, with limits so low
-that small arrays are cut into tiles, strips and shares. What a mutant lowers to the same loops in
-the same memory as the compiler does is right without being run. Where the numbers are right, a
-mutant is killed if it makes more kernels, barriers or memory of a step, or leaves more to NumPy.
+that small arrays are cut into tiles, strips and parts. A step that a mutant lowers to the same
+loops and memory as the compiler is right without being run. If all numbers are right, a mutant is
+killed if a step needs more kernels, barriers or memory, or leaves more to NumPy.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tests.mutation.compiler.mutants import Mutant, places, planted
 from tests.mutation.compiler.steps import STEPS, Step
 from tests.mutation.tables import Verdict
 
-MACHINE = Machine(vector=32, rows=4)  # tiles of 4 primitives by 4 or 8 numbers of float64
+MACHINE = Machine(vector=32, rows=4)  # tiles of 4 rows by 4 or 8 numbers of float64
 LIMITS: list[tuple[Any, str, int]] = [
     *[(emitters, "STRIP_COLUMNS", 4), (emitters, "MIN_PARALLEL_WORK", 40)],
     *[(materialize, "MAX_DEPTH", 8), (plan, "MAX_FUSED", 6)],
@@ -50,21 +50,21 @@ LARGEST = 10**7  # bytes
 
 @dataclass
 class Trial:
-    """A step as it was traced, and what is right of it: results, and states after it. Of arguments
-    that are out of range nothing is, but that it says so."""
+    """A step as it was traced, and its right results and states. Of arguments out of range it is
+    right to say so."""
 
     name: str
     program: Program
-    calls: list[tuple[list[Any], Any]]  # inputs, and what they give: None where they are wrong
+    calls: list[tuple[list[Any], Any]]  # inputs and right results; None if they are out of range
     states: list[Any]
     exact: int
-    keep: dict[int, Any]  # what slots of the program have, which are to be in memory at the end
-    base: Any = None  # what the compiler as it is makes of it
+    keep: dict[int, Any]  # right values of slots that are to be in memory at the end
+    base: Any = None  # what the compiler makes of it
     costs: dict[str, int] = field(default_factory=dict)  # at most
 
 
 def lowered(trial: Trial) -> Lowered:
-    """All stages but the last, on a small machine."""
+    """A trial's step, lowered for a small machine."""
     specs = [(array.shape, array.dtype) for array in trial.calls[0][0]]
     graph = simplify(trial.program, specs, tuple(trial.keep))
     planned = plan.plan(graph)
@@ -74,7 +74,7 @@ def lowered(trial: Trial) -> Lowered:
 
 
 def made(step: Lowered) -> Any:
-    """All on which it depends what a step does."""
+    """All that decides what a step does."""
     memory, graph = step.memory, step.plan.graph
     ops = [(op.primitive.name, op.args) for op in graph.ops]
     return (
@@ -96,7 +96,7 @@ def costs(step: Lowered) -> dict[str, int]:
 
 
 def fails(trial: Trial) -> str | None:
-    """What is wrong with a step, if something is."""
+    """What is wrong with a step; None if nothing is."""
     try:
         with _limited(SECONDS):
             return _fails(trial)
@@ -118,7 +118,7 @@ def _fails(trial: Trial) -> str | None:
 
 
 def _wrong(step: Lowered, trial: Trial, inputs: list[Any], right: Any) -> str | None:
-    """What is wrong with one call."""
+    """What is wrong with one call; None if nothing is."""
     graph, constants = step.plan.graph, step.memory.constants
     ends = [np.empty(graph.ops[n].shape, graph.ops[n].dtype) for n in graph.results]
     given = [*inputs, *trial.states, *constants]
@@ -169,7 +169,7 @@ def _same(found: Any, right: Any, exact: int) -> bool:
 
 @contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """TimeoutError after so long, where signals can be had."""
+    """Raises TimeoutError after so long, on systems with signals."""
 
     def late(*_: Any) -> None:
         raise TimeoutError
@@ -185,7 +185,7 @@ def _limited(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def small_limits() -> Iterator[None]:
-    """The compiler, with limits that small arrays reach."""
+    """Sets limits of the compiler so low that small arrays reach them."""
     before = [getattr(module, name) for module, name, _ in LIMITS]
     for module, name, value in LIMITS:
         setattr(module, name, value)
@@ -224,14 +224,14 @@ def _trial(name: str) -> Trial:
 
 
 def _traced(step: Step, args: Sequence[Any]) -> tuple[Program, list[Any]]:
-    """What a step does for such arguments, and the arrays among them."""
+    """The program of a step for such arguments, and the arrays among them."""
     leaves, structure = flatten((tuple(args), {}))
     traced = step.step._find(leaves, structure)
     return traced.program, [getattr(leaves[at], "_data", leaves[at]) for at in traced.inputs]
 
 
 def _slots(program: Program, inputs: Sequence[Any]) -> dict[int, Any]:
-    """What all slots of a program without states have that are computed."""
+    """The value of each slot that a program without states computes."""
     slots = dict(zip(program.inputs, inputs, strict=True)) | dict(program.constants)
     computed = [step for step in program.steps if isinstance(step, Apply)]
     for step in computed:
@@ -241,7 +241,7 @@ def _slots(program: Program, inputs: Sequence[Any]) -> dict[int, Any]:
 
 
 def _alike(array: Any) -> Any:
-    """A copy that lies as the array does."""
+    """A copy of an array with the same order of axes in memory."""
     return np.copy(array, order="K")
 
 
@@ -265,7 +265,7 @@ def trials(
 
 
 def _lines(trial: Trial, files: set[str]) -> set[tuple[str, int]]:
-    """The lines that are run to lower it."""
+    """The lines of these files that run while a step is lowered."""
     reached = set[tuple[str, int]]()
 
     def tracer(frame: FrameType, event: str, _: Any) -> Any:
@@ -288,7 +288,7 @@ def _lines(trial: Trial, files: set[str]) -> set[tuple[str, int]]:
 
 
 def killer(mutant: Mutant, found: Any) -> str | None:
-    """The first step that a mutant makes wrong, and how; None where it survives."""
+    """The first step that a mutant makes wrong, and how; None if it survives."""
     large = [name for module, name, small in LIMITS if getattr(module, name) != small]
     assert not large, f"mutation: {', '.join(large)} are so large that small steps pass them by"
     steps, reached = found

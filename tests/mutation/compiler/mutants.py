@@ -1,6 +1,6 @@
 """Mutants of the compiler: the functions that decide, each with one small mistake.
 
-What decides is what is stored and fused, what waits for what, where an array lies and until when,
+They decide what is materialized and fused, what waits for what, where an array lies and how long,
 and which entry is read. `places` finds those functions; `mutants` changes one expression or
 statement of one of them at a time.
 """
@@ -20,7 +20,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 PASSES = "autograd.compiler.passes"
-# Of a module all functions, but for those that print; of the others these.
+# All functions of these modules, but for those that print, and these of others.
 WHOLE = ("materialize", "plan", "memory", "entries", "nest", "emitters", "product", "tiling")
 PARTS = {
     f"{PASSES}.lower": ("lower", "_heeding", "_barrier_groups", "_must_wait"),
@@ -79,7 +79,7 @@ class Mutant:
 
 @functools.cache
 def places() -> list[Place]:
-    """The functions that decide. LookupError where one that is listed is not there."""
+    """The functions that decide. LookupError if one that is listed does not exist."""
     modules = {f"{PASSES}.{name}": None for name in WHOLE} | PARTS
     found = list[Place]()
     for name, wanted in modules.items():

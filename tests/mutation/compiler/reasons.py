@@ -5,10 +5,10 @@ A survivor that is not here fails the run, and so does an entry here of which no
 """
 
 IMPLIED = "implied by what is around it, and there for the reader or the type checker"
-STORED = "what is stored and what is computed again gives the same numbers: a matter of speed"
+STORED = "what is materialized or computed again gives the same numbers: a matter of speed"
 ORDER = "the order of loops, and which of them is in lanes where any may be: a matter of speed"
 NAMES = "only names, or their order"
-ORDERED = "after all checks, or before the first: none stands at that very place"
+ORDERED = "the kernel at that very position in the order is no check"
 FUSED = "what is fused where both would do: a matter of speed"
 SAME = "computes the same"
 CHECKED = "a bound has one entry of positions, so any and all are one"
@@ -112,7 +112,6 @@ _KEYS: dict[str, tuple[str, ...]] = {
     ORDERED: (
         "plan._Planner._schedule: new = kernel",
         "plan._Planner._schedule: index = None if",
-        "plan._Planner._defer_writes: last = max(may_fail",
         "plan._Planner._defer_writes: if kernel.order",
     ),
     FUSED: (
@@ -190,8 +189,8 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "emitters.ScatterEmitter._zero_fill: if array.shape",
         "product.ProductEmitter.statements: body = [loop(f",
         "product.PackEmitter.statements: if how.batch[axis",
-        "shapes._reshaped: return tuple((ZERO if n == 1 else remainder",
-        "shapes._entry_of_parts: inside = select",
+        "shapes._index_before_reshape: return tuple((ZERO if n == 1 else remainder",
+        "joining._entry_of_parts: inside = select",
     ),
     FASTER: (
         "entries.Reads.add: if key in self",
@@ -206,9 +205,9 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "product.ProductEmitter._rows: return [Let('rows",
         "product.ProductEmitter._ragged: if how.columns",
         "product.ProductEmitter._columns: if how.columns",
-        "shapes._entry_of_parts: if len(parts)",
-        "shapes._entry_of_parts: return convert",
-        "shapes._entry_of_parts: parts = [arg for",
+        "joining._entry_of_parts: if len(parts)",
+        "joining._entry_of_parts: return convert",
+        "joining._entry_of_parts: parts = [arg for",
     ),
     CHUNKS: (
         "nest.LoopNest._reduction_loops: chunk = 8 * CHUNK",
