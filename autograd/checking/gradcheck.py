@@ -67,16 +67,15 @@ def gradcheck(
     holds no floats (labels, flags) is given to f as it is. f gives a number, an array, or a
     structure of them; arrays are checked against a random cotangent drawn with `seed`.
     order: 2 also checks the gradient of the gradient. entries: every entry, not one direction.
-    Raises GradientError, which names the argument, the entry, both numbers and the error;
-    ValueError for an order other than 1 and 2, or inputs without a float.
+    Raises GradientError, which names the argument, the entry and both numbers; ValueError for an
+    order other than 1 and 2, or inputs without a float.
 
     A slope is the difference over steps h and h/2, h = eps**(1/3) * max(1, |x|), extrapolated to
-    0 (Richardson). It may be off by 8 B/h for rounding and by what the extrapolation changed, an
-    upper bound of what it left. B = 4 eps * sum over nodes of |cotangent * value| bounds the
-    rounding in f. So a badly conditioned f has a wide tolerance, and a wrong rule no excuse.
-    A kink shows as a fourth difference above its own rounding, 16 B. If the jump of the slope
-    stays while h shrinks, it is at the point: there any slope between those of the two sides
-    passes, with a note; and where nothing settles, nothing is checked, with a note.
+    0 (Richardson). Its tolerance is 8 B/h for rounding, and what the extrapolation changed, which
+    bounds the error that is left. B = 4 eps * sum over nodes of |cotangent * value| bounds the
+    rounding in f: a badly conditioned f has a wide tolerance, another f a narrow one. A kink shows
+    as a fourth difference above its own rounding, 16 B. If its jump stays while h shrinks, any
+    slope between the two sides passes, with a note. Where nothing settles, the check only notes it.
 
     >>> from autograd import detach, gradcheck, sin
     >>> bool(gradcheck(sin, 0.5, order=2))
@@ -89,7 +88,7 @@ def gradcheck(
       no gradient gets there: a rule that is None or gives 0, or a detach()
     """
     if order not in (1, 2):
-        raise ValueError(f"gradcheck: order 1 or 2, not {order!r}")
+        raise ValueError(f"gradcheck: order must be 1 or 2, not {order!r}")
     flat, given, names = float_arguments(f, inputs)
     leaves = [x if isinstance(x, float) else np.array(x, np.float64) for x in given]
     generator, result = np.random.default_rng(seed), GradientCheck(order)
@@ -99,9 +98,6 @@ def gradcheck(
         _Check(first.gradient, leaves, names, 2, generator, result).run(entries)
     first.vjp(given, first.weights)  # in the dtypes that were given
     return result
-
-
-# --- differences -------------------------------------------------------------------------------
 
 
 class _Check:
@@ -146,7 +142,7 @@ class _Check:
         self.vjp(self._point(self.direction, STEP), self.weights)
 
     def gradient(self, *leaves: Any) -> tuple[Any, ...]:
-        """The gradient of <weights, f>: what is checked here, and at the next order is f."""
+        """The gradient of <weights, f>: the function to check at the next order."""
         return self.vjp(leaves, self.weights)
 
     def run(self, entries: bool) -> None:
@@ -208,7 +204,7 @@ class _Check:
         pushed = flatten(jvp(self.f, self.leaves, tangents)[1])[0]
         forward, reverse = _dot(self.weights, pushed), _dot(gradient, self.direction)
         scale = _dot(gradient, self.direction, np.abs)
-        # Both are sums of products with some roundings each; what is wrong is wrong by more.
+        # Both are sums of products with some rounding each; a mistake is larger than that.
         if not abs(forward - reverse) <= slope_rounding(self.rounding) + 1e-9 * scale:
             raise self._wrong(
                 f"forward and reverse mode disagree: <w, J v> = {forward:.10g}, "

@@ -93,8 +93,8 @@ class Trace:
             self._capture(data)
 
     def array_created(self, array: Any) -> None:
-        """Called with every array that the engine makes of a list: a constant, which need not be
-        copied or compared."""
+        """Called with every array that the engine makes of a list: a constant, with no array
+        outside to compare it with."""
         self.engine_arrays[id(array)] = array
 
     def assign(self, leaf: Tensor, value: Any) -> None:

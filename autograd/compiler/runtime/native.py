@@ -73,7 +73,7 @@ class Native(Replayed):
             return super().__str__()
         kernels, left = len(self.lowered.plan.kernels), self.left_to_numpy
         said = f"compiled to C: {counted(kernels, 'kernel')}"
-        return f"{said}, of which NumPy does {', '.join(left)}" if left else said
+        return f"{said}; NumPy computes {', '.join(left)}" if left else said
 
     @property
     def left_to_numpy(self) -> list[str]:

@@ -436,7 +436,7 @@ def test_a_function_or_a_gradient_that_is_not_finite():
 
 
 def test_arguments_that_do_not_fit():
-    with pytest.raises(ValueError, match="order 1 or 2, not 3"):
+    with pytest.raises(ValueError, match="order must be 1 or 2, not 3"):
         gradcheck(sin, 0.5, order=3)
     with pytest.raises(ValueError, match="no argument holds a float"):
         gradcheck(relu, np.arange(3))

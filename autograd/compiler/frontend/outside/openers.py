@@ -1,8 +1,8 @@
 """What each kind of object holds: how an object that a step reaches is opened.
 
-The parts of containers, the bytes of arrays, of objects, classes and modules the dict of their
-attributes; for what can be asked only by a call (a cache, a weak reference), that call; and a
-refusal for what gives something else each time it is asked (an iterator, a file).
+Containers have parts, arrays bytes, and objects, classes and modules a dict of attributes. A cache
+or a weak reference can be compared only by a call. An iterator or a file that the step advances is
+refused.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def _open_object(graph: ObjectGraph, entry: Tracked) -> None:
     graph.set_attributes(entry, {} if names is None else names)
 
 
-# --- what is asked by a call ---------------------------------------------------------------------
+# --- objects that are asked by a call -------------------------------------------------------------
 
 
 def _open_cache(graph: ObjectGraph, entry: Tracked) -> None:
@@ -247,7 +247,7 @@ def _open_iterator(graph: ObjectGraph, entry: Tracked) -> None:
         resumed = is_a(obj, types.GeneratorType) and obj.gi_frame in graph.resumed
         if resumed or before is None or iterator_position(obj) != before:
             graph.refusal = graph.refusal or (
-                f"{path} is an iterator, of which the step would take only once; pass what it "
+                f"{path} is an iterator, from which only the traced call would take; pass what it "
                 "gives as an argument"
             )
 
