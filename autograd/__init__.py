@@ -20,6 +20,7 @@ from .describe import describe_primitives as _describe_primitives
 from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 from .graph import Node, gradients
 from .modes.mode import no_grad
+from .nodes.numpy_protocols import EXPORTED as _EXPORTED
 from .ops import (
     abs,
     add,
@@ -70,9 +71,6 @@ from .primitives.primitive import primitive
 from .primitives.shapes import astype, broadcast_to, reshape, sum_to, transpose
 from .tensor import Tensor
 from .value import Value
-
-_OURS.update(_TABLE.values())
-_describe_primitives()
 
 __all__ = [
     "AnomalyError",
@@ -152,3 +150,7 @@ __all__ = [
     "vmap",
     "where",
 ]
+
+_OURS.update(_TABLE.values())
+_EXPORTED.update(__all__)
+_describe_primitives()

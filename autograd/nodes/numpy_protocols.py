@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import composites, ops
+from .. import ops
 from ..modes.mode import mode
-from ..primitives import joining, shapes
 from ..primitives.primitive import Primitive
 
 
@@ -63,9 +62,12 @@ REPLACEMENTS = {
 }
 
 
+EXPORTED: set[str] = set()  # `autograd.__all__`, once autograd is imported
+
+
 def _replacement(name: str) -> str:
     """What to write in the place of a function of NumPy."""
-    if any(callable(getattr(room, name, None)) for room in (ops, composites, shapes, joining)):
+    if name in EXPORTED:
         return f"write autograd.{name}"
     if name in REPLACEMENTS:
         return f"with autograd write {REPLACEMENTS[name].format(name=name)}"

@@ -90,18 +90,29 @@ def build_model(settings: Settings) -> MLP:
 
 def build_schedule(settings: Settings, steps: int) -> Callable[[Any], Any]:
     """The learning rate as a function of the steps done; `steps` is their number in the end."""
-    if settings.schedule == "constant":
-        return constant(settings.rate)
-    return (cosine if settings.schedule == "cosine" else one_cycle)(settings.rate, steps)
+    match settings.schedule:
+        case "constant":
+            return constant(settings.rate)
+        case "cosine":
+            return cosine(settings.rate, steps)
+        case "one-cycle":
+            return one_cycle(settings.rate, steps)
+    raise ValueError(f"build_schedule: {settings.schedule!r} is in SCHEDULES, but not built here")
 
 
 def build_optimizer(settings: Settings, model: MLP, schedule: Callable[[Any], Any]) -> Optimizer:
     """The optimizer of the model's parameters."""
     parameters, decay = model.parameters(), settings.weight_decay
-    if settings.optimizer == "sgd":
-        return SGD(parameters, schedule, settings.momentum, weight_decay=decay)
-    kind = AdamW if settings.optimizer == "adamw" else Adam
-    return kind(parameters, schedule, weight_decay=decay)
+    match settings.optimizer:
+        case "sgd":
+            return SGD(parameters, schedule, settings.momentum, weight_decay=decay)
+        case "adam":
+            return Adam(parameters, schedule, weight_decay=decay)
+        case "adamw":
+            return AdamW(parameters, schedule, weight_decay=decay)
+    raise ValueError(
+        f"build_optimizer: {settings.optimizer!r} is in OPTIMIZERS, but not built here"
+    )
 
 
 def build_step(model: MLP, optimizer: Optimizer, clip: float | None) -> Callable[..., Any]:

@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import autograd
+from autograd.nodes.methods import ArrayMethods, NumberMethods
 
 ROOT = Path(autograd.__file__).parents[1]
 PACKAGES = ["autograd", "autograd.nn", "autograd.optim", "autograd.compiler"]
@@ -99,3 +101,19 @@ def test_every_primitive_that_users_call_is_a_function_of_the_package():
         prim.name for prim in autograd.primitives.primitive.TABLE.values() if prim.domain
     } - for_the_engine
     assert names <= set(autograd.__all__)
+
+
+@pytest.mark.parametrize("methods", [NumberMethods, ArrayMethods])
+def test_every_method_is_a_function_of_the_package_too(methods):
+    names = {name for name in vars(methods) if not name.startswith("_")}
+    assert names <= set(autograd.__all__)
+
+
+def test_what_is_advised_instead_of_a_numpy_function_exists():
+    """np.exp(node) says "write autograd.exp"; np.select and others that are not ours do not."""
+    x = autograd.Tensor([1.0, 2.0], requires_grad=True)
+    for name in ("exp", "concatenate", "mean", "select", "sort", "cumsum"):
+        with pytest.raises(TypeError) as refused:
+            getattr(np, name)(*((([x > 0], [x]),) if name == "select" else (x * 1.0,)))
+        for advised in re.findall(r"write autograd\.(\w+)", str(refused.value)):
+            assert advised in autograd.__all__, refused.value
