@@ -14,7 +14,7 @@ import sys
 import sysconfig
 import textwrap
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
@@ -24,6 +24,7 @@ from models.files import reason
 __all__ = ["main"]
 
 PROGRAM = "python -m viz"
+TAKE_EXPR = ("draw", "debug")  # the commands whose first word is an expression
 FUNCTION = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")  # package.module:name
 
 EXPR = """\
@@ -50,8 +51,7 @@ def _dispatch(given: list[str]) -> int:
         parser.print_help()
         return 0
     options = parser.parse_args(_protected(given))
-    called = {"draw": _draw, "debug": _debug, "report": _report, "lesson": _lesson}
-    return called[options.command](options)
+    return int(options.run(options))
 
 
 # --- the commands --------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ class _Parser(Parser):
 def _protected(given: list[str]) -> list[str]:
     """The words, with a space before an expression that begins with a minus, which argparse would
     take for an option."""
-    if len(given) > 1 and given[0] in ("draw", "debug"):
+    if len(given) > 1 and given[0] in TAKE_EXPR:
         word = given[1]
         if word[:1] == "-" and word[1:2] not in ("", "-") and word not in ("-h", "-o"):
             return [given[0], f" {word}", *given[2:]]
@@ -268,18 +268,20 @@ def _parser() -> argparse.ArgumentParser:
         description="See a computation: as a picture, or step by step, forward and backward.",
         epilog=f"{PROGRAM} COMMAND --help says more, with examples.",
     )
-    commands = parser.add_subparsers(
-        dest="command", required=True, metavar="draw|debug|report|lesson"
-    )
+    commands = parser.add_subparsers(dest="command", required=True)
     _add_draw(commands)
     _add_debug(commands)
     _add_report(commands)
     _add_lesson(commands)
+    commands.metavar = "|".join(commands.choices)
     return parser
 
 
-def _add(commands: Any, name: str, help: str, *examples: str, gives: str = "") -> Any:
-    """Add a command. gives: of one that takes an expression, what a function may give instead."""
+def _add(
+    commands: Any, run: Callable[..., int], name: str, help: str, *examples: str, gives: str = ""
+) -> Any:
+    """Add a command, which calls `run` with its options. gives: of one that takes an expression
+    (TAKE_EXPR), what a function may give instead."""
     shown = "".join(f"\n  {PROGRAM} {name} {example}".rstrip() for example in examples)
     added = commands.add_parser(
         name,
@@ -291,6 +293,7 @@ def _add(commands: Any, name: str, help: str, *examples: str, gives: str = "") -
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    added.set_defaults(run=run)
     if gives:
         added.add_argument("what", metavar="EXPR", help="what to look at, see below")
         added.add_argument(
@@ -303,6 +306,7 @@ def _add(commands: Any, name: str, help: str, *examples: str, gives: str = "") -
 def _add_draw(commands: Any) -> None:
     draw = _add(
         commands,
+        _draw,
         "draw",
         "draw a graph, with its values and gradients",
         '"tanh(x*w + b)" --at x=0.5 w=-1.2 b=0.1 -o g.svg',
@@ -318,6 +322,7 @@ def _add_draw(commands: Any) -> None:
 def _add_debug(commands: Any) -> None:
     debug = _add(
         commands,
+        _debug,
         "debug",
         "step through a forward and a backward pass, number by number",
         '"x*x + sin(x)" --at x=3',
@@ -331,6 +336,7 @@ def _add_debug(commands: Any) -> None:
 def _add_report(commands: Any) -> None:
     report = _add(
         commands,
+        _report,
         "report",
         "show trainings in pictures, as one HTML page",
         "runs/mnist-1",
@@ -343,7 +349,7 @@ def _add_report(commands: Any) -> None:
 
 
 def _add_lesson(commands: Any) -> None:
-    lesson = _add(commands, "lesson", "learn in ten short lessons how a gradient is made",
+    lesson = _add(commands, _lesson, "lesson", "learn in ten short lessons how a gradient is made",
                   "", "3", "-o lesson.html")  # fmt: skip
     lesson.add_argument("number", metavar="N", nargs="?", type=whole,
                         help="the lesson to open (default: list them)")  # fmt: skip

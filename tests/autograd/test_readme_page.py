@@ -36,7 +36,11 @@ def test_the_primitive_it_shows_is_the_tables(monkeypatch):
 
 
 def test_it_names_every_file():
-    named = set(re.findall(r"`([a-z]+(?:\.py|/))`", PAGE.read_text().split("## Where it is")[1]))
+    named = set(
+        re.findall(
+            r"`([a-z]+(?:\.py|/))`", PAGE.read_text().split("## Where it is")[1].split("\n## ")[0]
+        )
+    )
     files = {path.name for path in ROOM.glob("*.py")} - {"__init__.py"}
     rooms = {f"{path.name}/" for path in ROOM.iterdir() if (path / "__init__.py").exists()}
     assert named == files | rooms
