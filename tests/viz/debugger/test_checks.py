@@ -252,7 +252,7 @@ def test_what_takes_too_long_is_not_computed_again():
     computes with them is killed."""
     x = Tensor(np.broadcast_to(1.0, (2, 2)), requires_grad=True)
     large = np.broadcast_to(1.0, (100_000, 100_000))
-    node = SimpleNamespace(prim=(x @ x).primitive, args=(large, large), data=large)
+    node = SimpleNamespace(primitive=(x @ x).primitive, args=(large, large), data=large)
     check = check_rule(node, 0, large, large)
     assert check.agrees is None and check.note == "not compared: too large to compute again"
 
