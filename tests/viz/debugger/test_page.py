@@ -422,7 +422,7 @@ def test_nothing_serious_for_axe(opened: Any, page: Any, axe: Any, scheme: str) 
     first["nodes"][3]["entry"] = {
         "index": "[0]",
         "value": "0.3",
-        "primitives": rows,
+        "rows": rows,
         "rest": "more",
     }
     tab = opened(data, "#view=backward&step=6&node=n4&watch=n2")
