@@ -139,7 +139,7 @@ def slope_advice(prim: Primitive, i: int, numbers: Sequence[Any], dtype: Any) ->
     entry; empty where the primitive is not elementwise."""
     if not numbers:
         return overflow("the gradient that arrives, times the slope,", dtype)
-    *inputs, _, g, _ = (float(x) for x in numbers)
+    *inputs, out, g, _ = (float(x) for x in numbers)
     if prim is ops.power and i == 1 and inputs[0] < 0.0:
         return (
             "the derivative by the exponent is x ** y * log(x), and x is negative",
@@ -154,7 +154,20 @@ def slope_advice(prim: Primitive, i: int, numbers: Sequence[Any], dtype: Any) ->
             f"the slope of {prim.name} overflows so near to 0",
             "keep what it divides by away from 0: maximum(x, 1e-12)",
         )
+    if not np.isfinite(_slope(prim, i, out, inputs)):
+        return (
+            f"the slope of {prim.name} is not finite at {inputs[i]:g}",
+            "keep its argument away from there",
+        )
     return overflow("the gradient that arrives, times the slope,", dtype)
+
+
+def _slope(prim: Primitive, i: int, out: float, inputs: Sequence[float]) -> Any:
+    """The derivative of an elementwise primitive by argument i, by its rule."""
+    rule = prim.rule(i)
+    assert rule is not None
+    with np.errstate(all="ignore"):
+        return rule(np.float64(1.0), *map(np.float64, (out, *inputs)))
 
 
 INFINITE_AT_ZERO: dict[Primitive, Advice] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 
@@ -492,6 +493,20 @@ def test_a_primitive_of_a_user_without_a_domain():
         assert "halved: x / 2" in text
     finally:
         del TABLE["halved"]
+
+
+def test_the_slope_of_a_users_primitive_is_what_is_not_finite():
+    """And not "numbers that grow from step to step": the primitive's own rule says which it is."""
+    prim = autograd.primitive(
+        "cbrt_of_a_test", "the cube root", np.cbrt, lambda g, out, x: g / (3.0 * out * out),
+        on_float=math.cbrt, domain=((0.2, 3.0),),
+    )  # fmt: skip
+    try:
+        text = report(lambda: prim(tensor(0.0, 2.0)).sum().backward())
+        assert "the slope of cbrt_of_a_test is not finite at 0" in text
+        assert "learning rate" not in text
+    finally:
+        del TABLE["cbrt_of_a_test"]
 
 
 def test_primitives_of_many_arguments():

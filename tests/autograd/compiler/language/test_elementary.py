@@ -104,7 +104,8 @@ def test_what_has_no_definition_is_the_c_librarys() -> None:
     of_float64 = {name for name in FUNCTIONS if definition(name, FLOAT64)}
     of_float32 = {name for name in FUNCTIONS if definition(name, FLOAT32)}
     assert of_float64 == {"sigmoid", "softplus"}
-    assert of_float32 == set(FUNCTIONS) - {"power"}
+    missing = set(FUNCTIONS) - {"power"} - of_float32
+    assert not missing, f"define {', '.join(missing)} of float32 in compiler/language/elementary.py"
 
 
 @pytest.mark.parametrize("name", REFERENCES)
