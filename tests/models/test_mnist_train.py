@@ -97,6 +97,20 @@ def test_the_compiled_step_is_the_eager_step_but_for_rounding():
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", settings.OPTIMIZERS)
+def test_each_optimizer_is_the_one_of_its_name(name):
+    """Not Adam, for want of another: a name that is added is built, or refused by name."""
+    chosen = Settings(optimizer=name)
+    optimizer = build_optimizer(chosen, build_model(chosen), build_schedule(chosen, 12))
+    assert type(optimizer).__name__.lower() == name
+
+
+@pytest.mark.parametrize("name", settings.SCHEDULES)
+def test_each_schedule_is_the_one_of_its_name(name):
+    schedule = build_schedule(Settings(schedule=name), 12)
+    assert type(schedule).__name__.replace("_", "-") == name
+
+
 def test_no_validation_gives_no_validation_figures():
     model = build_model(Settings(hidden=(), batch_size=100, epochs=1))
     watcher = Watcher()
