@@ -26,6 +26,7 @@ class Apply:
     shape: tuple[int, ...]
     dtype: Any
     scope: tuple[str, ...] = ()  # the path of the module that made it
+    line: str = ""  # of the user's code
     frees: tuple[int, ...] = ()  # slots that nothing reads after this
 
 

@@ -26,7 +26,7 @@ def build_program(
         else:
             args = tuple(slots[arg] for arg in event.args)
             assert event.primitive
-            what = event.shape, event.dtype, event.scope
+            what = event.shape, event.dtype, event.scope, record.lines[event]
             steps.append(Apply(event.primitive, args, event.params, slots[event], *what))
     answers = tuple(slots[result] for result in results)
     states, constants = tuple(slots.states), tuple(slots.constants)

@@ -43,6 +43,7 @@ class Op:
     shape: Shape
     dtype: Any
     scope: tuple[str, ...] = ()
+    line: str = ""  # of the user's code that made it
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ def simplify(program: Program, inputs: Sequence[Spec], keep: Sequence[int] = ())
                 raise RefusedError("a result is a view of a state that the step writes")
             continue
         args = tuple(value[slot] for slot in step.args)
-        build.scope = step.scope
-        op = Op(step.primitive, args, step.params, step.shape, step.dtype, step.scope)
+        build.made = step.scope, step.line
+        op = Op(step.primitive, args, step.params, step.shape, step.dtype, *build.made)
         value[step.out] = build.add(op)
         if step.primitive.view and step.args[0] in viewed:
             viewed[step.out] = viewed[step.args[0]]
@@ -137,7 +138,7 @@ class _Builder:
     def __init__(self) -> None:
         self.ops: list[Op] = []
         self.known: dict[Any, int] = {}
-        self.scope: tuple[str, ...] = ()  # of the ops that are added
+        self.made: tuple[tuple[str, ...], str] = (), ""  # scope and line of ops that are added
 
     def leaf(self, prim: Primitive, place: int, shape: Shape, dtype: Any) -> int:
         return self._append(Op(prim, (), {"place": place}, shape, dtype))
@@ -189,7 +190,7 @@ class _Builder:
             values.append(np.zeros(op.shape, op.dtype) if value is None else value)
         with np.errstate(all="ignore"):
             out = np.asarray(prim.on_array(*values, **params))
-        return Op(prim, args, params, out.shape, out.dtype, self.scope)
+        return Op(prim, args, params, out.shape, out.dtype, *self.made)
 
     def _unique(self, key: Any, op: Op) -> int:
         if key not in self.known:

@@ -1,0 +1,78 @@
+"""Where the arrays of a module lie in its memory, as the manifest says it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ...primitives.expressions import DType, Shape, contiguous
+from ..passes.memory import ALIGNMENT
+from ..passes.simplify import RefusedError
+
+MAX_BYTES = 1 << 31  # of memory: addresses are signed 32-bit integers
+
+
+@dataclass(frozen=True)
+class Region:
+    """An array of the module. kind: input, state, result, constant or scratch. entry: whose it is;
+    None if all share it. offset: in bytes. strides: in entries. below: its integers have to be in
+    0 to below - 1, if that is said."""
+
+    name: str
+    kind: str
+    entry: str | None
+    offset: int
+    shape: Shape
+    strides: Shape
+    dtype: DType
+    below: int | None = None
+
+    def described(self) -> dict[str, Any]:
+        """As the manifest has it."""
+        limits = {} if self.below is None else {"below": self.below}
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "entry": self.entry,
+            "offset": self.offset,
+            "shape": list(self.shape),
+            "strides": list(self.strides),
+            "dtype": str(self.dtype),
+            **limits,
+        }
+
+
+class Layout:
+    """The memory of a module, as it grows."""
+
+    def __init__(self) -> None:
+        self.regions: dict[tuple[str, str | None], Region] = {}
+        self.size = ALIGNMENT  # no array lies at address 0
+
+    def allocate(self, size: int) -> int:
+        """The address of so many bytes. RefusedError if there is no room for them."""
+        offset, self.size = self.size, self.size + -(-size // ALIGNMENT) * ALIGNMENT
+        if self.size > MAX_BYTES:
+            raise RefusedError(f"the arrays take {self.size:,} bytes, and a page has {MAX_BYTES:,}")
+        return offset
+
+    def add(
+        self,
+        name: str,
+        kind: str,
+        entry: str | None,
+        shape: Shape,
+        dtype: DType,
+        strides: Shape | None = None,
+        below: int | None = None,
+    ) -> Region:
+        """Give memory to an array. ValueError if another has its name."""
+        if (name, entry) in self.regions:
+            where = f"of {entry}" if entry else "of the module"
+            raise ValueError(f"wasm: two arrays {where} are named {name!r}; rename one of them")
+        offset = self.allocate(math.prod(shape) * dtype.itemsize)
+        strides = contiguous(shape) if strides is None else strides
+        region = Region(name, kind, entry, offset, shape, strides, dtype, below)
+        self.regions[name, entry] = region
+        return region

@@ -1,0 +1,86 @@
+"""A module of WebAssembly run by wasmtime, as a page would run it."""
+
+import math
+
+import numpy as np
+import wasmtime
+
+from autograd.compiler import wasm
+
+MATH = {
+    **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sin", "cos", "tanh")},
+    "pow": np.power,
+}
+UNARY = wasmtime.FuncType([wasmtime.ValType.f64()], [wasmtime.ValType.f64()])
+BINARY = wasmtime.FuncType([wasmtime.ValType.f64()] * 2, [wasmtime.ValType.f64()])
+
+
+def engine(deterministic=True):
+    """An engine whose relaxed multiply-add is fused on every machine, or as the CPU likes it."""
+    config = wasmtime.Config()
+    config.wasm_relaxed_simd = True
+    config.wasm_relaxed_simd_deterministic = deterministic
+    return wasmtime.Engine(config)
+
+
+ENGINE = engine()
+
+
+class Page:
+    """An instance of a module: its memory, and its entries as functions."""
+
+    def __init__(self, module, engine=ENGINE):
+        self.manifest = module.manifest
+        self.store = wasmtime.Store(engine)
+        compiled = wasmtime.Module(engine, module.wasm)
+        pages = module.manifest["memory_bytes"] // 65536
+        limits = wasmtime.Limits(pages, pages)
+        self.memory = wasmtime.Memory(self.store, wasmtime.MemoryType(limits))
+        needed = [self._import(each) for each in compiled.imports]
+        self.instance = wasmtime.Instance(self.store, compiled, needed)
+        self.bytes = self.memory.get_buffer_ptr(self.store, pages * 65536)
+        self.buffer = np.frombuffer(self.bytes, np.uint8)
+        self.arrays = {
+            (each["name"], each["entry"]): self.view(each, self.buffer)
+            for each in module.manifest["arrays"]
+        }
+        for name, tensor in module.states.items():
+            self.arrays[name, None][...] = tensor.data
+
+    def _import(self, each):
+        if each.module == "env":
+            return self.memory
+        assert each.module == "Math", each.module
+        function = MATH[each.name]
+
+        def called(*args):
+            with np.errstate(all="ignore"):
+                return float(function(*args))
+
+        type = BINARY if each.name == "pow" else UNARY
+        return wasmtime.Func(self.store, type, called)
+
+    @staticmethod
+    def view(each, buffer):
+        """An array of the manifest, in a copy of the memory."""
+        dtype = np.dtype(each["dtype"])
+        strides = [stride * dtype.itemsize for stride in each["strides"]]
+        size = math.prod(each["shape"])
+        if not size:
+            return np.empty(each["shape"], dtype)
+        return np.ndarray(each["shape"], dtype, buffer, each["offset"], strides)
+
+    def __call__(self, entry, *inputs):
+        """Run an entry on these inputs; gives copies of its results, by name."""
+        names = self.manifest["entries"][entry]
+        for name, array in zip(names["args"], inputs, strict=True):
+            self.arrays[name, entry][...] = array
+        done = self.instance.exports(self.store)[entry](self.store)
+        if not done:
+            return None
+        return {name: self.arrays[name, entry].copy() for name in names["results"]}
+
+
+def page(entries, **more):
+    """The page of a module of these entries."""
+    return Page(wasm(entries, **more))
