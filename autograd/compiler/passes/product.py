@@ -28,9 +28,8 @@ from .kernels import Product
 from .nest import LoopNest, axis_loop, integer, loop, part_bounds
 from .tiling import CACHE_BUDGET, Operand, Tiling, operand, tiling
 
-# When the rows of the left operand are packed:
-MIN_STRIDE_TO_PACK = 1024  # bytes from one entry of a row to the next
-MIN_INNER_TO_PACK = 512  # entries of a row
+# When the rows of the left operand are packed: bytes from one entry of a row to the next.
+MIN_STRIDE_TO_PACK = 1024
 MIN_PANELS_IN_PART = 8  # each part reads all of the left operand
 
 
@@ -147,7 +146,7 @@ class ProductEmitter(OpEmitter):
         row lies on another page, and a row has more pages than the CPU's TLB."""
         how, size = self.tiling, self.ops[self.kernel.op].dtype.itemsize
         far = abs(self.left.strides[-1]) * size >= MIN_STRIDE_TO_PACK
-        return far and how.inner >= MIN_INNER_TO_PACK and how.panels > 1
+        return far and how.inner >= self.machine.inner_to_pack and how.panels > 1
 
     def _packed_left(self) -> Matrix:
         """The rows of a tile, packed in an array of the function."""

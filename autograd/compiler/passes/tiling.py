@@ -11,6 +11,7 @@ from ...primitives.expressions import Affine, Shape, broadcast_index, offset
 from .entries import view_base, view_of
 from .simplify import Graph
 
+CACHE_LINE = 64  # bytes
 PAGE_SIZE = 4096  # bytes of a page of virtual memory
 CACHE_BUDGET = 3 << 17  # bytes: less than half of the L2 cache of common machines
 MIN_ROWS_TO_PACK = 64  # of the left operand: each reads the packed panel once more
@@ -18,10 +19,14 @@ MIN_ROWS_TO_PACK = 64  # of the left operand: each reads the packed panel once m
 
 @dataclass(frozen=True)
 class Machine:
-    """vector: bytes of a vector register. rows: of a tile, as many as fill the registers."""
+    """vector: bytes of a vector register. rows: of a tile, as many as fill the registers.
+    inner_to_pack: entries of a row of a transposed left operand from which rows are packed.
+    cache: bytes of the left operand that are done before the next."""
 
     vector: int = 64
     rows: int = 8
+    inner_to_pack: int = 512
+    cache: int = CACHE_BUDGET
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Tiling:
         """How many rows of the left operand, in whole tiles, fit in the cache beside a panel."""
         lanes = self.width // self.vectors
         entry = machine.vector // lanes
-        fitting = CACHE_BUDGET // (max(self.inner, 1) * entry)
+        fitting = machine.cache // (max(self.inner, 1) * entry)
         return max(1, fitting // machine.rows) * machine.rows
 
     def packed_size(self) -> int:
@@ -76,7 +81,9 @@ def tiling(graph: Graph, number: int, arrays: Mapping[int, Any], machine: Machin
     width = vectors * lanes
     down, along = right.strides[-2:]
     page_per_row = abs(down) * op.dtype.itemsize > PAGE_SIZE and rows >= MIN_ROWS_TO_PACK
-    packs = along != 1 or columns % width != 0 or page_per_row
+    part_of_line = width * op.dtype.itemsize < CACHE_LINE and columns > width
+    part_of_line &= rows >= MIN_ROWS_TO_PACK
+    packs = along != 1 or columns % width != 0 or page_per_row or part_of_line
     return Tiling(right, tuple(batch), rows, inner, columns, vectors, width, packs)
 
 

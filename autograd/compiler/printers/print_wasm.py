@@ -300,12 +300,12 @@ class _Printer(Vectors):
         return call("i32.add", text, f"(i32.const {beyond})") if beyond else text
 
     def _panel(self, panel: Panel) -> list[str]:
-        """The call of a copy of whole vectors, where the entries of a row lie side by side."""
+        """The call of a copy, where the entries of a row lie side by side."""
         matrix, size = panel.matrix, panel.dtype.itemsize
         is_full = self.interval(panel.columns).constant == panel.width
-        if matrix.along != 1 or not is_full or panel.width * size % VECTOR or not panel.inner:
+        if matrix.along != 1 or not is_full or panel.width * size % 8 or not panel.inner:
             return self._statement(expanded(panel))
-        which = CopyKind(matrix.down * size, panel.width * size // VECTOR)
+        which = CopyKind(matrix.down * size, panel.width * size)
         into = self._whole(self.address(panel.into, panel.start))
         rows = f"(i32.const {panel.inner})"
         return [call(f"call ${self.helpers.name(which)}", self._start(matrix), into, rows)]

@@ -21,10 +21,10 @@ class TileKind:
 
 @dataclass(frozen=True)
 class CopyKind:
-    """What differs between copies of panels: bytes from one row to the next, and vectors in it."""
+    """What differs between copies of panels: bytes from one row to the next, and bytes of it."""
 
     down: int
-    vectors: int
+    size: int
 
 
 @dataclass

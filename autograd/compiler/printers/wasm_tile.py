@@ -6,6 +6,8 @@ the sixteen registers of common machines. Both are functions that all products o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..language.tiles import CHUNK
 from .wasm_helpers import CopyKind, TileKind
 from .wasm_lanes import fma
@@ -86,18 +88,21 @@ def _term(kind: TileKind, term: int, relaxed: bool) -> list[str]:
 
 
 def copy(kind: CopyKind, name: str) -> str:
-    """Copies rows of whole vectors one after the other: given where from, where to, how many."""
-    size = kind.vectors * VECTOR
+    """Copies rows one after the other: given where from, where to and how many, at least one."""
     lines = [
         f"(func ${name} (param $from i32) (param $into i32) (param $rows i32)",
         "  (loop $row",
-        *(
-            f"    (v128.store offset={at} (local.get $into)"
-            f" (v128.load offset={at} (local.get $from)))"
-            for at in range(0, size, VECTOR)
-        ),
+        *(f"    {line}" for line in _copied(kind.size)),
         f"    (local.set $from (i32.add (local.get $from) (i32.const {kind.down})))",
-        f"    (local.set $into (i32.add (local.get $into) (i32.const {size})))",
+        f"    (local.set $into (i32.add (local.get $into) (i32.const {kind.size})))",
         "    (br_if $row (local.tee $rows (i32.sub (local.get $rows) (i32.const 1)))))",
     ]
     return "\n".join(lines) + ")"
+
+
+def _copied(size: int) -> Iterator[str]:
+    """Copies a row, a multiple of 8 bytes."""
+    for at in range(0, size, VECTOR):
+        type = "v128" if size - at >= VECTOR else "i64"
+        value = f"({type}.load offset={at} (local.get $from))"
+        yield f"({type}.store offset={at} (local.get $into) {value})"

@@ -20,7 +20,6 @@ from ..passes.stages import Stages
 from ..passes.tiling import Machine
 from ..step import jit
 
-MACHINE = Machine(vector=16, rows=4)
 PATH = re.compile(r"\.(\w+)|\[('[^']*'|\"[^\"]*\"|[^\]]*)\]")  # a part of a path to a leaf
 
 
@@ -63,11 +62,11 @@ class StepEntry:
                 )
         return names
 
-    def lowered(self, strides: Sequence[tuple[int, ...]]) -> Stages:
+    def lowered(self, strides: Sequence[tuple[int, ...]], machine: Machine) -> Stages:
         """The step in the loop language, for states of these strides. RefusedError if NumPy would
         have to do a part of it."""
         specs = [(array.shape, array.dtype) for array in self.arrays.values()]
-        stages = Stages.of(self.traced.program, specs, strides, MACHINE)
+        stages = Stages.of(self.traced.program, specs, strides, machine)
         for segment in stages.code.segments:
             if isinstance(segment, ByNumpy):
                 raise self.refused(stages, segment.op, "it has no code for these, only NumPy's")
@@ -116,4 +115,4 @@ def dotted(path: str) -> str:
     return ".".join(name or str(ast.literal_eval(key)) for name, key in found)
 
 
-__all__ = ["MACHINE", "StepEntry", "dotted", "limits"]
+__all__ = ["StepEntry", "dotted", "limits"]

@@ -20,6 +20,7 @@ from ...transforms.tree import flatten
 from ..language.statements import Segment
 from ..passes.simplify import RefusedError
 from ..passes.stages import Stages
+from ..passes.tiling import Machine
 from ..printers.wasm_module import PAGE, Functions, Gathered, Loop, Steps, module
 from ..runtime.arrays import byte_range, entry_strides
 from ..step import jit
@@ -30,7 +31,10 @@ Entries = Mapping[str, tuple[Callable[..., Any], Sequence[Any]]]
 VERSION = 1  # of the manifest
 UINT8 = np.dtype(np.uint8)
 NAME = re.compile(r"[A-Za-z_]\w*")
-SIMD = ("v128", "relaxed")
+# A product and a sum apart need a register more than multiply-add, which six rows do not leave.
+# A narrow tile uses half of a cache line of what it writes: the other half is to be there still.
+SMALL = {"vector": 16, "inner_to_pack": 64, "cache": 48 << 10}
+MACHINES = {"v128": Machine(rows=4, **SMALL), "relaxed": Machine(rows=6, **SMALL)}
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,8 @@ def without_names(binary: bytes) -> bytes:
 
 def build(entries: Entries, simd: str, owners: Mapping[str, State]) -> WasmModule:
     """The module of `autograd.compiler.wasm`, which see."""
-    if simd not in SIMD:
-        raise ValueError(f"wasm: simd is one of {', '.join(SIMD)}, not {simd!r}")
+    if simd not in MACHINES:
+        raise ValueError(f"wasm: simd is one of {', '.join(MACHINES)}, not {simd!r}")
     for name in entries:
         if not NAME.fullmatch(name):
             raise ValueError(f"wasm: {name!r} is no name for an entry: letters, digits and _")
@@ -145,7 +149,8 @@ class _Builder:
     # --- steps ---
 
     def _lowered(self, entry: StepEntry) -> Stages:
-        return entry.lowered([self.states[tensor].strides for tensor in entry.states])
+        strides = [self.states[tensor].strides for tensor in entry.states]
+        return entry.lowered(strides, MACHINES[self.simd])
 
     def _add_step(self, entry: StepEntry, stages: Stages, scratch: int) -> None:
         """Give memory to what a step takes and gives, and print its functions."""
