@@ -60,9 +60,14 @@ class MLP(Sequential):
         self._dropouts = [Dropout(dropout, seed * 1009 + i) for i in range(len(sizes) - 2)]
 
     def forward(self, x: Any) -> Any:
-        dropouts = iter(self._dropouts)
+        return self.outputs(x)[-1]
+
+    def outputs(self, x: Any) -> list[Any]:
+        """What each layer and each activation gives, in order; the last are the logits."""
+        dropouts, outputs = iter(self._dropouts), list[Any]()
         for module in self:
             x = module(x)
             if isinstance(module, Activation):
                 x = next(dropouts)(x)
-        return x
+            outputs.append(x)
+        return outputs

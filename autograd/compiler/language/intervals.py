@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -66,6 +67,7 @@ class Interval:
         return self.corners(other, lambda x, y: abs(x) // y * (1 if x >= 0 else -1))
 
 
+@cache
 def whole(dtype: DType) -> Interval:
     """All integers of a dtype.
 

@@ -1,0 +1,114 @@
+"""The entries of an MLP's module of WebAssembly: what a page needs to train it and look into it.
+
+`entries` gives functions and arguments for `autograd.compiler.wasm`, which prints them as they
+stand: a step of training, the same for many batches, a look at examples, and a score.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from autograd import astype, equal, gather, gradients, jit, max, min, reshape, softmax, sum, where
+from autograd.nn import cross_entropy
+from autograd.optim import Optimizer, clip_by_global_norm
+from models.mlp import MLP
+
+__all__ = ["entries"]
+
+LABEL = np.int32
+
+
+def entries(
+    model: MLP,
+    optimizer: Optimizer,
+    shape: Sequence[int],
+    batch: int = 128,
+    block: int = 1000,
+    steps: int = 100,
+    clip: float | None = None,
+) -> dict[str, tuple[Any, tuple[Any, ...]]]:
+    """The entries, by name; each takes images, (n, *shape) uint8, and labels, (n,) int32.
+
+    step: learns from a batch; gives the `loss`, how many were `right` before, and of each layer the
+    activations (`layer.0`, ..., `logits`, `probabilities`) and the cotangents of what its Linear
+    gave (`delta.0`, ...). loop: that for rows of `order`, (steps, batch), of a block of images.
+    forward: the activations and the `prediction` of one image. image_gradient: the gradient of the
+    logit of a label by the pixels of one image. score: of a block, how many are `right`, and the
+    sum of their losses. clip: the greatest norm of the gradient of a step.
+    """
+
+    def inputs(images: Any) -> Any:
+        return astype(reshape(images, (len(images), math.prod(shape))), np.float32) / 255.0
+
+    @jit
+    def step(images: Any, labels: Any) -> dict[str, Any]:
+        outputs = model.outputs(inputs(images))
+        loss = cross_entropy(outputs[-1], labels)
+        optimizer.zero_grad()
+        loss.backward()
+        deltas = gradients(loss, outputs[::2])
+        if clip is not None:
+            clip_by_global_norm(model.parameters(), clip)
+        optimizer.step()
+        right = sum(astype(equal(predictions(outputs[-1]), labels), np.float32))
+        named = {f"delta.{i}": delta for i, delta in enumerate(deltas)}
+        return {"loss": loss, "right": right, **activations(outputs), **named}
+
+    def forward(images: Any) -> dict[str, Any]:
+        with evaluating(model):
+            outputs = model.outputs(inputs(images))
+        return {"prediction": predictions(outputs[-1]), **activations(outputs)}
+
+    def image_gradient(images: Any, labels: Any) -> dict[str, Any]:
+        x = inputs(images)
+        x.requires_grad = True
+        with evaluating(model):
+            chosen = sum(gather(model(x), labels))
+        (gradient,) = gradients(chosen, [x])
+        return {"gradient": reshape(gradient, (len(images), *shape))}
+
+    def score(images: Any, labels: Any) -> dict[str, Any]:
+        with evaluating(model):
+            logits = model(inputs(images))
+        right = sum(astype(equal(predictions(logits), labels), np.float32))
+        return {"right": right, "loss": cross_entropy(logits, labels) * float(len(images))}
+
+    def examples(n: int) -> tuple[Any, Any]:
+        return np.zeros((n, *shape), np.uint8), np.zeros(n, LABEL)
+
+    order = np.zeros((steps, batch), LABEL)
+    return {
+        "step": (step, examples(batch)),
+        "loop": (step.loop, (examples(block), order)),
+        "forward": (forward, examples(1)[:1]),
+        "image_gradient": (image_gradient, examples(1)),
+        "score": (score, examples(block)),
+    }
+
+
+@contextmanager
+def evaluating(model: MLP) -> Iterator[None]:
+    """The model in evaluation; afterwards as it was."""
+    was = model.training
+    model.eval()
+    yield
+    model.train(was)
+
+
+def activations(outputs: Sequence[Any]) -> dict[str, Any]:
+    """What the layers give, by name."""
+    hidden = {f"layer.{i}": layer for i, layer in enumerate(outputs[1::2])}
+    return {**hidden, "logits": outputs[-1], "probabilities": softmax(outputs[-1])}
+
+
+def predictions(logits: Any) -> Any:
+    """The class of the greatest logit of each row, the first of equal ones, as int32: (n,)."""
+    classes = logits.shape[-1]
+    greatest = equal(logits, max(logits, 1, keepdims=True))
+    numbers = np.arange(classes, dtype=LABEL)
+    return min(where(greatest, numbers, LABEL(classes)), 1)
