@@ -16,7 +16,7 @@ import numpy as np
 
 from ...nodes.methods import ArrayMethods, Operators
 from ...primitives.primitive import Primitive
-from ...primitives.shapes import cast_p
+from ...primitives.shapes import cast_p, reshape_p
 from ..frontend.program import Assign, Program
 
 Shape = tuple[int, ...]
@@ -168,6 +168,10 @@ class _Builder:
             composed = op.primitive.composed(*args, **op.params)
             if composed and (composed.shape, composed.dtype) == (op.shape, op.dtype):
                 return int(composed.number)
+        if op.primitive is reshape_p and self.ops[op.args[0]].primitive is INPUT:
+            # The entries of an input lie one after the other: in another shape it is an input too.
+            reshaped = replace(self.ops[op.args[0]], shape=op.shape)
+            return self._unique((INPUT, op.args, op.shape), reshaped)
         if self._folds(op):
             values = [self.value(arg) for arg in op.args]
             with np.errstate(all="ignore"):

@@ -260,7 +260,7 @@ class Scopes:
         # An instruction adds its offset to an address that is not negative, without wrapping.
         if beyond >= 0 and all(self._is_positive(*term) for term in bytes.terms):
             return text, beyond
-        return call("i32.add", text, constant(beyond, "i32")), 0
+        return call("i32.add", text, constant(beyond, "i32")) if beyond else text, 0
 
     def _is_positive(self, name: str, factor: int) -> bool:
         values = self.intervals.get(name, whole(INT64))
