@@ -30,6 +30,7 @@ def entries(
     batch: int = 128,
     block: int = 1000,
     steps: int = 100,
+    scored: int = 1000,
     clip: float | None = None,
 ) -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """The entries, by name; each takes images, (n, *shape) uint8, and labels, (n,) int32.
@@ -38,8 +39,8 @@ def entries(
     activations (`layer.0`, ..., `logits`, `probabilities`) and the cotangents of what its Linear
     gave (`delta.0`, ...). loop: that for rows of `order`, (steps, batch), of a block of images.
     forward: the activations and the `prediction` of one image. image_gradient: the gradient of the
-    logit of a label by the pixels of one image. score: of a block, how many are `right`, and the
-    sum of their losses. clip: the greatest norm of the gradient of a step.
+    logit of a label by the pixels of one image. score: of so many images, how many are `right`, and
+    the sum of their losses. clip: the greatest norm of the gradient of a step.
     """
 
     def inputs(images: Any) -> Any:
@@ -87,7 +88,7 @@ def entries(
         "loop": (step.loop, (examples(block), order)),
         "forward": (forward, examples(1)[:1]),
         "image_gradient": (image_gradient, examples(1)),
-        "score": (score, examples(block)),
+        "score": (score, examples(scored)),
     }
 
 

@@ -28,7 +28,7 @@ def module(dropout=0.0, **more):
     """A module of a small model, and what it was made of."""
     model = MLP([35, 9, 6, 4], "tanh", seed=1, dropout=dropout)
     optimizer = AdamW(model.parameters(), lr=0.01)
-    made = entries(model, optimizer, SHAPE, batch=6, block=20, steps=5, **more)
+    made = entries(model, optimizer, SHAPE, batch=6, block=20, steps=5, scored=20, **more)
     return Page(wasm(made, model=model, optimizer=optimizer)), made, model
 
 

