@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from .ops import Axis, axes_of, exp, greater, log_softmax, maximum, minimum, sum, tanh, where
 from .primitives.indexing import gather
 from .primitives.joining import operand
 from .primitives.primitive import Operand
+from .primitives.shapes import astype
 
 
 def leaky_relu(x: Operand, slope: float = 0.01) -> Any:
@@ -111,3 +114,22 @@ def cross_entropy(logits: Operand, labels: Operand) -> Any:
     """
     picked = gather(log_softmax(logits), labels)
     return sum(picked) / -float(math.prod(picked.shape))  # the mean and the sign in one operation
+
+
+def mse(prediction: Operand, target: Operand) -> Any:
+    """The mean squared error, a scalar; the shapes must agree (broadcasting here is a mistake).
+
+    Floats keep their dtype, integers become float64. Raises ValueError where the shapes differ.
+
+    >>> from autograd import Tensor
+    >>> from autograd.nn import mse
+    >>> mse(Tensor([1.0, 2.0]), [0.0, 4.0]).item()
+    2.5
+    """
+    aim: Any = getattr(target, "_data", target)
+    if prediction.shape != np.shape(aim):
+        raise ValueError(f"mse: prediction {prediction.shape}, target {np.shape(aim)}")
+    if prediction.dtype.kind != "f":  # the difference of small integers wraps around
+        prediction = astype(prediction, np.float64)
+    distance = prediction - target
+    return mean(distance * distance)

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from . import composites, ops
-from .composites import cross_entropy
+from .composites import cross_entropy, mse
 from .modes.mode import mode
 from .primitives.memory import cache_aligned
-from .primitives.primitive import Operand
-from .primitives.shapes import astype, reshape
-from .random import uniform
+from .primitives.shapes import reshape
+from .random import int64, uniform
 from .state import State, counted, summary
 from .tensor import Tensor
 from .transforms.batching import Batched
@@ -258,9 +257,11 @@ class Sequential(Module):
 class Dropout(Module):
     """In training, zero each entry with probability `p` and scale the others by 1 / (1 - p)
     (Srivastava et al. 2014); in evaluation, change nothing. The seed and the number of batches so
-    far say which entries are dropped; that count is not in `state_dict`, which stays PyTorch's.
+    far say which entries are dropped; neither is in `state_dict`, which stays PyTorch's.
+    `drop.seed = 2` changes the seed, of which the low 64 bits matter, also under jit.
     Under vmap each example has a mask of its own: the entries that are dropped are those of the
-    whole batch. Raises ValueError for a `p` outside [0, 1).
+    whole batch. Raises ValueError for a `p` outside [0, 1), TypeError for a seed that is no
+    integer.
 
     >>> drop = Dropout(0.5)
     >>> drop(Tensor([1.0, 1.0, 1.0, 1.0])).data
@@ -272,8 +273,21 @@ class Dropout(Module):
     def __init__(self, p: float, seed: int = 0) -> None:
         if not 0.0 <= p < 1.0:
             raise ValueError(f"Dropout: p is in [0, 1), not {p}")
-        self.p, self.seed = p, seed
+        self.p = p
+        self._seed = Tensor(np.asarray(int64(seed), np.int64))
         self._count = Tensor(np.zeros((), np.int64))
+
+    def __repr__(self) -> str:
+        return f"Dropout(p={self.p}, seed={self._seed._data})"
+
+    @property
+    def seed(self) -> int:
+        """The seed, an integer of 64 bits."""
+        return int(self._seed)
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self._seed.assign(int64(seed))
 
     def forward(self, x: Any) -> Any:
         if not self.training or self.p == 0.0:
@@ -281,7 +295,7 @@ class Dropout(Module):
         dtype = x.dtype if x.dtype.kind == "f" else np.float32
         # Under vmap each example takes its own part of the mask of the whole batch.
         shape = (*mode.batches, *x.shape)
-        kept: Any = ops.greater(uniform(self._count, shape, self.seed, dtype), self.p)
+        kept: Any = ops.greater(uniform(self._count, shape, self._seed, dtype), self.p)
         for level in range(len(mode.batches)):
             kept = Batched(kept, level)
         self._count.assign(self._count + 1)
@@ -379,20 +393,3 @@ def _positive_sizes(name: str, sizes: Sequence[Any]) -> None:
 
 def _listed(sizes: Sequence[Any]) -> str:
     return ", ".join(map(str, sizes))
-
-
-def mse(prediction: Operand, target: Operand) -> Any:
-    """The mean squared error, a scalar; the shapes must agree (broadcasting here is a mistake).
-
-    Floats keep their dtype, integers become float64. Raises ValueError where the shapes differ.
-
-    >>> mse(Tensor([1.0, 2.0]), [0.0, 4.0]).item()
-    2.5
-    """
-    aim: Any = getattr(target, "_data", target)
-    if prediction.shape != np.shape(aim):
-        raise ValueError(f"mse: prediction {prediction.shape}, target {np.shape(aim)}")
-    if prediction.dtype.kind != "f":  # the difference of small integers wraps around
-        prediction = astype(prediction, np.float64)
-    distance = prediction - target
-    return composites.mean(distance * distance)

@@ -1,13 +1,14 @@
 """Random numbers that a trace can replay: a function of a seed and a counter, without state.
 
 The counter is a Tensor that the step itself advances, so a compiled step draws what the eager
-step would have drawn.
+step would have drawn. The seed may be a Tensor too, to be changed between steps.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -55,18 +56,18 @@ def _halves(n: int) -> tuple[Any, Any]:
     return low, high
 
 
-def _mixed(seed: int) -> Any:
-    low, high = _halves(seed)
-    return _mix(_mix(low + 1) ^ high)
+def _key(count: tuple[Any, Any], seed: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Each draw mixes start + i * stride, with a start and an odd stride of its own. count, seed:
+    their halves."""
+    start = _mix(_mix(_mix(seed[0] + 1) ^ seed[1]) ^ count[0]) ^ count[1]
+    return start, _mix(start + GOLDEN) | 1
 
 
-def _uniform(count: Any, seed: int, shape: Shape, dtype: np.dtype[Any]) -> Any:
-    # Each draw mixes start + i * stride, with a start and an odd stride of its own from the key.
-    if np.asarray(count).dtype.kind not in "iu":
-        raise TypeError(f"uniform: the count is an integer, not {np.asarray(count).dtype}")
-    low, high = _halves(int(count))
-    start = _mix(_mixed(seed) ^ low) ^ high
-    stride = _mix(start + GOLDEN) | 1
+def _uniform(count: Any, seed: Any, shape: Shape, dtype: np.dtype[Any]) -> Any:
+    for name, number in (("count", count), ("seed", seed)):
+        if np.asarray(number).dtype.kind not in "iu":
+            raise TypeError(f"uniform: the {name} is an integer, not {np.asarray(number).dtype}")
+    start, stride = _key(_halves(int(count)), _halves(int(seed)))
     bits = _count(math.prod(shape)) * stride
     bits += start
     bits = _mix(bits)
@@ -76,12 +77,14 @@ def _uniform(count: Any, seed: int, shape: Shape, dtype: np.dtype[Any]) -> Any:
     return out.reshape(shape)
 
 
-def _entry(at: Index, count: Any, seed: int, shape: Shape, dtype: np.dtype[Any]) -> Expr:
+def _halves_of_entry(number: Any) -> tuple[Expr, Expr]:
+    wide = convert(number[()], UINT64)
+    return convert(wide, UINT32), convert(wide >> 32, UINT32)
+
+
+def _entry(at: Index, count: Any, seed: Any, shape: Shape, dtype: np.dtype[Any]) -> Expr:
     """`_uniform` as an expression of one entry."""
-    draw = convert(count[()], UINT64)
-    low, high = convert(draw, UINT32), convert(draw >> 32, UINT32)
-    start = _mix(low ^ _mixed(seed).item()) ^ high
-    stride = _mix(start + GOLDEN) | 1
+    start, stride = _key(_halves_of_entry(count), _halves_of_entry(seed))
     bits = _mix(convert(offset(at, contiguous(shape)), UINT32) * stride + start)
     signed = convert(bits >> 8, INT32)  # many CPUs convert only signed integers in vectors
     return op("*", convert(signed, dtype), 2.0**-24)
@@ -92,16 +95,18 @@ uniform_p: Primitive = primitive(
     "random numbers in [0, 1), a function of a seed and a counter",
     _uniform,
     None,
+    None,
     entry=_entry,
-    cases=(((np.array(3),), {"seed": 1, "shape": (2, 3), "dtype": np.dtype(np.float64)}),),
+    cases=(((np.array(3), np.array(1)), {"shape": (2, 3), "dtype": np.dtype(np.float64)}),),
 )
 
 
-def uniform(count: Operand, shape: Shape, seed: int = 0, dtype: Any = np.float32) -> Any:
+def uniform(count: Operand, shape: Shape, seed: Operand = 0, dtype: Any = np.float32) -> Any:
     """Numbers in [0, 1), independent and uniform, multiples of 2**-24.
 
-    count: an integer (a Tensor, to draw anew in each traced step). The same seed, count and shape
-    give the same numbers; no gradient flows. dtype: float32 or float64, else TypeError.
+    count, seed: integers, of which the low 64 bits matter (a Tensor, to draw anew in each traced
+    step). The same seed, count and shape give the same numbers; no gradient flows. dtype: float32
+    or float64. Raises TypeError for other dtypes.
 
     >>> from autograd.random import uniform
     >>> (uniform(0, (3,)) == uniform(0, (3,))).all(), (uniform(1, (3,)) == uniform(0, (3,))).any()
@@ -109,4 +114,11 @@ def uniform(count: Operand, shape: Shape, seed: int = 0, dtype: Any = np.float32
     """
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise TypeError(f"uniform: gives float32 or float64, not {np.dtype(dtype)}")
-    return uniform_p(count, seed=seed, shape=tuple(shape), dtype=np.dtype(dtype))
+    if isinstance(seed, int | np.integer):
+        seed = int64(seed)
+    return uniform_p(count, seed, shape=tuple(shape), dtype=np.dtype(dtype))
+
+
+def int64(number: Any) -> int:
+    """The int64 with the low 64 bits of an integer. TypeError for anything else."""
+    return (operator.index(number) + 2**63) % 2**64 - 2**63

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import autograd
-from autograd import Tensor, cross_entropy, no_grad
+from autograd import Tensor, cross_entropy, jit, no_grad
 from autograd.nn import (
     ACTIVATIONS,
     Activation,
@@ -369,6 +369,23 @@ def test_dropout_draws_anew_each_time_by_its_seed():
     assert (other(x).data != first).any()
 
 
+def test_dropouts_seed_can_be_changed_and_its_count_goes_on():
+    x = Tensor(np.ones(1000))
+    layer, twin = Dropout(0.5, seed=1), Dropout(0.5, seed=-7)
+    for changed in (layer, twin):
+        changed(x)
+    layer.seed = -7
+    assert (layer.seed, type(layer.seed), repr(layer)) == (-7, int, "Dropout(p=0.5, seed=-7)")
+    np.testing.assert_array_equal(layer(x).data, twin(x).data)
+    for wrong in (1.5, "1", None):
+        with pytest.raises(TypeError, match="integer"):
+            layer.seed = wrong
+        with pytest.raises(TypeError, match="integer"):
+            Dropout(0.5, seed=wrong)
+    assert layer.seed == -7
+    assert layer.state_dict() == {}, "PyTorch's has no state"
+
+
 def test_dropout_does_nothing_in_evaluation_or_at_rate_zero():
     x = Tensor(normal(3, 4))
     assert Dropout(0.5).eval()(x) is x
@@ -436,6 +453,33 @@ def test_uniform_is_a_function_of_its_arguments():
     np.testing.assert_array_equal(uniform(3, (2, 5), 7, np.float64), one)
     assert uniform(3, ()).shape == ()
     assert uniform(3, (0, 2)).shape == (0, 2)
+
+
+# Of two numbers, 24 bits each: a file of weights says a seed, and means these.
+DRAWN = {
+    0: (14009332, 6203144), 7: (4710741, 15054186), 2**70 + 7: (4710741, 15054186),
+    -1: (453159, 9470067), 2**64 - 1: (453159, 9470067), -(2**40): (7279660, 5125553),
+    2**40 + 1: (15457922, 11893749), 2**63: (12499004, 1094685),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", DRAWN)
+def test_a_seed_means_the_same_numbers_for_ever_and_in_every_form(seed):
+    expected = np.array(DRAWN[seed]) * 2.0**-24
+    held = Tensor(np.array(Dropout(0.5, seed).seed))  # as 64 bits hold it
+    count = Tensor(np.array(2**33 + 5))
+    np.testing.assert_array_equal(uniform(2**33 + 5, (2,), seed), expected)
+    for form in (seed, held):
+        np.testing.assert_array_equal(uniform(count, (2,), form).data, expected)
+        np.testing.assert_array_equal(jit(uniform)(count, (2,), form).data, expected)
+
+
+def test_a_seed_or_a_count_that_is_no_integer_is_refused():
+    for wrong in (1.5, Tensor(1.5), np.array([True])[0], np.array(1.5)):
+        with pytest.raises(TypeError, match="uniform: the seed is an integer, not"):
+            uniform(0, (2,), wrong)
+        with pytest.raises(TypeError, match="uniform: the count is an integer, not"):
+            uniform(wrong, (2,))
 
 
 # --- against PyTorch -----------------------------------------------------------------------------

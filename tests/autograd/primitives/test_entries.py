@@ -255,12 +255,14 @@ def test_pick_and_put(data, shape, n, dtype, code):
 
 
 @DRAWS
-@given(st.integers(-(2**63), 2**64), st.integers(-(2**63), 2**63 - 1), shapes)
+@given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1), shapes)
 def test_uniform(seed, count, shape):
+    seed, count, big = np.array(seed), np.array(count), np.array(2**64 - 1, np.uint64)
     for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
-        assert_entries(uniform_p, np.array(count), seed=seed, shape=shape, dtype=dtype)
-    big = np.array(2**64 - 1, np.uint64)
-    assert_entries(uniform_p, big, seed=seed, shape=shape, dtype=dtype)
+        assert_entries(uniform_p, count, seed, shape=shape, dtype=dtype)
+    assert_entries(uniform_p, big, seed, shape=shape, dtype=dtype)
+    assert_entries(uniform_p, count, big, shape=shape, dtype=dtype)
+    assert_entries(uniform_p, count, seed.astype(np.int32), shape=shape, dtype=dtype)
 
 
 # --- indices -------------------------------------------------------------------------------------
