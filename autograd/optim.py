@@ -2,7 +2,8 @@
 
 So the same step runs eagerly and traced. (`out=p` is `p.assign` of the result, without the copy
 when it runs eagerly: memory bounds the speed of an update.) Everything that changes is a Tensor:
-momentum, the step count, the learning rate. A schedule is an expression of the count.
+velocities, the step count, and what may be set while training: the learning rate, momentum, weight
+decay. A schedule is an expression of the count.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from . import composites, ops
 from .modes.mode import mode, no_grad, set_mode
 from .primitives.primitive import Operand
-from .state import State, counted, settings, summary, written
+from .state import Setting, State, counted, settings, summary, written
 from .tensor import Tensor, wrap
 
 __all__ = [
@@ -117,13 +118,24 @@ def _positive(name: str, number: float) -> None:
         raise ValueError(f"{name} is a positive number, not {number}")
 
 
+def _check_momentum(optimizer: SGD, momentum: float) -> None:
+    if not 0.0 <= momentum < 1.0 or (optimizer.nesterov and not momentum):
+        raise ValueError(f"SGD: momentum is in [0, 1), and in (0, 1) with nesterov: {momentum}")
+
+
+def _check_decay(optimizer: Optimizer, decay: float) -> None:
+    if not 0.0 <= decay < math.inf:
+        raise ValueError(f"{type(optimizer).__name__}: weight_decay is in [0, inf), not {decay}")
+
+
 class Optimizer(State):
     """What optimizers share: the parameters, the step count, the rate.
 
-    lr: a number, or a schedule. `optimizer.lr = 0.01` changes it, also under jit, without a reset.
-    `state_dict()` has everything that changes: rate, count, momentum. Raises TypeError for a
-    parameter that is not a Tensor, ValueError for one that is not a leaf, occurs twice or does not
-    require a gradient.
+    lr: a number, or a schedule. `optimizer.lr = 0.01` changes it, also under jit, without a reset;
+    momentum and weight_decay are set alike. `state_dict()` has all that changes: rate, count,
+    velocities, and momentum and weight_decay where they are not 0. Raises TypeError for a parameter
+    that is not a Tensor, ValueError for one that is not a leaf, occurs twice or does not require a
+    gradient.
 
     A subclass says how one parameter moves:
 
@@ -162,8 +174,8 @@ class Optimizer(State):
         self.lr = lr
 
     def __repr__(self) -> str:
-        lr = self._schedule or float(self.rate._data)
-        said = ", ".join([f"lr={written(lr)}", *settings(self)])
+        with set_mode(trace=None):  # what is printed within a step is no number of the step
+            said = ", ".join([f"lr={written(self.lr)}", *sorted(settings(self))])
         numbers = sum(p.size for p in self._parameters)
         counts = [(len(self._parameters), "parameter"), (numbers, "number")]
         counts.append((int(self.count._data), "step"))
@@ -200,12 +212,16 @@ class Optimizer(State):
             raise RuntimeError(f"{type(self).__name__}.step: no gradients; call backward() first")
         rate = self._schedule(self.count) if self._schedule else self.rate
         self.count.assign(self.count + 1.0)
-        rates = {dtype: _number(rate, dtype) for dtype in {p.dtype for _, p, _ in given}}
+        numbers = {dtype: self._numbers(rate, dtype) for dtype in {p.dtype for _, p, _ in given}}
         for i, p, g in given:
-            self._update(i, p, g, rates[p.dtype])
+            self._update(i, p, g, *numbers[p.dtype])
 
-    def _update(self, i: int, p: Tensor, g: Any, rate: Any) -> None:
-        """Move parameter number i, with gradient g, at this rate."""
+    def _numbers(self, rate: Any, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+        """What changes while training, for parameters of this dtype: the rate."""
+        return (_number(rate, dtype),)
+
+    def _update(self, i: int, p: Tensor, g: Any, *numbers: Any) -> None:
+        """Move parameter number i, with gradient g, by what `_numbers` gives."""
         raise NotImplementedError
 
     def _zeros(self) -> list[Tensor]:
@@ -232,6 +248,9 @@ class SGD(Optimizer):
     SGD(lr=0.25, momentum=0.9, nesterov=False, weight_decay=0.0)  # 1 parameter, 2 numbers, 1 step
     """
 
+    momentum = Setting(_check_momentum)
+    weight_decay = Setting(_check_decay)
+
     def __init__(
         self,
         parameters: Iterable[Tensor],
@@ -241,21 +260,23 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
-        if not 0.0 <= momentum < 1.0 or (nesterov and not momentum):
-            raise ValueError(f"SGD: momentum is in [0, 1), and in (0, 1) with nesterov: {momentum}")
-        if not weight_decay >= 0.0:
-            raise ValueError(f"SGD: weight_decay is at least 0, not {weight_decay}")
-        self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
+        self.nesterov = nesterov
+        self.momentum, self.weight_decay = momentum, weight_decay
         self.velocity = self._zeros()
 
-    def _update(self, i: int, p: Tensor, g: Any, rate: Any) -> None:
-        if self.weight_decay:
-            g = g + self.weight_decay * p
-        if self.momentum:
+    def _numbers(self, rate: Any, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+        held = SGD.momentum.held(self), SGD.weight_decay.held(self)
+        return (*super()._numbers(rate, dtype), *(_number(each, dtype) for each in held))
+
+    def _update(self, i: int, p: Tensor, g: Any, *numbers: Any) -> None:
+        rate, momentum, decay = numbers
+        if decay is not None:
+            g = g + decay * p
+        if momentum is not None:
             velocity = self.velocity[i]
-            ops.mul(self.momentum, velocity, out=velocity)
+            ops.mul(momentum, velocity, out=velocity)
             ops.add(velocity, g, out=velocity)
-            g = g + self.momentum * velocity if self.nesterov else velocity
+            g = g + momentum * velocity if self.nesterov else velocity
         ops.sub(p, rate * g, out=p)
 
 
@@ -270,6 +291,8 @@ class Adam(Optimizer):
     array([ 0.5, -1.5])
     """
 
+    weight_decay = Setting(_check_decay)
+
     def __init__(
         self,
         parameters: Iterable[Tensor],
@@ -279,17 +302,19 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
-        if not all(0.0 <= beta < 1.0 for beta in betas) or eps <= 0 or not weight_decay >= 0.0:
-            raise ValueError(
-                f"{type(self).__name__}: betas are in [0, 1), eps above 0, weight_decay at least "
-                f"0: {betas}, {eps}, {weight_decay}"
-            )
+        if not all(0.0 <= beta < 1.0 for beta in betas) or eps <= 0:
+            raise ValueError(f"{type(self).__name__}: betas in [0, 1), eps above 0: {betas}, {eps}")
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         self.first, self.second = self._zeros(), self._zeros()
 
-    def _update(self, i: int, p: Tensor, g: Any, rate: Any) -> None:
+    def _numbers(self, rate: Any, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+        return (*super()._numbers(rate, dtype), _number(Adam.weight_decay.held(self), dtype))
+
+    def _update(self, i: int, p: Tensor, g: Any, *numbers: Any) -> None:
+        rate, decay = numbers
         first, second, (beta1, beta2) = self.first[i], self.second[i], self.betas
-        g = self._decay(p, g, rate)
+        if decay is not None:
+            g = self._decayed(p, g, decay)
         ops.mul(beta1, first, out=first)
         ops.add(first, (1.0 - beta1) * g, out=first)
         ops.mul(beta2, second, out=second)
@@ -299,8 +324,8 @@ class Adam(Optimizer):
         root = ops.sqrt(_number(1.0 - ops.power(beta2, self.count), p.dtype))
         ops.sub(p, corrected * first / (ops.sqrt(second) / root + self.eps), out=p)
 
-    def _decay(self, p: Tensor, g: Any, rate: Any) -> Any:
-        return g + self.weight_decay * p if self.weight_decay else g
+    def _decayed(self, p: Tensor, g: Any, decay: Any) -> Any:
+        return g + decay * p
 
 
 class AdamW(Adam):
@@ -321,9 +346,15 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(parameters, lr, weight_decay=weight_decay, **others)
 
-    def _decay(self, p: Tensor, g: Any, rate: Any) -> Any:
-        if self.weight_decay:
-            ops.sub(p, rate * self.weight_decay * p, out=p)
+    def _numbers(self, rate: Any, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+        number, decay = super()._numbers(rate, dtype)
+        if decay is not None and not isinstance(rate, Tensor):
+            # A Python number takes the dtype of what it meets: the product is rounded once.
+            decay = Adam.weight_decay.held(self)
+        return number, None if decay is None else _number(number * decay, dtype)
+
+    def _decayed(self, p: Tensor, g: Any, decay: Any) -> Any:
+        ops.sub(p, decay * p, out=p)
         return g
 
 
@@ -341,18 +372,11 @@ def clip_by_global_norm(parameters: Iterable[Tensor], limit: float) -> Any:
     given = [(p, p.grad) for p in parameters if p.grad is not None]
     if not given:
         return wrap(np.zeros(()))
-    norm = ops.sqrt(_total(ops.sum(g * g) for _, g in given))
+    norm = ops.sqrt(sum((ops.sum(g * g) for _, g in given), 0.0))
     factor = ops.minimum(1.0, limit / (norm + 1e-6))  # PyTorch's guard against a zero norm
     for p, g in given:
         p.grad = g * _number(factor, g.dtype)
     return norm
-
-
-def _total(parts: Iterable[Any]) -> Any:
-    total: Any = 0.0
-    for part in parts:
-        total = total + part
-    return total
 
 
 @no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,49 @@ class State:
             tensor.assign(given[name].astype(tensor.dtype))
 
 
+class Setting:
+    """A number that may change while training, as an attribute of a State. It reads as a float and
+    is held in a Tensor, which a compiled step reads anew at each call. 0 is held as None: without
+    its term a step is another one, and is traced again.
+
+    check: called with the holder and the number before it is set; raises ValueError.
+
+    >>> class Decay(State):
+    ...     rate = Setting(lambda holder, rate: None)
+    ...     def __init__(self, rate):
+    ...         self.rate = rate
+    >>> decay = Decay(0.5)
+    >>> decay.rate, dict(decay.named_state()), dict(Decay(0.0).named_state())
+    (0.5, {'rate': Tensor(0.5)}, {})
+    """
+
+    def __init__(self, check: Callable[[Any, float], None]) -> None:
+        self.check = check
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, holder: Any, owner: type) -> Any:
+        if holder is None:
+            return self
+        held = self.held(holder)
+        return 0.0 if held is None else held.item()
+
+    def held(self, holder: Any) -> Tensor | None:
+        """The Tensor, for a step to compute with: `SGD.momentum.held(optimizer)`. (So the step's
+        code names the attribute, and a trace is told when a Tensor comes or goes.)"""
+        held: Tensor | None = vars(holder).get(self.name)
+        return held
+
+    def __set__(self, holder: Any, number: float) -> None:
+        self.check(holder, number)
+        held = self.held(holder)
+        if number and held is not None:
+            held.assign(float(number))
+        else:
+            vars(holder)[self.name] = Tensor(float(number)) if number else None
+
+
 def _plain(array: Any, name: str) -> Any:
     if hasattr(array, "_record"):
         return np.asarray(array)
@@ -106,7 +149,7 @@ def settings(holder: Any) -> list[str]:
     """The attributes that are numbers, texts, tuples of these, and functions (by name)."""
     return [
         f"{name}={written(value)}"
-        for name, value in vars(holder).items()
+        for name, value in ((name, getattr(holder, name)) for name in vars(holder))
         if not name.startswith("_") and _is_setting(value)
     ]
 

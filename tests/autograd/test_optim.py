@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -163,8 +163,8 @@ def test_one_cycle_rises_peaks_and_falls_to_almost_nothing():
     assert rates[0] == pytest.approx(0.02, rel=1e-14)
     assert max(rates) == rates[29] == pytest.approx(0.5, rel=1e-14)
     assert rates[99] == rate(1000.0) == pytest.approx(2e-6, rel=1e-9)
-    assert all(a < b for a, b in pairwise(rates[:30]))
-    assert all(a > b for a, b in pairwise(rates[29:]))
+    assert all(a < b for a, b in itertools.pairwise(rates[:30]))
+    assert all(a > b for a, b in itertools.pairwise(rates[29:]))
     by_tensor = [rate(Tensor(float(t))).item() for t in range(100)]
     np.testing.assert_allclose(by_tensor, rates, rtol=1e-14)
 
@@ -196,6 +196,138 @@ def test_a_rate_may_be_changed_on_the_way_and_keeps_the_momentum():
         optimizer.step()
         np.testing.assert_allclose(p.data, [place], rtol=1e-15)
     assert optimizer.count.item() == 3.0
+
+
+# --- settings ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "changed"),
+    [
+        ("SGD", {"momentum": 0.9, "weight_decay": 0.1}, {"momentum": 0.5, "weight_decay": 0.01}),
+        ("SGD", {"momentum": 0.9, "nesterov": True}, {"momentum": 0.3}),
+        ("SGD", {"momentum": 0.0}, {"momentum": 0.9, "weight_decay": 0.1}),
+        ("Adam", {"weight_decay": 0.1}, {"weight_decay": 0.0}),
+        ("AdamW", {"weight_decay": 0.1}, {"weight_decay": 0.5}),
+        ("AdamW", {"weight_decay": 0.0}, {"weight_decay": 0.5}),
+    ],
+    ids=str,
+)
+def test_a_setting_changed_on_the_way_is_pytorchs(name, options, changed):
+    """And reads as the very number that was set."""
+    made, calls = [], itertools.count()
+
+    def keep(optimizer):
+        made.append(optimizer)
+        return optimizer
+
+    def now():
+        return next(calls) % STEPS == STEPS // 2
+
+    def change_ours(parameters):
+        for setting, number in changed.items() if now() else ():
+            setattr(made[-1], setting, number)
+            assert getattr(made[-1], setting) == number
+
+    def change_theirs(torch, parameters):
+        made[-1].param_groups[0].update(changed if now() else {})
+
+    kind = {"SGD": SGD, "Adam": Adam, "AdamW": AdamW}[name]
+    same(
+        ours(lambda p: keep(kind(p, lr=0.05, **options)), change_ours),
+        theirs(lambda optim, p: keep(getattr(optim, name)(p, lr=0.05, **options)), change_theirs),
+    )
+
+
+def by_hand(name, p, gradients, rate, momentum=0.9, decay=0.1):
+    """The update in NumPy with Python's numbers, each of which takes an array's dtype."""
+    velocity, second = np.zeros_like(p), np.zeros_like(p)
+    number = rate if isinstance(rate, float) else p.dtype.type(rate[0])
+    for count, gradient in enumerate(gradients, 1):
+        g = gradient if name == "AdamW" else gradient + decay * p
+        if name == "AdamW":
+            p = p - number * decay * p
+        if name == "SGD":
+            velocity = momentum * velocity + g
+            p = p - number * (g + momentum * velocity)
+            continue
+        velocity = 0.9 * velocity + (1.0 - 0.9) * g
+        second = 0.999 * second + (1.0 - 0.999) * g * g
+        corrected = number / p.dtype.type(1.0 - np.power(0.9, float(count)))
+        root = np.sqrt(p.dtype.type(1.0 - np.power(0.999, float(count))))
+        p = p - corrected * velocity / (np.sqrt(second) / root + 1e-8)
+    return p
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize(
+    ("lr", "rate"), [(0.03, [0.03]), (constant(0.03), 0.03)], ids=["number", "schedule"]
+)
+def test_the_bits_are_those_of_pythons_numbers(name, dtype, lr, rate):
+    """Not those of float64 beside float32, nor of a product that is rounded twice."""
+    make = {
+        "SGD": lambda p: SGD(p, lr, momentum=0.9, nesterov=True, weight_decay=0.1),
+        "Adam": lambda p: Adam(p, lr, weight_decay=0.1),
+        "AdamW": lambda p: AdamW(p, lr, weight_decay=0.1),
+    }[name]
+    generator = np.random.default_rng(0)
+    gradients = generator.standard_normal((5, 40)).astype(dtype)
+    p = Tensor(generator.standard_normal(40).astype(dtype), requires_grad=True)
+    judge = by_hand(name, p.data.copy(), gradients, rate)
+    optimizer = make([p])
+    for g in gradients:
+        p.grad = Tensor(g)
+        optimizer.step()
+    np.testing.assert_array_equal(p.data, judge)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "name", "wrong"),
+    [
+        (SGD, {}, "momentum", [1.0, -0.1, math.nan]),
+        (SGD, {"nesterov": True}, "momentum", [0.0, 1.0]),
+        (SGD, {}, "weight_decay", [-0.1, math.nan, math.inf]),
+        (Adam, {}, "weight_decay", [-0.1, math.nan, math.inf]),
+        (AdamW, {}, "weight_decay", [-0.1, math.nan, math.inf]),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_as_in_the_constructor(kind, options, name, wrong):
+    p = Tensor([1.0], requires_grad=True)
+    optimizer = kind([p], **options, **{name: 0.5})
+    for number in wrong:
+        with pytest.raises(ValueError, match=rf"{kind.__name__}: {name} is in \[0") as by_setting:
+            setattr(optimizer, name, number)
+        with pytest.raises(ValueError, match=name) as by_constructor:
+            kind([p], **options, **{name: number})
+        assert str(by_setting.value) == str(by_constructor.value)
+    assert getattr(optimizer, name) == 0.5
+
+
+def test_what_an_optimizer_holds_by_name():
+    """What a page or a file calls them; the parameters are the model's."""
+    p = Tensor([1.0, 2.0], requires_grad=True)
+    names = {
+        SGD([p]): ["count", "rate", "velocity.0"],
+        SGD([p], momentum=0.9): ["count", "rate", "momentum", "velocity.0"],
+        SGD([p], weight_decay=0.1): ["count", "rate", "weight_decay", "velocity.0"],
+        Adam([p]): ["count", "rate", "first.0", "second.0"],
+        AdamW([p]): ["count", "rate", "weight_decay", "first.0", "second.0"],
+    }
+    for optimizer, expected in names.items():
+        assert list(optimizer.state_dict()) == expected
+
+
+def test_a_number_of_another_optimizers_terms_does_not_load():
+    p = Tensor([1.0], requires_grad=True)
+    plain, other = SGD([p]), SGD([p], momentum=0.5)
+    with pytest.raises(ValueError, match=r"unknown \['momentum'\]"):
+        plain.load_state_dict(other.state_dict())
+    with pytest.raises(ValueError, match=r"missing \['momentum'\]"):
+        other.load_state_dict(plain.state_dict())
+    again = SGD([p], momentum=0.9)
+    again.load_state_dict(other.state_dict())
+    assert again.momentum == 0.5
 
 
 # --- contracts -----------------------------------------------------------------------------------
