@@ -9,7 +9,7 @@ decay. A schedule is an expression of the count.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -192,6 +192,10 @@ class Optimizer(State):
         if not callable(lr):
             _positive("lr", lr)
             self.rate.assign(lr)
+
+    def _state_attributes(self, hidden: bool) -> Iterator[tuple[str, Any]]:
+        held = super()._state_attributes(hidden)
+        return (each for each in held if each[1] is not self._parameters)  # they are the model's
 
     def zero_grad(self) -> None:
         """Forget the gradients: the next `backward()` starts anew."""

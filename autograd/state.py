@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,25 @@ class State:
     {'count': Tensor(0.)}
     """
 
-    def named_state(self) -> Iterator[tuple[str, Tensor]]:
-        """Every Tensor held, with its path; names with a leading _ are skipped."""
-        for name, value in vars(self).items():
-            if not name.startswith("_"):
-                yield from _named(name, value)
+    def named_state(self, hidden: bool = False) -> Iterator[tuple[str, Tensor]]:
+        """Every Tensor held, with its path; attributes whose names begin with _ are skipped.
+
+        hidden: these too, without the _ in the path: all that a step may change.
+
+        >>> from autograd.nn import Dropout, Linear, Sequential
+        >>> model = Sequential(Linear(2, 3), Dropout(0.5))
+        >>> [name for name, _ in model.named_state(hidden=True)]
+        ['0.weight', '0.bias', '1.seed', '1.count']
+        """
+        return _named("", self, hidden, ())
+
+    def _state_attributes(self, hidden: bool) -> Iterator[tuple[str, Any]]:
+        """The attributes that may hold state, by the names that they have in paths."""
+        held = vars(self)
+        for name, value in held.items():
+            bare = name.removeprefix("_")
+            if hidden or bare == name:
+                yield (bare if bare and bare not in held else name), value
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """A copy of every Tensor held, as an array in row-major order, by its path ("0.weight").
@@ -115,15 +129,20 @@ def _loses(array: Any, tensor: Tensor) -> bool:
         return bool((array.astype(tensor.dtype) != array).any())
 
 
-def _named(path: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+def _named(
+    path: str, value: Any, hidden: bool, above: tuple[State, ...]
+) -> Iterator[tuple[str, Tensor]]:
+    """The Tensors in a value. above: what it lies in, which it may point back to."""
     if isinstance(value, Tensor):
         yield path, value
-    elif isinstance(value, State):
-        for name, tensor in value.named_state():
-            yield f"{path}.{name}", tensor
+        return
+    parts: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, State) and not any(value is one for one in above):
+        parts, above = value._state_attributes(hidden), (*above, value)
     elif isinstance(value, list | tuple | dict):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _named(f"{path}.{key}", item)
+        parts = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, part in parts:
+        yield from _named(f"{path}.{name}" if path else name, part, hidden, above)
 
 
 # --- what `print` shows -----------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd import Tensor, no_grad
+from autograd import no_grad
 from autograd.nn import Linear, Sequential
 from autograd.optim import Optimizer
 
@@ -28,10 +28,9 @@ class Rewind:
 
     def __init__(self, model: Sequential, optimizer: Optimizer) -> None:
         self.model = model
-        # Every Tensor of the modules, private ones too: dropout's counter must go back as well.
-        held = [value for module in model.modules() for value in vars(module).values()]
-        self.tensors = [value for value in held if isinstance(value, Tensor)]
-        self.tensors += [tensor for _, tensor in optimizer.named_state()]
+        # The hidden ones too: dropout's counter must go back as well.
+        held = (*model.named_state(hidden=True), *optimizer.named_state(hidden=True))
+        self.tensors = [tensor for _, tensor in held]
         # "K": a weight is transposed in memory, and a copy in another order is ten times slower.
         self.copies = [tensor.data.copy("K") for tensor in self.tensors]
         self.fresh = [copy.copy("K") for copy in self.copies]

@@ -276,6 +276,29 @@ def test_a_state_dict_goes_there_and_back():
         np.testing.assert_array_equal(array, saved[name])
 
 
+def test_hidden_state_is_named_too_when_asked_for():
+    """A rewind or a page that misses dropout's count draws other masks."""
+
+    class Net(Module):
+        def __init__(self):
+            self._dropouts = [Dropout(0.5), Dropout(0.0)]
+            self.norm = BatchNorm(2)
+            self.count, self._count = Tensor(1.0), Tensor(2.0)
+            self._above = self  # back to where it lies, as a part does to its whole
+
+    net = Net()
+    hidden = dict(net.named_state(hidden=True))
+    assert list(hidden) == [
+        *("dropouts.0.seed", "dropouts.0.count", "dropouts.1.seed", "dropouts.1.count"),
+        *("norm.weight", "norm.bias", "norm.running_mean", "norm.running_var"),
+        *("norm.num_batches_tracked", "count", "_count"),
+    ]
+    assert hidden["_count"] is net._count, "the shorter name is taken"
+    assert hidden["dropouts.0.count"] is net._dropouts[0]._count
+    public = list(dict(net.named_state()))
+    assert public == list(net.state_dict()) == [*list(hidden)[4:-1]]
+
+
 def test_a_state_dict_is_a_copy():
     model = model_with_state(0)
     saved = model.state_dict()

@@ -315,7 +315,10 @@ def test_what_an_optimizer_holds_by_name():
         AdamW([p]): ["count", "rate", "weight_decay", "first.0", "second.0"],
     }
     for optimizer, expected in names.items():
+        for hidden in (False, True):
+            assert [name for name, _ in optimizer.named_state(hidden)] == expected
         assert list(optimizer.state_dict()) == expected
+    assert all(t is not p for optimizer in names for _, t in optimizer.named_state(hidden=True))
 
 
 def test_a_number_of_another_optimizers_terms_does_not_load():

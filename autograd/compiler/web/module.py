@@ -255,7 +255,7 @@ def _is_loop(function: Callable[..., Any]) -> bool:
 def _names(owners: Mapping[str, State]) -> Iterator[tuple[Tensor, str]]:
     """The path to each Tensor that an owner holds; the first owner names it."""
     for owner, holder in reversed(list(owners.items())):
-        for path, tensor in holder.named_state():
+        for path, tensor in holder.named_state(hidden=True):
             yield tensor, f"{owner}.{path}"
 
 
