@@ -269,8 +269,8 @@ class SGD(Optimizer):
         self.velocity = self._zeros()
 
     def _numbers(self, rate: Any, dtype: np.dtype[Any]) -> tuple[Any, ...]:
-        held = SGD.momentum.held(self), SGD.weight_decay.held(self)
-        return (*super()._numbers(rate, dtype), *(_number(each, dtype) for each in held))
+        held = rate, SGD.momentum.held(self), SGD.weight_decay.held(self)
+        return tuple([_number(each, dtype) for each in held])
 
     def _update(self, i: int, p: Tensor, g: Any, *numbers: Any) -> None:
         rate, momentum, decay = numbers
@@ -312,7 +312,7 @@ class Adam(Optimizer):
         self.first, self.second = self._zeros(), self._zeros()
 
     def _numbers(self, rate: Any, dtype: np.dtype[Any]) -> tuple[Any, ...]:
-        return (*super()._numbers(rate, dtype), _number(Adam.weight_decay.held(self), dtype))
+        return _number(rate, dtype), _number(Adam.weight_decay.held(self), dtype)
 
     def _update(self, i: int, p: Tensor, g: Any, *numbers: Any) -> None:
         rate, decay = numbers
