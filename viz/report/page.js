@@ -2,11 +2,15 @@
 // Draws the charts: each when it comes near the window, and again when the axes or the colours of
 // the page change. What they show was decided in charts.py.
 
+import { byId } from "../page/dom.js";
+
 /** @typedef {{data: object[], layout: object}} Chart */
 
+/** @typedef {(place: Element, data: object[], layout: object, config: object) => void} React */
+
 /** By the id of its place, a chart for each kind of axes, or one for all. @type {Record<string, Record<string, Chart>>} */
-const charts = JSON.parse(/** @type {HTMLElement} */ (document.getElementById("charts")).textContent ?? "");
-const plotly = /** @type {any} */ (window).Plotly;
+const charts = JSON.parse(byId("charts").textContent);
+const plotly = /** @type {Window & typeof globalThis & {Plotly: {react: React}}} */ (window).Plotly;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 // Dragging over a chart zooms where there is a mouse; a finger scrolls the page.
 const dragmode = matchMedia("(pointer: fine)").matches ? "zoom" : false;
@@ -46,7 +50,7 @@ function draw(place) {
   drawn.add(place);
 }
 
-const places = Object.keys(charts).map((id) => /** @type {HTMLElement} */ (document.getElementById(id)));
+const places = Object.keys(charts).map((id) => byId(id));
 const near = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     if (!isIntersecting) continue;

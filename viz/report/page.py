@@ -10,7 +10,7 @@ from string import Template
 
 from data import Examples
 from models.mnist.scoring import probabilities, score
-from viz.html import digest, read
+from viz.page import digest, read, script
 from viz.report.layers import layers_section
 from viz.report.parts import Answers, Page
 from viz.report.runs import Run
@@ -48,7 +48,7 @@ def render(runs: Sequence[Run], test: Examples, plotly: str) -> str:
         for i, (title, body) in enumerate(sections.items(), 1)
     ]
     names = ", ".join(run.name for run in runs) if len(runs) < 5 else f"{len(runs)} runs"
-    script = read(FOLDER, "page.js")
+    joined = script(FOLDER / "page.js")
     return Template(read(FOLDER, "page.html")).substitute(
         title=escape(f"Training report: {names}"),
         introduction=f"What {'this network' if len(runs) == 1 else 'these networks'} learned of "
@@ -56,9 +56,9 @@ def render(runs: Sequence[Run], test: Examples, plotly: str) -> str:
         contents="".join(contents),
         sections="\n".join(bodies),
         style=read(FOLDER, "page.css"),
-        script=script,
+        script=joined,
         plotly=plotly,
-        hashes=f"{digest(plotly)} {digest(script)}",
+        hashes=f"{digest(plotly)} {digest(joined)}",
         # A "<" could end the element that the data stands in, or begin a comment in it.
         charts=json.dumps(page.charts, allow_nan=False, separators=(",", ":")).replace(
             "<", r"\u003c"

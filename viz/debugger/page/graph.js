@@ -2,6 +2,7 @@
 // The picture: Graphviz's own SVG behind a window that moves and zooms, with rings around the nodes
 // of the current event, and at each node its gradient as it becomes known.
 
+import { first } from "../../page/dom.js";
 import { differs, parties } from "./state.js";
 
 /** @typedef {import("./state.js").Event} Event */
@@ -14,7 +15,10 @@ const MAX_SCALE = 1.8; // a graph of three nodes need not fill the window
 const MAX_LETTERS = 22; // of a gradient
 const LEGIBLE = 0.9; // a graph that fits only smaller than this opens near its current node
 
-/** @param {string} tag @param {Record<string, unknown>} attributes @returns {any} */
+/**
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag @param {Record<string, unknown>} attributes
+ */
 function drawn(tag, attributes) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
@@ -39,9 +43,10 @@ function line(text) {
 
 /** The element for a node's gradient: the line that Graphviz has drawn for it, if there is one with
  * space for so many letters, or else a new one below the box.
- * @param {any} group @param {Box} box @param {number} letters */
+ * @param {SVGGElement} group @param {Box} box @param {number} letters */
 function labelOf(group, box, letters) {
-  const lines = /** @type {any[]} */ ([...group.querySelectorAll("text[text-anchor=start]")]);
+  const found = group.querySelectorAll("text[text-anchor=start]");
+  const lines = /** @type {SVGTextElement[]} */ ([...found]);
   const at = lines.findIndex((each) => /^grad\s/.test(each.textContent));
   if (at >= 0) {
     const room = Math.max(...lines.map((each) => each.textContent.length)) + 1;
@@ -54,15 +59,16 @@ function labelOf(group, box, letters) {
 }
 
 export class Graph {
-  /** @param {any} canvas @param {(id: string) => void} select called when a node is clicked */
+  /** @param {HTMLElement} canvas @param {(id: string) => void} select called when a node is clicked */
   constructor(canvas, select) {
     this.canvas = canvas;
-    /** @type {any} */ this.svg = null;
+    this.svg = drawn("svg", {}); // empty until there is a trace to show
     /** @type {Box} */ this.whole = { x: 0, y: 0, width: 1, height: 1 };
-    /** @type {Map<string, {group: any, box: Box, label: any}>} */ this.nodes = new Map();
-    /** @type {Map<string, any>} */ this.edges = new Map();
-    /** @type {any} */ this.labels = null; // gradients below boxes, drawn last
-    /** @type {any[]} */ this.rings = [];
+    /** @type {Map<string, {group: SVGGElement, box: Box, label: SVGTextElement}>} */
+    this.nodes = new Map();
+    /** @type {Map<string, SVGGElement>} */ this.edges = new Map();
+    this.labels = drawn("g", {}); // gradients below boxes, drawn last
+    /** @type {SVGRectElement[]} */ this.rings = [];
     this.camera = { x: 0, y: 0, scale: 1 };
     this.fitted = true; // whether the window shows the whole, until someone moves it
     /** @type {(string | null)[]} */ this.pointed = []; // the nodes of the current event
@@ -73,7 +79,7 @@ export class Graph {
   /** Show a trace's picture. @param {import("./state.js").Trace} trace */
   show({ svg, nodes, events }) {
     this.canvas.innerHTML = svg; // Graphviz wrote it, and escapes every label
-    this.svg = this.canvas.querySelector("svg");
+    this.svg = first(this.canvas, "svg", SVGSVGElement);
     const { x, y, width, height } = this.svg.viewBox.baseVal;
     this.whole = { x, y, width, height };
     this.svg.removeAttribute("width"); // the style sheet's are the window's
@@ -96,14 +102,14 @@ export class Graph {
       if (!label.parentNode) this.labels.append(label);
       this.nodes.set(id, { group, box, label });
     }
-    this.svg.querySelector("g.graph").append(this.labels);
+    first(this.svg, "g.graph", SVGGElement).append(this.labels);
     this.fit();
     if (this.camera.scale < LEGIBLE) this.zoom(1 / this.camera.scale);
   }
 
-  /** @param {string} kind @returns {Map<string, any>} */
+  /** @param {string} kind @returns {Map<string, SVGGElement>} */
   groups(kind) {
-    const found = /** @type {Element[]} */ ([...this.svg.querySelectorAll(`g.${kind}`)]);
+    const found = /** @type {SVGGElement[]} */ ([...this.svg.querySelectorAll(`g.${kind}`)]);
     return new Map(found.map((group) => [group.id, group]));
   }
 
@@ -167,7 +173,7 @@ export class Graph {
   aim() {
     const { x, y, scale } = this.camera;
     const { clientWidth, clientHeight } = this.canvas;
-    if (!this.svg || !(scale > 0)) return; // nothing to show, or no room to show it in
+    if (!(scale > 0)) return; // no room to show it in
     const [width, height] = [clientWidth / scale, clientHeight / scale];
     this.svg.setAttribute("viewBox", [x - width / 2, y - height / 2, width, height].join(" "));
   }
@@ -195,7 +201,8 @@ export class Graph {
   reveal() {
     const boxes = this.pointed.flatMap((id) => this.nodes.get(id ?? "")?.box ?? []);
     if (!boxes.length) return;
-    const { e, f } = this.svg.querySelector("g.graph").transform.baseVal.consolidate().matrix;
+    const shift = first(this.svg, "g.graph", SVGGElement).transform.baseVal.consolidate();
+    const { e, f } = shift?.matrix ?? { e: 0, f: 0 };
     const { x, y, scale } = this.camera;
     const { clientWidth, clientHeight } = this.canvas;
     const [width, height] = [clientWidth / scale, clientHeight / scale];

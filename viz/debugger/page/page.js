@@ -1,8 +1,8 @@
 // @ts-check
-// The debugger's page: one state, `set` to change it, `render` to show it, and what keys and
-// buttons do to it.
+// The debugger's page: one state, `show` to draw it, and what keys and buttons do to it.
 
-import { byId, element, unpacked } from "./dom.js";
+import { byId, element, first, unpacked } from "../../page/dom.js";
+import { Store } from "../../page/store.js";
 import { Graph } from "./graph.js";
 import { buildContents, buildTable, showEvent, showLesson, showNodes } from "./panels.js";
 import { showSelected, showWatched } from "./panels.js";
@@ -13,8 +13,7 @@ import { fromAddress, toAddress } from "./state.js";
 /** @typedef {import("./state.js").Event} Event */
 /** @typedef {import("./state.js").View} View */
 
-/** @type {import("./state.js").Page} */
-const page = await unpacked(byId("data").textContent);
+const page = /** @type {import("./state.js").Page} */ (await unpacked(byId("data").textContent));
 const graph = new Graph(byId("canvas"), (id) => set({ node: id }));
 
 /** @type {State} */
@@ -29,23 +28,29 @@ const START = {
   message: "",
   other: 1,
 };
+const VIEWS = /** @type {View[]} */ (["forward", "backward"]);
 const PAN = 60; // pixels that a key moves the picture by
-let state = START;
 let shown = 0; // the trace whose picture and table are on the page
 let marked = ""; // trace, view and node of the marks above the scrubber
 let clock = 0;
-let writing = 0;
+const scrub = byId("scrub", HTMLInputElement);
+const speed = byId("speed", HTMLSelectElement);
+const help = byId("help", HTMLDialogElement);
+
+const store = new Store(START, {
+  settle: (state) => settle(page, state),
+  show,
+  fromAddress,
+  toAddress,
+});
 
 /** @param {Partial<State>} change */
-function set(change) {
-  state = settle(page, { ...state, message: "", ...change });
-  render();
-}
+const set = (change) => store.set({ message: "", ...change });
+const trace = () => page.traces[store.state.trace - 1];
+const events = () => eventsOf(trace(), store.state.view);
 
-const trace = () => page.traces[state.trace - 1];
-const events = () => eventsOf(trace(), state.view);
-
-function render() {
+/** @param {State} state */
+function show(state) {
   const [list, { nodes }] = [events(), trace()];
   if (shown !== state.trace) {
     shown = state.trace;
@@ -60,27 +65,25 @@ function render() {
   showNodes(state, event, nodes, known);
   showSelected(state, nodes, known);
   showWatched(state, nodes, known);
-  showControls(list, event);
-  showMarks(list);
-  remember();
+  showControls(state, list);
+  showMarks(state, list);
   clearTimeout(clock);
   if (state.playing) clock = setTimeout(tick, 1000 / state.speed);
 }
 
-/** @param {Event[]} list @param {Event | undefined} event */
-function showControls(list, event) {
+/** @param {State} state @param {Event[]} list */
+function showControls(state, list) {
   const where = `${Math.min(state.step, list.length)} of ${list.length}`;
   byId("count").textContent = `Step ${where}`;
   byId("play").textContent = state.playing ? "Pause" : "Play";
   byId("message").textContent = state.message;
-  const scrub = byId("scrub");
-  scrub.max = Math.max(1, list.length);
-  scrub.value = state.step;
-  scrub.setAttribute("aria-valuetext", `${where}: ${event?.text ?? ""}`);
-  for (const view of /** @type {View[]} */ (["forward", "backward"])) {
-    const button = document.querySelector(`[data-do=${view}]`);
-    button?.setAttribute("aria-pressed", String(state.view === view));
-    button?.toggleAttribute("disabled", !eventsOf(trace(), view).length);
+  scrub.max = String(Math.max(1, list.length));
+  scrub.value = String(state.step);
+  scrub.setAttribute("aria-valuetext", `${where}: ${list[state.step - 1]?.text ?? ""}`);
+  for (const view of VIEWS) {
+    const button = first(document, `[data-do=${view}]`, HTMLButtonElement);
+    button.setAttribute("aria-pressed", String(state.view === view));
+    button.disabled = !eventsOf(trace(), view).length;
   }
   const count = problems().length;
   byId("problems").hidden = !count;
@@ -89,8 +92,8 @@ function showControls(list, event) {
 }
 
 /** Mark above the scrubber where checks differ and where something happens to the watched node.
- * @param {Event[]} list */
-function showMarks(list) {
+ * @param {State} state @param {Event[]} list */
+function showMarks(state, list) {
   const of = `${state.trace} ${state.view} ${state.watch}`;
   if (marked === of) return;
   marked = of;
@@ -104,17 +107,10 @@ function showMarks(list) {
   });
 }
 
-/** The state goes into the address, a moment later: browsers limit how often that may change. */
-function remember() {
-  if (location.protocol === "about:") return; // a notebook's frame has no address of its own
-  clearTimeout(writing);
-  writing = setTimeout(() => history.replaceState(null, "", toAddress(state)), 200);
-}
-
 // --- what one can do ---
 
 function tick() {
-  const step = state.step + 1;
+  const step = store.state.step + 1;
   set({ step, playing: step < events().length });
 }
 
@@ -125,54 +121,59 @@ function go(step) {
 
 /** @param {View} view */
 function to(view) {
-  if (view !== state.view) set({ view, step: state.other, other: state.step, playing: false });
+  const { step, other } = store.state;
+  if (view !== store.state.view) set({ view, step: other, other: step, playing: false });
 }
 
 /** @param {number} number */
 function open(number) {
-  const { speed } = state;
+  const { speed } = store.state;
   if (page.traces[number - 1]) set({ ...START, speed, trace: number });
 }
 
 /** Every check of the trace that differs. @returns {{view: View, step: number}[]} */
 function problems() {
-  return /** @type {View[]} */ (["forward", "backward"]).flatMap((view) =>
+  return VIEWS.flatMap((view) =>
     eventsOf(trace(), view).flatMap((event, i) => (differs(event) ? { view, step: i + 1 } : [])),
   );
 }
 
 function nextProblem() {
+  const now = store.state;
   const all = problems();
   const later = all.find(({ view, step }) =>
-    view === state.view ? step > state.step : state.view === "forward",
+    view === now.view ? step > now.step : now.view === "forward",
   );
   if (all.length) set({ ...(later ?? all[0]), playing: false });
 }
 
 function run() {
-  const node = trace().nodes.find((each) => each.id === state.node);
+  const node = trace().nodes.find((each) => each.id === store.state.node);
   if (!node) return set({ message: "Select a node first, in the table or in the picture." });
-  const step = find(events(), state.step, 1, (event) => touches(event, node.id));
+  const step = find(events(), store.state.step, 1, (event) => touches(event, node.id));
   if (step == null) return set({ message: `Nothing more happens to ${node.label} in this pass.` });
   go(step);
 }
 
 function watch() {
-  if (!state.node) return set({ message: "Select a node first, in the table or in the picture." });
-  set({ watch: state.watch === state.node ? null : state.node });
+  const { node, watch } = store.state;
+  if (!node) return set({ message: "Select a node first, in the table or in the picture." });
+  set({ watch: watch === node ? null : node });
 }
 
 /** @param {1 | -1} direction */
 function toWatched(direction) {
-  if (!state.watch) return set({ message: "Watch a node first: select it, and press w." });
-  const step = find(events(), state.step, direction, (event) => touches(event, state.watch));
+  const { watch, step: from } = store.state;
+  if (!watch) return set({ message: "Watch a node first: select it, and press w." });
+  const step = find(events(), from, direction, (event) => touches(event, watch));
   if (step == null) return set({ message: "Nothing more happens to it that way in this pass." });
   go(step);
 }
 
 function play() {
-  const over = state.step >= events().length;
-  set({ playing: !state.playing, step: over && !state.playing ? 1 : state.step });
+  const { step, playing } = store.state;
+  const over = step >= events().length;
+  set({ playing: !playing, step: over && !playing ? 1 : step });
 }
 
 /** Select the node above or below in the table. @param {HTMLElement} row @param {number} by */
@@ -181,13 +182,13 @@ function choose(row, by) {
   const node = nodes[nodes.findIndex((each) => each.id === row.dataset.node) + by];
   if (!node) return;
   set({ node: node.id });
-  byId("table").querySelector(`[data-choose="${CSS.escape(node.id)}"]`).focus();
+  first(byId("table"), `[data-choose="${CSS.escape(node.id)}"]`).focus();
 }
 
 /** @type {Record<string, () => void>} what a button or a key is called by */
 const ACTIONS = {
-  next: () => go(state.step + 1),
-  back: () => go(state.step - 1),
+  next: () => go(store.state.step + 1),
+  back: () => go(store.state.step - 1),
   first: () => go(1),
   last: () => go(events().length),
   play,
@@ -200,8 +201,8 @@ const ACTIONS = {
   "watch-next": () => toWatched(1),
   "watch-back": () => toWatched(-1),
   problem: nextProblem,
-  "next-lesson": () => open(state.trace + 1),
-  "previous-lesson": () => open(state.trace - 1),
+  "next-lesson": () => open(store.state.trace + 1),
+  "previous-lesson": () => open(store.state.trace - 1),
   in: () => graph.zoom(1.25),
   out: () => graph.zoom(0.8),
   "pan-left": () => graph.pan(-PAN, 0),
@@ -209,8 +210,8 @@ const ACTIONS = {
   "pan-up": () => graph.pan(0, -PAN),
   "pan-down": () => graph.pan(0, PAN),
   fit: () => graph.fit(),
-  help: () => byId("help").showModal(),
-  close: () => byId("help").close(),
+  help: () => help.showModal(),
+  close: () => help.close(),
 };
 
 /** @type {[string, string, string][]} a key, its action, and what the help says of it */
@@ -250,7 +251,10 @@ const KEY_NAMES = [
   ["Escape", "Esc"],
 ];
 
-/** Whether an element has its own use for a key. @param {any} target @param {string} key */
+/** @type {Record<string, number>} what a key adds to the number of the selected row */
+const ROWS = { ArrowDown: 1, ArrowUp: -1 };
+
+/** Whether an element has its own use for a key. @param {Element} target @param {string} key */
 function keeps(target, key) {
   if (target.matches("select")) return true;
   if (target.matches("input")) return key.startsWith("Arrow") || key === "Home" || key === "End";
@@ -260,31 +264,30 @@ function keeps(target, key) {
 document.addEventListener("keydown", (event) => {
   const bracket = "[]".includes(event.key); // which many keyboards have on Alt or AltGr
   if (event.metaKey || ((event.ctrlKey || event.altKey) && !bracket)) return;
-  if (byId("help").open) return;
-  const target = /** @type {any} */ (event.target);
+  if (help.open) return;
+  const target = /** @type {Element} */ (event.target);
   if (keeps(target, event.key)) return;
-  const row = target.closest("#table tr");
-  const by = row && !event.shiftKey && { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  const pressed = by || !event.shiftKey || event.key.length === 1 ? event.key : `Shift+${event.key}`;
+  const row = /** @type {HTMLElement | null} */ (target.closest("#table tr"));
+  const by = event.shiftKey ? 0 : ROWS[event.key];
+  const pressed = !event.shiftKey || event.key.length === 1 ? event.key : `Shift+${event.key}`;
   const found = KEYS.find(([key]) => key === pressed);
-  if (!by && !found) return;
-  event.preventDefault();
-  if (by) choose(row, by);
+  if (row && by) choose(row, by);
   else if (found) ACTIONS[found[1]]();
+  else return;
+  event.preventDefault();
 });
 
 document.addEventListener("click", (event) => {
-  const button = /** @type {any} */ (event.target).closest("button");
+  const button = /** @type {Element} */ (event.target).closest("button");
   if (!button) return;
   const { do: action, choose, trace: number } = button.dataset;
   if (action) ACTIONS[action]();
-  else if (choose) set({ node: choose === state.node ? null : choose });
+  else if (choose) set({ node: choose === store.state.node ? null : choose });
   else if (number) open(Number(number));
 });
 
-byId("scrub").addEventListener("input", () => go(Number(byId("scrub").value)));
-byId("speed").addEventListener("change", () => set({ speed: Number(byId("speed").value) }));
-addEventListener("hashchange", () => set({ ...fromAddress(location.hash), playing: false }));
+scrub.addEventListener("input", () => go(Number(scrub.value)));
+speed.addEventListener("change", () => set({ speed: Number(speed.value) }));
 
 byId("keys").replaceChildren(
   ...[...new Set(KEYS.map(([, , text]) => text))].map((text) => {
@@ -296,4 +299,4 @@ byId("keys").replaceChildren(
   }),
 );
 buildContents(page);
-set(fromAddress(location.hash));
+store.follow();

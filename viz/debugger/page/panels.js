@@ -2,7 +2,7 @@
 // The panels beside the picture: the current event in words and numbers, the table of nodes, the
 // selected node, and the lesson.
 
-import { byId, element, write } from "./dom.js";
+import { byId, element, first, write } from "../../page/dom.js";
 import { differs, parties } from "./state.js";
 
 /** @typedef {import("./state.js").Event} Event */
@@ -13,6 +13,7 @@ import { differs, parties } from "./state.js";
 /** @typedef {import("./state.js").Check} Check */
 /** @typedef {import("./state.js").Entry} Entry */
 /** @typedef {import("./state.js").GraphNode} GraphNode */
+/** @typedef {"upstream" | "local" | "contribution" | "before" | "after"} Part of a sum */
 
 const TITLES = {
   forward: { visit: "A leaf", compute: "Computed", send: "", accumulate: "" },
@@ -54,8 +55,8 @@ const term = (name, text) =>
 /** The numbers of an event, as sums are written.
  * @param {Event} event @param {GraphNode[]} nodes @param {Known} known */
 function sums(event, nodes, known) {
-  const part = (/** @type {string} */ name, /** @type {string} */ title) =>
-    figure(name, title, /** @type {any} */ (event)[name], event.exact?.[name]);
+  const part = (/** @type {Part} */ name, /** @type {string} */ title) =>
+    figure(name, title, event[name], event.exact?.[name]);
   if (event.view === "forward") {
     const node = nodes.find((each) => each.id === event.node);
     return [sum(figure("value", "Value", node?.value, node?.exact))];
@@ -134,7 +135,7 @@ function row(node) {
 /** @param {State} state @param {Event | undefined} event
  * @param {GraphNode[]} nodes @param {Known} known */
 export function showNodes(state, event, nodes, known) {
-  const rows = /** @type {any[]} */ ([...byId("table").rows]);
+  const rows = [...byId("table", HTMLTableSectionElement).rows];
   const focus = state.node ?? event?.node ?? nodes[0]?.id;
   nodes.forEach((node, i) => {
     const [name, value, gradient] = rows[i].cells;
@@ -144,8 +145,8 @@ export function showNodes(state, event, nodes, known) {
     write(gradient, node.constant ? "constant" : text, exact);
     gradient.classList.toggle("partial", Boolean(text) && !known.complete.has(node.id));
     gradient.classList.toggle("none", node.constant);
-    name.querySelector(".role").textContent = roles(state, event, node.id, known).join(", ");
-    const choose = name.querySelector("button");
+    first(name, ".role").textContent = roles(state, event, node.id, known).join(", ");
+    const choose = first(name, "button", HTMLButtonElement);
     choose.tabIndex = node.id === focus ? 0 : -1; // one stop for the tab key, arrows within
     choose.setAttribute("aria-pressed", String(node.id === state.node));
     rows[i].classList.toggle("wrong", known.wrong.has(node.id));
@@ -170,9 +171,9 @@ function roles(state, event, id, known) {
 }
 
 /** Scroll the table alone: `scrollIntoView` would move the page as well.
- * @param {any} box @param {any} row */
+ * @param {HTMLElement} box @param {HTMLElement} row */
 function scrollTo(box, row) {
-  const head = box.querySelector("thead").offsetHeight;
+  const head = first(box, "thead").offsetHeight;
   const [top, bottom] = [row.offsetTop - head, row.offsetTop + row.offsetHeight];
   if (top < box.scrollTop) box.scrollTop = top;
   if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight;
@@ -190,12 +191,12 @@ export function showSelected(state, nodes, known) {
   const kind = node.constant ? "constant" : "leaf";
   const facts = [
     term("Operation", node.operation ? `${node.operation}: ${node.doc}` : kind),
-    node.formula && term("Formula", node.formula),
-    node.numbers && term("In numbers", node.numbers),
+    ...(node.formula ? [term("Formula", node.formula)] : []),
+    ...(node.numbers ? [term("In numbers", node.numbers)] : []),
     term("Value", node.value),
-    state.view === "backward" && term("Gradient", known.gradients.get(node.id)?.text),
+    ...(state.view === "backward" ? [term("Gradient", known.gradients.get(node.id)?.text)] : []),
   ];
-  byId("facts").replaceChildren(...facts.filter(Boolean));
+  byId("facts").replaceChildren(...facts);
   byId("entry").replaceChildren(...(node.entry ? entry(node.entry) : []));
 }
 
@@ -246,7 +247,7 @@ export function buildContents(page) {
     element("li", {}, element("button", { type: "button", "data-trace": i + 1 }, trace.title)),
   );
   byId("lessons").replaceChildren(...items);
-  byId("contents").open = matchMedia("(min-width: 901px)").matches;
+  byId("contents", HTMLDetailsElement).open = matchMedia("(min-width: 901px)").matches;
 }
 
 /** @param {Page} page @param {number} number */
@@ -255,10 +256,10 @@ export function showLesson(page, number) {
   const count = page.traces.length;
   byId("lesson").hidden = count < 2 && !text;
   byId("lesson").scrollTop = 0;
-  byId("lesson").querySelector("nav").hidden = count < 2;
+  first(byId("lesson"), "nav").hidden = count < 2;
   byId("lesson-number").textContent = `${number} of ${count}`;
-  byId("lesson-back").disabled = number === 1;
-  byId("lesson-next").disabled = number === count;
+  byId("lesson-back", HTMLButtonElement).disabled = number === 1;
+  byId("lesson-next", HTMLButtonElement).disabled = number === count;
   byId("lesson-title").textContent = title;
   const paragraphs = text.split(/\n\s*\n/).filter(Boolean);
   byId("lesson-text").replaceChildren(...paragraphs.map((each) => element("p", {}, each)));

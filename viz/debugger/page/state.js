@@ -64,6 +64,8 @@ export function fromAddress(hash) {
     step: Number(values.get("step")),
     node: values.get("node"),
     watch: values.get("watch"),
+    playing: false,
+    message: "",
   };
 }
 

@@ -1,15 +1,34 @@
 // @ts-check
-// The data of the page; elements by id, and new ones. Every text goes in as text, so none of it can
+// Elements by id, and new ones; the data of a page. Every text goes in as text, so none of it can
 // be markup.
 
-/** @param {string} id @returns {any} */
-export const byId = (id) => document.getElementById(id);
+/**
+ * The first element within a part of the page that a selector names, of the kind it has to be.
+ * @template {Element} [Kind=HTMLElement]
+ * @param {ParentNode} root
+ * @param {string} selector
+ * @param {{new (): Kind}} [kind] such as HTMLInputElement; left out, any of HTML's
+ * @returns {Kind}
+ */
+export function first(root, selector, kind) {
+  const wanted = kind ?? HTMLElement;
+  const found = root.querySelector(selector);
+  if (found instanceof wanted) return /** @type {Kind} */ (found);
+  throw new Error(`the page has no ${wanted.name} that is ${selector}`);
+}
 
 /**
- * @param {string} tag
+ * @template {Element} [Kind=HTMLElement]
+ * @param {string} id
+ * @param {{new (): Kind}} [kind]
+ */
+export const byId = (id, kind) => first(document, `#${CSS.escape(id)}`, kind);
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
  * @param {Record<string, unknown>} [attributes] those that are null or false are left out
  * @param {(string | Node)[]} content
- * @returns {any}
  */
 export function element(tag, attributes = {}, ...content) {
   const made = document.createElement(tag);
@@ -22,7 +41,7 @@ export function element(tag, attributes = {}, ...content) {
 
 /**
  * Show a number's short text, with the number itself where a program can read it.
- * @param {any} cell
+ * @param {HTMLElement} cell
  * @param {string | null | undefined} text
  * @param {number | string | null | undefined} [exact]
  */
@@ -33,7 +52,10 @@ export function write(cell, text, exact) {
   else cell.dataset.exact = String(exact);
 }
 
-/** What was compressed and written in base 64, as JSON. @param {string} text */
+/**
+ * What was compressed and written in base 64, as JSON.
+ * @param {string} text @returns {Promise<unknown>}
+ */
 export function unpacked(text) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
