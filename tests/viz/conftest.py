@@ -1,13 +1,17 @@
-"""A real browser for tests of pages: playwright drives the Chromium that the system has.
+"""What tests of pages need: a real browser, and deno, which checks and runs their JavaScript.
 
-`page` is a fresh tab, offline. The test fails if a script on it fails, if anything is written to
-the console as an error (a blocked script or style is), or if a request leaves the file.
+Playwright drives the Chromium that the system has. `page` is a fresh tab, offline. The test fails
+if a script on it fails, if anything is written to the console as an error (a blocked script or
+style is), or if a request leaves the file.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,3 +75,21 @@ def axe() -> Any:
     """`axe(page)` gives the serious and critical findings of an accessibility check, [] at best."""
     pytest.importorskip("axe_playwright_python", reason="axe: pip install -e '.[test]'")
     return findings
+
+
+@pytest.fixture(scope="session")
+def deno() -> Callable[..., None]:
+    """`deno("check", "viz", NAME="value")` runs it in the repository; the test fails if it does."""
+    missing = "JavaScript is checked by deno: pip install -e '.[dev]'"
+    path = pytest.importorskip("deno", reason=missing).find_deno_bin()
+
+    def run(command: str, *arguments: str, **variables: str) -> None:
+        line = [path, command, "--quiet", "--config", ".deno.json", *arguments]
+        environment = {**os.environ, "NO_COLOR": "1", "DENO_NO_UPDATE_CHECK": "1", **variables}
+        root = Path(__file__).parents[2]
+        done = subprocess.run(
+            line, cwd=root, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return run

@@ -1,8 +1,10 @@
 """What all pages share: modules of JavaScript, and how a page becomes one file.
 
-`dom.js` finds and makes elements; `store.js` holds a page's one state. A page that is opened from
-a disk cannot import, so `script` joins its module and all that it imports. Its content security
-policy admits that one script by its `digest`.
+`dom.js` finds and makes elements; `store.js` holds a page's one state; `wasm.js` runs a module that
+`autograd.compiler.wasm` made (`manifest.js`: what lies where in it; `view.js`: an array in its
+memory; `tensors.js`: dtypes). A page that is
+opened from a disk cannot import, so `script` joins its module and all that it imports. Its content
+security policy admits that one script by its `digest`.
 """
 
 from __future__ import annotations

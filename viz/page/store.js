@@ -19,7 +19,7 @@ export class Store {
   constructor(start, parts) {
     this.state = start;
     this.parts = parts;
-    this.writing = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */ this.writing = undefined;
   }
 
   /** Change some of the state, and draw it. @param {Partial<State>} change */

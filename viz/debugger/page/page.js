@@ -32,7 +32,7 @@ const VIEWS = /** @type {View[]} */ (["forward", "backward"]);
 const PAN = 60; // pixels that a key moves the picture by
 let shown = 0; // the trace whose picture and table are on the page
 let marked = ""; // trace, view and node of the marks above the scrubber
-let clock = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */ let clock;
 const scrub = byId("scrub", HTMLInputElement);
 const speed = byId("speed", HTMLSelectElement);
 const help = byId("help", HTMLDialogElement);
