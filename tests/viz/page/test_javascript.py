@@ -1,20 +1,32 @@
-"""The modules that pages share: their types, and what deno's tests say.
+"""The modules that pages share: their types, what deno's tests say, and files as Python's.
 
 The module that the JavaScript tests load is module.wat beside them, assembled here.
 """
 
 from __future__ import annotations
 
+import base64
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
-from viz.page import script
+from viz.page import FOLDER, script
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
+DTYPES = ("bool", "uint8", "int8", "int16", "uint16", "int32", "uint32", "float32", "float64")
+DTYPES += ("int64", "uint64")
+# Where a page is stricter than Python: what is ambiguous, or no part of the format.
+STRICTER = re.compile("stands twice|more than texts|not a tensor's members|expected one of BOOL")
 
 Deno = Callable[..., None]
 
@@ -64,3 +76,104 @@ def test_a_script_holds_each_module_once_after_what_it_imports(tmp_path: Path) -
     (tmp_path / "c.js").write_text('export const c = "export c";\n')
     found = script(tmp_path / "b.js", tmp_path / "c.js")
     assert found == 'const c = "export c";\n\nconst a = c;\n\nconst b = a;\n'
+
+
+def test_a_page_of_one_file_trains_and_saves(page: Any, module: bytes, tmp_path: Path) -> None:
+    """Else the modules work under deno alone, or their names clash in one script."""
+    (tmp_path / "page.html").write_text(
+        f"""<!doctype html><title>a page</title><p id="saved"></p><script type="module">
+        {script(*FOLDER.glob("*.js"))}
+        const module = await load(Uint8Array.of({",".join(map(str, module))}),
+                                  {(HERE / "module.json").read_text()});
+        module.array("images", "loop").write([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+        module.array("order", "loop").write(Array(4000).fill(3));
+        for await (const step of module.loop("loop", 0, 100));
+        const states = writeSafetensors(module.snapshot(), new Map([["step", "100"]]));
+        byId("saved").textContent = btoa(String.fromCharCode(...states));
+        </script>"""
+    )
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_selector("#saved:not(:empty)")
+    states = load(base64.b64decode(page.text_content("#saved")))
+    assert states["optimizer.count"] == 100
+    np.testing.assert_array_equal(states["model.w"], np.full((2, 3), 100.0) * [9, 10, 11])
+
+
+# --- files of tensors ----------------------------------------------------------------------------
+
+# Names above U+FFFF are sorted otherwise by JavaScript, but for those below the surrogates.
+TEXTS = st.text(st.characters(max_codepoint=0xD7FF) | st.just("\U0001f642"), max_size=5)
+
+
+@st.composite
+def files(draw: Any) -> bytes:
+    """A file as Python writes it, of tensors with any bits."""
+
+    def tensor() -> Any:
+        dtype = np.dtype(draw(st.sampled_from(DTYPES)))
+        shape = draw(st.lists(st.integers(0, 3), max_size=3))
+        size = int(np.prod(shape)) * dtype.itemsize
+        data = np.frombuffer(draw(st.binary(min_size=size, max_size=size)), np.uint8)
+        return (data % 2 if dtype.kind == "b" else data).view(dtype).reshape(shape)
+
+    names = draw(st.lists(TEXTS, unique=True, min_size=1, max_size=4))
+    # Of several texts Python writes a different one first each time.
+    metadata = draw(st.none() | st.dictionaries(TEXTS, TEXTS, min_size=1, max_size=1))
+    return save({name: tensor() for name in names}, metadata)
+
+
+@st.composite
+def damaged(draw: Any) -> bytes:
+    """A file in which some bytes are others, are missing, or are too many."""
+    content = bytearray(draw(files()))
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(content)))
+        content[at : at + draw(st.integers(0, 2))] = draw(
+            st.binary(max_size=2)
+            | st.sampled_from([b"0", b"1", b'"', b"e", b",", b"[", b" ", b"\xff"])
+        )
+    return bytes(content)
+
+
+def through_a_page(deno: Deno, contents: list[bytes]) -> list[bytes | str]:
+    """Of each file what a page writes that has read it, or why the page refuses it."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{i}.safetensors") for i in range(len(contents))]
+        for path, content in zip(paths, contents, strict=True):
+            path.write_bytes(content)
+        allowed = [f"--allow-read={folder}", f"--allow-write={folder}"]
+        deno("run", "--no-remote", *allowed, str(HERE / "round_trip.js"), folder)
+        found = [(Path(f"{path}.page"), Path(f"{path}.refused")) for path in paths]
+        return [page.read_bytes() if page.exists() else no.read_text() for page, no in found]
+
+
+@settings(max_examples=5)
+@given(st.lists(files(), min_size=20, max_size=40))
+def test_a_page_reads_and_writes_what_python_does(deno: Deno, contents: list[bytes]) -> None:
+    """Else weights that were trained in one cannot be used, or are others, in the other."""
+    assert through_a_page(deno, contents) == contents
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    def bits(tensors: dict[str, Any]) -> dict[str, Any]:
+        return {name: (t.dtype, t.shape, t.tobytes()) for name, t in tensors.items()}
+
+    return bits(one) == bits(other)
+
+
+@settings(max_examples=5)
+@given(st.lists(damaged(), min_size=20, max_size=40))
+def test_a_damaged_file_is_read_as_python_does_or_refused(
+    deno: Deno, contents: list[bytes]
+) -> None:
+    """Else a page shows numbers that are in no file, or breaks where it reads one."""
+    for content, answer in zip(contents, through_a_page(deno, contents), strict=True):
+        try:
+            expected = load(content)
+        except (SafetensorError, KeyError, ValueError):
+            expected = None
+        if isinstance(answer, str):
+            assert answer.startswith("Error: safetensors: "), answer
+            assert expected is None or STRICTER.search(answer), (answer, content)
+        else:
+            assert expected is not None and same(load(answer), expected), content
