@@ -21,7 +21,7 @@ import { DTYPES, isCount, isCounts, isObject, isText } from "./tensors.js";
 export const PAGE_BYTES = 65536; // the unit of a module's memory
 const MOST_PAGES = 65536;
 const KINDS = ["input", "state", "result", "constant", "scratch"];
-const OWNED = ["input", "result"]; // of one entry; the others belong to all
+const OWNED = ["input", "result"]; // always of one entry, and a constant at times
 const REUSED = ["result", "scratch"]; // may lie in memory that another of them has done with
 const CURE = "take module and manifest from one call of autograd.compiler.wasm";
 
@@ -72,8 +72,9 @@ function checkArray(array, where) {
   const { name, kind, entry, offset, shape, strides, dtype, below } = array;
   need(isText(name) && name, `${where} has no name`);
   need(isText(kind) && KINDS.includes(kind), `${where}: kind is none of ${KINDS.join(", ")}`);
-  const owned = OWNED.includes(kind) ? isText(entry) : entry === null;
-  need(owned, `${where}: entry is a text of an input and a result, and null of others`);
+  const owned = isText(entry) && [...OWNED, "constant"].includes(kind);
+  const shared = entry === null && !OWNED.includes(kind);
+  need(owned || shared, `${where}: entry is no ${kind}'s`);
   const known = isText(dtype) && Object.hasOwn(DTYPES, dtype);
   need(known, `${where}: dtype is none of ${Object.keys(DTYPES).join(", ")}`);
   need(isCounts(shape), `${where}: shape is no list of lengths`);

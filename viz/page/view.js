@@ -22,11 +22,12 @@ export class View {
 
   /** A copy of all entries. @returns {Data} */
   read() {
+    const { places } = this;
     const from = this.#memory();
-    if (!this.places) return from.slice();
-    const data = new DTYPES[this.layout.dtype].Data(sizeOf(this.layout.shape));
+    if (!places) return from.slice();
+    const data = new DTYPES[this.layout.dtype].Data(places.length);
     const to = /** @type {Entries} */ (data);
-    this.places.forEach((place, i) => (to[i] = from[place]));
+    for (let i = 0; i < places.length; i++) to[i] = from[places[i]];
     return data;
   }
 
@@ -36,10 +37,11 @@ export class View {
    * @param {Numbers} values
    */
   write(values) {
+    const { places } = this;
     const data = this.checked(values);
     const to = /** @type {Entries} */ (this.#memory());
-    if (this.places) this.places.forEach((place, i) => (to[place] = data[i]));
-    else to.set(data);
+    if (!places) return to.set(data);
+    for (let i = 0; i < places.length; i++) to[places[i]] = data[i];
   }
 
   /** What `write` would write. @param {Numbers} values */
