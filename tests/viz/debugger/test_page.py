@@ -261,7 +261,7 @@ def test_play_steps_and_pauses_without_motion_where_none_is_wanted(opened: Any, 
     assert step_of(tab) == "Step 2 of 17"
     tab.evaluate("document.activeElement.blur()")
     tab.keyboard.press(" ")
-    until(tab, lambda: step_of(tab) == "Step 4 of 17")
+    until(tab, lambda: int(step_of(tab).split()[1]) >= 4)  # on a busy machine it is soon past it
     assert tab.text_content("#play") == "Pause"
     tab.keyboard.press(" ")
     assert tab.text_content("#play") == "Play"
