@@ -23,6 +23,7 @@ PEERS = {
     "widths": ["jax"],
     "load": ["jax"],
     "compiling": ["jax"],
+    "browser": ["playwright"],
 }
 
 
