@@ -237,6 +237,17 @@ def _number(x: Any, dtype: np.dtype[Any]) -> Any:
     return x.astype(dtype) if isinstance(x, Tensor) else x
 
 
+def _keep_normal(moment: Tensor) -> None:
+    """Round entries to multiples of a very small number, in float32 1e-28; those above 1e-14 keep
+    their bits. A moment whose gradient stays 0 would decay to subnormal numbers and, rounded to
+    nearest, stay there; many CPUs take a hundred times as long for those, and for what the rate
+    makes of numbers a little larger."""
+    limits = np.finfo(moment.dtype)
+    small = float(limits.smallest_normal) * 2.0 ** (limits.nmant + 33)
+    ops.add(moment, small, out=moment)
+    ops.sub(moment, small, out=moment)
+
+
 class SGD(Optimizer):
     """Stochastic gradient descent, as PyTorch's: v = momentum v + g; p = p - lr v.
 
@@ -280,6 +291,7 @@ class SGD(Optimizer):
             velocity = self.velocity[i]
             ops.mul(momentum, velocity, out=velocity)
             ops.add(velocity, g, out=velocity)
+            _keep_normal(velocity)
             g = g + momentum * velocity if self.nesterov else velocity
         ops.sub(p, rate * g, out=p)
 
@@ -323,6 +335,8 @@ class Adam(Optimizer):
         ops.add(first, (1.0 - beta1) * g, out=first)
         ops.mul(beta2, second, out=second)
         ops.add(second, (1.0 - beta2) * g * g, out=second)
+        _keep_normal(first)
+        _keep_normal(second)
         # `count` is already that of this step. The corrections are numbers, the rest arrays.
         corrected = rate / _number(1.0 - ops.power(beta1, self.count), p.dtype)
         root = ops.sqrt(_number(1.0 - ops.power(beta2, self.count), p.dtype))

@@ -469,3 +469,37 @@ def test_clipping_by_global_norm_tells_the_norm_and_leaves_small_gradients():
     assert norm == pytest.approx(1.0, abs=1e-6)  # PyTorch's 1e-6 in the divisor
     assert idle.grad is None
     np.testing.assert_allclose(p.grad.data[1], q.grad.data[0], rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("make", [lambda p: SGD(p, 1e-6, 0.9), lambda p: Adam(p, betas=(0.9, 0.9))])
+def test_moments_without_gradients_do_not_become_subnormal(make, dtype):
+    """Nor does what they are multiplied by, which would be as slow: a rate of 1e-6, say."""
+    w = Tensor(np.ones(4, dtype), requires_grad=True)
+    optimizer = make([w])
+    w.grad = Tensor(np.array([1.0, -1e-3, 1e-6, 0.0], dtype))
+    optimizer.step()
+    w.grad = Tensor(np.zeros(4, dtype))
+    for _ in range(1500 if dtype is np.float32 else 8000):
+        optimizer.step()
+    for name, moment in optimizer.named_state():
+        if moment.shape:
+            product = moment.data * dtype(1e-6)
+            normal = np.abs(product) >= np.finfo(dtype).smallest_normal
+            assert (normal | (moment.data == 0)).all(), name
+
+
+def test_moments_that_matter_keep_their_bits():
+    """Above 1e-14 momentum is what NumPy says. Below, where nothing changes a weight, five steps
+    each round to multiples of 2^-93, or by a unit in the last place."""
+    gradients = np.float32(10.0) ** np.arange(-30, 10, dtype=np.float32)
+    w = Tensor(np.zeros(40, np.float32), requires_grad=True)
+    optimizer = SGD([w], 0.1, 0.9)
+    velocity = np.zeros(40, np.float32)
+    for _ in range(5):
+        w.grad = Tensor(gradients)
+        optimizer.step()
+        velocity = np.float32(0.9) * velocity + gradients
+        got = optimizer.velocity[0].data
+        np.testing.assert_array_equal(got[gradients > 2e-14], velocity[gradients > 2e-14])
+        np.testing.assert_allclose(got, velocity, rtol=5 * 2**-23, atol=5 * 2**-93)
