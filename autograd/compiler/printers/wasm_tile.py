@@ -74,17 +74,24 @@ def _terms(kind: TileKind, unrolled: int, turns: str, relaxed: bool) -> list[str
 def _term(kind: TileKind, term: int, relaxed: bool) -> list[str]:
     """A row of the right operand times an entry of each row of the left one."""
     lines = [
-        f"(local.set $b{i} (v128.load offset={term * kind.right + i * VECTOR} (local.get $b)))"
+        f"(local.set $b{i} (v128.load {_beyond('b', term * kind.right + i * VECTOR)}))"
         for i in range(kind.vectors)
     ]
     for row in range(kind.rows):
-        entry = f"(v128.load32_splat offset={term * kind.left} (local.get $a{row}))"
+        entry = f"(v128.load32_splat {_beyond(f'a{row}', term * kind.left)})"
         lines.append(f"(local.set $x {entry})")
         for i in range(kind.vectors):
             sum = f"s{row}{i}"
             value = fma(get("x"), get(f"b{i}"), get(sum), relaxed)
             lines.append(f"(local.set ${sum} {value})")
     return lines
+
+
+def _beyond(name: str, bytes: int) -> str:
+    """So many bytes beyond an address. An instruction can add them, if they are not negative."""
+    if bytes >= 0:
+        return f"offset={bytes} {get(name)}"
+    return call("i32.add", get(name), f"(i32.const {bytes})")
 
 
 def copy(kind: CopyKind, name: str) -> str:

@@ -7,9 +7,15 @@ import wasmtime
 
 from autograd.compiler import wasm
 
+
+def pow(x, y):
+    """JavaScript's: nan for 1 to the power nan, and for 1 and -1 to an infinite power."""
+    return np.nan if abs(x) == 1 and not np.isfinite(y) else np.power(x, y)
+
+
 MATH = {
     **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sin", "cos", "tanh")},
-    "pow": np.power,
+    "pow": pow,
 }
 UNARY = wasmtime.FuncType([wasmtime.ValType.f64()], [wasmtime.ValType.f64()])
 BINARY = wasmtime.FuncType([wasmtime.ValType.f64()] * 2, [wasmtime.ValType.f64()])
@@ -26,6 +32,24 @@ def engine(deterministic=True):
 ENGINE = engine()
 
 
+def imports(store, compiled, memory):
+    """What a module imports: memory, and functions of Math."""
+    return [_import(store, each, memory) for each in compiled.imports]
+
+
+def _import(store, each, memory):
+    if each.module == "env":
+        return memory
+    assert each.module == "Math", each.module
+    function = MATH[each.name]
+
+    def called(*args):
+        with np.errstate(all="ignore"):
+            return float(function(*map(np.float64, args)))
+
+    return wasmtime.Func(store, BINARY if each.name == "pow" else UNARY, called)
+
+
 class Page:
     """An instance of a module: its memory, and its entries as functions."""
 
@@ -36,7 +60,7 @@ class Page:
         pages = module.manifest["memory_bytes"] // 65536
         limits = wasmtime.Limits(pages, pages)
         self.memory = wasmtime.Memory(self.store, wasmtime.MemoryType(limits))
-        needed = [self._import(each) for each in compiled.imports]
+        needed = imports(self.store, compiled, self.memory)
         self.instance = wasmtime.Instance(self.store, compiled, needed)
         self.bytes = self.memory.get_buffer_ptr(self.store, pages * 65536)
         self.buffer = np.frombuffer(self.bytes, np.uint8)
@@ -46,19 +70,6 @@ class Page:
         }
         for name, tensor in module.states.items():
             self.arrays[name, None][...] = tensor.data
-
-    def _import(self, each):
-        if each.module == "env":
-            return self.memory
-        assert each.module == "Math", each.module
-        function = MATH[each.name]
-
-        def called(*args):
-            with np.errstate(all="ignore"):
-                return float(function(*args))
-
-        type = BINARY if each.name == "pow" else UNARY
-        return wasmtime.Func(self.store, type, called)
 
     @staticmethod
     def view(each, buffer):
