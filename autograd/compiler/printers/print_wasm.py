@@ -106,7 +106,8 @@ class _Printer(Vectors):
                 address = self.address(array, offset)
                 return [wasm_scalars.store(value.dtype, *address, self.scalar(value))]
             case For():
-                return self._lanes(statement) if statement.mark else self._loop(statement)
+                in_lanes = statement.mark and statement.step == 1
+                return self._lanes(statement) if in_lanes else self._loop(statement)
             case If(test, body, otherwise):
                 return self._branch(test, body, otherwise)
             case Tile():
@@ -119,16 +120,17 @@ class _Printer(Vectors):
         if name in self.mutable or value.dtype.kind not in "iu":
             text = self.scalar(value)
             return [self.set_local(self.bind(name, kind(value.dtype)), text)]
-        self.intervals[name] = found = self.interval(value)
-        if value.dtype == INT64 and found.constant is not None:
-            self.affine[name] = Affine((), found.constant)
+        values = self.interval(value)
+        if value.dtype == INT64 and values.constant is not None:
+            self.know(name, Affine((), values.constant), values)
             return []
         if isinstance(value, Affine) and not self.mutable & {*value.names()}:
-            self.affine[name] = value.renamed(self.affine)
+            self.know(name, value.renamed(self.affine), values)
             return []
         small = self.is_small(value)
         text = self.small(value) if small else self.scalar(value)
-        return [self.set_local(self.bind(name, "i32" if small else kind(value.dtype)), text)]
+        type = "i32" if small else kind(value.dtype)
+        return [self.set_local(self.bind(name, type, values), text)]
 
     def _branch(
         self, test: Expr, body: Sequence[Statement], otherwise: Sequence[Statement]
@@ -175,35 +177,36 @@ class _Printer(Vectors):
         is_run = self._is_run(loop)
         if is_run is False:
             return []
-        self.intervals[loop.name] = values = self._values(loop)
+        values = self._values(loop)
         if is_run and values.constant is not None:
-            self.affine[loop.name] = Affine((), values.low)
+            self.know(loop.name, Affine((), values.low), values)
             return self.block(loop.body)
         first, (before, last) = self.small(loop.first), self._end(loop)
-        lines = self._counted(loop.name, first, last, loop.step, lambda: self.block(loop.body))
+        lines = self._counted(loop, first, last, loop.step, lambda: self.block(loop.body))
         return [*before, *(lines if is_run else _guarded(first, last, lines))]
 
     def _counted(
-        self, name: str, first: str, last: str, step: int, body: Callable[[], list[str]]
+        self, loop: For, first: str, last: str, step: int, body: Callable[[], list[str]]
     ) -> list[str]:
         """A loop that has at least one iteration."""
+        values = self._values(loop)
         self.scopes.append(Scope())
-        variable = self.bind(name, "i32")
+        variable = self.bind(loop.name, "i32", values)
         inside = body()
         scope = self.scopes.pop()
         next = call(f"local.tee ${variable}", call("i32.add", get(variable), f"(i32.const {step})"))
         return [
             self.set_local(variable, first),
             *scope.before,
-            f"(loop ${name}.loop",
+            f"(loop ${loop.name}.loop",
             *indented(inside),
-            f"  (br_if ${name}.loop {call('i32.lt_s', next, last)}))",
+            f"  (br_if ${loop.name}.loop {call('i32.lt_s', next, last)}))",
         ]
 
     def _end(self, loop: For) -> tuple[list[str], str]:
         """Where a loop ends, as text; and the statements that compute it, if it is not known."""
         text = self.small(loop.last)
-        if isinstance(loop.last, Const | Var) or self.interval(loop.last).constant is not None:
+        if isinstance(loop.last, Var) or self.interval(loop.last).constant is not None:
             return [], text
         name = self.new_local(f"{loop.name}.end", "i32")
         return [self.set_local(name, text)], get(name)
@@ -218,7 +221,6 @@ class _Printer(Vectors):
         return self._loop(loop) if lines is None else lines
 
     def _in_lanes_and_rest(self, loop: For) -> list[str]:
-        self.intervals[loop.name] = self._values(loop)
         ends = [self.interval(bound).constant for bound in (loop.first, loop.last)]
         if None in ends:
             return self._in_lanes_to(loop)
@@ -229,7 +231,8 @@ class _Printer(Vectors):
             lines = self._vector_loop(loop, f"(i32.const {first})", f"(i32.const {rest})")
         else:
             for start in range(first, rest, LANES):
-                self.affine.pop(loop.name, None)
+                self.forget(loop.name)
+                self.intervals[loop.name] = self._values(loop)
                 lines += self.vectors(loop, Affine((), start))
         if lines:
             lines = self._with_sums(loop, lines)
@@ -241,18 +244,20 @@ class _Printer(Vectors):
         start = self.new_local(f"{loop.name}.first", "i32")
         rest = self.new_local(f"{loop.name}.rest", "i32")
         count = call("i32.and", call("i32.sub", last, get(start)), f"(i32.const {-LANES})")
-        before += [
-            self.set_local(start, first),
+        vectors = self._vector_loop(loop, get(start), get(rest))
+        lines = [
             self.set_local(rest, call("i32.add", get(start), count)),
+            *self._with_sums(loop, _guarded(get(start), get(rest), vectors)),
         ]
-        lines = _guarded(get(start), get(rest), self._vector_loop(loop, get(start), get(rest)))
         one_by_one = lambda: self.block(loop.body)  # noqa: E731
-        after = self._counted(loop.name, get(rest), last, 1, one_by_one)
-        return [*before, *self._with_sums(loop, lines), *_guarded(get(rest), last, after)]
+        lines += _guarded(get(rest), last, self._counted(loop, get(rest), last, 1, one_by_one))
+        if not self._is_run(loop):  # then the end may lie before the start, and `rest` too
+            lines = _guarded(get(start), last, lines)
+        return [*before, self.set_local(start, first), *lines]
 
     def _vector_loop(self, loop: For, first: str, last: str) -> list[str]:
         index = Affine.of(loop.name)
-        return self._counted(loop.name, first, last, LANES, lambda: self.vectors(loop, index))
+        return self._counted(loop, first, last, LANES, lambda: self.vectors(loop, index))
 
     def _with_sums(self, loop: For, lines: list[str]) -> list[str]:
         """What is computed in lanes, with the total of each lane before and their sum after it."""

@@ -95,12 +95,25 @@ class Scopes:
             name += "_"
         return name
 
-    def bind(self, name: str, type: str) -> str:
-        """The WebAssembly variable of a variable of the loop language, known from here on."""
+    def bind(self, name: str, type: str, values: Interval | None = None) -> str:
+        """The WebAssembly variable of a variable of the loop language, known from here on. values:
+        the integers that it may be, if that is known."""
         local = self.new_local(f"{name}.v" if type == "v128" else name, type)
+        self.forget(name)
         self.variables[name] = Variable(local, type, self.depth)
-        self.affine.pop(name, None)
+        if values:
+            self.intervals[name] = values
         return local
+
+    def know(self, name: str, index: Affine, values: Interval) -> None:
+        """Say that a variable is an affine index of others, known from here on; and its values."""
+        self.forget(name)
+        self.affine[name], self.intervals[name] = index, values
+
+    def forget(self, name: str) -> None:
+        """Forget what is known of another variable of this name, of a block that has ended."""
+        for known in (self.variables, self.affine, self.intervals):
+            known.pop(name, None)
 
     def set_local(self, name: str, text: str) -> str:
         """Gives a value to a variable of the WebAssembly function."""
@@ -114,7 +127,7 @@ class Scopes:
         scope = self.scopes[depth + 1]
         if key not in scope.known:
             value = self._outside(depth, text)
-            scope.known[key] = name = f"h{sum(local.startswith('h') for local in self.locals)}"
+            scope.known[key] = name = f"h.{sum(local.startswith('h.') for local in self.locals)}"
             self.locals[name] = type
             scope.before.append(self.set_local(name, value))
         return get(scope.known[key])
@@ -224,7 +237,8 @@ class Scopes:
     def _term(self, name: str) -> str:
         """A variable of integers as an i32."""
         variable = self.variables[name]
-        return get(variable.local) if variable.type == "i32" else call("i32.wrap_i64", get(name))
+        value = get(variable.local)
+        return value if variable.type == "i32" else call("i32.wrap_i64", value)
 
     def index(self, index: Affine) -> str:
         """An affine index as an i32."""

@@ -75,14 +75,12 @@ class Vectors(Scopes):
     def _vector_statement(self, statement: Statement, sum: str) -> list[str]:
         match statement:
             case Let(name, Affine() as index):
-                self.intervals[name] = self.interval(index)
-                self.affine[name] = index.renamed(self.affine)
+                self.know(name, index.renamed(self.affine), self.interval(index))
                 return []
             case Let(name, value):
-                if value.dtype.kind in "iu":
-                    self.intervals[name] = self.interval(value)
+                values = self.interval(value) if value.dtype.kind in "iu" else None
                 text = self.vector(value)
-                return [self.set_local(self.bind(name, "v128"), text)]
+                return [self.set_local(self.bind(name, "v128", values), text)]
             case Set(name, value) if name == sum:
                 return [self.set_local(f"{name}.v", self._added(value, name))]
             case Store(array, offset, value):
