@@ -244,11 +244,18 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
 }
 
 
+# power of one number takes roots for 0.5, and -inf has none.
+_LIBRARY: dict[str, Callable[..., Any]] = {
+    "erf": np.vectorize(math.erf, otypes=[float]),
+    "power": np.float_power,
+}
+
+
 def _function(name: str, dtype: DType, args: Sequence[Any]) -> Any:
     """An elementary function, by its definition; NumPy's in float64 stands for the C library's."""
     known = definition(name, dtype)
     if known is None:
-        by = np.vectorize(math.erf, otypes=[float]) if name == "erf" else getattr(np, name)
+        by = _LIBRARY.get(name) or getattr(np, name)
         return by(*(np.asarray(arg, np.float64) for arg in args)).astype(dtype)[()]
     variables = {param.name: arg for param, arg in zip(known.params, args, strict=True)}
     for let in known.body:

@@ -10,7 +10,7 @@ from autograd.compiler import wasm
 
 def pow(x, y):
     """JavaScript's: nan for 1 to the power nan, and for 1 and -1 to an infinite power."""
-    return np.nan if abs(x) == 1 and not np.isfinite(y) else np.power(x, y)
+    return np.nan if abs(x) == 1 and not np.isfinite(y) else np.float_power(x, y)
 
 
 MATH = {

@@ -169,9 +169,9 @@ def test_functions_of_float32_keep_their_bound_without_fused_multiply_add():
 
 
 def test_functions_of_float64_and_powers_are_those_of_javascript():
-    """power of 1 and -1, where JavaScript's pow has nan, included."""
+    """power of 1 and -1, where JavaScript's pow has nan, included; and -inf has no root."""
     x, y = (each.ravel() for each in np.meshgrid(samples(FLOAT64), samples(FLOAT64)))
-    x[:3], y[:3] = (1, -1, 1), (np.nan, np.inf, -np.inf)
+    x[:5], y[:5] = (1, -1, 1, -np.inf, -0.0), (np.nan, np.inf, -np.inf, 0.5, 0.5)
     names = [(name, dtype) for name in FUNCTIONS for dtype in (FLOAT32, FLOAT64)]
     names = [(n, d) for n, d in names if (d == FLOAT64 or n == "power") and n != "erf"]
     functions = [of_function(*each, len(x)) for each in names]
