@@ -97,8 +97,10 @@ def evaluating(model: MLP) -> Iterator[None]:
     """The model in evaluation; afterwards as it was."""
     was = model.training
     model.eval()
-    yield
-    model.train(was)
+    try:
+        yield
+    finally:
+        model.train(was)
 
 
 def activations(outputs: Sequence[Any]) -> dict[str, Any]:

@@ -112,3 +112,14 @@ def test_the_module_of_mnist_is_small():
     binary = wasm(some, model=model, optimizer=optimizer).wasm
     assert len(binary) < 20_000
     assert len(gzip.compress(binary)) < 6_000
+
+
+def test_a_model_is_in_training_again_where_an_entry_fails():
+    """Else the next step is traced without dropout, and nothing says so."""
+    model = MLP([35, 9, 4], seed=1, dropout=0.5)
+    made = entries(model, SGD(model.parameters(), lr=0.1), SHAPE)
+    for name in ("forward", "score"):
+        function, (images, *others) = made[name]
+        with pytest.raises(ValueError, match="reshape"):
+            function(images[:, 1:], *others)
+        assert model.training
