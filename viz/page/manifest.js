@@ -84,7 +84,7 @@ function checkArray(array, where) {
   const aligned = isCount(offset) && offset % Data.BYTES_PER_ELEMENT === 0;
   need(aligned, `${where}: offset is no multiple of ${dtype}'s ${Data.BYTES_PER_ELEMENT} bytes`);
   need(isApart(shape, strides), `${where}: strides put two entries in one place`);
-  const limited = kind === "input" && range && isCount(below) && 0 < below && below <= range.most;
+  const limited = kind === "input" && range && isCount(below) && 0 < below && below <= range.most + 1n;
   need(below === undefined || limited, `${where}: below is no limit of ${dtype} ${kind}s`);
 }
 

@@ -47,7 +47,7 @@ const WRONG = [
   ["offset is no multiple of float32's 4 bytes", [...X, "offset"], -4],
   ["offset is no multiple of float64's 8 bytes", [...pathTo("optimizer.count"), "offset"], 196],
   ["below is no limit of int32 inputs", [...Y, "below"], 0],
-  ["below is no limit of int32 inputs", [...Y, "below"], 2 ** 32],
+  ["below is no limit of int32 inputs", [...Y, "below"], 2 ** 31 + 1],
   ["below is no limit of float32 inputs", [...X, "below"], 3],
   ["below is no limit of float32 states", [...W, "below"], 3],
   ['input "x" of "step" stands there twice', [...Y, "name"], "x"],
@@ -111,6 +111,12 @@ test("an empty array, and one that nothing limits, are no mistakes", async () =>
   assert.deepEqual(module.array("x", "step").read(), new Float32Array(0));
   module.array("y", "step").write([-5, 2 ** 31 - 1]);
   assert.throws(() => module.array("y", "step").write([0, 2 ** 31]), /-2147483648 .. 2147483647/);
+});
+
+test("the greatest integer of a dtype may be the last below a limit", async () => {
+  const module = await load(BYTES, manifest([[...Y, "below"], 2 ** 31]));
+  module.array("y", "step").write([0, 2 ** 31 - 1]);
+  assert.throws(() => module.array("y", "step").write([0, -1]), /in 0 .. 2147483647/);
 });
 
 test("a module that is not the manifest's is refused", async () => {
