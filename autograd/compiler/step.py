@@ -115,7 +115,7 @@ class jit:
         """
         leaves, structure = flatten((tuple(args), {}))
         leaves = [getattr(leaf, "_data", leaf) for leaf in leaves]
-        order = _checked_order(order, [leaf for leaf in leaves if is_input(leaf)])
+        order = checked_order(order, [leaf for leaf in leaves if is_input(leaf)])
         rows = order[0] if len(order) else np.zeros(order.shape[1], order.dtype)
         batch = [leaf.take(rows, axis=0) if is_input(leaf) else leaf for leaf in leaves]
         traced = self._find(batch, structure)
@@ -265,7 +265,9 @@ def _print_once(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-def _checked_order(order: Any, arrays: list[Any]) -> Any:
+def checked_order(order: Any, arrays: Sequence[Any]) -> Any:
+    """The order of a loop, as an array. ValueError if it has another shape or dtype; IndexError if
+    an entry of it is not in all arrays."""
     order = np.asarray(order)
     if order.ndim != 2 or order.dtype.kind not in "iu":
         raise ValueError(

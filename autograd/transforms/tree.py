@@ -8,7 +8,7 @@ instances of subclasses; the error for a leaf that is no number says where it is
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -92,6 +92,19 @@ def paths(structure: Any, path: str = "") -> Iterator[str]:
             yield from paths(part, path + key)
 
 
+def dotted(structure: Any, path: tuple[Any, ...] = ()) -> Iterator[str]:
+    """The path to each leaf of a structure, in dots.
+
+    >>> list(dotted(flatten({"layers": [1, 2]})[1]))
+    ['layers.0', 'layers.1']
+    """
+    if structure == LEAF:
+        yield ".".join(map(str, path))
+    elif structure != NONE:
+        for key, part in zip(_keys(structure), structure[2:], strict=True):
+            yield from dotted(part, (*path, key))
+
+
 def flatten_as(tree: Any, structure: Any, what: str) -> list[Any]:
     """The leaves of a tree in the order of a given structure: dicts are matched by key.
 
@@ -110,7 +123,7 @@ def flatten_as(tree: Any, structure: Any, what: str) -> list[Any]:
     if not alike:
         raise ValueError(f"{what} is a {_name(tree)} where a {kind.__name__} is wanted")
     if kind in DICTS:
-        names = [key for _, key in keys[: len(structures)]]
+        names = _keys(structure)
         if tree.keys() != set(names):
             raise ValueError(f"{what} has the keys {list(tree)} where {names} are wanted")
         parts = [tree[name] for name in names]
@@ -143,12 +156,18 @@ def is_number(leaf: Any) -> bool:
     return isinstance(leaf, int | float | np.number) and not isinstance(leaf, bool | complex)
 
 
-def _steps(structure: Any) -> list[str]:
+def _keys(structure: Any) -> Sequence[Any]:
+    """The keys of a dict's parts, the names of fields, or the numbers of entries."""
     kind, keys, *structures = structure
     if kind in DICTS:
-        return [f"[{key!r}]" for _, key in keys[: len(structures)]]
-    names = keys[:-1] if keys else getattr(kind, "_fields", ())
-    return [f".{name}" for name in names] or [f"[{i}]" for i in range(len(structures))]
+        return [key for _, key in keys[: len(structures)]]
+    return keys[:-1] if keys else getattr(kind, "_fields", range(len(structures)))
+
+
+def _steps(structure: Any) -> list[str]:
+    keys = _keys(structure)
+    named = structure[0] not in DICTS and not isinstance(keys, range)
+    return [f".{key}" if named else f"[{key!r}]" for key in keys]
 
 
 def _is_named(tree: Any) -> bool:

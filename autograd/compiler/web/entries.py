@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ...primitives.expressions import Op, walk
 from ...tensor import Tensor
-from ...transforms.tree import flatten, paths
-from ..frontend.trace import Traced, trace
+from ...transforms.tree import dotted, flatten
+from ..frontend.trace import Traced, is_input, trace
 from ..passes.entries import Entry
 from ..passes.kernels import ByNumpy, Check
 from ..passes.simplify import INPUT, RefusedError
@@ -20,17 +20,17 @@ from ..passes.stages import Stages
 from ..passes.tiling import Machine
 from ..step import jit
 
-PATH = re.compile(r"\.(\w+)|\[('[^']*'|\"[^\"]*\"|[^\]]*)\]")  # a part of a path to a leaf
-
 
 @dataclass(frozen=True)
 class StepEntry:
-    """A step that was traced for arguments. arrays: those that are arrays, by name. strides: of
-    each state, by its Tensor."""
+    """A step that was traced for arguments. leaves, structure: of these. arrays: those that are
+    arrays, each once, by name."""
 
     name: str
     function: Callable[..., Any]
     traced: Traced
+    leaves: list[Any]
+    structure: Any
     arrays: dict[str, Any]
 
     @classmethod
@@ -39,9 +39,9 @@ class StepEntry:
         leaves, structure = flatten((tuple(args), {}))
         plain = function.function if isinstance(function, jit) else function
         traced = trace(plain, leaves, structure)
-        names = list(_argument_names(plain, tuple(args)))
+        names = list(_argument_names(plain, args))
         arrays = {names[i]: getattr(leaves[i], "_data", leaves[i]) for i in traced.inputs}
-        return cls(name, function, traced, arrays)
+        return cls(name, function, traced, leaves, structure, arrays)
 
     @property
     def states(self) -> list[Tensor]:
@@ -50,17 +50,43 @@ class StepEntry:
 
     @property
     def result_names(self) -> list[str]:
-        """The names of the results that it computes. RefusedError for one that is an argument or a
-        state as it is."""
+        """The names of the results that it computes. RefusedError for one that is an argument, a
+        state or a constant as it is."""
         answer = self.traced.answer
-        names = [dotted(path) or "result" for path in paths(answer.structure)]
+        names = [path or "result" for path in dotted(answer.structure)]
         for name, source in zip(names, answer.sources, strict=True):
             if source is not None:
                 raise RefusedError(
                     f"wasm: entry {self.name}: result {name} is an argument, a state or a constant "
-                    "as it is; return what is computed of it, such as x * 1.0"
+                    "as it is; leave it out, or return a Tensor computed of it, such as x * 1.0"
                 )
         return names
+
+    def wholes(self, loop: str, args: Sequence[Any], batch: int) -> list[Any]:
+        """Of a loop's arguments, the arrays, whole where the step takes a batch. ValueError if they
+        are not the step's in all else."""
+        leaves, structure = flatten((tuple(args), {}))
+        pairs = list(zip(self.leaves, leaves, strict=False))
+        given = {id(one): whole for one, whole in pairs}  # one array given twice is one input
+        same = structure == self.structure and all(
+            given[id(one)] is whole if is_input(one) and is_input(whole) else _equal(one, whole)
+            for one, whole in pairs
+        )
+        if not same:
+            raise ValueError(
+                f"wasm: entry {loop}: its arguments are those of the entry {self.name}, with whole "
+                "arrays for batches, and all else the same"
+            )
+        arrays = [getattr(leaves[i], "_data", leaves[i]) for i in self.traced.inputs]
+        for (name, one), whole in zip(self.arrays.items(), arrays, strict=True):
+            rows = (batch, *whole.shape[1:])
+            if not whole.ndim or (one.shape, one.dtype) != (rows, whole.dtype):
+                raise ValueError(
+                    f"wasm: entry {loop}: {name} is {whole.dtype}{list(whole.shape)} in batches of "
+                    f"{batch}, and the entry {self.name} takes {one.dtype}{list(one.shape)}; what "
+                    "has no row for each example is to be held in a Tensor"
+                )
+        return arrays
 
     def lowered(self, strides: Sequence[tuple[int, ...]], machine: Machine) -> Stages:
         """The step in the loop language, for states of these strides. RefusedError if NumPy would
@@ -69,7 +95,7 @@ class StepEntry:
         stages = Stages.of(self.traced.program, specs, strides, machine)
         for segment in stages.code.segments:
             if isinstance(segment, ByNumpy):
-                raise self.refused(stages, segment.op, "it has no code for these, only NumPy's")
+                raise self.refused(stages, segment.op, "only NumPy has code for it")
         return stages
 
     def refused(self, stages: Stages, number: int, why: str) -> RefusedError:
@@ -90,29 +116,21 @@ def limits(stages: Stages) -> dict[int, int]:
             read = [graph.ops[part.number] for part in parts if isinstance(part, Entry)]
             others = [part.name for part in parts if isinstance(part, Op)]
             if len(read) == 1 and read[0].primitive is INPUT and {*others} <= {"convert"}:
-                found[read[0].params["place"]] = int(str(bound))
+                place, most = read[0].params["place"], np.iinfo(read[0].dtype).max + 1
+                found[place] = min(int(str(bound)), found.get(place, most))
     return found
 
 
-def _argument_names(function: Callable[..., Any], args: tuple[Any, ...]) -> Iterator[str]:
+def _argument_names(function: Callable[..., Any], args: Sequence[Any]) -> Iterator[str]:
     """A name for each leaf of the arguments: of its parameter, and its path in that."""
-    parameters = list(inspect.signature(function).parameters.values())
-    positions = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
-    others = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "argument")
-    for number, arg in enumerate(args):
-        name = positions[number] if number < len(positions) else f"{others}.{number}"
-        for path in paths(flatten(arg)[1]):
-            yield ".".join(filter(None, (name, dotted(path))))
+    for name, arg in inspect.signature(function).bind(*args).arguments.items():
+        for path in dotted(flatten(arg)[1]):
+            yield f"{name}.{path}" if path else name
 
 
-def dotted(path: str) -> str:
-    """A path to a leaf of a tree, in dots.
-
-    >>> dotted("['layers'][0].weight")
-    'layers.0.weight'
-    """
-    found = (match.groups() for match in PATH.finditer(path))
-    return ".".join(name or str(ast.literal_eval(key)) for name, key in found)
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two static arguments are of one type and equal."""
+    return type(one) is type(other) and not is_input(one) and bool(one == other)
 
 
-__all__ = ["StepEntry", "dotted", "limits"]
+__all__ = ["StepEntry", "limits"]

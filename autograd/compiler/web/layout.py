@@ -50,13 +50,6 @@ class Layout:
         self.regions: dict[tuple[str, str | None], Region] = {}
         self.size = ALIGNMENT  # no array lies at address 0
 
-    def allocate(self, size: int) -> int:
-        """The address of so many bytes. RefusedError if there is no room for them."""
-        offset, self.size = self.size, self.size + -(-size // ALIGNMENT) * ALIGNMENT
-        if self.size > MAX_BYTES:
-            raise RefusedError(f"the arrays take {self.size:,} bytes, and a page has {MAX_BYTES:,}")
-        return offset
-
     def add(
         self,
         name: str,
@@ -67,12 +60,23 @@ class Layout:
         strides: Shape | None = None,
         below: int | None = None,
     ) -> Region:
-        """Give memory to an array. ValueError if another has its name."""
-        if (name, entry) in self.regions:
-            where = f"of {entry}" if entry else "of the module"
-            raise ValueError(f"wasm: two arrays {where} are named {name!r}; rename one of them")
-        offset = self.allocate(math.prod(shape) * dtype.itemsize)
+        """Give memory to an array. ValueError if another has its name; RefusedError if there is no
+        room for it."""
+        if known := self.regions.get((name, entry)):
+            where = f"entry {entry}: " if entry else ""
+            cure = "" if entry else "name states by their owner, as model=model, or "
+            raise ValueError(
+                f"wasm: {where}two arrays are named {name!r}, {known.kind} and {kind}; {cure}"
+                "rename one of them"
+            )
         strides = contiguous(shape) if strides is None else strides
-        region = Region(name, kind, entry, offset, shape, strides, dtype, below)
+        region = Region(name, kind, entry, self.size, shape, strides, dtype, below)
+        size = math.prod(shape) * dtype.itemsize
+        self.size += -(-size // ALIGNMENT) * ALIGNMENT
+        if self.size > MAX_BYTES:
+            raise RefusedError(
+                f"wasm: {kind} {name} of {dtype}{list(shape)} ends at {self.size:,} bytes, and a "
+                f"module has at most {MAX_BYTES:,}"
+            )
         self.regions[name, entry] = region
         return region

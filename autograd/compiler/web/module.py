@@ -13,24 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from ...primitives.expressions import INT32, contiguous
+from ...primitives.expressions import INT32, Shape, contiguous
 from ...state import State, counted
 from ...tensor import Tensor
-from ...transforms.tree import flatten
 from ..language.statements import Segment
 from ..passes.simplify import RefusedError
 from ..passes.stages import Stages
 from ..passes.tiling import Machine
 from ..printers.wasm_module import PAGE, Functions, Gathered, Loop, Steps, module
-from ..runtime.arrays import byte_range, entry_strides
-from ..step import jit
+from ..runtime.arrays import byte_range
+from ..step import checked_order, jit
 from .entries import StepEntry, limits
 from .layout import Layout, Region
 
 Entries = Mapping[str, tuple[Callable[..., Any], Sequence[Any]]]
 VERSION = 1  # of the manifest
 UINT8 = np.dtype(np.uint8)
-NAME = re.compile(r"[A-Za-z_]\w*")
+NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 # A product and a sum apart need a register more than multiply-add, which six rows do not leave.
 # A narrow tile uses half of a cache line of what it writes: the other half is to be there still.
 SMALL = {"vector": 16, "inner_to_pack": 64, "cache": 48 << 10}
@@ -83,10 +82,22 @@ def build(entries: Entries, simd: str, owners: Mapping[str, State]) -> WasmModul
     """The module of `autograd.compiler.wasm`, which see."""
     if simd not in MACHINES:
         raise ValueError(f"wasm: simd is one of {', '.join(MACHINES)}, not {simd!r}")
-    for name in entries:
-        if not NAME.fullmatch(name):
-            raise ValueError(f"wasm: {name!r} is no name for an entry: letters, digits and _")
+    for name, entry in entries.items():
+        _check_entry(name, entry)
+    for name, owner in owners.items():
+        if not isinstance(owner, State):
+            kind = type(owner).__name__
+            raise TypeError(f"wasm: {name}: expected a Module or an optimizer, found {kind}")
     return _Builder(simd, owners).build(entries)
+
+
+def _check_entry(name: Any, entry: Any) -> None:
+    if not (isinstance(name, str) and NAME.fullmatch(name)):
+        raise ValueError(f"wasm: {name!r} is no name for an entry: letters, digits and _")
+    match entry:
+        case (function, list() | tuple()) if callable(function):
+            return
+    raise TypeError(f"wasm: entry {name}: expected a tuple, (function, (argument, ...))")
 
 
 class _Builder:
@@ -138,12 +149,18 @@ class _Builder:
     def _place_states(self) -> None:
         """Give memory to each state, once. RefusedError if two share theirs."""
         tensors = dict.fromkeys(t for entry in self.traced.values() for t in entry.states)
+        names = [
+            self.names.get(tensor) or tensor.name or f"state.{number}"
+            for number, tensor in enumerate(tensors)
+        ]
         ranges = sorted((*byte_range(t._data), i) for i, t in enumerate(tensors) if t.size)
         for one, other in pairwise(ranges):
             if one[1] > other[0]:
-                raise RefusedError("wasm: two states share memory; hold a copy in one of them")
-        for number, tensor in enumerate(tensors):
-            name = self.names.get(tensor) or tensor.name or f"state.{number}"
+                both = " and ".join(names[i] for *_, i in (one, other))
+                raise RefusedError(
+                    f"wasm: the states {both} share memory; hold a copy in one of them"
+                )
+        for tensor, name in zip(tensors, names, strict=True):
             strides = _dense_strides(tensor._data)
             self.states[tensor] = self.layout.add(
                 name, "state", None, tensor.shape, tensor.dtype, strides
@@ -201,25 +218,15 @@ class _Builder:
 
     def _add_loop(self, name: str, function: Any, args: Sequence[Any]) -> None:
         """An entry that does a step for each row of an order."""
-        step = next((s for s in self.traced.values() if s.function is function.__self__), None)
-        if step is None:
-            raise ValueError(f"wasm: entry {name} is the loop of a step that is no entry; add it")
-        arrays, order = args
-        leaves = [getattr(leaf, "_data", leaf) for leaf in flatten(tuple(arrays))[0]]
-        steps, batch = np.shape(order)
+        step, arrays, (steps, batch) = self._looped(name, function, args)
         wholes = []
-        for (each, one), whole in zip(step.arrays.items(), leaves, strict=True):
-            if whole.shape[1:] != one.shape[1:] or whole.dtype != one.dtype or len(one) != batch:
-                raise ValueError(
-                    f"wasm: entry {name}: {each} is {whole.dtype}{list(whole.shape)} in batches of "
-                    f"{batch}, and the entry {step.name} takes {one.dtype}{list(one.shape)}"
-                )
+        for each, whole in zip(step.arrays, arrays, strict=True):
             below = self.layout.regions[each, step.name].below
             wholes.append(
                 self.layout.add(each, "input", name, whole.shape, whole.dtype, below=below)
             )
         rows = min((region.shape[0] for region in wholes), default=0)
-        row = self.layout.add("order", "input", name, (steps, batch), INT32, below=rows)
+        row = self.layout.add("order", "input", name, (steps, batch), INT32, below=rows or None)
         results = [self.layout.regions[each, step.name] for each in step.result_names]
         stacked = [
             self.layout.add(each.name, "result", name, (steps,), each.dtype)
@@ -232,6 +239,23 @@ class _Builder:
         self.loops.append(Loop(name, step.name, row.offset, steps, batch, gathered, stacks))
         flops = steps * self.described[step.name]["flops"]
         self._describe(name, [*wholes, row], stacked, flops)
+
+    def _looped(
+        self, name: str, function: Any, args: Sequence[Any]
+    ) -> tuple[StepEntry, list[Any], Shape]:
+        """The step of a loop, the loop's whole arrays, and the shape of its order. ValueError if no
+        entry is that step."""
+        if len(args) != 2:
+            raise ValueError(f"wasm: entry {name}: a loop takes (arguments of its step), order")
+        shape = checked_order(args[1], ()).shape
+        error = ValueError(f"wasm: entry {name} is the loop of a step that is no entry; add it")
+        for step in self.traced.values():
+            if step.function is function.__self__:
+                try:
+                    return step, step.wholes(name, args[0], shape[1]), shape
+                except ValueError as unlike:
+                    error = unlike
+        raise error
 
     def _gathered(self, step: str, whole: Region) -> Gathered:
         into = self.layout.regions[whole.name, step]
@@ -262,9 +286,10 @@ def _names(owners: Mapping[str, State]) -> Iterator[tuple[Tensor, str]]:
 def _dense_strides(array: Any) -> tuple[int, ...]:
     """The strides of an array, if its entries fill memory in some order of the axes; else those of
     a new one."""
-    strides, dense = entry_strides(array), 1
-    for stride, n in sorted(zip(strides, array.shape, strict=True)):
+    new, dense = contiguous(array.shape), array.itemsize
+    for stride, n in sorted(zip(array.strides, array.shape, strict=True)):
         if n != 1 and stride != dense:
-            return contiguous(array.shape)
+            return new
         dense *= n
-    return strides
+    axes = zip(array.strides, array.shape, new, strict=True)
+    return tuple(own if n == 1 else stride // array.itemsize for stride, n, own in axes)
