@@ -90,6 +90,7 @@ function checkArray(array, where) {
 
 /** Whether no two entries share memory. @param {number[]} shape @param {number[]} strides */
 function isApart(shape, strides) {
+  if (shape.includes(0)) return true; // its strides may be 0
   const axes = shape.map((length, axis) => ({ length, stride: strides[axis] }));
   let span = 0; // from the first entry to the last, along the axes so far
   for (const { length, stride } of axes.sort((a, b) => a.stride - b.stride)) {

@@ -105,6 +105,8 @@ test("a manifest with one thing wrong is refused by name, before anything is wri
 });
 
 test("an empty array, and one that nothing limits, are no mistakes", async () => {
+  const empty = manifest([[...X, "shape"], [3, 0]], [[...X, "strides"], [0, 1]]);
+  assert.equal((await load(BYTES, empty)).array("x", "step").read().length, 0);
   const changes = manifest([[...X, "shape"], [0, 3]], [[...Y, "below"], undefined]);
   const module = await load(BYTES, changes);
   module.array("x", "step").write([]);
