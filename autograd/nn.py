@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -54,8 +54,15 @@ class Module(State):
     Scale(factor: float64[])  # 1 parameter
     """
 
-    _training = True
+    _training: bool
     _name: str | None = None  # the attribute that holds it, for drawings
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Self:
+        """A module in training. (The attribute is there from the start: a trace takes one that
+        comes later for a change.)"""
+        module = super().__new__(cls)
+        vars(module)["_training"] = True
+        return module
 
     def forward(self, *args: Any, **keywords: Any) -> Any:
         """Compute the module's result. A subclass says how."""

@@ -237,6 +237,17 @@ def test_train_and_eval_reach_every_module():
     assert all(module.training for module in model.modules())
 
 
+def test_a_step_is_not_traced_again_once_a_new_model_was_in_evaluation():
+    """Else the second epoch begins with a trace and a compilation that change nothing."""
+    model = Sequential(Linear(3, 2), Dropout(0.5))
+    step = jit(lambda x: model(x))
+    step(np.ones((4, 3), np.float32))
+    model.eval()
+    model.train()
+    step(np.ones((4, 3), np.float32))
+    assert len(step.programs) == 1
+
+
 def test_a_module_without_forward_says_so():
     with pytest.raises(NotImplementedError, match="Nothing has no forward"):
         type("Nothing", (Module,), {})()(1.0)

@@ -12,6 +12,7 @@ import numpy as np
 from ...primitives.expressions import Op, walk
 from ...tensor import Tensor
 from ...transforms.tree import dotted, flatten
+from ..frontend.program import TraceError
 from ..frontend.trace import Traced, is_input, trace
 from ..passes.entries import Entry
 from ..passes.kernels import ByNumpy, Check
@@ -42,6 +43,14 @@ class StepEntry:
         names = list(_argument_names(plain, args))
         arrays = {names[i]: getattr(leaves[i], "_data", leaves[i]) for i in traced.inputs}
         return cls(name, function, traced, leaves, structure, arrays)
+
+    def check_constants(self) -> None:
+        """TraceError if what it read from outside has changed, by itself or by another entry."""
+        if changed := self.traced.guards.changed():
+            raise TraceError(
+                f"wasm: entry {self.name}: {changed}: an entry changed it, and in a module it would "
+                "stay what it was; hold it in a Tensor, or set it back"
+            )
 
     @property
     def states(self) -> list[Tensor]:

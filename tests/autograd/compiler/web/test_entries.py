@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, gather, jit
-from autograd.compiler import wasm
+from autograd.compiler import TraceError, wasm
 from autograd.compiler.passes.simplify import RefusedError
-from autograd.nn import Linear, Sequential
+from autograd.nn import Dropout, Linear, Sequential
 from tests.autograd.compiler.webpage import page
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -97,6 +97,35 @@ def test_states_that_share_memory_are_named():
     one, other = Tensor(memory[:3], name="one"), Tensor(memory[1:], name="other")
     with pytest.raises(RefusedError, match="the states one and other share memory"):
         wasm({"step": (lambda: one + other, ())})
+
+
+# --- constants -----------------------------------------------------------------------------------
+
+
+class Counter:
+    count = 0.0
+
+    def step(self, x):
+        self.count += 1.0
+        return x * self.count
+
+
+def test_a_number_that_a_step_changes_is_refused():
+    """Else it would be 1 at every call."""
+    with pytest.raises(TraceError, match=r"entry step: .*count .* hold it in a Tensor"):
+        wasm({"step": (Counter().step, (X,))})
+
+
+def test_a_model_that_an_entry_leaves_in_another_mode_is_refused():
+    """Else the order of the entries decides which of them have dropout."""
+    model = Sequential(Linear(3, 3), Dropout(0.5))
+
+    def forward(x):
+        model.eval()
+        return model(x)
+
+    with pytest.raises(TraceError, match=r"entry step: .*training was True, is False"):
+        wasm({"step": (lambda x: model(x), (X,)), "forward": (forward, (X,))}, model=model)
 
 
 # --- ranges --------------------------------------------------------------------------------------
