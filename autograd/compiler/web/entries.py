@@ -36,21 +36,18 @@ class StepEntry:
 
     @classmethod
     def of(cls, name: str, function: Callable[..., Any], args: Sequence[Any]) -> StepEntry:
-        """Trace a function. TraceError as `jit` raises it."""
+        """Trace a function. TraceError as `jit` raises it, and if it changes what it reads."""
         leaves, structure = flatten((tuple(args), {}))
         plain = function.function if isinstance(function, jit) else function
         traced = trace(plain, leaves, structure)
+        if changed := traced.guards.changed():
+            raise TraceError(
+                f"wasm: entry {name}: {changed}; the step changed it, and in a module it would "
+                "never change: hold it in a Tensor, or set it back"
+            )
         names = list(_argument_names(plain, args))
         arrays = {names[i]: getattr(leaves[i], "_data", leaves[i]) for i in traced.inputs}
         return cls(name, function, traced, leaves, structure, arrays)
-
-    def check_constants(self) -> None:
-        """TraceError if what it read from outside has changed, by itself or by another entry."""
-        if changed := self.traced.guards.changed():
-            raise TraceError(
-                f"wasm: entry {self.name}: {changed}: an entry changed it, and in a module it would "
-                "stay what it was; hold it in a Tensor, or set it back"
-            )
 
     @property
     def states(self) -> list[Tensor]:

@@ -119,8 +119,6 @@ class _Builder:
         for name, (function, args) in entries.items():
             if name not in loops:
                 self.traced[name] = StepEntry.of(name, function, args)
-        for entry in self.traced.values():
-            entry.check_constants()
         self._place_states()
         lowered = {name: self._lowered(entry) for name, entry in self.traced.items()}
         scratch = max((stages.memory.size for stages in lowered.values()), default=0)

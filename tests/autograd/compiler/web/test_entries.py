@@ -116,16 +116,16 @@ def test_a_number_that_a_step_changes_is_refused():
         wasm({"step": (Counter().step, (X,))})
 
 
-def test_a_model_that_an_entry_leaves_in_another_mode_is_refused():
-    """Else the order of the entries decides which of them have dropout."""
-    model = Sequential(Linear(3, 3), Dropout(0.5))
-
-    def forward(x):
-        model.eval()
-        return model(x)
-
-    with pytest.raises(TraceError, match=r"entry step: .*training was True, is False"):
-        wasm({"step": (lambda x: model(x), (X,)), "forward": (forward, (X,))}, model=model)
+def test_an_entry_may_set_the_mode_of_a_model():
+    """A new one too: what it reads is what it has set."""
+    model = Dropout(0.5, seed=0)
+    entries = {
+        "forward": (lambda x: model.eval()(x) * 1.0, (X,)),
+        "step": (lambda x: model.train()(x) * 1.0, (X,)),
+    }
+    web = page(entries, model=model)
+    np.testing.assert_array_equal(web("forward", X + 1)["result"], X + 1)
+    assert {*np.ravel(web("step", X + 1)["result"] / (X + 1))} == {0, 2}
 
 
 # --- ranges --------------------------------------------------------------------------------------
