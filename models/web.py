@@ -110,7 +110,8 @@ def activations(outputs: Sequence[Any]) -> dict[str, Any]:
 
 
 def predictions(logits: Any) -> Any:
-    """The class of the greatest logit of each row, the first of equal ones, as int32: (n,)."""
+    """The class of the greatest logit of each row, the first of equal ones, as int32: (n,);
+    for a row with nan it is the number of classes, which is none of them."""
     classes = logits.shape[-1]
     greatest = equal(logits, max(logits, 1, keepdims=True))
     numbers = np.arange(classes, dtype=LABEL)

@@ -37,7 +37,9 @@ class StepEntry:
     @classmethod
     def of(cls, name: str, function: Callable[..., Any], args: Sequence[Any]) -> StepEntry:
         """Trace a function. TraceError as `jit` raises it, and if it changes what it reads."""
-        leaves, structure = flatten((tuple(args), {}))
+        given, structure = flatten((tuple(args), {}))
+        # Views, so that one array given for two inputs, as an example of both, is no single input.
+        leaves = [leaf.view() if isinstance(leaf, np.ndarray) else leaf for leaf in given]
         plain = function.function if isinstance(function, jit) else function
         traced = trace(plain, leaves, structure)
         if changed := traced.guards.changed():
@@ -73,7 +75,7 @@ class StepEntry:
         are not the step's in all else."""
         leaves, structure = flatten((tuple(args), {}))
         pairs = list(zip(self.leaves, leaves, strict=False))
-        given = {id(one): whole for one, whole in pairs}  # one array given twice is one input
+        given = {id(one): whole for one, whole in pairs}  # one Tensor given twice is one input
         same = structure == self.structure and all(
             given[id(one)] is whole if is_input(one) and is_input(whole) else _equal(one, whole)
             for one, whole in pairs

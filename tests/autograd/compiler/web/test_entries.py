@@ -38,6 +38,12 @@ def test_inputs_have_the_names_of_parameters_and_of_the_paths_in_them():
     assert results == ["result"]
 
 
+def test_an_array_that_stands_for_two_inputs_gives_two():
+    """It says a shape and a dtype; a page writes numbers of its own into each."""
+    web = page({"step": (lambda x, y: x - y, (X, X))})
+    np.testing.assert_array_equal(web("step", X, X + 1)["result"], np.full((2, 3), -1))
+
+
 def test_inputs_of_a_model_are_those_of_its_call():
     layer = Linear(3, 2)
     assert names(layer, X)[0] == ["args.0"]
@@ -156,6 +162,9 @@ ORDER = np.array([[0, 1], [3, 2], [1, 1]], np.int32)
 WHOLE = np.arange(12, dtype=np.float32).reshape(4, 3)
 
 
+T = Tensor(X)
+
+
 @jit
 def scaled(x, factor):
     return (x * factor).sum()
@@ -189,7 +198,7 @@ def test_a_loop_is_that_of_the_step_with_its_batch_and_its_numbers():
     [
         (scaled, (X, 2.0), ((WHOLE, 3.0), ORDER), "those of the entry step"),
         (scaled, (X, 2.0), ((WHOLE,), ORDER), "those of the entry step"),
-        (paired, (X, X), ((WHOLE, WHOLE + 1), ORDER), "those of the entry step"),
+        (paired, (T, T), ((WHOLE, WHOLE + 1), ORDER), "those of the entry step"),
         (scaled, (X, 2.0), ((WHOLE, 2.0), ORDER[:, :1]), "in batches of 1, and the entry step"),
         (scaled, (X, 2.0), ((WHOLE.T, 2.0), ORDER), "x is float32.3, 4. in batches of 2"),
         (paired, (X, X[0]), ((WHOLE, X[0]), ORDER), "y is float32.3.*held in a Tensor"),
