@@ -96,8 +96,8 @@ def entries(
 def evaluating(model: MLP) -> Iterator[None]:
     """The model in evaluation; afterwards as it was."""
     was = model.training
-    model.eval()
     try:
+        model.eval()
         yield
     finally:
         model.train(was)
