@@ -52,8 +52,8 @@ export class View {
       throw new Error(`${what}: it is the module's to write, not a page's`);
     }
     if (values.length === sizeOf(shape)) return converted(dtype, values, what, below);
-    const wanted = `${sizeOf(shape)} entries, ${typeOf(this.layout)}`;
-    throw new Error(`${what}: expected ${wanted}, found ${values.length}`);
+    const wanted = `a list of ${sizeOf(shape)} numbers, ${typeOf(this.layout)}`;
+    throw new Error(`${what}: expected ${wanted}, found ${values.length ?? values}`);
   }
 
   /** A copy, with its dtype and shape. @returns {Tensor} */

@@ -150,8 +150,9 @@ test("what an array cannot hold is refused, and nothing is written", async () =>
     [[0, NaN], `${int} NaN`],
     [[0, 0.5], `${int} 0.5`],
     [[0, Infinity], `${int} Infinity`],
-    [[0], 'input "y" of "step": expected 2 entries, int32 [2], found 1'],
+    [[0], 'input "y" of "step": expected a list of 2 numbers, int32 [2], found 1'],
     [[0, 0, 0], "found 3"],
+    [/** @type {Numbers} */ (/** @type {unknown} */ (0.5)), "found 0.5"],
     [/** @type {number[]} */ (/** @type {unknown} */ ([0, "1"])), `${int} 1, wanted an integer`],
     [/** @type {number[]} */ (Array(2)), "entry 0 is undefined"],
   ];
@@ -204,7 +205,7 @@ test("states that do not fit are refused by name, and none is written", async ()
     ["bias: expected no such state, found float64 []", other({}, ["bias", count])],
     ["expected float32 [2, 3], found float32 [3, 2]", other({ shape: [3, 2] })],
     ["expected float32 [2, 3], found float64 [2, 3]", other({ dtype: "float64" })],
-    ["expected 6 entries, float32 [2, 3], found 5", other({ data: new Float32Array(5) })],
+    ["expected a list of 6 numbers, float32 [2, 3], found 5", other({ data: new Float32Array(5) })],
   ];
   for (const [message, tensors] of wrong) {
     assert.throws(() => module.restore(tensors), (error) => said(error).includes(message), message);
