@@ -140,7 +140,7 @@ def _entry(functions: Functions, steps: Steps) -> list[str]:
         if any(steps.slots[slot] + at == steps.flag for run in group for slot, at in run.arrays):
             failed = f"(i64.ne (i64.load (i32.const {steps.flag})) (i64.const 0))"
             lines.append(f"(if {failed} (then (return (i32.const 0))))")
-    head = f'(func ${steps.name} (export "{steps.name}") (result i32)'
+    head = f'(func ${steps.name}.entry (export "{steps.name}") (result i32)'
     return [head, *indented([*lines, "(i32.const 1))"])]
 
 
@@ -149,7 +149,7 @@ def _loop(loop: Loop) -> list[str]:
     params = "(param $first i32) (param $count i32) (result i32)"
     at = "(i32.add (local.get $first) (local.get $done))"
     return [
-        f'(func ${loop.name} (export "{loop.name}") {params}',
+        f'(func ${loop.name}.entry (export "{loop.name}") {params}',
         "  (local $done i32) (local $row i32) (local $index i32) (local $order i32)",
         "  (loop $next",
         "    (if (i32.ge_s (local.get $done) (local.get $count))",
@@ -160,7 +160,7 @@ def _loop(loop: Loop) -> list[str]:
         f"      (i32.mul {at} (i32.const {4 * loop.batch}))))",
         "    (local.set $row (i32.const 0))",
         *indented(_gathered(loop), 4),
-        f"    (if (i32.eqz (call ${loop.step})) (then (return (local.get $done))))",
+        f"    (if (i32.eqz (call ${loop.step}.entry)) (then (return (local.get $done))))",
         *(f"    {_stacked(each, at)}" for each in loop.stacked),
         "    (local.set $done (i32.add (local.get $done) (i32.const 1)))",
         "    (br $next))",

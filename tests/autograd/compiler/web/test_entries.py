@@ -242,3 +242,13 @@ def test_more_memory_than_a_module_has_is_refused():
     large = np.broadcast_to(np.int8(0), 1 << 31)
     with pytest.raises(RefusedError, match=r"input x of int8.2147483648. ends at 2,147,483,712"):
         wasm({"step": (lambda x: x[:1] + x[:1], (large,))})
+
+
+@pytest.mark.parametrize("name", ["tile0", "copy1", "exp_f32x4", "pow", "memory", "own"])
+def test_an_entry_may_have_the_name_of_a_function_inside(name):
+    def step(x, y):
+        return (x @ y).exp() ** 0.3
+
+    square = np.eye(40, dtype=np.float32)
+    got = page({name: (step, (square, square))})(name, square, square)["result"]
+    np.testing.assert_allclose(got, step(square, Tensor(square)).data, rtol=1e-6)
