@@ -3,7 +3,7 @@ where that is not possible, NumPy runs the program (frontend/replay.py). wasm: s
 WebAssembly."""
 
 from .browser import wasm
-from .frontend.program import TraceError
+from .frontend.program import RefusedError, TraceError
 from .step import jit
 
-__all__ = ["TraceError", "jit", "wasm"]
+__all__ = ["RefusedError", "TraceError", "jit", "wasm"]

@@ -15,6 +15,10 @@ class TraceError(RuntimeError):
     """The step does something in Python that the program could not repeat."""
 
 
+class RefusedError(Exception):
+    """A step cannot be compiled; the message says why."""
+
+
 @dataclass(frozen=True)
 class Apply:
     """slots[out] = primitive(slots[args], **params)."""

@@ -17,7 +17,7 @@ import numpy as np
 from ...nodes.methods import ArrayMethods, Operators
 from ...primitives.primitive import Primitive
 from ...primitives.shapes import cast_p, reshape_p
-from ..frontend.program import Assign, Program
+from ..frontend.program import Assign, Program, RefusedError
 
 Shape = tuple[int, ...]
 Spec = tuple[Shape, np.dtype[Any]]
@@ -26,10 +26,6 @@ INPUT = Primitive("input", "an argument of the step", lambda: None, ())
 STATE = Primitive("state", "a Tensor from outside, as it was before the step", lambda: None, ())
 CONSTANT = Primitive("constant", "a value that never changes", lambda: None, ())
 LEAVES = (INPUT, STATE, CONSTANT)
-
-
-class RefusedError(Exception):
-    """A step cannot be compiled; the message says why."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from ...primitives.expressions import (
     Op,
     Var,
 )
+from ..frontend.program import RefusedError
 from ..language.elementary import Elementary
 from ..language.intervals import Interval
 from ..language.statements import (
@@ -36,7 +37,6 @@ from ..language.statements import (
     Tile,
 )
 from ..language.tiles import LONG_SUM, expanded
-from ..passes.simplify import RefusedError
 from . import wasm_scalars
 from .wasm_helpers import CopyKind, Helpers, TileKind
 from .wasm_lanes import LANES

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...primitives.expressions import BOOL, COMPARES, FLOAT32, FLOAT64, FUNCTIONS, DType, Op
-from ..passes.simplify import RefusedError
+from ..frontend.program import RefusedError
 
 KINDS = {"f4": "f32", "f8": "f64", "i8": "i64", "u8": "i64"}  # all others are an i32
 

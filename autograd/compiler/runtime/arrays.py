@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...primitives.expressions import contiguous
+from ..frontend.program import RefusedError
 from ..passes.memory import ALIGNMENT, Array
-from ..passes.simplify import RefusedError
 
 
 def entry_strides(array: Any) -> tuple[int, ...]:

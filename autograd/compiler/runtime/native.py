@@ -17,10 +17,10 @@ import numpy as np
 from ...graph import counter
 from ...primitives.memory import base_array
 from ...state import counted
-from ..frontend.program import Program
+from ..frontend.program import Program, RefusedError
 from ..frontend.replay import Replayed, replay
 from ..passes.kernels import ByNumpy
-from ..passes.simplify import RefusedError, Spec
+from ..passes.simplify import Spec
 from ..printers.c_files import sources
 from . import build
 from .arrays import address, aligned_bytes, byte_range, dense_array, overlaps_itself, view

@@ -12,11 +12,11 @@ import numpy as np
 from ...primitives.expressions import Op, walk
 from ...tensor import Tensor
 from ...transforms.tree import dotted, flatten
-from ..frontend.program import TraceError
+from ..frontend.program import RefusedError, TraceError
 from ..frontend.trace import Traced, is_input, trace
 from ..passes.entries import Entry
 from ..passes.kernels import ByNumpy, Check
-from ..passes.simplify import INPUT, RefusedError
+from ..passes.simplify import INPUT
 from ..passes.stages import Stages
 from ..passes.tiling import Machine
 from ..step import jit

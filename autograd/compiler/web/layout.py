@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...primitives.expressions import DType, Shape, contiguous
+from ..frontend.program import RefusedError
 from ..passes.memory import ALIGNMENT
-from ..passes.simplify import RefusedError
 
 MAX_BYTES = 1 << 31  # of memory: addresses are signed 32-bit integers
 

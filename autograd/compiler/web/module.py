@@ -16,8 +16,8 @@ import numpy as np
 from ...primitives.expressions import INT32, Shape, contiguous
 from ...state import State, counted
 from ...tensor import Tensor
+from ..frontend.program import RefusedError
 from ..language.statements import Segment
-from ..passes.simplify import RefusedError
 from ..passes.stages import Stages
 from ..passes.tiling import Machine
 from ..printers.wasm_module import PAGE, Functions, Gathered, Loop, Steps, module

@@ -9,9 +9,9 @@ their bound then.
 import numpy as np
 import pytest
 
+from autograd.compiler import RefusedError
 from autograd.compiler.language.statements import PARTS, For, If, Let, Set, Store
 from autograd.compiler.language.verify import verify
-from autograd.compiler.passes.simplify import RefusedError
 from autograd.primitives.expressions import (
     BOOL,
     COMPARES,

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, gather, jit
-from autograd.compiler import TraceError, wasm
-from autograd.compiler.passes.simplify import RefusedError
+from autograd.compiler import RefusedError, TraceError, wasm
 from autograd.nn import Dropout, Linear, Sequential
 from tests.autograd.compiler.webpage import page
 
