@@ -469,7 +469,7 @@ def agree(function: Callable[..., Any], inputs: Sequence[Any]) -> dict[str, floa
     Gives {"error": what the differences may be wrong by, "slope": ...}; raises Disagreement.
     """
     arrays = [np.asarray(x) for x in inputs]
-    routes = _Routes(function, arrays)
+    routes = Routes(function, arrays)
     routes.arrays_and_replay()
     routes.forward()
     routes.batches()
@@ -477,7 +477,7 @@ def agree(function: Callable[..., Any], inputs: Sequence[Any]) -> dict[str, floa
         routes.values(inputs)
     wide = routes
     if any(x.dtype != np.float64 for x in arrays):
-        wide = _Routes(function, [x.astype(np.float64) for x in arrays])
+        wide = Routes(function, [x.astype(np.float64) for x in arrays])
         close("float32", routes.out, wide.out, "float64", routes.noise)
         close("the float32 gradient", routes.slope, wide.slope, "float64's", routes.slope_noise)
     return wide.differences()
@@ -502,7 +502,7 @@ def same(what: str, got: Any, judge: Any, by: str) -> None:
         raise Disagreement(what, got, judge, by)
 
 
-class _Routes:
+class Routes:
     """The routes of one function at one point, with reverse mode as the one to compare with."""
 
     def __init__(self, function: Callable[..., Any], arrays: list[Any]) -> None:

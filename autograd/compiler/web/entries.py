@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from ...primitives.expressions import Op, walk
+from ...primitives.expressions import BOOL, FUNCTIONS, Op, variables, walk
 from ...tensor import Tensor
 from ...transforms.tree import dotted, flatten
 from ..frontend.program import RefusedError, TraceError
 from ..frontend.trace import Traced, is_input, trace
-from ..passes.entries import Entry
+from ..language.elementary import definition as elementary
+from ..passes.entries import Entry, definition
 from ..passes.kernels import ByNumpy, Check
-from ..passes.simplify import INPUT
+from ..passes.simplify import INPUT, Graph
 from ..passes.stages import Stages
 from ..passes.tiling import Machine
+from ..printers.wasm_scalars import imported
 from ..step import jit
 
 
@@ -104,14 +106,35 @@ class StepEntry:
         for segment in stages.code.segments:
             if isinstance(segment, ByNumpy):
                 raise self.refused(stages, segment.op, "only NumPy has code for it")
+        for number in range(len(stages.plan.graph.ops)):
+            try:
+                _check_functions(stages.plan.graph, number)
+            except RefusedError as error:
+                raise self.refused(stages, number, str(error)) from None
         return stages
 
     def refused(self, stages: Stages, number: int, why: str) -> RefusedError:
         """The error for an op of the graph that cannot be printed."""
-        op = stages.plan.graph.ops[number]
+        graph = stages.plan.graph
+        op = graph.ops[number]
+        args = [graph.ops[arg] for arg in op.args] or [op]
+        of = " and ".join(f"{arg.dtype}{list(arg.shape)}" for arg in args)
+        to = "" if op.dtype in (BOOL, *(arg.dtype for arg in args)) else f" to {op.dtype}"
         where = f", made at {op.line}" if op.line else ""
-        what = f"{op.primitive.name} of {op.dtype}{list(op.shape)}{where}"
+        what = f"{op.primitive.name} of {of}{to}{where}"
         return RefusedError(f"wasm: entry {self.name}: {what}: {why}")
+
+
+def _check_functions(graph: Graph, number: int) -> None:
+    """RefusedError if an op calls a function of floats that no page has."""
+    expr = definition(graph, number, variables(graph.ops[number].shape))
+    for part in walk(expr) if expr is not None else ():
+        if (
+            isinstance(part, Op)
+            and part.name in FUNCTIONS
+            and not elementary(part.name, part.dtype)
+        ):
+            imported(part.name, part.dtype)
 
 
 def limits(stages: Stages) -> dict[int, int]:

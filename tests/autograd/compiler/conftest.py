@@ -2,7 +2,7 @@
 
 import pytest
 
-from autograd.compiler.runtime import build
+from autograd.compiler.runtime import build, cpu
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +18,10 @@ def compiler(monkeypatch, cache):
         pytest.skip("there is no C compiler")
     monkeypatch.delenv("CHAINRULE_CC", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", cache)
+
+
+@pytest.fixture
+def fused():
+    """A C compiler whose products are fused; where there is none, a skip."""
+    if not (cpu.has("fma") or cpu.architecture() == "aarch64"):
+        pytest.skip("this machine has no fused multiply-add")

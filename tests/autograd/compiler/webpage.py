@@ -54,7 +54,7 @@ class Page:
     """An instance of a module: its memory, and its entries as functions."""
 
     def __init__(self, module, engine=ENGINE):
-        self.manifest = module.manifest
+        self.module, self.manifest = module, module.manifest
         self.store = wasmtime.Store(engine)
         compiled = wasmtime.Module(engine, module.wasm)
         pages = module.manifest["memory_bytes"] // 65536
