@@ -266,6 +266,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "product.ProductEmitter._multiply: rows = integer",
         "tiling.Tiling.block:",
         "tiling.tiling: page_per_row = abs(down",
+        "tiling.tiling: part_of_line",
         "tiling.tiling: packs = along",
     ),
     RAISES: (

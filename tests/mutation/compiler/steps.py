@@ -464,7 +464,7 @@ pure(
     lambda x, y: (
         ag.concatenate([x, x * 2.0], 1) @ y,
         x.reshape(2, 6) @ y[:6],
-        x.T.reshape(4, 3) @ y[:3],
+        x.T.reshape(2, 6) @ y[:6],
     ),
     (3, 4),
     (8, 3),
