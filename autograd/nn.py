@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -54,15 +54,8 @@ class Module(State):
     Scale(factor: float64[])  # 1 parameter
     """
 
-    _training: bool
+    _training = True
     _name: str | None = None  # the attribute that holds it, for drawings
-
-    def __new__(cls, *args: Any, **keywords: Any) -> Self:
-        """A module in training. (The attribute is there from the start: a trace takes one that
-        comes later for a change.)"""
-        module = super().__new__(cls)
-        vars(module)["_training"] = True
-        return module
 
     def forward(self, *args: Any, **keywords: Any) -> Any:
         """Compute the module's result. A subclass says how."""
@@ -82,6 +75,8 @@ class Module(State):
         return summary(self) + (f"  # {counted(total, 'parameter')}" if total else "")
 
     def __setattr__(self, name: str, value: Any) -> None:
+        # The mode is there from the start: to a trace, one that comes later is a change.
+        vars(self).setdefault("_training", True)
         super().__setattr__(name, value)
         parts = enumerate(value) if isinstance(value, list | tuple) else [(None, value)]
         for i, part in parts:

@@ -30,7 +30,7 @@ def tile(kind: TileKind, name: str, relaxed: bool) -> str:
         "  (local $count i32) (local $turns i32) (local $later i32)",
         f"  {' '.join(f'(local ${each} v128)' for each in vectors)}",
         "  (loop $chunk",
-        "    (local.set $count (select (local.get $terms) (i32.const 256)",
+        f"    (local.set $count (select (local.get $terms) (i32.const {CHUNK})",
         f"      (i32.lt_s (local.get $terms) (i32.const {CHUNK}))))",
         "    (local.set $terms (i32.sub (local.get $terms) (local.get $count)))",
         *(f"    (local.set ${each} (v128.const i32x4 0 0 0 0))" for each in sums),

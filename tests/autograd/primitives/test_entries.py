@@ -350,7 +350,7 @@ def test_a_position_that_comes_of_data_is_marked(n):
 def computed(build, number, arrays):
     op = build.ops[number]
     if op.primitive is INPUT:
-        return arrays[op.params["place"]]
+        return arrays[op.params["place"]].reshape(op.shape)  # of an input, another shape is one too
     if "value" in op.params:
         return op.params["value"]
     return op.primitive.on_array(*(computed(build, arg, arrays) for arg in op.args), **op.params)

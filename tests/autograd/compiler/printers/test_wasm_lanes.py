@@ -99,28 +99,34 @@ def test_entries_are_loaded_in_a_row_one_for_all_or_lane_by_lane(dtype, bounds):
     assert in_lanes == ({*OFFSETS} if dtype.itemsize == 4 else row)
 
 
-STORES = {"in a row": AT, "apart": AT * 2, "backwards": AT * -1 + MOST + 3}
+STORES = {
+    "in a row": AT,
+    "apart": AT * 2,
+    "backwards": AT * -1 + MOST + 3,
+    "a row of data": AT + Affine.of("q"),
+    "of data": Affine.of("p"),
+    "of data and in a row": Affine.of("p") * 2 + AT,
+}
 
 
 @pytest.mark.parametrize("bounds", BOUNDS)
 @pytest.mark.parametrize("dtype", [FLOAT32, INT32, UINT32, BOOL], ids=str)
 def test_entries_are_stored_in_a_row_or_lane_by_lane(dtype, bounds):
-    """Truths are masks, and stored as 0 and 1."""
-    x = Load("x", AT, INT32)
+    """Truths are masks, and stored as 0 and 1. To positions of data one by one."""
+    shapes = {**SHAPES, "x": (INT32, 60), "at": (INT32, 60), "out": (dtype, ROWS * 100)}
+    x, position = Load("x", AT, INT32), convert(Load("at", AT, INT32), INT64)
     value = x > 0 if dtype == BOOL else convert(x, dtype)
-    shapes = {**SHAPES, "x": (INT32, 60), "out": (dtype, ROWS * 100)}
-    functions = [
-        function(
-            ["out"],
-            *BOUNDS[bounds](lambda row, to=to: (Store("out", row * 100 + to, value),)),
-            **shapes,
-        )
-        for to in STORES.values()
-    ]
+    functions = []
+    for to in STORES.values():
+        body = lambda row, to=to: (Let("p", position), Store("out", row * 100 + to, value))  # noqa: E731
+        q = Let("q", convert(Load("at", ZERO, INT32), INT64))
+        functions.append(function(["out"], q, *BOUNDS[bounds](body), **shapes))
     given = ENDS | {"x": samples(INT32, 60), "out": np.full(ROWS * 100, 85, dtype)}
+    given["at"] = np.arange(47, -13, -1).astype(np.int32)
     texts = check_all(functions, given, names=[*STORES]).texts
-    in_lanes = ["v128.store" in text for text in texts]
-    assert in_lanes == [True, dtype != BOOL, dtype != BOOL]
+    in_lanes = {name for name, text in zip(STORES, texts, strict=True) if "v128.store" in text}
+    row = {"in a row", "a row of data"}
+    assert in_lanes == row | (set() if dtype == BOOL else {"apart", "backwards"})
 
 
 def test_entries_are_overwritten_in_place():
