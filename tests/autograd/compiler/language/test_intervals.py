@@ -158,3 +158,11 @@ def test_what_wraps_around_may_be_anything():
     assert interval(x + 1, {"x": Interval(0, 127)}) == whole(INT8)
     assert interval(Affine.of("z") * 2, {"z": Interval(0, 2**62)}) == whole(INT64)
     assert interval(Op("convert", (Var("z", INT64),), UINT8), {"z": Interval(0, 255)}).high == 255
+
+
+def test_what_fits_32_bits_ends_with_them():
+    """One less is computed in 64 bits for nothing; one more is wrong."""
+    low, high = -(2**31), 2**31 - 1
+    assert Interval(low, high).is_int32
+    assert not Interval(low - 1, 0).is_int32
+    assert not Interval(0, high + 1).is_int32
