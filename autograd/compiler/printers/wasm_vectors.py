@@ -45,15 +45,13 @@ class Vectors(Scopes):
         self.extracted = 0  # the lane of whose entry the address is printed
 
     def attempt(self, make: Callable[[], list[str]]) -> list[str] | None:
-        """What `make` prints; None, and all as it was, if it cannot be computed in lanes."""
-        locals, variables, affine = dict(self.locals), dict(self.variables), dict(self.affine)
-        intervals, calls = dict(self.intervals), dict(self.helpers.calls)
+        """What `make` prints; None, and nothing left of it, if it cannot be computed in lanes."""
+        locals, calls = dict(self.locals), dict(self.helpers.calls)
         befores = [(list(scope.before), dict(scope.known)) for scope in self.scopes]
         try:
             return make()
         except NoLanesError:
-            self.locals, self.variables, self.affine = locals, variables, affine
-            self.intervals, self.helpers.calls = intervals, calls
+            self.locals, self.helpers.calls = locals, calls
             del self.scopes[len(befores) :]
             for scope, (before, known) in zip(self.scopes, befores, strict=True):
                 scope.before, scope.known = before, known
@@ -66,9 +64,7 @@ class Vectors(Scopes):
     def vectors(self, loop: For, start: Affine) -> list[str]:
         """Four iterations, the first of them at `start`."""
         self.lane, self.lane_start = loop.name, start
-        known = dict(self.variables), dict(self.affine)
         lines = [line for each in loop.body for line in self._vector_statement(each, loop.sum)]
-        self.variables, self.affine = known
         self.lane = ""
         return lines
 

@@ -13,27 +13,38 @@ ALIGNMENT, GAP = 64, 64  # bytes; nobody may write to the gaps between arrays
 
 
 class Assembled:
-    """A module with an entry for each function, and memory with arrays for each. relaxed: whether
-    products are added by relaxed multiply-add, which ENGINE rounds once."""
+    """A module with an entry for each function, and memory with arrays for each, the last of which
+    ends with it: what lies beyond cannot be read. relaxed: whether products are added by relaxed
+    multiply-add, which ENGINE rounds once."""
 
     def __init__(self, functions, relaxed):
-        self.functions, self.size = list(functions), GAP
-        printed, steps = Functions(relaxed), []
-        self.offsets = [[self._place(each) for each in one.arrays] for one in self.functions]
-        for i, one in enumerate(self.functions):
-            run = as_run(f"f{i}", one, parts=0)
+        self.functions, printed = list(functions), Functions(relaxed)
+        runs = [as_run(f"f{i}", one, parts=0) for i, one in enumerate(self.functions)]
+        for run in runs:
             printed.add(run, "test")
-            steps.append(Steps(f"f{i}", ((run,),), self.offsets[i], None))
         texts = dict(zip(printed.names.values(), printed.texts, strict=True))
         self.texts = [texts[printed.names[one]] for one in self.functions]
-        size = self.size + printed.helpers.own
-        self.wat = module(printed, steps, (), self.size, size, ())
-        self._instantiate(-(-size // PAGE))
+        pages = self._place(printed.helpers.own)
+        steps = [
+            Steps(run.name, ((run,),), offsets, None)
+            for run, offsets in zip(runs, self.offsets, strict=True)
+        ]
+        self.wat = module(printed, steps, (), self.own.start, pages * PAGE, ())
+        self._instantiate(pages)
 
-    def _place(self, array):
-        start = self.size
-        self.size += -(-array.size * array.dtype.itemsize // ALIGNMENT) * ALIGNMENT + GAP
-        return start
+    def _place(self, own):
+        """Give addresses to all arrays; gives the pages of memory."""
+        arrays = [array for one in self.functions for array in one.arrays]
+        sizes = [-(-each.size * each.dtype.itemsize // ALIGNMENT) * ALIGNMENT for each in arrays]
+        sizes[-1] = arrays[-1].size * arrays[-1].dtype.itemsize
+        total = own + sum(GAP + size for size in sizes)
+        pages = -(-total // PAGE)
+        at = pages * PAGE - total
+        self.own = range(at, at + own)
+        ends = np.cumsum([GAP + size for size in sizes]) + self.own.stop
+        starts = iter((ends - sizes).tolist())
+        self.offsets = [[next(starts) for _ in one.arrays] for one in self.functions]
+        return pages
 
     def _instantiate(self, pages):
         self.store = wasmtime.Store(ENGINE)
@@ -56,15 +67,16 @@ class Assembled:
         views = {each.name: self.view(number, i) for i, each in enumerate(one.arrays)}
         for name, array in views.items():
             array[...] = arrays[name]
-        before = self.memory[: self.size].copy()
+        before = self.memory.copy()
         assert self.exports[f"f{number}"](self.store) == 1
         found = {name: array.copy() for name, array in views.items()}
+        self.memory[self.own.start : self.own.stop] = before[self.own.start : self.own.stop]
         for i, each in enumerate(one.arrays):
             if each.name in one.writes:
                 start = self.offsets[number][i]
                 size = each.size * each.dtype.itemsize
                 self.memory[start : start + size] = before[start : start + size]
-        assert (self.memory[: self.size] == before).all(), "memory of others was written"
+        assert (self.memory == before).all(), "memory of others was written"
         return found
 
 

@@ -8,6 +8,7 @@ from autograd.compiler.language.statements import For, Let, Set, Store
 from autograd.primitives.expressions import (
     BOOL,
     FLOAT32,
+    FLOAT64,
     INT32,
     INT64,
     UINT32,
@@ -17,11 +18,12 @@ from autograd.primitives.expressions import (
     Load,
     Var,
     convert,
+    exp,
     select,
     zero,
 )
 from tests.autograd.compiler.printers.assembled import Assembled, check_all
-from tests.autograd.compiler.printers.functions import AT, function, int64, same, samples
+from tests.autograd.compiler.printers.functions import AT, function, int64, same, samples, whole
 
 MOST = 40  # iterations
 COUNTS = [*range(10), *range(15, 22), 31, 32, 33, MOST]
@@ -127,6 +129,33 @@ def test_entries_are_stored_in_a_row_or_lane_by_lane(dtype, bounds):
     in_lanes = {name for name, text in zip(STORES, texts, strict=True) if "v128.store" in text}
     row = {"in a row", "a row of data"}
     assert in_lanes == row | (set() if dtype == BOOL else {"apart", "backwards"})
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_no_entry_is_read_that_is_not_there(dtype):
+    """The memory ends with the array."""
+    for n in (4, 5, 8, 21, 24):
+        value = Load("x", AT, dtype)
+        value = select(value, Const(1.0, FLOAT32), Const(0.0, FLOAT32)) if dtype == BOOL else value
+        loop = whole(n, Store("out", AT, convert(value, FLOAT32)), mark="lanes")
+        one = function(["out"], loop, out=(FLOAT32, n), x=(dtype, n))
+        check_all([one], {"x": samples(dtype)[:n], "out": np.zeros(n, np.float32)})
+
+
+def test_an_attempt_in_lanes_that_fails_leaves_nothing():
+    """Neither variables nor functions nor what was computed before the loop."""
+    value = Load("x", AT, FLOAT32) * 1.5
+    cannot = convert(Load("y", AT, FLOAT64), FLOAT32)
+    body = Let("t", exp(value)), Store("out", AT, Var("t", FLOAT32) + cannot)
+    shapes = {"x": (FLOAT32, 90), "y": (FLOAT64, 90), "out": (FLOAT32, 90)}
+    generator = np.random.default_rng(0)
+    given = {n: generator.standard_normal(90).astype(d) for n, (d, _) in shapes.items()}
+    loop = For("j", int64(0), int64(3), (whole(30, *body, mark="lanes"),))
+    assembled = check_all([function(["out"], loop, **shapes)], given)
+    assert "call $exp_f32" in assembled.texts[0]
+    assert "x4" not in assembled.texts[0]
+    assert "v128" not in assembled.texts[0]
+    assert "exp_f32x4" not in assembled.wat
 
 
 def test_entries_are_overwritten_in_place():

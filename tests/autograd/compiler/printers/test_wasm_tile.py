@@ -6,14 +6,24 @@ import numpy as np
 import pytest
 
 from autograd.compiler.language.interpret import evaluate
-from autograd.compiler.language.statements import Matrix, Tile
+from autograd.compiler.language.statements import Let, Matrix, Tile
 from autograd.compiler.language.tiles import CHUNK
 from autograd.compiler.passes.tiling import Machine
 from autograd.compiler.web.module import MACHINES
-from autograd.primitives.expressions import FLOAT32, FLOAT64, ZERO, Var, fma
+from autograd.primitives.expressions import (
+    FLOAT32,
+    FLOAT64,
+    INT64,
+    ZERO,
+    Load,
+    Var,
+    convert,
+    fma,
+)
 from tests.autograd.compiler.printers.assembled import Assembled, check_all
 from tests.autograd.compiler.printers.functions import function, int64, panel, same, tile, view
 
+UINT8 = np.dtype(np.uint8)
 BOTH = pytest.mark.parametrize("simd", MACHINES)
 INNERS = [0, 1, 2, 3, 4, 5, 7, 8, 30, 255, 256, 257, 259, 300, 511, 512, 513, 600]
 
@@ -88,6 +98,24 @@ def test_operands_may_lie_in_any_order(simd):
         right = view(arrays["b"], whole.right, inner, width)
         found = assembled.run(i, arrays)["out"].reshape(height, width)[:rows]
         assert (found == left @ right).all(), whole
+
+
+@BOTH
+def test_no_row_is_read_that_is_not_there(simd):
+    """Of a tile with fewer rows: the memory ends with the operand."""
+    machine, inner, width = MACHINES[simd], 16, 8
+    right = Matrix("b", ZERO, width, 1)
+    generator = np.random.default_rng(0)
+    for rows in range(1, machine.rows + 1):
+        left, count = Matrix("a", ZERO, inner, 1), convert(Load("n", ZERO, UINT8), INT64)
+        shapes = {"out": (FLOAT32, machine.rows * width), "b": (FLOAT32, inner * width)}
+        shapes |= {"n": (UINT8, 1), "a": (FLOAT32, rows * inner)}
+        product = Tile("out", left, right, inner, Var("rows", INT64), machine.rows, width, FLOAT32)
+        one = function(["out"], Let("rows", count), product, **shapes)
+        given = {a.name: numbers(a, generator, True) for a in one.arrays}
+        given["n"][0] = rows
+        found = Assembled([one], simd == "relaxed").run(0, given)["out"].reshape(-1, width)[:rows]
+        assert (found == given["a"].reshape(rows, inner) @ given["b"].reshape(inner, width)).all()
 
 
 @BOTH
