@@ -16,8 +16,8 @@ import numpy as np
 
 from . import composites, ops
 from .modes.mode import mode, no_grad, set_mode
-from .primitives.primitive import Operand
-from .state import Setting, State, counted, settings, summary, written
+from .schedules import check_positive, constant, cosine, one_cycle
+from .state import Setting, State, counted, settings, written
 from .tensor import Tensor, wrap
 
 __all__ = [
@@ -33,89 +33,6 @@ __all__ = [
 ]
 
 Schedule = Callable[[Any], Any]
-
-
-# Schedules are objects, not closures: with an optimizer they are pickled and printed.
-
-
-class constant:
-    """The same learning rate at every step. ValueError where it is not positive.
-
-    >>> constant(0.1)(5)
-    0.1
-    """
-
-    __repr__ = summary
-
-    def __init__(self, rate: float) -> None:
-        _positive("rate", rate)
-        self.rate = rate
-
-    def __call__(self, count: Operand) -> Any:
-        return self.rate
-
-
-class cosine:
-    """From `rate` to 0 along half a cosine over `steps` steps (Loshchilov and Hutter, arXiv
-    1608.03983), then 0. Called with the count of steps, a number or a Tensor, it gives the rate.
-    ValueError where one is not positive.
-
-    >>> rate = cosine(0.5, steps=100)
-    >>> rate
-    cosine(rate=0.5, steps=100)
-    >>> [round(float(rate(count)), 3) for count in (0, 25, 50, 100, 200)]
-    [0.5, 0.427, 0.25, 0.0, 0.0]
-    """
-
-    __repr__ = summary
-
-    def __init__(self, rate: float, steps: int) -> None:
-        _positive("rate", rate)
-        _positive("steps", steps)
-        self.rate, self.steps = rate, steps
-
-    def __call__(self, count: Operand) -> Any:
-        return _cosine(self.rate, 0.0, composites.clip(count / self.steps, 0.0, 1.0))
-
-
-class one_cycle:
-    """Up from rate / 25 to `rate` over the first `warmup` of `steps`, then down to almost nothing,
-    each along half a cosine (Smith and Topin, arXiv 1708.07120; PyTorch's OneCycleLR). ValueError
-    where a number is not positive or `warmup` is no fraction.
-
-    >>> rate = one_cycle(0.5, steps=100)
-    >>> rate
-    one_cycle(rate=0.5, steps=100, warmup=0.3)
-    >>> [round(float(rate(count)), 3) for count in (0, 15, 29, 64, 99)]
-    [0.02, 0.273, 0.5, 0.25, 0.0]
-    """
-
-    __repr__ = summary
-
-    def __init__(self, rate: float, steps: int, warmup: float = 0.3) -> None:
-        _positive("rate", rate)
-        _positive("steps", steps)
-        if not 0.0 < warmup < 1.0:
-            raise ValueError(f"one_cycle: warmup is a fraction between 0 and 1, not {warmup}")
-        self.rate, self.steps, self.warmup = rate, steps, warmup
-
-    def __call__(self, count: Operand) -> Any:
-        # Steps are counted from 0, as PyTorch does; a run too short for both ramps keeps some of
-        # each.
-        rate, peak = self.rate, max(self.warmup * self.steps - 1.0, 1e-9)
-        last = max(self.steps - 1.0, peak + 1e-9)
-        up = _cosine(rate / 25.0, rate, composites.clip(count / peak, 0.0, 1.0))
-        fraction = composites.clip((count - peak) / (last - peak), 0.0, 1.0)
-        return ops.where(ops.less(count, peak), up, _cosine(rate, rate / 25e4, fraction))
-
-
-def _cosine(start: float, end: float, fraction: Any) -> Any:
-    return end + (start - end) * 0.5 * (1.0 + ops.cos(math.pi * fraction))
-
-
-def _positive(name: str, number: float) -> None:
-    if not (number > 0 and math.isfinite(number)):
-        raise ValueError(f"{name} is a positive number, not {number}")
 
 
 def _check_momentum(optimizer: SGD, momentum: float) -> None:
@@ -190,7 +107,7 @@ class Optimizer(State):
     def lr(self, lr: float | Schedule) -> None:
         self._schedule = lr if callable(lr) else None
         if not callable(lr):
-            _positive("lr", lr)
+            check_positive("lr", lr)
             self.rate.assign(lr)
 
     def _state_attributes(self, hidden: bool) -> Iterator[tuple[str, Any]]:
@@ -386,7 +303,7 @@ def clip_by_global_norm(parameters: Iterable[Tensor], limit: float) -> Any:
     >>> clip_by_global_norm([w], 1.0).item(), w.grad.data.round(3)
     (10.0, array([0.6, 0.8]))
     """
-    _positive("limit", limit)
+    check_positive("limit", limit)
     given = [(p, p.grad) for p in parameters if p.grad is not None]
     if not given:
         return wrap(np.zeros(()))
@@ -406,7 +323,7 @@ def clip_by_value(parameters: Iterable[Tensor], limit: float) -> None:
     >>> w.grad.data
     array([ 0.5, -1. ])
     """
-    _positive("limit", limit)
+    check_positive("limit", limit)
     for p in parameters:
         if p.grad is not None:
             p.grad = composites.clip(p.grad, -limit, limit)

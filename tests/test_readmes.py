@@ -22,7 +22,8 @@ PARSERS = {"models.mnist": mnist._parser, "viz": viz._parser}
 
 
 # What the README's first paragraph leaves out of the core that differentiates.
-BESIDES = ["__init__.py", "compiler", "checking", "nn.py", "optim.py", "state.py", "random.py"]
+BESIDES = ["__init__.py", "compiler", "checking", "nn.py", "optim.py", "schedules.py"]
+BESIDES += ["state.py", "random.py"]
 BESIDES += ["describe.py"]
 LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
 

@@ -25,7 +25,7 @@ ROOMS = [
     *("autograd.state", "autograd.transforms", "autograd.functional", "autograd.checking"),
     *("autograd.compiler.language", "autograd.compiler.frontend", "autograd.compiler.passes"),
     *("autograd.compiler.printers", "autograd.compiler.runtime", "autograd.compiler"),
-    *("autograd.nn", "autograd.optim", "autograd"),
+    *("autograd.nn", "autograd.schedules", "autograd.optim", "autograd"),
     "data",
     *("models", "models.mnist"),
     "viz",
