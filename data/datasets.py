@@ -64,6 +64,7 @@ class Dataset:
     name: str
     classes: tuple[str, ...]
     shape: tuple[int, ...]  # of one image
+    scale: float  # what the images are divided by before a network reads them
     _train: tuple["_Content", "_Content"] = field(repr=False)
     _test: tuple["_Content", "_Content"] = field(repr=False)
 
@@ -103,6 +104,7 @@ def load(name: str, folder: PathLike | None = None) -> Dataset:
         name,
         source.classes,
         source.shape,
+        source.scale,
         (_verified(where, images), _verified(where, labels)),
         (_verified(where, test_images), _verified(where, test_labels)),
     )

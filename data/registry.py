@@ -23,6 +23,7 @@ class Source:
 
     folder: Path
     shape: tuple[int, ...]  # of one image
+    scale: float  # what the images are divided by before a network reads them
     classes: tuple[str, ...]  # classes[label] is what people call it
     train: tuple[File, File]  # images, labels
     test: tuple[File, File]
@@ -32,6 +33,7 @@ REGISTRY = {
     "mnist": Source(
         folder=Path(__file__).parent / "mnist",
         shape=(28, 28),
+        scale=255.0,
         classes=tuple("0123456789"),
         train=(
             File(

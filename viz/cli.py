@@ -19,7 +19,6 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from models.command_line import InputError, Parser, run, whole
-from models.files import reason
 
 __all__ = ["main"]
 
@@ -124,6 +123,8 @@ def _refusals(path: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        from data.files import reason  # here: it imports NumPy, which `--help` need not
+
         raise InputError(f"{path}: {reason(error)}") from error
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(str(error)) from error

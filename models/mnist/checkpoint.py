@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from data.files import reason
 from models.command_line import InputError
-from models.files import reason
 from models.mlp import MLP
 from models.mnist.run_folder import CONFIG, MODEL, read_object
 from models.mnist.settings import CLASSES, INPUTS, Settings

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.files import reason
+from data.files import reason
 from models.mnist.settings import SIDE
 
 if TYPE_CHECKING:

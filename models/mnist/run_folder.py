@@ -21,8 +21,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from data.files import reason, write
 from models.command_line import InputError
-from models.files import reason, write
 from models.mlp import MLP
 from models.mnist.settings import Settings
 

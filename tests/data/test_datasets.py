@@ -115,7 +115,7 @@ def test_a_row_is_all_a_new_dataset_needs(tmp_path, write, monkeypatch):
         data.registry.File(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
         for path in (images, labels)
     )
-    row = data.registry.Source(tmp_path, (2, 2), ("cat", "dog", "owl"), files, files)
+    row = data.registry.Source(tmp_path, (2, 2), 255.0, ("cat", "dog", "owl"), files, files)
     monkeypatch.setitem(REGISTRY, "pets", row)
     pets = data.load("pets")
     assert pets.test.images[2].tolist() == [[8, 9], [10, 11]]
@@ -188,7 +188,7 @@ def test_examples_refuses_counts_that_disagree():
 
 def test_all_is_what_the_package_exports():
     """Else a public name is missing from the list, or the list promises one that is not there."""
-    modules = {"datasets", "idx", "registry", "sampling"}
+    modules = {"datasets", "files", "idx", "registry", "sampling"}
     public = {name for name in vars(data) if not name.startswith("_")} - modules
     assert public == set(data.__all__)
     assert sorted(data.__all__) == data.__all__

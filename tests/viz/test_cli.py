@@ -537,17 +537,17 @@ def test_nothing_heavy_is_imported_for_help_or_for_a_mistyped_option():
 
 
 def test_drawing_imports_nothing_of_mnist():
-    """Else a picture of x*x waits for the digits, and fails where they are damaged."""
+    """Else a picture of x*x waits for what trains on digits, and fails where that cannot be had."""
     code = (
         "import sys, runpy; sys.argv = ['viz', 'draw', 'x*x', '--at', 'x=3', '-o', '-']\n"
         "try: runpy.run_module('viz', run_name='__main__')\n"
         "except SystemExit as end: assert end.code == 0\n"
-        "others = [name for name in sys.modules if name.split('.')[0] in ('data', 'models')]\n"
+        "others = [name for name in sys.modules if name.split('.')[0] == 'models']\n"
         "print(sorted(others), file=sys.stderr)"
     )
     run = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True,
                          text=True, check=True, timeout=HANG)  # fmt: skip
-    assert run.stderr == "['models', 'models.command_line', 'models.files']\n"
+    assert run.stderr == "['models', 'models.command_line']\n"
 
 
 # --- the debugger and the lessons ----------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.files import write
+from data.files import write
 from viz.debugger.trace_view import Data, trace_view
 from viz.diagram import outline
 

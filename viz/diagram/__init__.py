@@ -12,7 +12,7 @@ import numpy as np
 from autograd import Node, jit
 from autograd.compiler.frontend.program import Program
 from autograd.nn import Module
-from models.files import write
+from data.files import write
 from viz.backprop import cotangents, plain
 from viz.diagram import layout
 from viz.diagram.dot import ROOT_FILLS, Picture, dot

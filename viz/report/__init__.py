@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from data.files import reason, write
 from models.command_line import InputError
-from models.files import reason, write
 from models.mnist.digits import Digits
 from viz.report.page import render
 from viz.report.runs import read_runs
