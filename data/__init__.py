@@ -1,21 +1,13 @@
-"""Labelled images for the models: the vendored MNIST, an IDX reader, and mini-batches.
+"""Labelled examples for the models: registered datasets, and data of one's own.
 
-`load` gives a registered dataset, `split` and `batches` cut it for training; `read_examples` and
-`read_idx` read other people's files through the same checks.
+`load` gives a dataset by its name or from files (IDX, CSV, .npz, a folder of pictures), and `split`
+takes a validation set from the examples to train with. The order of an epoch is
+`autograd.random.order`.
 """
 
-from data.datasets import Dataset, Examples, load, read_examples
-from data.idx import DataError, read_idx
-from data.sampling import batches, order, split
+from data.datasets import Dataset, load
+from data.errors import DataError
+from data.examples import Examples, split
+from data.formats.idx import read_idx
 
-__all__ = [
-    "DataError",
-    "Dataset",
-    "Examples",
-    "batches",
-    "load",
-    "order",
-    "read_examples",
-    "read_idx",
-    "split",
-]
+__all__ = ["DataError", "Dataset", "Examples", "load", "read_idx", "split"]

@@ -1,92 +1,112 @@
-"""Labelled images from files: `load` for registered datasets, `read_examples` for any others.
+"""A dataset by its name or from files of one's own: `load`, and what it gives.
 
-`load` verifies every file before it returns, but unpacks a set only when it is first asked for:
-MNIST takes 11 ms to verify, its training set 105 ms to unpack and its test set 17 (2 cores of a
-Zen 5), and a program that only evaluates needs no training set.
+A registered dataset is verified file by file before `load` returns, but a set of it is unpacked
+only when it is first asked for: MNIST takes 11 ms to verify, its training set 105 ms to unpack and
+its test set 17 (2 cores of a Zen 5), and a program that only evaluates needs no training set.
 """
 
 import hashlib
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from data.idx import DataError, PathLike, decode_idx, read_bytes
-from data.registry import REGISTRY, File
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Examples:
-    """Images and their labels, row by row.
-
-    `images` is (n, ...) and `labels` (n,); from `load` and `read_examples` they are uint8 and
-    int64, both read-only. Labels are int64 although the files have uint8, in which the usual
-    `10 * label + prediction` silently wraps at 256.
-
-    Raises `ValueError` if there are not as many images as labels.
-
-    >>> Examples(np.zeros((3, 28, 28), np.uint8), np.array([7, 2, 1]))
-    Examples(3 of shape (28, 28))
-    """
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        if self.labels.shape != self.images.shape[:1]:
-            raise ValueError(
-                f"expected one label per image: images of shape {self.images.shape}, "
-                f"labels of shape {self.labels.shape}"
-            )
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __repr__(self) -> str:
-        return f"Examples({len(self)} of shape {self.images.shape[1:]})"
-
-    def take(self, index: NDArray[np.int64]) -> "Examples":
-        """The examples at `index`, (k,) integers, in that order, copied.
-
-        >>> examples = Examples(np.zeros((3, 28, 28), np.uint8), np.array([7, 2, 1]))
-        >>> examples.take(np.array([2, 0])).labels
-        array([1, 7])
-        """
-        return Examples(self.images.take(index, axis=0), self.labels.take(index))
+from data.errors import DataError
+from data.examples import Examples, digest
+from data.files import reason
+from data.formats import PathLike, read
+from data.formats.idx import decode_idx
+from data.own import assemble, fitted
+from data.registry import REGISTRY, File, Source
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """What `load` returns: `name`, `classes` (what each label is called), `train` and `test`."""
+    """What `load` returns: labelled examples to train and to test with, and what they are.
+
+    shape: of one example, (28, 28), or (64,) of a table's columns, or (8, 8, 3) in colour.
+    classes: classes[label] is what people call it. scale: what the entries are divided by before a
+    network reads them, so that they are between -1 and 1.
+    """
 
     name: str
+    shape: tuple[int, ...]
     classes: tuple[str, ...]
-    shape: tuple[int, ...]  # of one image
-    scale: float  # what the images are divided by before a network reads them
-    _train: tuple["_Content", "_Content"] = field(repr=False)
-    _test: tuple["_Content", "_Content"] = field(repr=False)
+    scale: float
+    _source: dict[str, Any] = field(repr=False)
+    _read: Callable[[str], Examples] = field(repr=False)
+    _known: dict[str, dict[str, Any]] | None = field(default=None, repr=False)
 
     @cached_property
     def train(self) -> Examples:
         """The `Examples` to learn from, unpacked at the first access and kept."""
-        return _decode_examples(*self._train, len(self.classes), self.shape)
+        return self._read("train")
 
     @cached_property
     def test(self) -> Examples:
         """The `Examples` to evaluate with, unpacked at the first access and kept."""
-        return _decode_examples(*self._test, len(self.classes), self.shape)
+        return self._read("test")
+
+    def describe(self) -> dict[str, Any]:
+        """What this is, as JSON: name, shape, classes, scale; of each split the count and `digest`;
+        and the source, by which `load` gives it again.
+
+        The digests of a registered dataset are known; others read all examples, once.
+
+        >>> found = load("mnist").describe()
+        >>> found["name"], found["shape"], found["scale"], found["splits"]["test"]["count"]
+        ('mnist', [28, 28], 255.0, 10000)
+        >>> source = found["source"]
+        >>> load(*source.pop("source"), **source).name
+        'mnist'
+        """
+        return {
+            "name": self.name,
+            "shape": list(self.shape),
+            "classes": list(self.classes),
+            "splits": {split: dict(known) for split, known in self._splits.items()},
+            "scale": self.scale,
+            "source": {**self._source, "source": list(self._source["source"])},
+        }
+
+    @cached_property
+    def _splits(self) -> dict[str, dict[str, Any]]:
+        if self._known:
+            return self._known
+        return {
+            split: {"count": len(examples), "sha256": digest(examples)}
+            for split, examples in (("train", self.train), ("test", self.test))
+        }
 
 
-def load(name: str, folder: PathLike | None = None) -> Dataset:
-    """The dataset registered as `name`, its files verified by their SHA-256.
+def load(
+    *source: PathLike,
+    label: str | int | None = None,
+    size: tuple[int, int] | None = None,
+    held_out: float = 0.2,
+    seed: int = 0,
+) -> Dataset:
+    """A dataset: a registered one by its name, or one made of files of your own.
 
-    `folder` is where its files lie, if not where the registry says. They must be the same files to
-    the byte; `read_examples` reads others.
+    - `load("mnist")`: one that is registered. Its files are verified by their SHA-256.
+    - `load("digits.csv", label="target")`: a table with a row for each example. `label` is the
+      column of the labels, by its name or its place, from 0 or, counted from the end, -1; without
+      it, the last one.
+    - `load("digits.npz")`: arrays named x_train, y_train, x_test and y_test; or x and y, images and
+      labels, data and target.
+    - `load("pictures", size=(8, 8))`: a folder with a folder of pictures for each class; or with
+      two such, train and test. Pictures are resized to `size`; without it, all must be of one.
+    - `load(images, labels)` and `load(images, labels, test_images, test_labels)`: IDX files.
 
-    Raises `DataError` if the name is unknown (the message lists those known), or if a file cannot
-    be read or is not the one registered.
+    Numbers that are whole and from 0 to 255 are uint8, others float32. Columns are laid out by
+    `size`, (height, width). Where there are no test examples, the share `held_out` of each class,
+    at least one and not all, is drawn by `seed` to be those.
+
+    Raises `DataError` where the files are not there, or are not what this says.
 
     >>> mnist = load("mnist")
     >>> mnist.train, mnist.test
@@ -94,87 +114,106 @@ def load(name: str, folder: PathLike | None = None) -> Dataset:
     >>> mnist.train.labels[:10]
     array([5, 0, 4, 1, 9, 2, 1, 3, 1, 4])
     """
-    if name not in REGISTRY:
-        raise DataError(f"unknown dataset {name!r}: expected one of {', '.join(sorted(REGISTRY))}")
-    source = REGISTRY[name]
-    where = source.folder if folder is None else Path(folder)
-    images, labels = source.train
-    test_images, test_labels = source.test
+    size = _checked(label, size, held_out, seed)
+    options = {"label": label, "size": size and list(size), "held_out": held_out, "seed": seed}
+    if len(source) == 1 and isinstance(source[0], str) and source[0] in REGISTRY:
+        return _registered(source[0], options)
+    if len(source) == 1 and not os.path.lexists(source[0]) and Path(source[0]).name == source[0]:
+        known = ", ".join(sorted(REGISTRY))
+        raise DataError(
+            f"unknown dataset {source[0]!r}: expected one of {known}, or a file or folder; "
+            "there is none of that name"
+        )
+    train, test, classes, scale = assemble(read(source, label, size), size, held_out, seed)
     return Dataset(
-        name,
-        source.classes,
-        source.shape,
-        source.scale,
-        (_verified(where, images), _verified(where, labels)),
-        (_verified(where, test_images), _verified(where, test_labels)),
+        Path(os.path.abspath(source[0])).name.split(".")[0],
+        train.base[0].shape[1:],
+        classes,
+        scale,
+        {"source": [os.path.abspath(path) for path in source], **options},
+        {"train": train, "test": test}.__getitem__,
     )
 
 
-def read_examples(
-    images: PathLike, labels: PathLike, classes: int = 10, shape: tuple[int, ...] = (28, 28)
-) -> Examples:
-    """The `Examples` in two IDX files of your own, gzipped or not.
+def _checked(
+    label: str | int | None, size: tuple[int, int] | None, held_out: float, seed: int
+) -> tuple[int, int] | None:
+    """The size as a tuple, whatever sequence it is. Raises DataError for options that make no
+    sense."""
+    if label is not None and not isinstance(label, str | int):
+        raise DataError(f"label: expected a column's name or place, found {label!r}")
+    if not 0 < held_out < 1:
+        raise DataError(f"held_out: expected a share between 0 and 1, found {held_out!r}")
+    if not isinstance(seed, int) or seed < 0:
+        raise DataError(f"seed: expected a whole number, 0 or more, found {seed!r}")
+    if size is None:
+        return None
+    found = tuple(size)
+    if len(found) != 2 or not all(isinstance(n, int) and n > 0 for n in found):
+        raise DataError(f"size: expected (height, width) of at least 1 each, found {size!r}")
+    return found[0], found[1]
 
-    `images` holds uint8 of shape (n, *shape), `labels` integers from 0 up to `classes` - 1.
 
-    Raises `DataError` if a file is not valid (see `read_idx`), if it holds anything else, or if the
-    two disagree in n.
-
-    >>> folder = Path(__file__).parent / "mnist"
-    >>> read_examples(folder / "t10k-images-idx3-ubyte.gz", folder / "t10k-labels-idx1-ubyte.gz")
-    Examples(10000 of shape (28, 28))
-    """
-    return _decode_examples(_read(images), _read(labels), classes, shape)
+def _registered(name: str, options: dict[str, Any]) -> Dataset:
+    source = REGISTRY[name]
+    if options["label"] is not None:
+        raise DataError(f"label: expected none for {name}, found {options['label']!r}: "
+                        "it names a column of a CSV file")  # fmt: skip
+    fitted(source.shape, options["size"] and tuple(options["size"]), name)
+    files = {
+        split: [_verified(source.folder / file.name, file) for file in pair]
+        for split, pair in (("train", source.train), ("test", source.test))
+    }
+    known = {
+        split: {"count": count, "sha256": sha256}
+        for split, count, sha256 in zip(files, source.counts, source.digests, strict=False)
+    }
+    return Dataset(
+        name,
+        source.shape,
+        source.classes,
+        source.scale,
+        {"source": [name], **options},
+        lambda split: _decoded(source, *files[split]),
+        known,
+    )
 
 
 @dataclass(frozen=True)
 class _Content:
     """A file in memory, still packed; the path is for messages."""
 
-    path: PathLike
+    path: Path
     content: bytes = field(repr=False)
 
 
-def _read(path: PathLike) -> _Content:
-    return _Content(path, read_bytes(path))
-
-
-def _verified(folder: Path, file: File) -> _Content:
-    read = _read(folder / file.name)
-    found = hashlib.sha256(read.content).hexdigest()
+def _verified(path: Path, file: File) -> _Content:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
+    found = hashlib.sha256(content).hexdigest()
     if found != file.sha256:
         raise DataError(
-            f"{read.path}: not the registered file: expected sha256 {file.sha256}, found {found}"
+            f"{path}: not the registered file: expected sha256 {file.sha256}, found {found}"
         )
-    return read
+    return _Content(path, content)
 
 
-def _decode_examples(
-    images_file: _Content, labels_file: _Content, classes: int, shape: tuple[int, ...]
-) -> Examples:
+def _decoded(source: Source, images_file: _Content, labels_file: _Content) -> Examples:
+    """A set of a registered dataset, held against its row."""
     images = decode_idx(images_file.content, images_file.path)
     labels = decode_idx(labels_file.content, labels_file.path)
-    if images.dtype != np.uint8 or images.ndim == 0 or images.shape[1:] != shape:
+    if images.dtype != np.uint8 or images.shape[1:] != source.shape:
         raise DataError(
-            f"{images_file.path}: expected uint8 images of shape {('n', *shape)}, "
+            f"{images_file.path}: expected uint8 images of shape {('n', *source.shape)}, "
             f"found {images.dtype} of shape {images.shape}"
         )
-    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+    last = len(source.classes) - 1
+    if labels.dtype != np.uint8 or labels.shape != images.shape[:1] or labels.max() > last:
         raise DataError(
-            f"{labels_file.path}: expected integer labels of shape (n,), "
-            f"found {labels.dtype} of shape {labels.shape}"
-        )
-    if len(images) != len(labels):
-        raise DataError(
-            f"expected one label per image, found {len(images)} images in {images_file.path} "
-            f"and {len(labels)} labels in {labels_file.path}"
-        )
-    outside = np.flatnonzero((labels < 0) | (labels >= classes))
-    if outside.size:
-        first = outside[0]
-        raise DataError(
-            f"{labels_file.path}: expected labels from 0 to {classes - 1}, "
-            f"found {labels[first]} at index {first} ({outside.size} such in all)"
+            f"{labels_file.path}: expected {len(images)} labels from 0 to {last}, "
+            f"found {labels.dtype} of shape {labels.shape} up to {labels.max()}"
         )
     labels = labels.astype(np.int64)
     labels.flags.writeable = False

@@ -27,6 +27,8 @@ class Source:
     classes: tuple[str, ...]  # classes[label] is what people call it
     train: tuple[File, File]  # images, labels
     test: tuple[File, File]
+    counts: tuple[int, int]  # of training and of test examples
+    digests: tuple[()] | tuple[str, str] = ()  # of training and of test examples, data.examples
 
 
 REGISTRY = {
@@ -54,6 +56,11 @@ REGISTRY = {
                 "t10k-labels-idx1-ubyte.gz",
                 "b91679a0acfe4ba0e50a2437a903084cba1f5f92592b016a25a7dfd00455798b",
             ),
+        ),
+        counts=(60_000, 10_000),
+        digests=(
+            "00be1c9c12d4dc26b8ac36edf1aa0fcd54dbf4dc68ab6476aac50527b221e393",
+            "fc21c3bdc4a0f57c0b3f59f2108a3b19193debfe3906126ed146e29853fcd5e6",
         ),
     ),
 }

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-import data
 from autograd import jit, no_grad
 from autograd.nn import cross_entropy
 from autograd.optim import (
@@ -27,6 +26,7 @@ from autograd.optim import (
     cosine,
     one_cycle,
 )
+from autograd.random import order
 from data import Examples
 from models.mlp import MLP
 from models.mnist.divergence import Batch, Index, Rewind
@@ -185,15 +185,14 @@ def train(
     step = build_step(model, optimizer, settings.clip)
     step = step if settings.eager else jit(step)
     rewind = Rewind(model, optimizer)
-    # Not default_rng(seed): the weights and the validation split were drawn from that.
-    generator = np.random.default_rng([settings.seed, 1])
     checks = {steps * i // CHECKS for i in range(1, CHECKS)} if settings.stop_at else set()
 
     model.train()
     done = 0
     for epoch in range(1, settings.epochs + 1):
         sums = _Sums(settings.batch_size)
-        whole, _ = data.order(len(training), settings.batch_size, generator)
+        drawn = order(len(training), settings.seed, epoch)
+        whole = drawn[: steps * settings.batch_size].reshape(steps, -1)
         for i, index in enumerate(whole, 1):
             loss, right, bad = _learned(step, rewind, training, index)
             if bad:

@@ -137,7 +137,7 @@ def serve(contestant: Callable[[Array, Array], Epoch], steps: int | None) -> Non
     generator = np.random.default_rng(0)
 
     def turn() -> tuple[float, list[float]]:
-        order, _ = data.order(len(train), BATCH, generator)
+        order = harness.epoch(generator, len(train), BATCH)
         return harness.timed(lambda: epoch(order[:steps]))
 
     harness.serve(turn)

@@ -149,6 +149,12 @@ def timed(function: Callable[[], T]) -> tuple[float, T]:
 Spread = dict[str, float]
 
 
+def epoch(generator: Any, n: int, batch: int) -> Any:
+    """A shuffled epoch of n examples by a NumPy generator: whole batches alone, (n // batch, batch)
+    indices."""
+    return generator.permutation(n)[: n - n % batch].reshape(-1, batch)
+
+
 def spread(numbers: Sequence[float]) -> Spread:
     return {"median": statistics.median(numbers), "min": min(numbers), "max": max(numbers)}
 

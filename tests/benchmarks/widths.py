@@ -119,7 +119,7 @@ def serve(contestant: str) -> None:
     generator = np.random.default_rng(0)
 
     def turn() -> tuple[float, list[float]]:
-        order, _ = data.order(len(train), int(batch), generator)
+        order = harness.epoch(generator, len(train), int(batch))
         return harness.timed(lambda: epoch(order[: max(1, IMAGES // int(batch))]))
 
     harness.serve(turn)

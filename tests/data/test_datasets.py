@@ -1,9 +1,10 @@
-"""The vendored files, what `load` makes of them, and what it and `read_examples` refuse."""
+"""The vendored files, what `load` makes of them, and what it refuses of registered datasets."""
 
 import gzip
 import hashlib
 import shutil
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,29 +77,29 @@ def test_unpacked_once_and_read_only(mnist):
         assert array.flags.c_contiguous and not array.flags.writeable
 
 
-def test_load_from_another_folder(tmp_path, mnist):
-    """Else files kept elsewhere cannot be used."""
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """MNIST's files, copied to a folder to be damaged there; `load("mnist")` reads them there."""
     shutil.copytree(VENDORED, tmp_path, dirs_exist_ok=True)
-    assert np.array_equal(data.load("mnist", tmp_path).test.labels, mnist.test.labels)
+    monkeypatch.setitem(REGISTRY, "mnist", replace(REGISTRY["mnist"], folder=tmp_path))
+    return tmp_path
 
 
 @pytest.mark.parametrize("name", RAW_MD5)
-def test_load_refuses_a_file_with_one_bit_changed(tmp_path, name):
+def test_load_refuses_a_file_with_one_bit_changed(elsewhere, name):
     """Else a damaged or swapped file is trained on in silence, or found only after training."""
-    shutil.copytree(VENDORED, tmp_path, dirs_exist_ok=True)
-    content = bytearray((tmp_path / name).read_bytes())
+    content = bytearray((elsewhere / name).read_bytes())
     content[4] ^= 1  # gzip's date: the unpacked content and its CRC-32 stay as they are
-    (tmp_path / name).write_bytes(content)
+    (elsewhere / name).write_bytes(content)
     with pytest.raises(data.DataError, match=rf"{name}: not the registered .* sha256 \w{{64}}, fo"):
-        data.load("mnist", folder=tmp_path)
+        data.load("mnist")
 
 
-def test_load_names_the_file_that_is_missing(tmp_path):
+def test_load_names_the_file_that_is_missing(elsewhere):
     """Else an incomplete folder is found only when the file is needed, after training."""
-    shutil.copytree(VENDORED, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
+    (elsewhere / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(data.DataError, match=r"t10k-labels-idx1-ubyte.gz: cannot be read: No such"):
-        data.load("mnist", folder=tmp_path)
+        data.load("mnist")
 
 
 def test_load_lists_the_names_it_knows():
@@ -115,69 +116,11 @@ def test_a_row_is_all_a_new_dataset_needs(tmp_path, write, monkeypatch):
         data.registry.File(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
         for path in (images, labels)
     )
-    row = data.registry.Source(tmp_path, (2, 2), 255.0, ("cat", "dog", "owl"), files, files)
+    row = data.registry.Source(tmp_path, (2, 2), 255.0, ("cat", "dog", "owl"), files, files, (3, 3))
     monkeypatch.setitem(REGISTRY, "pets", row)
     pets = data.load("pets")
     assert pets.test.images[2].tolist() == [[8, 9], [10, 11]]
     assert [pets.classes[label] for label in pets.train.labels] == ["owl", "cat", "dog"]
-
-
-def test_read_examples_reads_any_pair(write):
-    """Else own files cannot be read, or class count and shape are not the caller's to say."""
-    images, labels = write("images", np.ones((3, 5, 4))), write("labels", [11, 0, 1])
-    examples = data.read_examples(images, labels, classes=12, shape=(5, 4))
-    assert examples.images.shape == (3, 5, 4) and examples.labels.tolist() == [11, 0, 1]
-
-
-def test_read_examples_refuses_labels_outside_the_classes(write):
-    """Else a wrong label trains an index out of range, or the wrong output."""
-    images, labels = write("images", np.zeros((3, 28, 28))), write("labels", [9, 10, 255])
-    message = r"labels: expected labels from 0 to 9, found 10 at index 1 \(2 such in all\)"
-    with pytest.raises(data.DataError, match=message):
-        data.read_examples(images, labels)
-
-
-def test_read_examples_refuses_negative_labels(write, tmp_path):
-    """Else -1 is quietly the last class, as NumPy indexes."""
-    images, labels = write("images", np.zeros((2, 28, 28))), tmp_path / "labels"
-    labels.write_bytes(b"\0\0\x09\x01\0\0\0\x02" + b"\x00\xff")
-    with pytest.raises(data.DataError, match=r"expected labels from 0 to 9, found -1 at index 1"):
-        data.read_examples(images, labels)
-
-
-def test_read_examples_refuses_counts_that_disagree(write):
-    """Else training images are paired with test labels, as far as these reach."""
-    images, labels = write("images", np.zeros((3, 28, 28))), write("labels", [1, 2])
-    message = r"found 3 images in .*images and 2 labels in .*labels"
-    with pytest.raises(data.DataError, match=message):
-        data.read_examples(images, labels)
-
-
-def test_read_examples_refuses_another_shape(write):
-    """Else images of another size fail far away, in a matrix product."""
-    images, labels = write("images", np.zeros((2, 28, 27))), write("labels", [1, 2])
-    message = r"images: expected uint8 images of shape \('n', 28, 28\), found uint8 of .*28, 27\)"
-    with pytest.raises(data.DataError, match=message):
-        data.read_examples(images, labels)
-
-
-def test_read_examples_refuses_files_given_the_wrong_way_round(write):
-    """Else swapped arguments fail far away, or not at all."""
-    images, labels = write("images", np.zeros((2, 28, 28))), write("labels", [1, 2])
-    with pytest.raises(data.DataError, match=r"labels: expected uint8 images .* shape \(2,\)"):
-        data.read_examples(labels, images)
-    with pytest.raises(data.DataError, match=r"images: expected integer labels .* \(2, 28, 28\)"):
-        data.read_examples(images, images)
-
-
-def test_read_examples_checks_the_files_as_read_idx_does(write, tmp_path):
-    """Else a truncated file of one's own gets past the door that own files come through."""
-    images, labels = write("images", np.zeros((2, 28, 28))), write("labels", [1, 2])
-    images.write_bytes(images.read_bytes()[:-1])
-    with pytest.raises(data.DataError, match=r"images: truncated: expected 1568 .* found 1567"):
-        data.read_examples(images, labels)
-    with pytest.raises(data.DataError, match=r"gone: cannot be read"):
-        data.read_examples(tmp_path / "gone", labels)
 
 
 def test_examples_refuses_counts_that_disagree():
@@ -188,7 +131,7 @@ def test_examples_refuses_counts_that_disagree():
 
 def test_all_is_what_the_package_exports():
     """Else a public name is missing from the list, or the list promises one that is not there."""
-    modules = {"datasets", "files", "idx", "registry", "sampling"}
+    modules = {"datasets", "errors", "examples", "files", "formats", "own", "registry"}
     public = {name for name in vars(data) if not name.startswith("_")} - modules
     assert public == set(data.__all__)
     assert sorted(data.__all__) == data.__all__

@@ -98,9 +98,12 @@ BROKEN = {
     "gzip-crc": (FLIPPED, r"expected valid gzip, found: .*incorrect data check"),
     "gzip-length": (LYING, r"expected valid gzip, found: .*incorrect length check"),
     "gzip-short": (PACKED[:-9], r"truncated: expected a whole gzip stream, found its end missing"),
-    "gzip-long": (PACKED + b"ab", r"trailing bytes: expected one gzip stream, found 2 bytes after"),
+    "gzip-long": (PACKED + b"ab", r"trailing bytes: expected gzip, found 2 bytes after"),
     "gzip-of-short": (gzip.compress(SOUND[:-1]), r"truncated: expected 6 bytes .* found 5"),
-    "gzip-of-long": (gzip.compress(SOUND + b"a"), r"trailing bytes: expected 6 bytes .* found 7"),
+    "gzip-of-long": (
+        gzip.compress(SOUND + b"a"),
+        r"trailing bytes: expected 6 bytes .* found more",
+    ),
     "gzip-of-nothing": (gzip.compress(b""), r"truncated: expected a magic of 4 bytes, found 0"),
 }
 

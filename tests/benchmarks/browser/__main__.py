@@ -96,7 +96,7 @@ def served(steps: int, slices: int) -> dict[str, bytes]:
     files["/images"] = train.images[:n].tobytes()
     files["/labels"] = train.labels[:n].astype("<i4").tobytes()
     generator = np.random.default_rng(0)
-    orders = [data.order(n, eager.BATCH, generator)[0] for _ in range(WARM + ROUNDS)]
+    orders = [harness.epoch(generator, n, eager.BATCH) for _ in range(WARM + ROUNDS)]
     for number, rows in enumerate(np.split(np.concatenate(orders), len(orders) * slices)):
         for batch in RATES:
             files[f"/order/{batch}/{number}"] = rows[:, :batch].astype("<i4").tobytes()
