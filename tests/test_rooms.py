@@ -27,7 +27,7 @@ ROOMS = [
     *("autograd.compiler.printers", "autograd.compiler.runtime", "autograd.compiler"),
     *("autograd.nn", "autograd.schedules", "autograd.optim", "autograd"),
     "data",
-    *("models", "models.mnist"),
+    *("models", "models.training", "models.mnist"),
     "viz",
 ]
 

@@ -1,7 +1,7 @@
 """MNIST on the command line: `python -m models.mnist train | evaluate | predict | show`.
 
-From low to high, each module knows only those before it: settings, text, image, digits, run_folder,
-checkpoint, scoring, statistics, divergence, train, commands, cli, __main__. Importing this imports
+From low to high, each module knows only those before it: settings, text, image, digits, checkpoint,
+scoring, statistics, divergence, train, commands, cli, __main__. Importing this imports
 no NumPy: __main__.py still has to tell its BLAS about the processor.
 """
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
-from models.mnist.run_folder import HISTOGRAMS
 from models.mnist.statistics import FLAT_SLOPE, IMAGES, SPAN
 from models.mnist.text import epoch_count
+from models.training.run_files import HISTOGRAMS
 from viz.report import charts
 from viz.report.parts import Page, details, four_digits, table, unfolding
 from viz.report.runs import Run

@@ -15,7 +15,8 @@ from typing import Any
 from models.command_line import InputError
 from models.mlp import MLP
 from models.mnist.checkpoint import load
-from models.mnist.run_folder import (
+from models.mnist.text import epoch_count
+from models.training.run_files import (
     CONFIG,
     HISTOGRAMS,
     METRICS,
@@ -24,7 +25,6 @@ from models.mnist.run_folder import (
     read_number,
     read_object,
 )
-from models.mnist.text import epoch_count
 
 __all__ = ["FIGURES", "Histogram", "Metrics", "Run", "Snapshot", "read_runs"]
 

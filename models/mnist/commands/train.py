@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +18,13 @@ from models.mlp import MLP
 from models.mnist import PROGRAM
 from models.mnist.commands.progress import HEADER, Lines, epoch_row, screen
 from models.mnist.digits import Digits
-from models.mnist.run_folder import FILES, RunFolder, finite, new_run
 from models.mnist.scoring import Score, confusion_table, counts_table, score
 from models.mnist.settings import Settings
 from models.mnist.statistics import statistics
 from models.mnist.text import duration, layer_sizes
 from models.mnist.train import Epoch, Outcome, build_model, train
+from models.training.run_files import finite
+from models.training.run_folder import Kept, RunFolder, new_run
 
 Sets = Mapping[str, Examples]  # "train", "validation" (if there is one) and "test"
 Scores = Mapping[str, Score]  # of those
@@ -34,9 +36,10 @@ def train_command(settings: Settings, out: str | None, digits: Digits, start: fl
     start: when the command began, by time.perf_counter. Raises InputError. The test images are
     scored before and after, and decide nothing.
     """
-    with new_run(out) as run, _signals() as received:
+    with new_run(out, "mnist", _say) as run, _signals() as received:
         settings.check_counts(len(digits["train"]))
-        run.config(settings)
+        chosen = asdict(settings) | {"lr": settings.rate}
+        run.config({"sizes": settings.sizes, "activation": settings.activation, "settings": chosen})
         model = build_model(settings)
         sets = _sets(digits, settings)
         print(_introduction(settings, sets, run))
@@ -44,7 +47,7 @@ def train_command(settings: Settings, out: str | None, digits: Digits, start: fl
         print(f"\n{counts_table('before', before)}\n", flush=True)
 
         outcome, seconds = _learn(model, settings, sets, run, received)
-        run.model(model)  # before the scores: a second Ctrl-C loses only those
+        run.model(model.state_dict())  # before the scores: a second Ctrl-C loses only those
         after = _scores(model, sets)
         run.summary(
             {
@@ -62,9 +65,10 @@ def train_command(settings: Settings, out: str | None, digits: Digits, start: fl
                 "seconds": time.perf_counter() - start,
             }
         )
-    _check_finite(outcome, run)
+        kept = run.finish()
+    _check_finite(outcome, kept)
     print(f"\n{_ending(outcome, settings, received, seconds)}\n")
-    print(_results(after, run), flush=True)
+    print(_results(after, kept), flush=True)
     return 128 + received[0] if received else 0
 
 
@@ -178,6 +182,10 @@ def _figures(scores: Scores) -> dict[str, Any]:
 # --- what is printed -----------------------------------------------------------------------------
 
 
+def _say(words: str) -> None:
+    print(f"warning: {words}", file=sys.stderr, flush=True)
+
+
 def _introduction(settings: Settings, sets: Sets, run: RunFolder) -> str:
     s = settings
     parts = [s.optimizer, f"{s.schedule} {s.rate:g}", f"batches of {s.batch_size}"]
@@ -192,11 +200,11 @@ def _introduction(settings: Settings, sets: Sets, run: RunFolder) -> str:
     )
 
 
-def _check_finite(outcome: Outcome, run: RunFolder) -> None:
+def _check_finite(outcome: Outcome, kept: Kept) -> None:
     """Raise InputError where the training diverged."""
     if outcome.reason == "diverged":
         raise InputError(
-            f"{outcome.message}; {run.path} keeps the weights after step {outcome.steps:,}, the "
+            f"{outcome.message}; {kept.folder} keeps the weights after step {outcome.steps:,}, the "
             "last that gave a finite loss; try a lower --lr, or --clip 1"
         )
 
@@ -214,14 +222,14 @@ def _ending(outcome: Outcome, settings: Settings, received: list[int], seconds: 
     return f"{how}: {outcome.steps:,} steps in {duration(seconds)}"
 
 
-def _results(after: Scores, run: RunFolder) -> str:
+def _results(after: Scores, kept: Kept) -> str:
     """How good the network became, which files hold it, and what to type next."""
     return "\n".join(
         [
             f"{counts_table('after', after)}\n",
             f"test images, {confusion_table(after['test'])}\n",
-            f"wrote   {run.path}: {', '.join(FILES[:2])},",
-            f"        {', '.join(FILES[2:])}",
-            f"next    {PROGRAM} show --wrong {run.path}",
+            f"wrote   {kept.folder}: {', '.join(kept.names[:2])},",
+            f"        {', '.join(kept.names[2:])}",
+            f"next    {PROGRAM} show --wrong {kept.folder}",
         ]
     )
