@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from autograd import astype, equal, gather, gradients, jit, max, min, reshape, softmax, sum, where
+from autograd import astype, equal, gather, gradients, jit, reshape, softmax, sum
 from autograd.nn import cross_entropy
 from autograd.optim import Optimizer, clip_by_global_norm
 from models.mlp import MLP
+from models.training.metrics import LABEL, predictions
 
 __all__ = ["entries"]
-
-LABEL = np.int32
 
 
 def entries(
@@ -107,12 +106,3 @@ def activations(outputs: Sequence[Any]) -> dict[str, Any]:
     """What the layers give, by name."""
     hidden = {f"layer.{i}": layer for i, layer in enumerate(outputs[1::2])}
     return {**hidden, "logits": outputs[-1], "probabilities": softmax(outputs[-1])}
-
-
-def predictions(logits: Any) -> Any:
-    """The class of the greatest logit of each row, the first of equal ones, as int32: (n,);
-    for a row with nan it is the number of classes, which is none of them."""
-    classes = logits.shape[-1]
-    greatest = equal(logits, max(logits, 1, keepdims=True))
-    numbers = np.arange(classes, dtype=LABEL)
-    return min(where(greatest, numbers, LABEL(classes)), 1)

@@ -27,7 +27,7 @@ ROOMS = [
     *("autograd.compiler.printers", "autograd.compiler.runtime", "autograd.compiler"),
     *("autograd.nn", "autograd.schedules", "autograd.optim", "autograd"),
     "data",
-    *("models", "models.training", "models.mnist"),
+    *("models.command_line", "models.runs", "models.training", "models", "models.mnist"),
     "viz",
 ]
 

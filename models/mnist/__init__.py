@@ -1,8 +1,8 @@
 """MNIST on the command line: `python -m models.mnist train | evaluate | predict | show`.
 
-From low to high, each module knows only those before it: settings, text, image, digits, checkpoint,
-scoring, statistics, divergence, train, commands, cli, __main__. Importing this imports
-no NumPy: __main__.py still has to tell its BLAS about the processor.
+From low to high, each module knows only those before it: settings, image, digits, checkpoint,
+scoring, statistics, divergence, train, commands, cli, __main__. Importing this imports no NumPy:
+__main__.py still has to tell its BLAS about the processor.
 """
 
 __all__ = ["PROGRAM"]

@@ -12,7 +12,7 @@ from data.files import reason
 from models.command_line import InputError
 from models.mlp import MLP
 from models.mnist.settings import CLASSES, INPUTS, Settings
-from models.training.run_files import CONFIG, MODEL, read_object
+from models.runs.files import CONFIG, MODEL, read_object
 
 
 def load(path: str) -> MLP:

@@ -13,7 +13,7 @@ from autograd import no_grad, softmax
 from autograd.nn import Module, cross_entropy
 from data import Examples
 from models.mnist.settings import CLASSES
-from models.mnist.text import percent
+from models.training.text import percent
 
 # Images that go through the model at once: 60,000 take 0.16 s (784-512-10, 2 cores of a Zen 5).
 # From 2,000 on they leave the caches, and it takes 1.4 times as long or more.

@@ -1,8 +1,23 @@
-"""Trainings of any model, and what they leave on disk.
+"""Training for any Module: the Trainer, and what it tells callbacks.
 
-run_files.py names the files of a run and reads them; lock.py keeps two processes apart;
-checkpoints.py writes and reads the state that a training goes on from; run_folder.py writes the
-rest and loses nothing of it.
+From low to high, each module knows only those before it: text, metrics, place, signals, steps,
+rewind, plan, trainer, callbacks, screen, progress.
 """
 
-__all__: list[str] = []
+from models.training.callbacks import BestWeights, EarlyStopping, Target
+from models.training.metrics import accuracy
+from models.training.place import Epoch, History
+from models.training.progress import Progress
+from models.training.trainer import Callback, Trainer
+
+__all__ = [
+    "BestWeights",
+    "Callback",
+    "EarlyStopping",
+    "Epoch",
+    "History",
+    "Progress",
+    "Target",
+    "Trainer",
+    "accuracy",
+]

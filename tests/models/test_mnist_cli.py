@@ -27,7 +27,7 @@ from models.mnist import __main__ as door
 from models.mnist.cli import main
 from models.mnist.commands import progress
 from models.mnist.settings import Settings
-from models.training.run_files import FILES
+from models.runs.files import FILES
 from tests.few import few
 
 QUICK = ["--hidden", "32", "--epochs", "1", "--validation", "500"]

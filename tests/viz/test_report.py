@@ -23,7 +23,7 @@ from models.command_line import InputError
 from models.mnist.checkpoint import load
 from models.mnist.cli import main
 from models.mnist.scoring import probabilities, score
-from models.mnist.text import epoch_count, percent
+from models.training.text import epoch_count, percent
 from tests.few import few
 from viz import cli
 from viz.report import report_command

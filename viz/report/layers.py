@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 
 from models.mnist.statistics import FLAT_SLOPE, IMAGES, SPAN
-from models.mnist.text import epoch_count
-from models.training.run_files import HISTOGRAMS
+from models.runs.files import HISTOGRAMS
+from models.training.text import epoch_count
 from viz.report import charts
 from viz.report.parts import Page, details, four_digits, table, unfolding
 from viz.report.runs import Run

@@ -15,8 +15,7 @@ from typing import Any
 from models.command_line import InputError
 from models.mlp import MLP
 from models.mnist.checkpoint import load
-from models.mnist.text import epoch_count
-from models.training.run_files import (
+from models.runs.files import (
     CONFIG,
     HISTOGRAMS,
     METRICS,
@@ -25,6 +24,7 @@ from models.training.run_files import (
     read_number,
     read_object,
 )
+from models.training.text import epoch_count
 
 __all__ = ["FIGURES", "Histogram", "Metrics", "Run", "Snapshot", "read_runs"]
 

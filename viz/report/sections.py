@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.mnist.scoring import Score, surest_mistakes
-from models.mnist.text import duration, epoch_count, layer_sizes, percent
+from models.training.text import duration, epoch_count, layer_sizes, percent
 from viz.report import charts
 from viz.report.parts import (
     Page,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from models.command_line import can_redraw
 from models.mnist.settings import Settings
-from models.mnist.text import epoch_count, percent
 from models.mnist.train import Epoch
+from models.training.text import epoch_count, percent
 
 if TYPE_CHECKING:
     from rich.progress import Progress

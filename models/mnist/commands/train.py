@@ -21,10 +21,10 @@ from models.mnist.digits import Digits
 from models.mnist.scoring import Score, confusion_table, counts_table, score
 from models.mnist.settings import Settings
 from models.mnist.statistics import statistics
-from models.mnist.text import duration, layer_sizes
 from models.mnist.train import Epoch, Outcome, build_model, train
-from models.training.run_files import finite
-from models.training.run_folder import Kept, RunFolder, new_run
+from models.runs.files import finite
+from models.runs.folder import Kept, RunFolder, new_run
+from models.training.text import duration, layer_sizes
 
 Sets = Mapping[str, Examples]  # "train", "validation" (if there is one) and "test"
 Scores = Mapping[str, Score]  # of those

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from data.files import clear, reason, sync, write
 from models.command_line import InputError
-from models.training.checkpoints import (
+from models.runs.checkpoints import (
     CHECKPOINTS,
     Checkpoint,
     CheckpointWriter,
@@ -32,8 +32,8 @@ from models.training.checkpoints import (
     newest,
     read,
 )
-from models.training.lock import Lock
-from models.training.run_files import (
+from models.runs.lock import Lock
+from models.runs.files import (
     CONFIG,
     FILES,
     HISTOGRAMS,

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from models.command_line import InputError
-from models.training import checkpoints
-from models.training.checkpoints import CheckpointWriter, go_on_from, newest, read, save
+from models.runs import checkpoints
+from models.runs.checkpoints import CheckpointWriter, go_on_from, newest, read, save
 
 DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
 JSON = st.recursive(
@@ -194,7 +194,7 @@ def test_what_a_kill_left_is_removed_by_the_next_save_and_nothing_else(tmp_path)
 
 KILLED = """
 import sys, numpy as np
-from models.training.checkpoints import save
+from models.runs.checkpoints import save
 step = int(sys.argv[2])
 while True:
     step += 1

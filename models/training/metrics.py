@@ -1,0 +1,40 @@
+"""Metrics: functions of a model's outputs and their targets that give a mean over the batch.
+
+They are written with the engine's functions, so that a compiled step computes them beside the loss.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autograd import astype, equal, max, mean, min, where
+
+__all__ = ["accuracy", "predictions"]
+
+LABEL = np.int32
+
+
+def accuracy(logits: Any, labels: Any) -> Any:
+    """The share of rows whose greatest logit is at the label, a float32 scalar.
+
+    logits: (batch, classes). labels: (batch,), integers. A row with nan in it is wrong.
+
+    >>> accuracy(np.array([[0.1, 0.9], [2.0, 1.0]]), np.array([1, 1])).item()
+    0.5
+    """
+    return mean(astype(equal(predictions(logits), labels), np.float32))
+
+
+def predictions(logits: Any) -> Any:
+    """The class of the greatest logit of each row, the first of equal ones, as int32: (n,);
+    for a row with nan it is the number of classes, which is none of them.
+
+    >>> predictions(np.array([[-3.0, -1.0], [np.nan, 1.0]])).tolist()
+    [1, 2]
+    """
+    classes = logits.shape[-1]
+    greatest = equal(logits, max(logits, 1, keepdims=True))
+    numbers = np.arange(classes, dtype=LABEL)
+    return min(where(greatest, numbers, LABEL(classes)), 1)

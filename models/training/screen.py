@@ -1,0 +1,54 @@
+"""Standard output while something long goes on: it may fail, and what goes on does not."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from models.command_line import mute
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+__all__ = ["Screen"]
+
+
+class Screen:
+    """Prints lines, each at once, so that a log can be followed; above a bar, where there is one.
+
+    Where they cannot be printed (the reader of a pipe has gone, the disk behind a log is full, the
+    terminal was closed), that is said once on standard error, and nothing is raised.
+    """
+
+    def __init__(self) -> None:
+        self.failed: OSError | None = None
+        self.bar: Bar | None = None
+
+    def show(self, text: str) -> None:
+        """Print a line, or several."""
+        try:
+            if self.bar is not None:
+                self.bar.console.print(text, markup=False, soft_wrap=True)
+            else:
+                print(text, flush=True)
+        except (OSError, ValueError) as error:  # ValueError: standard output was closed
+            self.fail(error)
+
+    def warn(self, text: str) -> None:
+        """Print a line on standard error."""
+        with suppress(OSError, ValueError):
+            if self.bar is not None:
+                self.bar.console.file.flush()
+            print(text, file=sys.stderr, flush=True)
+
+    def fail(self, error: Exception) -> None:
+        """Note that standard output cannot be written."""
+        self.bar = None
+        if isinstance(error, BrokenPipeError):
+            mute()  # a line that waits to be written would fail again
+        if self.failed is None:
+            self.failed = error if isinstance(error, OSError) else OSError(errno.EBADF, str(error))
+            why = self.failed.strerror or error
+            self.warn(f"standard output cannot be written: {why}; the training goes on")
