@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from data.errors import DataError
 from data.examples import Examples, pieces
 from data.formats import Raw
+from data.formats.raw import as_number
 
 Array = NDArray[Any]
 MOST_CLASSES = 2**16  # a digest writes a label in 16 bits
@@ -148,10 +149,9 @@ def class_order(names: Iterable[str]) -> list[str]:
     (['1', '9', '10'], ['10', '9', 'cat'])
     """
     names = sorted(names)
-    try:
-        return sorted(names, key=float)
-    except ValueError:
+    if any(as_number(name) is None for name in names):
         return names
+    return sorted(names, key=float)
 
 
 def _classified(parts: list[Raw]) -> tuple[tuple[str, ...], list[NDArray[np.int64]]]:

@@ -8,22 +8,18 @@ once, and read as far as it is used.
 """
 
 import math
-import mmap
 import struct
 import zlib
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.formats.raw import PathLike, Raw, contents
-
-Content: TypeAlias = bytes | mmap.mmap
+from data.formats.raw import DEFLATE_MAX_RATIO, Content, PathLike, Raw, contents
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_DEFLATE_MAX_RATIO = 1032  # no deflate stream grows by more: https://zlib.net/zlib_tech.html
 _STEP = 2**16  # packed bytes at a time: zlib copies what it leaves of them
 _ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
@@ -86,7 +82,7 @@ def _unpacked(gzip: "_Gzip") -> NDArray[Any]:
     path = gzip.path
     dtype, shape = _header(lambda start, stop: gzip.read(stop - start), path)
     expected = math.prod(shape) * dtype.itemsize
-    most = _DEFLATE_MAX_RATIO * len(gzip.content)
+    most = DEFLATE_MAX_RATIO * len(gzip.content)
     if expected > most:
         raise _truncated(dtype, shape, f"at most {most}", path)
     target = np.empty(expected, np.uint8)

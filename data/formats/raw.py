@@ -1,5 +1,6 @@
 """What every format gives, and how a file's bytes are had."""
 
+import math
 import mmap
 import os
 import stat
@@ -11,6 +12,9 @@ from data.errors import DataError
 from data.files import reason
 
 PathLike: TypeAlias = str | os.PathLike[str]
+Content: TypeAlias = bytes | mmap.mmap
+
+DEFLATE_MAX_RATIO = 1032  # no deflate stream grows by more: https://zlib.net/zlib_tech.html
 
 
 class Raw(NamedTuple):
@@ -26,7 +30,7 @@ class Raw(NamedTuple):
     labels_where: str
 
 
-def contents(path: PathLike) -> bytes | mmap.mmap:
+def contents(path: PathLike) -> Content:
     """The bytes of a file: mapped, so that what is not looked at is not read.
 
     Raises `DataError` where it cannot be read or is no regular file: a pipe may never end.
@@ -48,3 +52,16 @@ def contents(path: PathLike) -> bytes | mmap.mmap:
 def _without_waiting(path: str, flags: int) -> int:
     """Opening a pipe waits for its writer, unless told not to."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def as_number(text: str) -> float | None:
+    """The finite number that a text is, or None. Python reads 1_000 too, which no table means.
+
+    >>> as_number("1e3"), as_number("1_000"), as_number("nan"), as_number("two")
+    (1000.0, None, None, None)
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and "_" not in text else None
