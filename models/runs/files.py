@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from data.files import reason
 from models.command_line import InputError
@@ -26,6 +29,25 @@ FILES = (MODEL, CONFIG, METRICS, HISTOGRAMS, SUMMARY)
 def finite(number: float | None) -> float | None:
     """The number; None for NaN and infinity, which JSON does not have."""
     return number if number is not None and math.isfinite(number) else None
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON has it: numbers and arrays of NumPy's are lists and numbers, and what is
+    not finite is None.
+
+    >>> plain({"loss": np.float32("nan"), "counts": np.arange(3)})
+    {'loss': None, 'counts': [0, 1, 2]}
+    """
+    match value:
+        case np.ndarray() | np.generic():
+            return plain(value.tolist())
+        case float():
+            return finite(value)
+        case Mapping():
+            return {name: plain(each) for name, each in value.items()}
+        case list() | tuple():
+            return [plain(each) for each in value]
+    return value
 
 
 def read_object(file: Path) -> dict[str, Any]:

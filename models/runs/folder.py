@@ -13,8 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,15 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from data.files import clear, reason, sync, write
+from data.files import reason, sync, write
 from models.command_line import InputError
 from models.runs.checkpoints import (
     CHECKPOINTS,
-    Checkpoint,
     CheckpointWriter,
-    go_on_from,
-    newest,
-    read,
 )
 from models.runs.lock import Lock
 from models.runs.files import (
@@ -40,12 +35,10 @@ from models.runs.files import (
     METRICS,
     MODEL,
     SUMMARY,
-    finite,
-    lines_until,
-    read_object,
+    plain,
 )
 
-__all__ = ["Kept", "Resumed", "RunFolder", "new_run", "resume"]
+__all__ = ["Kept", "RunFolder", "Say", "writing"]
 
 Say = Callable[[str], None]
 
@@ -59,7 +52,7 @@ class Kept(NamedTuple):
 
 
 class RunFolder:
-    """The folder of a run that goes on; `new_run` and `resume` make one.
+    """The folder of a run that goes on; `new_run` and `resume` (open.py) make one.
 
     say: is told in one line what cannot be written, and what is written again. Of the methods,
     `config` and `finish` alone raise.
@@ -74,19 +67,15 @@ class RunFolder:
 
     def config(self, values: Mapping[str, Any]) -> None:
         """Write config.json. Raises InputError where it cannot be written: nothing is lost yet."""
-        with _writing(self.path / CONFIG):
+        with writing(self.path / CONFIG):
             write(self.path / CONFIG, _object_text(values))
         self.contents[CONFIG] = bytearray(_object_text(values))
 
     def metrics(self, figures: Mapping[str, Any]) -> None:
-        """Append a line to metrics.jsonl at the end of an epoch; what is not finite becomes null.
-        Call it before the checkpoint of that step is put."""
+        """Append a line to metrics.jsonl when an epoch ends, and before its checkpoint is put.
+        In all files, what is not finite becomes null."""
         self.has_learned = True
-        finished = {
-            name: finite(value) if isinstance(value, float) else value
-            for name, value in figures.items()
-        }
-        self._append(METRICS, finished)
+        self._append(METRICS, figures)
 
     def histograms(self, epoch: int, step: int, statistics: Mapping[str, Any]) -> None:
         """Append to histograms.jsonl what `statistics` gave after so many epochs and steps."""
@@ -118,7 +107,7 @@ class RunFolder:
         the system's temporary folder, else here, else at home. Raises InputError where the model
         cannot be written anywhere; another call tries again.
         """
-        self._close_writer()
+        self.wait()
         for name in self._names():
             if not self._is_whole(name):
                 self._try(name, write)
@@ -130,9 +119,14 @@ class RunFolder:
     def close(self) -> None:
         """Wait for the last checkpoint and let the folder go."""
         try:
-            self._close_writer()
+            self.wait()
         finally:
             self.lock.release()
+
+    def wait(self) -> None:
+        """Wait until the last checkpoint is written."""
+        if self._writer:
+            self._writer.close()
 
     def tell(self, words: str) -> None:
         """Say a line, wherever that goes."""
@@ -160,7 +154,8 @@ class RunFolder:
         except (OSError, InputError) as error:
             if name not in self._missing:
                 self._missing.add(name)
-                self.tell(f"cannot write {path}: {reason(error)}; training goes on")
+                goes_on = "" if MODEL in self.contents else "; training goes on"
+                self.tell(f"cannot write {path}: {reason(error)}{goes_on}")
         else:
             if name in self._missing:
                 self._missing.remove(name)
@@ -216,10 +211,6 @@ class RunFolder:
             "TMPDIR to a folder that can be written"
         )
 
-    def _close_writer(self) -> None:
-        if self._writer:
-            self._writer.close()
-
 
 def _bring(path: Path, content: bytearray, added: int = 0) -> None:
     """Make a file as long as its content, of which the last bytes were added just now."""
@@ -242,144 +233,9 @@ def _other_places() -> Iterator[Callable[[], str | Path]]:
     yield from (tempfile.gettempdir, Path.cwd, Path.home)
 
 
-# --- begun and gone on with ----------------------------------------------------------------------
-
-
 @contextmanager
-def new_run(out: str | None, stem: str, say: Say) -> Iterator[RunFolder]:
-    """The folder for a new run: `out`, or runs/<stem>-<time>; held by this process (lock.py).
-
-    Where the run ends before an epoch has, by an error too, what it wrote is removed.
-    Raises InputError where `out` holds a run already or cannot be written.
-    """
-    path, made, lock = _claim([Path(out)] if out is not None else _paths_by_time(stem))
-    folder = RunFolder(path, lock, say)
-    try:
-        yield folder
-    finally:
-        unused = not folder.has_learned and lock.is_held()  # else it is another's by now
-        for name in folder.contents if unused else ():
-            with suppress(OSError):
-                (path / name).unlink(missing_ok=True)
-        folder.close()
-        _remove_empty(made if unused else ())
-
-
-class Resumed(NamedTuple):
-    """A run that goes on: its folder, what its config.json says, and where it stands."""
-
-    run: RunFolder
-    config: dict[str, Any]
-    checkpoint: Checkpoint
-
-
-@contextmanager
-def resume(path: str, say: Say) -> Iterator[Resumed]:
-    """Go on with a run from its newest whole checkpoint, or from the one that `path` leads to.
-
-    The lines of metrics.jsonl and histograms.jsonl after it go, and later checkpoints with the next
-    one that is saved. Raises InputError where there is nothing to go on from, or the folder cannot
-    be written.
-    """
-    folder, chosen = _run_of(Path(path))
-    with _writing(folder, "--resume"):
-        lock = Lock(folder)
-    run = RunFolder(folder, lock, say)
-    try:
-        yield _resumed(run, chosen)
-    finally:
-        run.close()
-
-
-def _run_of(path: Path) -> tuple[Path, Path | None]:
-    """A run's folder, and the checkpoint in it that the path leads to, if it does."""
-    if not path.is_dir():
-        found = "a file" if path.exists() else "nothing"
-        raise InputError(
-            f"{path}: expected a run's folder, or one of its {CHECKPOINTS}, found {found}"
-        )
-    if path.absolute().parent.name != CHECKPOINTS or (path / CONFIG).exists():
-        return path, None
-    return Path(os.path.normpath(path / ".." / "..")), path
-
-
-def _resumed(run: RunFolder, chosen: Path | None) -> Resumed:
-    config = read_object(run.path / CONFIG)
-    checkpoint, damaged = (read(chosen), []) if chosen else newest(run.path / CHECKPOINTS)
-    if checkpoint is None:
-        found = f"found: {'; '.join(damaged)}" if damaged else "found none"
-        raise InputError(f"{run.path}: expected a whole checkpoint to go on from, {found}")
-    for words in damaged:
-        run.tell(f"passed over: {words}")
-    run.has_learned = True
-    run.contents[CONFIG] = bytearray((run.path / CONFIG).read_bytes())
-    with _writing(run.path, "--resume"):
-        clear(run.path)
-        go_on_from(checkpoint)  # before the lines: those have to reach to the newest checkpoint
-        for name in (METRICS, HISTOGRAMS):
-            lines = lines_until(run.path / name, checkpoint.step)
-            if lines or name == METRICS:
-                run.contents[name] = bytearray(lines)
-                write(run.path / name, lines)
-    return Resumed(run, config, checkpoint)
-
-
-def _claim(paths: Iterable[Path]) -> tuple[Path, list[Path], Lock]:
-    """The first folder without a run in it, claimed; the folders, innermost first, that had to be
-    made; and its lock. Raises InputError."""
-    errors = []
-    for path in paths:
-        made: list[Path] = []
-        try:
-            with _writing(path):
-                made += [each for each in (path, *path.parents) if not each.exists()]
-                path.mkdir(parents=True, exist_ok=True)
-                return path, made, _claim_one(path, made)
-        except InputError as error:
-            _remove_empty(made)
-            errors.append(error)
-    raise errors[0]
-
-
-def _claim_one(path: Path, made: list[Path]) -> Lock:
-    """The lock of a folder that is claimed by an empty metrics.jsonl. Raises InputError where
-    there is a run or another process, OSError where it cannot be written."""
-    _refuse_run(path)  # before anything is written there
-    lock = Lock(path)
-    try:
-        _refuse_run(path)  # one that began and ended meanwhile
-        clear(path)
-        (path / METRICS).touch(exist_ok=False)
-        for each in made:
-            sync(each.parent)
-    except BaseException:
-        lock.release()
-        raise
-    return lock
-
-
-def _refuse_run(path: Path) -> None:
-    for name in (*FILES, CHECKPOINTS):
-        if os.path.lexists(path / name):
-            raise InputError(
-                f"--out: expected a folder without a run in it, found {path / name}; "
-                "name another one"
-            )
-
-
-def _remove_empty(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        with suppress(OSError, ValueError):  # something is in it; it could not be made
-            folder.rmdir()
-
-
-def _paths_by_time(stem: str) -> Iterator[Path]:
-    name = time.strftime(f"{stem}-%Y%m%d-%H%M%S")
-    return (Path("runs") / f"{name}{suffix}" for suffix in ("", *range(-2, -100, -1)))
-
-
-@contextmanager
-def _writing(path: Path, option: str = "--out") -> Iterator[None]:
+def writing(path: Path, option: str = "--out") -> Iterator[None]:
+    """Raise InputError, which names the option, where the path cannot be written."""
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
@@ -389,7 +245,7 @@ def _writing(path: Path, option: str = "--out") -> Iterator[None]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, allow_nan=False)
+    return json.dumps(plain(value), allow_nan=False)
 
 
 def _object_text(values: Mapping[str, Any]) -> bytes:

@@ -153,7 +153,7 @@ def _holder(path: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(path.read_bytes()[:1000])
         pid, host, since = (found[key] for key in ("pid", "host", "since"))
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     printable = isinstance(host, str) and isinstance(since, str) and f"{host}{since}".isprintable()
     return found if type(pid) is int and pid > 0 and printable else None

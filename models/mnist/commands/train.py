@@ -23,7 +23,8 @@ from models.mnist.settings import Settings
 from models.mnist.statistics import statistics
 from models.mnist.train import Epoch, Outcome, build_model, train
 from models.runs.files import finite
-from models.runs.folder import Kept, RunFolder, new_run
+from models.runs.folder import Kept, RunFolder
+from models.runs.open import new_run
 from models.training.text import duration, layer_sizes
 
 Sets = Mapping[str, Examples]  # "train", "validation" (if there is one) and "test"

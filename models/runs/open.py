@@ -1,0 +1,169 @@
+"""How a run begins, and how it goes on: its folder is claimed, or opened again, for one process."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from data.files import clear, sync, write
+from models.command_line import InputError
+from models.runs.checkpoints import CHECKPOINTS, Checkpoint, go_on_from, newest, read
+from models.runs.lock import Lock
+from models.runs.files import (
+    CONFIG,
+    FILES,
+    HISTOGRAMS,
+    METRICS,
+    lines_until,
+    read_object,
+)
+from models.runs.folder import RunFolder, Say, writing
+
+__all__ = ["Resumed", "new_run", "resume"]
+
+
+@contextmanager
+def new_run(out: str | None, stem: str, say: Say) -> Iterator[RunFolder]:
+    """The folder for a new run: `out`, or runs/<stem>-<time>; held by this process (lock.py).
+
+    Where the run ends before an epoch has, by an error too, what it wrote is removed.
+    Raises InputError where `out` holds a run already or cannot be written.
+    """
+    path, made, lock = _claim([Path(out)] if out is not None else _paths_by_time(stem))
+    folder = RunFolder(path, lock, say)
+    try:
+        yield folder
+    finally:
+        try:
+            folder.wait()
+        finally:
+            _leave(folder, made)
+
+
+def _leave(run: RunFolder, made: list[Path]) -> None:
+    """Let a folder go, without the files of a run that learned nothing."""
+    unused = not run.has_learned and run.lock.is_held()  # else it is another's by now
+    for name in run.contents if unused else ():
+        with suppress(OSError):
+            (run.path / name).unlink(missing_ok=True)
+    run.close()
+    _remove_empty(made if unused else ())
+
+
+class Resumed(NamedTuple):
+    """A run that goes on: its folder, what its config.json says, and where it stands."""
+
+    run: RunFolder
+    config: dict[str, Any]
+    checkpoint: Checkpoint
+
+
+@contextmanager
+def resume(path: str, say: Say) -> Iterator[Resumed]:
+    """Go on with a run from its newest whole checkpoint, or from the one that `path` leads to.
+
+    The lines of metrics.jsonl and histograms.jsonl after it go, and later checkpoints with the next
+    one that is saved. Raises InputError where there is nothing to go on from, or the folder cannot
+    be written.
+    """
+    folder, chosen = _run_of(Path(path))
+    with writing(folder, "--resume"):
+        lock = Lock(folder)
+    run = RunFolder(folder, lock, say)
+    try:
+        yield _resumed(run, chosen)
+    finally:
+        run.close()
+
+
+def _run_of(path: Path) -> tuple[Path, Path | None]:
+    """A run's folder, and the checkpoint in it that the path leads to, if it does."""
+    if not path.is_dir():
+        found = "a file" if path.exists() else "nothing"
+        raise InputError(
+            f"{path}: expected a run's folder, or one of its {CHECKPOINTS}, found {found}"
+        )
+    if path.absolute().parent.name != CHECKPOINTS or (path / CONFIG).exists():
+        return path, None
+    return Path(os.path.normpath(path / ".." / "..")), path
+
+
+def _resumed(run: RunFolder, chosen: Path | None) -> Resumed:
+    config = read_object(run.path / CONFIG)
+    checkpoint, damaged = (read(chosen), []) if chosen else newest(run.path / CHECKPOINTS)
+    if checkpoint is None:
+        found = f"found: {'; '.join(damaged)}" if damaged else "found none"
+        raise InputError(
+            f"{run.path}: expected a whole checkpoint to go on from, {found}; train anew"
+        )
+    for words in damaged:
+        run.tell(f"passed over: {words}")
+    run.has_learned = True
+    run.contents[CONFIG] = bytearray((run.path / CONFIG).read_bytes())
+    with writing(run.path, "--resume"):
+        clear(run.path)
+        go_on_from(checkpoint)  # before the lines: those have to reach to the newest checkpoint
+        for name in (METRICS, HISTOGRAMS):
+            lines = lines_until(run.path / name, checkpoint.step)
+            if lines or name == METRICS:
+                run.contents[name] = bytearray(lines)
+                write(run.path / name, lines)
+    return Resumed(run, config, checkpoint)
+
+
+def _claim(paths: Iterable[Path]) -> tuple[Path, list[Path], Lock]:
+    """The first folder without a run in it, claimed; the folders, innermost first, that had to be
+    made; and its lock. Raises InputError."""
+    errors = []
+    for path in paths:
+        made: list[Path] = []
+        try:
+            with writing(path):
+                made += [each for each in (path, *path.parents) if not each.exists()]
+                path.mkdir(parents=True, exist_ok=True)
+                return path, made, _claim_one(path, made)
+        except InputError as error:
+            _remove_empty(made)
+            errors.append(error)
+    raise errors[0]
+
+
+def _claim_one(path: Path, made: list[Path]) -> Lock:
+    """The lock of a folder that is claimed by an empty metrics.jsonl. Raises InputError where
+    there is a run or another process, OSError where it cannot be written."""
+    _refuse_run(path)  # before anything is written there
+    lock = Lock(path)
+    try:
+        _refuse_run(path)  # one that began and ended meanwhile
+        clear(path)
+        (path / METRICS).touch(exist_ok=False)
+        for each in made:
+            sync(each.parent)
+    except BaseException:
+        lock.release()
+        raise
+    return lock
+
+
+def _refuse_run(path: Path) -> None:
+    for name in (*FILES, CHECKPOINTS):
+        if os.path.lexists(path / name):
+            raise InputError(
+                f"--out: expected a folder without a run in it, found {path / name}; "
+                "name another one"
+            )
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError, ValueError):  # something is in it; it could not be made
+            folder.rmdir()
+
+
+def _paths_by_time(stem: str) -> Iterator[Path]:
+    name = time.strftime(f"{stem}-%Y%m%d-%H%M%S")
+    return (Path("runs") / f"{name}{suffix}" for suffix in ("", *range(-2, -100, -1)))
