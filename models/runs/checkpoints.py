@@ -120,15 +120,24 @@ class CheckpointWriter:
         with self._mutex:
             self._waiting = dict(arrays), copy.deepcopy(dict(state))
             if self._thread is None:
-                # Not a daemon: a program that ends waits until its last checkpoint is whole.
-                self._thread = threading.Thread(target=self._work, name="checkpoints")
-                self._thread.start()
+                self._start()
 
     def close(self) -> None:
         """Wait until the last one is written."""
         thread = self._thread
         if thread is not None:
             thread.join()
+        self._work()  # where no thread could be started
+
+    def _start(self) -> None:
+        # Not a daemon: a program that ends waits until its last checkpoint is whole.
+        thread = threading.Thread(target=self._work, name="checkpoints")
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has no more threads
+            self._failed(error)
+        else:
+            self._thread = thread
 
     def _work(self) -> None:
         while True:
@@ -277,7 +286,7 @@ def _content(file: Path, size: int | None = None) -> bytes:
             raise _damaged(file, "it is not a regular file")
         found = file.stat().st_size
         if size not in (None, found):
-            raise _damaged(file, f"expected {size:,} bytes, found {found:,}")
+            raise _damaged(file, f"{found:,} bytes of {size:,}")
         return file.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         raise _damaged(file, reason(error)) from error
@@ -292,12 +301,12 @@ def _unpack(file: Path, content: bytes) -> dict[str, npt.NDArray[Any]]:
         return {name: array.copy() for name, array in decode(content).items()}
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         # The last three: types that NumPy lacks.
-        raise _damaged(file, f"expected arrays, found: {error}") from error
+        raise _damaged(file, f"what are no arrays ({error})") from error
 
 
 def _damaged(file: Path, why: str) -> InputError:
     advice = f"go on from an older checkpoint in {file.parent.parent}"
-    return InputError(f"{file}: expected a whole checkpoint, but {why}; {advice}")
+    return InputError(f"{file}: expected a whole checkpoint, found: {why}; {advice}")
 
 
 def _folders(folder: Path) -> list[Path]:

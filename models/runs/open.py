@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from data.files import clear, sync, write
 from models.command_line import InputError
 from models.runs.checkpoints import CHECKPOINTS, Checkpoint, go_on_from, newest, read
-from models.runs.lock import Lock
+from models.runs.lock import LOCK, Lock
 from models.runs.files import (
     CONFIG,
     FILES,
@@ -102,7 +102,6 @@ def _resumed(run: RunFolder, chosen: Path | None) -> Resumed:
         )
     for words in damaged:
         run.tell(f"passed over: {words}")
-    run.has_learned = True
     run.contents[CONFIG] = bytearray((run.path / CONFIG).read_bytes())
     with writing(run.path, "--resume"):
         clear(run.path)
@@ -135,7 +134,8 @@ def _claim(paths: Iterable[Path]) -> tuple[Path, list[Path], Lock]:
 def _claim_one(path: Path, made: list[Path]) -> Lock:
     """The lock of a folder that is claimed by an empty metrics.jsonl. Raises InputError where
     there is a run or another process, OSError where it cannot be written."""
-    _refuse_run(path)  # before anything is written there
+    if not os.path.lexists(path / LOCK):  # else who holds it says more
+        _refuse_run(path)  # before anything is written there
     lock = Lock(path)
     try:
         _refuse_run(path)  # one that began and ended meanwhile

@@ -204,9 +204,9 @@ while True:
 
 
 def test_after_kill_9_at_any_moment_the_newest_is_whole(tmp_path):
-    folder, environment = tmp_path / "checkpoints", {**os.environ, "PYTHONPATH": os.getcwd()}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[3])
-    rng, last = np.random.default_rng(), 0
+    folder = tmp_path / "checkpoints"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    rng, last = np.random.default_rng(0), 0
     for _ in range(20):
         process = subprocess.Popen([sys.executable, "-c", KILLED, str(folder), str(last)],
                                    env=environment, stdout=subprocess.PIPE, text=True)  # fmt: skip
@@ -282,6 +282,20 @@ def test_an_error_is_said_once_and_the_next_is_tried(tmp_path, monkeypatch, erro
     writer.close()
     assert said[1:] == [f"written again: {tmp_path}"]
     assert names(tmp_path) == ["000000000003"] and writer.error is None
+
+
+def test_without_a_thread_the_last_is_written_in_the_end(tmp_path, monkeypatch):
+    def fails(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fails)
+    said = []
+    writer = CheckpointWriter(tmp_path, 3, said.append)
+    for step in (1, 2):
+        writer.put(*small(step))
+    writer.close()
+    assert names(tmp_path) == ["000000000002"]
+    assert [words.split(":")[0] for words in said] == [f"cannot write {tmp_path}", "written again"]
 
 
 def test_a_closed_terminal_does_not_end_the_writer(tmp_path):

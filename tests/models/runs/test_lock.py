@@ -18,9 +18,13 @@ HOLDER = """
 import os, sys, time
 from models.runs.lock import Lock
 held = Lock(sys.argv[1])
-if sys.argv[2] == "fork" and os.fork() == 0:
-    os.close(1)
-    time.sleep(60)
+if sys.argv[2] == "fork":
+    end, begin = os.pipe()
+    if os.fork() == 0:
+        os.close(1)
+        os.write(begin, b"!")
+        time.sleep(60)
+    os.read(end, 1)  # the child runs
 print(os.getpid(), flush=True)
 time.sleep(60)
 """

@@ -405,6 +405,16 @@ def test_a_disk_that_can_only_be_read(disk, when, again, tmp_path):
     assert "Read-only file system" in said[0]
 
 
+def test_to_go_on_with_a_run_that_can_only_be_read_is_refused(disk):
+    with training(out="disk/run"):
+        pass
+    save("disk/run/checkpoints", {}, {"step": 10})
+    assert mounts("mount", "-o", "remount,ro", str(disk))
+    message = "--resume: expected to be able to write disk/run, found: Read-only file system"
+    with pytest.raises(InputError, match=message), resume("disk/run", print):
+        pass
+
+
 def test_a_start_on_a_full_disk_is_refused_and_leaves_nothing(disk):
     fill()
     with (
@@ -464,6 +474,16 @@ def test_two_runs_of_one_second_do_not_meet(monkeypatch):
     monkeypatch.setattr("time.strftime", lambda form: "now")
     with new_run(None, "test", print) as one, new_run(None, "test", print) as other:
         assert (one.path, other.path) == (Path("runs/now"), Path("runs/now-2"))
+
+
+def test_a_run_in_a_folder_where_one_goes_on_is_told_who_holds_it():
+    with new_run("run", "test", print) as run:
+        run.config({})
+        for opening in (new_run("run", "test", print), resume("run", print)):
+            with pytest.raises(InputError, match=f"process {os.getpid()} on .*, since 20"), opening:
+                pass
+        run.metrics(LINES[0])
+        assert run.finish().names == ["config.json", "metrics.jsonl"]
 
 
 def test_what_a_kill_left_is_removed_when_the_folder_is_opened():
