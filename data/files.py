@@ -31,9 +31,9 @@ def write(path: str | Path, content: str | bytes | bytearray) -> None:
     path = Path(os.path.realpath(path))
     if os.path.lexists(path) and not path.is_file():
         raise OSError(errno.EINVAL, "not a regular file", str(path))
-    with _part(path.parent, os.O_RDWR | os.O_CREAT | os.O_EXCL) as (part, descriptor):
+    with _part(path.parent, os.O_RDWR | os.O_CREAT | os.O_EXCL) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
-        _fsync(descriptor)
+        sync(part)
         part.replace(path)
     sync(path.parent)
 
@@ -42,7 +42,7 @@ def write_folder(path: str | Path, contents: Mapping[str, bytes]) -> None:
     """Make a folder of files in one step, also where this is interrupted. Raises OSError where it
     cannot be made, or holds something already."""
     path = Path(path)
-    with _part(path.parent, os.O_RDONLY) as (part, _):
+    with _part(path.parent, os.O_RDONLY) as part:
         for name, content in contents.items():
             (part / name).write_bytes(content)
             sync(part / name)
@@ -54,11 +54,14 @@ def write_folder(path: str | Path, contents: Mapping[str, bytes]) -> None:
 def sync(path: str | Path) -> None:
     """Force a file's bytes, or the names in a folder, onto the disk. Raises OSError."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY if Path(path).is_dir() else os.O_RDWR)
     except PermissionError:  # a folder that may be written but not listed; any folder on Windows
         return
     try:
-        _fsync(descriptor)
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system without it
+            raise
     finally:
         os.close(descriptor)
 
@@ -105,27 +108,28 @@ def reason(error: BaseException) -> str:
 
 
 @contextmanager
-def _part(parent: Path, flags: int) -> Iterator[tuple[Path, int]]:
-    """A new locked part in a folder and its descriptor: a file where `flags` create one, else a
-    folder. What is left under its name in the end is removed."""
+def _part(parent: Path, flags: int) -> Iterator[Path]:
+    """A new locked part in a folder: a file where `flags` create one, else a folder. It is removed
+    where an error ends this."""
     part, descriptor = _new_part(parent, flags)
     try:
-        yield part, descriptor
+        yield part
     except BaseException:
         _remove(part)
         raise
     finally:
-        if descriptor >= 0:
+        if descriptor is not None:
             os.close(descriptor)
 
 
-def _new_part(parent: Path, flags: int) -> tuple[Path, int]:
+def _new_part(parent: Path, flags: int) -> tuple[Path, int | None]:
+    """A part and the descriptor that locks it."""
     while True:
         part = parent / f".writing-{secrets.token_hex(8)}"
         if not flags & os.O_CREAT:
             part.mkdir()
-            if sys.platform == "win32":  # folders cannot be opened
-                return part, -1
+        if sys.platform == "win32":  # what is open cannot be renamed
+            return part, None
         with suppress(FileNotFoundError, FileExistsError):
             descriptor = os.open(part, flags, 0o666)
             # Between the two calls `clear` may have found it unlocked: then it is gone.
@@ -151,11 +155,3 @@ def _remove(part: Path) -> None:
     else:
         with suppress(OSError):
             part.unlink()
-
-
-def _fsync(descriptor: int) -> None:
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system without it
-            raise

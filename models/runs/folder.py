@@ -111,6 +111,7 @@ class RunFolder:
         for name in self._names():
             if not self._is_whole(name):
                 self._try(name, write)
+        self._sync_lines()
         names = [name for name in self._names() if self._is_whole(name)]
         if MODEL in names or MODEL not in self.contents:
             return Kept(self.path, names)
@@ -175,6 +176,10 @@ class RunFolder:
         to it: else a run that goes on from it after a power cut has a gap."""
         self.has_learned = True
         self._check_folder()
+        self._sync_lines()
+
+    def _sync_lines(self) -> None:
+        """Force the lines onto the disk: one by one, they are not."""
         for name in (METRICS, HISTOGRAMS):
             with suppress(OSError):  # said when it was written
                 sync(self.path / name)

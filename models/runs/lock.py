@@ -73,7 +73,10 @@ class Lock:
         with self._mutex:
             if self._descriptor is None:
                 return
-            if self.is_held():
+            is_held = self.is_held()
+            if sys.platform == "win32":  # what is open cannot be removed
+                self._close()
+            if is_held:
                 with suppress(OSError):
                     self.path.unlink()
             self._close()
@@ -99,7 +102,7 @@ class Lock:
         self._descriptor = descriptor
         with suppress(OSError):  # a full disk: the words are missing, the lock holds
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, _words(), 0)
+            os.write(descriptor, _words())
 
     def _take_over(self) -> None:
         """Remove a lock without flock whose process has ended. Raises InputError for others."""

@@ -99,8 +99,8 @@ def test_clear_removes_what_was_left_but_nothing_that_is_being_written(tmp_path)
     (tmp_path / ".writing-00000000000000ab").mkdir()
     (tmp_path / ".writing-00000000000000ab" / "a").write_text("left by a kill")
     (tmp_path / ".writing-notes").write_text("somebody's")
-    with files._part(tmp_path, os.O_RDWR | os.O_CREAT | os.O_EXCL) as (part, _):
-        with files._part(tmp_path, os.O_RDONLY) as (folder, _):
+    with files._part(tmp_path, os.O_RDWR | os.O_CREAT | os.O_EXCL) as part:
+        with files._part(tmp_path, os.O_RDONLY) as folder:
             clear(tmp_path)
             assert set(tmp_path.iterdir()) == {part, folder, tmp_path / ".writing-notes"}
             folder.rename(tmp_path / "folder")

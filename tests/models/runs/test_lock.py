@@ -145,7 +145,7 @@ def test_a_full_disk_does_not_break_the_lock(tmp_path, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(os, "write", full)
     with Lock(tmp_path), pytest.raises(InputError, match="another process"):
         Lock(tmp_path)
 

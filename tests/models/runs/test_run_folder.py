@@ -15,8 +15,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from models.command_line import InputError
+from models.runs import checkpoints
 from models.runs import folder as run_folder
-from models.runs.checkpoints import save
+from models.runs.checkpoints import newest, save
 from models.runs.open import new_run, resume
 from models.runs.files import FILES, read_lines
 
@@ -502,6 +503,56 @@ def test_numbers_that_json_does_not_have_do_not_end_a_training():
     )
     (line,), _ = read_lines(Path("run/histograms.jsonl"))
     assert line["weights"]["0"] == {"counts": [0, 1], "mean": None}
+
+
+# --- checkpoints ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_checkpoints_of_a_folder_that_was_removed(again):
+    said = []
+    with new_run("run", "test", said.append) as run:
+        run.config({})
+        writer = run.checkpoints()
+        for step in (1, 2, 3):
+            if step == 2:
+                shutil.rmtree("run")
+            if step == 3 and again:
+                Path("run").mkdir()
+            writer.put({"w": np.full(3, step)}, {"step": step})
+            run.wait()
+    assert said[0] == "cannot write run/checkpoints: No such file or directory; training goes on"
+    assert said[1:] == ["written again: run/checkpoints"] * again
+    assert Path("run").exists() == again
+    if again:
+        assert newest("run/checkpoints")[0].step == 3
+
+
+def test_checkpoints_on_a_full_disk(disk):
+    said = []
+    with new_run("disk/run", "test", said.append) as run:
+        run.config({})
+        writer = run.checkpoints()
+        for step in (1, 2, 3):
+            fill() if step == 2 else empty()
+            writer.put({"w": np.full(300, step)}, {"step": step})
+            run.wait()
+    assert [words.split(": ")[0] for words in said] == [
+        "cannot write disk/run/checkpoints", "written again"
+    ]  # fmt: skip
+    assert sorted(os.listdir("disk/run/checkpoints")) == ["000000000001", "000000000003"]
+
+
+def test_a_checkpoint_comes_after_the_lines_that_lead_to_it(monkeypatch):
+    """Else a run that goes on after a power cut has a gap in its figures."""
+    events = []
+    monkeypatch.setattr(run_folder, "sync", lambda path: events.append(path.name))
+    with new_run("run", "test", print) as run:
+        writer = run.checkpoints()
+        monkeypatch.setattr(checkpoints, "write_folder", lambda path, _: events.append(path.name))
+        run.metrics(LINES[0])
+        writer.put({}, {"step": 10})
+    assert events == ["metrics.jsonl", "histograms.jsonl", "000000000010"]
 
 
 # --- gone on with --------------------------------------------------------------------------------
