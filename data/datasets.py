@@ -148,7 +148,7 @@ def _checked(
         raise DataError(f"seed: expected a whole number, 0 or more, found {seed!r}")
     if size is None:
         return None
-    found = tuple(size)
+    found = tuple(size) if isinstance(size, tuple | list) else ()
     if len(found) != 2 or not all(isinstance(n, int) and n > 0 for n in found):
         raise DataError(f"size: expected (height, width) of at least 1 each, found {size!r}")
     return found[0], found[1]

@@ -7,11 +7,12 @@ unpacked than the header says. A file that is not gzipped is mapped into memory:
 once, and read as far as it is used.
 """
 
+import io
 import math
 import struct
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,9 @@ def read_idx(path: PathLike) -> NDArray[Any]:
 def decode_idx(content: Content, path: PathLike) -> NDArray[Any]:
     """What `read_idx` returns and raises, for the bytes of a file; errors name `path`."""
     if content[:2] == _GZIP_MAGIC:
-        array = _unpacked(_Gzip(content, path))
+        # Not the map: what has been read of it would count as memory in use.
+        with io.BytesIO(content) if isinstance(content, bytes) else open(path, "rb") as file:
+            array = _unpacked(_Gzip(file, len(content), path))
     else:
         header = content[: 4 + 4 * 255]
         dtype, shape = _header(lambda start, stop: header[start:stop], path)
@@ -82,7 +85,7 @@ def _unpacked(gzip: "_Gzip") -> NDArray[Any]:
     path = gzip.path
     dtype, shape = _header(lambda start, stop: gzip.read(stop - start), path)
     expected = math.prod(shape) * dtype.itemsize
-    most = DEFLATE_MAX_RATIO * len(gzip.content)
+    most = DEFLATE_MAX_RATIO * gzip.size
     if expected > most:
         raise _truncated(dtype, shape, f"at most {most}", path)
     target = np.empty(expected, np.uint8)
@@ -146,9 +149,9 @@ def _shaped(array: NDArray[Any], shape: tuple[int, ...], path: PathLike) -> NDAr
 class _Gzip:
     """Unpacks a gzip file of one member or several, as far as it is asked to."""
 
-    def __init__(self, content: Content, path: PathLike) -> None:
-        self.content, self.path = content, path
-        self._at = 0  # how much of the content the streams have been given
+    def __init__(self, file: BinaryIO, size: int, path: PathLike) -> None:
+        self.size, self.path = size, path
+        self._file = file
         self._rest = b""  # what the stream was given and has not looked at
         self._stream = _member()
         self._count = 0
@@ -177,22 +180,21 @@ class _Gzip:
     def _next(self, limit: int) -> bytes:
         """Some bytes, at most `limit`, or none at the end of the file."""
         while not self._stream.eof or self._open_next():
-            if not self._rest:
-                self._feed()
-            part = self._decompress(limit)
+            fed = bool(self._rest) or self._feed()
+            part = self._decompress(limit)  # which may hold some, also where nothing was fed
             if part:
                 return part
-            if not (self._stream.eof or self._rest or self._at < len(self.content)):
+            if not (fed or self._stream.eof):
                 raise DataError(
                     f"{self.path}: truncated: expected a whole gzip stream, "
                     f"found its end missing after {self._count} unpacked bytes"
                 )
         return b""
 
-    def _feed(self) -> None:
-        packed = self.content[self._at : self._at + _STEP]
-        self._at += len(packed)
+    def _feed(self) -> bool:
+        packed = self._file.read(_STEP)
         self._rest += packed
+        return bool(packed)
 
     def _decompress(self, limit: int) -> bytes:
         stream = self._stream
@@ -207,13 +209,12 @@ class _Gzip:
     def _open_next(self) -> bool:
         """Begin the next member, if there is one. Zeros between members are padding."""
         self._rest = self._rest.lstrip(b"\0")
-        while len(self._rest) < 2 and self._at < len(self.content):
-            self._feed()
+        while len(self._rest) < 2 and self._feed():
             self._rest = self._rest.lstrip(b"\0")
         if not self._rest:
             return False
         if not self._rest.startswith(_GZIP_MAGIC):
-            left = len(self._rest) + len(self.content) - self._at
+            left = len(self._rest) + self.size - self._file.tell()
             raise DataError(
                 f"{self.path}: trailing bytes: expected gzip, found {left} bytes after its end"
             )

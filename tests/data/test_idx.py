@@ -1,8 +1,11 @@
 """The IDX reader against files written by hand here, valid and damaged."""
 
 import gzip
+import os
+import random
 import struct
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import data
-
-# Typed here a second time: a wrong code in the reader's table must not excuse itself.
-CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
-
-
-def idx_bytes(array):
-    header = struct.pack(">BBBB", 0, 0, CODES[array.dtype.str[1:]], array.ndim)
-    sizes = struct.pack(f">{array.ndim}I", *array.shape)
-    return header + sizes + array.astype(array.dtype.newbyteorder(">")).tobytes()
-
+from tests.data.written import CODES, idx_bytes
 
 arrays = st.sampled_from(sorted(CODES)).flatmap(
     lambda code: hnp.arrays(np.dtype(code), hnp.array_shapes(min_dims=0, max_dims=4, min_side=0))
@@ -64,6 +58,59 @@ def test_arbitrary_bytes_raise_nothing_but_data_error(content, zipped):
             data.read_idx(path)
         except data.DataError as error:
             assert len(str(error).splitlines()) == 1
+
+
+@given(array=arrays, cuts=st.lists(st.integers(min_value=0), max_size=4), padding=st.integers(0, 3))
+def test_several_members_are_one_file(array, cuts, padding):
+    """Else what `cat a.gz b.gz` or a parallel gzip writes is refused, or cut after the first."""
+    content = idx_bytes(array)
+    places = sorted(cut % (len(content) + 1) for cut in cuts)
+    bounds = zip([0, *places], [*places, len(content)], strict=True)
+    members = [gzip.compress(content[start:stop]) for start, stop in bounds]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "members")
+        path.write_bytes((b"\0" * padding).join(members) + b"\0" * padding)
+        assert data.read_idx(path).tobytes() == array.tobytes()
+
+
+def test_a_large_file_of_members_and_large_steps_is_read(tmp_path):
+    """Else only files shorter than a step are."""
+    array = np.frombuffer(random.Random(0).randbytes(300_000), np.uint8)
+    content = idx_bytes(array)
+    packed = [gzip.compress(content[at : at + 90_000]) for at in range(0, len(content), 90_000)]
+    (tmp_path / "large").write_bytes(b"".join(packed))
+    assert np.array_equal(data.read_idx(tmp_path / "large"), array)
+
+
+def test_no_more_is_unpacked_than_the_header_says(tmp_path):
+    """Else three megabytes of gzip fill the memory before anyone looks at what they claim to be."""
+    for name, header in {
+        "no-header": b"",
+        "small": idx_bytes(np.zeros((2, 3), np.uint8)),
+        "huge": struct.pack(">BBBB3I", 0, 0, 8, 3, 2**31, 2**10, 2**10),
+    }.items():
+        bomb = tmp_path / name
+        bomb.write_bytes(gzip.compress(header + bytes(2**26), 6))
+        tracemalloc.start()
+        try:
+            with pytest.raises(data.DataError):
+                data.read_idx(bomb)
+            assert tracemalloc.get_traced_memory()[1] < 2**21
+        finally:
+            tracemalloc.stop()
+
+
+def test_what_is_not_packed_is_mapped(tmp_path):
+    """Else a million images are copied into memory to look at one."""
+    path = tmp_path / "mapped"
+    path.write_bytes(idx_bytes(np.zeros((1000, 100, 100), np.uint8)))
+    tracemalloc.start()
+    try:
+        array = data.read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**16
+    finally:
+        tracemalloc.stop()
+    assert type(array) is np.ndarray and not array.flags.writeable
 
 
 SOUND = idx_bytes(np.arange(6, dtype=np.uint8).reshape(2, 3))
@@ -126,6 +173,16 @@ def test_a_file_that_is_not_there_is_a_data_error(tmp_path):
         data.read_idx(tmp_path / "nowhere")
     with pytest.raises(data.DataError, match=r"cannot be read: Is a directory"):
         data.read_idx(tmp_path)
+    with pytest.raises(data.DataError, match=r"cannot be read: embedded null byte"):
+        data.read_idx("a\0b")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name here")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    """Else a command hangs for ever before its first word."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(data.DataError, match=r"pipe: cannot be read: expected a regular file"):
+        data.read_idx(tmp_path / "pipe")
 
 
 def test_data_error_is_a_value_error():
