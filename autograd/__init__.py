@@ -15,7 +15,19 @@ from . import random as random
 from .checking.anomaly import AnomalyError, detect_anomaly
 from .checking.gradcheck import GradientError, gradcheck
 from .compiler import TraceError, jit
-from .composites import clip, cross_entropy, gelu, leaky_relu, mean, softmax, var
+from .composites import (
+    binary_cross_entropy,
+    clip,
+    cross_entropy,
+    gelu,
+    hinge,
+    huber,
+    leaky_relu,
+    mean,
+    mse,
+    softmax,
+    var,
+)
 from .describe import describe_primitives as _describe_primitives
 from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 from .graph import Node, gradients
@@ -84,6 +96,7 @@ __all__ = [
     "all",
     "any",
     "astype",
+    "binary_cross_entropy",
     "broadcast_to",
     "clip",
     "concatenate",
@@ -103,6 +116,8 @@ __all__ = [
     "greater",
     "greater_equal",
     "hessian",
+    "hinge",
+    "huber",
     "hvp",
     "index",
     "jacobian",
@@ -125,6 +140,7 @@ __all__ = [
     "mean",
     "min",
     "minimum",
+    "mse",
     "mul",
     "neg",
     "no_grad",

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .ops import Axis, axes_of, exp, greater, log_softmax, maximum, minimum, sum, tanh, where
+from .modes.mode import mode
+from .ops import (
+    Axis,
+    axes_of,
+    exp,
+    greater,
+    log_softmax,
+    maximum,
+    minimum,
+    relu,
+    softplus,
+    sum,
+    tanh,
+    where,
+)
 from .primitives.indexing import gather
 from .primitives.joining import operand
 from .primitives.primitive import Operand
@@ -101,6 +116,10 @@ def softmax(x: Operand, axis: Axis = -1) -> Any:
     return exp(log_softmax(x, axis))
 
 
+# --- losses --------------------------------------------------------------------------------------
+# Each is a mean, a scalar of the outputs' dtype.
+
+
 def cross_entropy(logits: Operand, labels: Operand) -> Any:
     """The mean over the batch of -log softmax(logits) at the label.
 
@@ -117,19 +136,98 @@ def cross_entropy(logits: Operand, labels: Operand) -> Any:
 
 
 def mse(prediction: Operand, target: Operand) -> Any:
-    """The mean squared error, a scalar; the shapes must agree (broadcasting here is a mistake).
+    """The mean squared error. The shapes are the same: to broadcast here is a mistake.
 
-    Floats keep their dtype, integers become float64. Raises ValueError where the shapes differ.
+    A scalar of prediction's dtype, float64 for integers. Raises ValueError where the shapes differ,
+    TypeError for Values.
 
-    >>> from autograd import Tensor
-    >>> from autograd.nn import mse
+    >>> from autograd import Tensor, mse
     >>> mse(Tensor([1.0, 2.0]), [0.0, 4.0]).item()
     2.5
     """
-    aim: Any = getattr(target, "_data", target)
-    if prediction.shape != np.shape(aim):
-        raise ValueError(f"mse: prediction {prediction.shape}, target {np.shape(aim)}")
-    if prediction.dtype.kind != "f":  # the difference of small integers wraps around
-        prediction = astype(prediction, np.float64)
+    prediction, target = _paired("mse", prediction=prediction, target=target)
     distance = prediction - target
     return mean(distance * distance)
+
+
+def huber(outputs: Operand, targets: Operand, delta: float = 1.0) -> Any:
+    """The mean of d * d / 2 where the distance d is at most `delta`, and of delta * (|d| - delta/2)
+    beyond it: outliers pull with `delta` alone (Huber 1964; PyTorch's `huber_loss`).
+
+    outputs and targets: of one shape. A scalar of outputs' dtype, float64 for integers. Raises
+    ValueError where the shapes differ or delta is not positive, TypeError for Values.
+
+    >>> from autograd import Tensor, huber
+    >>> outputs = Tensor([0.0, 0.0], requires_grad=True)
+    >>> loss = huber(outputs, [0.5, -100.0])
+    >>> loss.backward(); loss.item(), outputs.grad.data
+    (49.8125, array([-0.25,  0.5 ]))
+    """
+    if not delta > 0.0:
+        raise ValueError(f"huber: delta is positive, not {delta}")
+    outputs, targets = _paired("huber", outputs=outputs, targets=targets)
+    distance = outputs - targets
+    # No branch: a square that is not taken would overflow.
+    near = clip(distance, -delta, delta)
+    return mean(near * (distance - 0.5 * near))
+
+
+def hinge(scores: Operand, labels: Operand) -> Any:
+    """The mean of max(0, 1 - label * score): no loss beyond a margin of 1 on the label's side, the
+    loss of a support vector machine (Cortes and Vapnik 1995).
+
+    scores: any shape. labels: the same, each -1 or 1. A scalar of scores' dtype, float64 for
+    integers. For more classes take cross_entropy. Raises ValueError where the shapes differ and for
+    other labels (but not in a compiled step), TypeError for Values.
+
+    >>> from autograd import Tensor, hinge
+    >>> hinge(Tensor([2.0, 0.5, 1.0]), [1, 1, -1]).item()
+    0.8333333333333334
+    """
+    scores, labels = _paired("hinge", scores=scores, labels=labels)
+    _check_each(labels, lambda y: abs(y) == 1.0, "hinge: labels are -1 or 1 (2 * y - 1 of 0 and 1)")
+    return mean(relu(1.0 - labels * scores))
+
+
+def binary_cross_entropy(logits: Operand, targets: Operand) -> Any:
+    """The mean of -log sigmoid(logit) where the target is 1 and -log(1 - sigmoid(logit)) where it
+    is 0, weighed by the target between; finite and exact for any logit: the probability is never
+    formed (PyTorch's `binary_cross_entropy_with_logits`).
+
+    logits: any shape: one or more yes-or-no questions of each example. targets: the same, in
+    [0, 1], also booleans. A scalar of logits' dtype, float64 for integers. Raises ValueError where
+    the shapes differ and for other targets (but not in a compiled step), TypeError for Values.
+
+    >>> from autograd import Tensor, binary_cross_entropy
+    >>> round(binary_cross_entropy(Tensor([0.0, 1e4, -1e4]), [True, True, False]).item(), 4)
+    0.231
+    """
+    logits, targets = _paired("binary_cross_entropy", logits=logits, targets=targets)
+    _check_each(targets, lambda y: (y >= 0.0) & (y <= 1.0),
+                "binary_cross_entropy: targets are in [0, 1]")  # fmt: skip
+    # softplus(logit) - target * logit is shorter, and loses the digits of a small loss.
+    return mean(targets * softplus(-logits) + (1.0 - targets) * softplus(logits))
+
+
+def _paired(name: str, **given: Operand) -> tuple[Any, Any]:
+    """Outputs and targets, which are of one shape, as floats of the outputs' dtype."""
+    (mine, outputs), (other, targets) = [(role, operand(x, name)) for role, x in given.items()]
+    if outputs.shape != targets.shape:
+        raise ValueError(
+            f"{name}: {mine} {outputs.shape}, {other} {targets.shape}: they must have one shape "
+            "(broadcast, each would meet all others); reshape one"
+        )
+    if outputs.dtype.kind != "f":  # the difference of small integers wraps around
+        outputs = astype(outputs, np.float64)
+    return outputs, targets if targets.dtype == outputs.dtype else astype(targets, outputs.dtype)
+
+
+def _check_each(targets: Any, allowed: Callable[[Any], Any], message: str) -> None:
+    """ValueError for targets that are not allowed, where they are there to be looked at: not in a
+    trace, nor under vmap."""
+    data = getattr(targets, "_data", targets)
+    if mode.trace or not isinstance(data, np.ndarray):
+        return
+    wrong = data[~allowed(data)]
+    if wrong.size:
+        raise ValueError(f"{message}, not {wrong.flat[0]:g}")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import composites, ops
-from .composites import cross_entropy, mse
+from .composites import binary_cross_entropy, cross_entropy, hinge, huber, mse
 from .modes.mode import mode
 from .primitives.memory import cache_aligned
 from .primitives.shapes import reshape
@@ -31,9 +31,12 @@ __all__ = [
     "Module",
     "Sequential",
     "State",
+    "binary_cross_entropy",
     "cross_entropy",
     "glorot",
     "he",
+    "hinge",
+    "huber",
     "lecun",
     "mse",
 ]

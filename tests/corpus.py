@@ -572,6 +572,21 @@ def labels(dtype: np.dtype[Any], generator: Generator) -> Case:
     return all_of(functions, args, generator)
 
 
+@program("losses of outputs and targets")
+def losses(dtype: np.dtype[Any], generator: Generator) -> Case:
+    x, y = (2 * normal((40, 5), dtype, generator) for _ in range(2))
+    yes = generator.integers(0, 2, (40, 5))
+    functions = [
+        ("mse", ag.mse),
+        ("huber", lambda x, y: ag.huber(x, y, 1.5)),
+        ("hinge", ag.hinge),
+        ("binary cross entropy", ag.binary_cross_entropy),
+        ("binary cross entropy of booleans", ag.binary_cross_entropy),
+    ]
+    args = [[x, y], [x, y], [x, 2 * yes - 1], [x, yes.astype(dtype)], [x, yes > 0]]
+    return all_of(functions, args, generator)
+
+
 @program("positions that the step computes")
 def computed_positions(dtype: np.dtype[Any], generator: Generator) -> Case:
     x, y = normal((30, 10), dtype, generator), generator.integers(0, 5, 30)

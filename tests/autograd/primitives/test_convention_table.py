@@ -87,6 +87,15 @@ LINES = [
         why="a masked logit",
     ),
     Line("logsumexp(x)", {"x": [-INF, -INF]}, [[NAN, NAN]], why="all masked: 0 / 0"),
+    Line(
+        "huber(x, [0.0, 0.0], 2.0)",
+        {"x": [2.0, -2.0]},
+        [[1.0, -1.0]],
+        why="the same from both sides; delta / 2, for it is a mean",
+    ),
+    Line(
+        "hinge(x, [1.0, -1.0])", {"x": [1.0, -1.0]}, [[0.0, 0.0]], why="at the margin relu'(0) = 0"
+    ),
     Line("detach(x) * x", {"x": 3.0}, [3.0], why="nothing flows through detach"),
     Line("greater(x, 0.0) * x", {"x": 3.0}, [1.0], why="nothing flows through a comparison"),
     Line("sum(x)", {"x": []}, [[]], why="of an empty array 0.0"),
@@ -348,6 +357,10 @@ COMPOSED = {
     "softmax": autograd.softmax,
     "log_softmax": autograd.log_softmax,
     "cross_entropy": lambda x: cross_entropy(x, np.array([0, 2])),
+    "mse": lambda x: autograd.mse(x, np.ones((2, 3))),
+    "huber": lambda x: autograd.huber(x, np.ones((2, 3), np.int64), 0.2),
+    "hinge": lambda x: autograd.hinge(x, np.ones((2, 3), np.int64)),
+    "binary_cross_entropy": lambda x: autograd.binary_cross_entropy(x, np.ones((2, 3), bool)),
     "where": lambda x: autograd.where(less(x, 1.0), x, 1.0),
     "stack": lambda x: autograd.stack([x, x]),
     "numbers": lambda x: 2.0 * x + 1 - x / 3.0 + (1 / x) ** 2 - np.float64(0.5) * x,

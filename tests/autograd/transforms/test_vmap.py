@@ -180,6 +180,9 @@ COMPOSED = {
     "number / x": lambda x: 1.0 / (x * x + 1.0),
     "power": lambda x: abs(x) ** 2,
     "cross_entropy": lambda x: cross_entropy(x, np.array([0, 1, 0])),
+    "huber": lambda x: autograd.huber(x, np.zeros((3, 2)), 0.4),
+    "hinge": lambda x: autograd.hinge(x, np.array([[1, -1]] * 3)),
+    "binary_cross_entropy": lambda x: autograd.binary_cross_entropy(x, np.array([[1, 0]] * 3)),
 }
 
 
