@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd import astype, equal, gather, gradients, jit, reshape, softmax, sum
-from autograd.nn import cross_entropy
+from autograd.nn import Module, cross_entropy
 from autograd.optim import Optimizer, clip_by_global_norm
 from models.mlp import MLP
 from models.training.metrics import LABEL, predictions
@@ -92,7 +92,7 @@ def entries(
 
 
 @contextmanager
-def evaluating(model: MLP) -> Iterator[None]:
+def evaluating(model: Module) -> Iterator[None]:
     """The model in evaluation; afterwards as it was."""
     was = model.training
     try:

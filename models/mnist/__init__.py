@@ -1,4 +1,5 @@
-"""MNIST on the command line: `python -m models.mnist train | evaluate | predict | show`.
+"""MNIST on the command line: `python -m models.mnist train | evaluate | predict | show |
+export`.
 
 From low to high, each module knows only those before it: settings, image, digits, checkpoint,
 scoring, statistics, divergence, train, commands, cli, __main__. Importing this imports no NumPy:

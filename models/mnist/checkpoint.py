@@ -14,6 +14,8 @@ from models.mlp import MLP
 from models.mnist.settings import CLASSES, INPUTS, Settings
 from models.runs.files import CONFIG, MODEL, read_object
 
+FLOATS = (np.float32, np.float64)
+
 
 def load(path: str) -> MLP:
     """The model in a run's folder, or in the .safetensors file within one.
@@ -83,8 +85,9 @@ def _check(file: Path, arrays: dict[str, Any], sizes: tuple[int, ...]) -> None:
                 f"{file}: expected {name} {_shaped(expected)}, as {CONFIG} says, "
                 f"found it {_shaped(found)}"
             )
-        if arrays[name].dtype.kind != "f" or not np.isfinite(arrays[name]).all():
-            what = "nan or inf in it" if arrays[name].dtype.kind == "f" else arrays[name].dtype
+        dtype = arrays[name].dtype
+        if dtype not in FLOATS or not np.isfinite(arrays[name]).all():
+            what = "nan or inf in it" if dtype in FLOATS else f"{dtype}; save it as float32"
             raise InputError(f"{file}: expected {name} to be finite floats, found {what}")
 
 

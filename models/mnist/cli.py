@@ -26,6 +26,10 @@ def _dispatch(options: argparse.Namespace) -> int:
     name = given.pop("command")
     if name == "train":
         return _train(given)
+    if name == "export":
+        from models.mnist.commands.export import export
+
+        return export(**given)
     from models.mnist.commands import examine
 
     called: dict[str, Callable[..., int]] = {
@@ -62,12 +66,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Teach a network to read handwritten digits (MNIST), and see what it learned.",
     )
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="train|evaluate|predict|show"
+        dest="command", required=True, metavar="train|evaluate|predict|show|export"
     )
     _add_train(commands)
     _add_evaluate(commands)
     _add_predict(commands)
     _add_show(commands)
+    _add_export(commands)
     return parser
 
 
@@ -164,6 +169,18 @@ def _add_show(commands: Any) -> None:
         "--count", metavar="N", type=whole, help=f"at most so many (default: {SHOWN})"
     )
     _add_split(show)
+
+
+def _add_export(commands: Any) -> None:
+    export = _add(
+        commands,
+        "export",
+        "write a network for other programs",
+        "Write a network as an ONNX file, which other programs run: it takes images as they lie in "
+        "the dataset, any number at once, and gives logits.",
+    )
+    _add_checkpoint(export)
+    export.add_argument("--onnx", metavar="FILE", required=True, help="the file to write: ...onnx")
 
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
