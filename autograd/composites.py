@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,13 @@ from .modes.mode import mode
 from .ops import (
     Axis,
     axes_of,
+    equal,
     exp,
     greater,
+    greater_equal,
+    less_equal,
     log_softmax,
+    logical_and,
     maximum,
     minimum,
     relu,
@@ -178,14 +181,16 @@ def hinge(scores: Operand, labels: Operand) -> Any:
 
     scores: any shape. labels: the same, each -1 or 1. A scalar of scores' dtype, float64 for
     integers. For more classes take cross_entropy. Raises ValueError where the shapes differ and for
-    other labels (but not in a compiled step), TypeError for Values.
+    other labels (of which a compiled step makes nan), TypeError for Values.
 
     >>> from autograd import Tensor, hinge
     >>> hinge(Tensor([2.0, 0.5, 1.0]), [1, 1, -1]).item()
     0.8333333333333334
     """
     scores, labels = _paired("hinge", scores=scores, labels=labels)
-    _check_each(labels, lambda y: abs(y) == 1.0, "hinge: labels are -1 or 1 (2 * y - 1 of 0 and 1)")
+    labels = _checked(
+        labels, equal(labels * labels, 1.0), "hinge: labels are -1 or 1 (2 * y - 1 of 0 and 1)"
+    )
     return mean(relu(1.0 - labels * scores))
 
 
@@ -196,15 +201,16 @@ def binary_cross_entropy(logits: Operand, targets: Operand) -> Any:
 
     logits: any shape: one or more yes-or-no questions of each example. targets: the same, in
     [0, 1], also booleans. A scalar of logits' dtype, float64 for integers. Raises ValueError where
-    the shapes differ and for other targets (but not in a compiled step), TypeError for Values.
+    the shapes differ and for other targets (of which a compiled step makes nan), TypeError for
+    Values.
 
     >>> from autograd import Tensor, binary_cross_entropy
     >>> round(binary_cross_entropy(Tensor([0.0, 1e4, -1e4]), [True, True, False]).item(), 4)
     0.231
     """
     logits, targets = _paired("binary_cross_entropy", logits=logits, targets=targets)
-    _check_each(targets, lambda y: (y >= 0.0) & (y <= 1.0),
-                "binary_cross_entropy: targets are in [0, 1]")  # fmt: skip
+    allowed = logical_and(greater_equal(targets, 0.0), less_equal(targets, 1.0))
+    targets = _checked(targets, allowed, "binary_cross_entropy: targets are in [0, 1]")
     # softplus(logit) - target * logit is shorter, and loses the digits of a small loss.
     return mean(targets * softplus(-logits) + (1.0 - targets) * softplus(logits))
 
@@ -222,12 +228,12 @@ def _paired(name: str, **given: Operand) -> tuple[Any, Any]:
     return outputs, targets if targets.dtype == outputs.dtype else astype(targets, outputs.dtype)
 
 
-def _check_each(targets: Any, allowed: Callable[[Any], Any], message: str) -> None:
-    """ValueError for targets that are not allowed, where they are there to be looked at: not in a
-    trace, nor under vmap."""
-    data = getattr(targets, "_data", targets)
-    if mode.trace or not isinstance(data, np.ndarray):
-        return
-    wrong = data[~allowed(data)]
+def _checked(targets: Any, allowed: Any, message: str) -> Any:
+    """The targets. ValueError for those that are not allowed; where there are no numbers to look
+    at yet, in a trace and under vmap, they will be nan, and so the loss."""
+    if mode.trace or mode.batches:
+        return where(allowed, targets, math.nan)
+    wrong = getattr(targets, "_data", targets)[~getattr(allowed, "_data", allowed)]
     if wrong.size:
         raise ValueError(f"{message}, not {wrong.flat[0]:g}")
+    return targets

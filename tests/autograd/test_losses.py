@@ -220,6 +220,16 @@ def test_binary_cross_entropy_wants_targets_between_0_and_1(targets):
             binary_cross_entropy(Tensor([1.0, 2.0], requires_grad=True), given)
 
 
+@pytest.mark.parametrize("route", [jit, autograd.vmap])
+def test_where_targets_cannot_be_looked_at_wrong_ones_make_the_loss_nan(route):
+    """A training then stops, and says so; with the labels 0 and 1 it would have learned half."""
+    x, y = np.array([[0.5, 2.0], [1.0, 1.0]]), np.array([[0.0, 1.0], [1.0, 1.0]])
+    found = np.asarray(route(hinge)(x, y))
+    assert np.isnan(found).tolist() == (True if route is jit else [True, False])
+    found = np.asarray(route(binary_cross_entropy)(x, 2 * y - 1))
+    assert np.isnan(found).tolist() == (True if route is jit else [True, False])
+
+
 # --- in every mode -------------------------------------------------------------------------------
 
 
