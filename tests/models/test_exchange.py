@@ -375,7 +375,7 @@ def test_a_checkpoint_in_half_precision_is_refused_in_words(fails, trained_run, 
     halves = {name: array.astype(np.float16) for name, array in arrays.items()}
     save_file(halves, folder / "model.safetensors")
     said = fails("export", folder, "--onnx", tmp_path / "a.onnx")
-    assert "expected 0.bias to be finite floats, found float16; save it as float32" in said
+    assert "0.bias to be finite floats, found float16; save it as float32" in said
 
 
 def test_nothing_of_it_is_imported_for_other_commands():
@@ -453,9 +453,7 @@ def test_half_precision_is_refused_by_name():
     no bfloat16, and safetensors gives none to it.)"""
     _, theirs, safetensors = pytorch([12, 5])
     content = safetensors.save(theirs.half().state_dict())
-    with pytest.raises(
-        TypeError, match=r"0.bias: computes with float32, float64, .* not .*float16"
-    ):
+    with pytest.raises(TypeError, match=r"0.\w+: computes with float32, .*, not with float16"):
         MLP([12, 5]).load_state_dict(load(content))
 
 
