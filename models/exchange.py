@@ -76,8 +76,6 @@ def to_onnx(
 def _onnx() -> Any:
     try:
         import onnx  # here: it takes longer than all the rest
-        import onnx.checker
-        import onnx.helper
     except ImportError as error:
         raise ExportError(
             f"the package onnx is wanted ({error}): pip install -e '.[export]'"

@@ -48,7 +48,8 @@ def _log(case: Case) -> Advice:
         return _log_of_softmax(case)
     return (
         "the logarithm of 0 is -inf",
-        "where x is a softmax, log_softmax; a sum of exponentials, logsumexp; 1 + exp(z), "
+        "where x is a softmax, log_softmax; a sigmoid(z), -softplus(-z), which is what "
+        "binary_cross_entropy(z, targets) does; a sum of exponentials, logsumexp; 1 + exp(z), "
         f"softplus(z); else keep it above 0, log(maximum(x, 1e-12)); {MASK}"
         "log(where(greater(x, 0.0), x, 1.0))",
     )

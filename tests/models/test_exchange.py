@@ -31,6 +31,7 @@ from autograd.optim import SGD
 from models.exchange import NODES, ExportError, to_onnx
 from models.mlp import MLP
 from models.mnist.cli import main
+from tests.corpus import Block
 from tests.few import few
 from tests.programs import rounding
 
@@ -126,6 +127,22 @@ def test_a_model_within_a_model_and_one_of_images_too():
     made = onnx.load_from_string(same(trained(Images())))
     names = {array.name for array in made.graph.initializer}
     assert {"norm.running_mean", "head.0.weight", "blocks.1.0.bias"} <= names
+
+
+def test_attention_is_written_too():
+    """Nobody told ONNX of it: it is reshapes, products and a softmax."""
+
+    class Attending(Module):
+        """A transformer's block on rows of 6."""
+
+        def __init__(self):
+            self.block = Block(6, 2, np.float32, np.random.default_rng(0))
+            self.head = Linear(12, 5)
+
+        def forward(self, x):
+            return self.head(self.block(x.reshape(-1, 2, 6)).reshape(len(x), 12))
+
+    same(Attending())
 
 
 def test_float64_and_float32_images_stay_what_they_are():
