@@ -27,7 +27,6 @@ from models.runs.checkpoints import (
     CHECKPOINTS,
     CheckpointWriter,
 )
-from models.runs.lock import Lock
 from models.runs.files import (
     CONFIG,
     FILES,
@@ -37,6 +36,7 @@ from models.runs.files import (
     SUMMARY,
     plain,
 )
+from models.runs.lock import Lock
 
 __all__ = ["Kept", "RunFolder", "Say", "writing"]
 

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from data.files import clear, sync, write
 from models.command_line import InputError
 from models.runs.checkpoints import CHECKPOINTS, Checkpoint, go_on_from, newest, read
-from models.runs.lock import LOCK, Lock
 from models.runs.files import (
     CONFIG,
     FILES,
@@ -22,6 +21,7 @@ from models.runs.files import (
     read_object,
 )
 from models.runs.folder import RunFolder, Say, writing
+from models.runs.lock import LOCK, Lock
 
 __all__ = ["Resumed", "new_run", "resume"]
 

@@ -18,8 +18,8 @@ from models.command_line import InputError
 from models.runs import checkpoints
 from models.runs import folder as run_folder
 from models.runs.checkpoints import newest, save
-from models.runs.open import new_run, resume
 from models.runs.files import FILES, read_lines
+from models.runs.open import new_run, resume
 
 WEIGHTS = {"0.weight": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "count": np.array(7)}
 LINES = [{"epoch": epoch, "step": 10 * epoch, "train_loss": 1 / epoch} for epoch in (1, 2, 3)]
