@@ -126,7 +126,7 @@ def load(
         )
     train, test, classes, scale = assemble(read(source, label, size), size, held_out, seed)
     return Dataset(
-        Path(os.path.abspath(source[0])).name.split(".")[0],
+        _name(source[0]),
         train.base[0].shape[1:],
         classes,
         scale,
@@ -152,6 +152,15 @@ def _checked(
     if len(found) != 2 or not all(isinstance(n, int) and n > 0 for n in found):
         raise DataError(f"size: expected (height, width) of at least 1 each, found {size!r}")
     return found[0], found[1]
+
+
+def _name(path: PathLike) -> str:
+    """What data of one's own is called: its folder's name, or its file's without what tells the
+    format; as `DataError` shows names, for it is printed and drawn."""
+    base = os.path.basename(os.path.abspath(path))
+    if not os.path.isdir(path):
+        base = os.path.splitext(base.removesuffix(".gz"))[0]
+    return str(DataError(base))
 
 
 def _registered(name: str, options: dict[str, Any]) -> Dataset:

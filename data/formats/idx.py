@@ -22,6 +22,7 @@ from data.formats.raw import DEFLATE_MAX_RATIO, Content, PathLike, Raw, contents
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _STEP = 2**16  # packed bytes at a time: zlib copies what it leaves of them
+_PART = 2**20  # unpacked bytes at a time, on their way to an array
 _ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
     0x09: np.dtype(">i1"),
@@ -165,7 +166,7 @@ class _Gzip:
         """Write the next bytes to `target`, as many as it holds; how many there were."""
         filled = 0
         while filled < len(target):
-            part = self._next(len(target) - filled)
+            part = self._next(min(_PART, len(target) - filled))
             if not part:
                 break
             target[filled : filled + len(part)] = np.frombuffer(part, np.uint8)

@@ -1,0 +1,65 @@
+"""Many images take the memory of their bytes, and no more: in a process of their own, measured."""
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.data.written import idx_pair
+
+STATUS = Path("/proc/self/status")
+pytestmark = pytest.mark.skipif(not STATUS.exists(), reason="the peak is what Linux counts")
+
+# Load, split, describe, and an epoch in batches; prints how many bytes more than NumPy's own that
+# took at its peak, files that are mapped included.
+PROGRAM = """
+import re, sys
+import numpy as np, numpy.random, hashlib, zipfile
+import data
+
+def peak():
+    status = open("/proc/self/status").read()
+    return 1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", status)[1])
+
+before = peak()
+mine = data.load(*sys.argv[1:])
+training, validation = data.split(mine.train, len(mine.train) // 10, seed=0)
+mine.describe()
+order = np.random.default_rng(0).permutation(len(training))
+for start in range(0, len(order), 128):
+    batch = training.take(order[start : start + 128])
+print(peak() - before)
+"""
+
+
+def written(folder, route, n):
+    """The paths of n images of 28 x 28 and their labels."""
+    images = np.arange(n * 784, dtype=np.uint32).astype(np.uint8).reshape(n, 28, 28)
+    labels = np.arange(n) % 10
+    if route == "idx":
+        return idx_pair(folder, images, labels.astype(np.uint8))
+    if route == "gzip":
+        paths = idx_pair(folder, images, labels.astype(np.uint8))
+        paths[0].write_bytes(gzip.compress(paths[0].read_bytes(), 1))
+        return paths
+    path = folder / "d.npz"
+    (np.savez if route == "stored" else np.savez_compressed)(path, x=images, y=labels)
+    return (path,)
+
+
+@pytest.mark.parametrize("route", ["idx", "gzip", "stored", "packed"])
+@pytest.mark.parametrize("n", [60_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_images_are_in_memory_once(tmp_path, route, n):
+    """Else a million images need gigabytes: copies of the whole, or float32 ones.
+
+    1.2 of the images: labels and rows are int64, 0.01 each, and to draw a test set takes a few.
+    """
+    paths = written(tmp_path, route, n)
+    command = [sys.executable, "-c", PROGRAM, *map(str, paths)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    for path in paths:
+        path.unlink()
+    assert int(printed) < 1.2 * n * 784
