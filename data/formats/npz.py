@@ -91,7 +91,7 @@ def _array(
     if info.compress_type == zipfile.ZIP_STORED:
         array = _mapped(info, content, where)
     elif info.compress_type == zipfile.ZIP_DEFLATED:
-        array = _unpacked(archive, info, where)
+        array = _unpacked(archive, info, len(content), where)
     else:
         raise DataError(f"{where}: expected it stored or deflated: save it by np.savez_compressed")
     return _text(array, where) if array.dtype.kind in "SU" else array
@@ -116,10 +116,14 @@ def _mapped(info: zipfile.ZipInfo, content: Content, where: str) -> NDArray[Any]
     return _shaped(flat, header, where)
 
 
-def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> NDArray[Any]:
-    if info.file_size > DEFLATE_MAX_RATIO * info.compress_size:
+def _unpacked(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: int, where: str
+) -> NDArray[Any]:
+    """An array that is deflated; size: of the whole archive."""
+    packed = min(info.compress_size, size)
+    if info.file_size > DEFLATE_MAX_RATIO * packed:
         raise DataError(
-            f"{where}: expected {info.file_size} bytes, more than {info.compress_size} unpack to"
+            f"{where}: expected {info.file_size} bytes, more than {packed} bytes unpack to"
         )
     with archive.open(info) as member:
         header = _header(lambda at, size: member.read(size), where)

@@ -48,6 +48,22 @@ def test_no_prefix_of_a_file_is_read(array, cut, zipped):
             data.read_idx(path)
 
 
+@given(array=arrays, place=st.integers(min_value=0), bit=st.integers(0, 7))
+def test_damage_to_gzip_is_found_or_does_no_harm(array, place, bit):
+    """Else a damaged download is trained on. Only IDX that is not packed has no checksum."""
+    content = bytearray(gzip.compress(idx_bytes(array)))
+    content[place % len(content)] ^= 1 << bit
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "damaged")
+        path.write_bytes(content)
+        try:
+            read = data.read_idx(path)
+        except data.DataError as error:
+            assert str(error).isprintable()
+        else:
+            assert read.tobytes() == array.tobytes() and read.shape == array.shape
+
+
 @given(content=st.binary(max_size=64), zipped=st.booleans())
 def test_arbitrary_bytes_raise_nothing_but_data_error(content, zipped):
     """Else a file that is no IDX file at all escapes the check as some other exception."""

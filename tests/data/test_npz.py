@@ -150,11 +150,21 @@ def test_a_name_that_is_there_twice_is_refused(tmp_path):
         data.load(tmp_path / "d.npz")
 
 
+def lying():
+    """An archive whose directory agrees with the array's header on gigabytes."""
+    x = npy(header(shape=f"({2**31 - 2}, 1)"), bytes(64))
+    content = bytearray(pair(x))
+    entry = content.index(b"PK\x01\x02")
+    content[entry + 20 : entry + 28] = (2**31).to_bytes(4, "little") * 2
+    return bytes(content)
+
+
 def test_a_bomb_fills_no_memory(tmp_path):
     """Else a file of kilobytes that claims gigabytes, or holds them, takes the machine down."""
     bombs = {
         "holds": pair(X + bytes(2**26)),
         "claims": pair(npy(header(shape=f"({2**31}, 2)"), bytes(64))),
+        "claims twice": lying(),
         "lies": pair(X).replace(len(X).to_bytes(4, "little"), (2**31).to_bytes(4, "little")),
     }
     for name, content in bombs.items():

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,25 @@ def test_two_pairs_of_idx_files(tmp_path):
     mine = data.load(*train, *test)
     assert (len(mine.train), len(mine.test), mine.scale) == (4, 1, 9.0)
     assert mine.train.rows is None and mine.test.labels.tolist() == [1]
+
+
+@given(place=st.integers(0, 43), byte=st.integers(0, 255), cut=st.booleans())
+def test_a_damaged_pair_is_read_or_refused(place, byte, cut):
+    """Else damage ends in a traceback."""
+    with tempfile.TemporaryDirectory() as folder:
+        images = np.arange(16, dtype=np.uint8).reshape(4, 2, 2)
+        paths = idx_pair(folder, images, np.uint8([0, 0, 1, 1]))
+        sound = b"".join(path.read_bytes() for path in paths)
+        assert len(sound) == 44
+        damaged = bytearray(sound)
+        damaged[place] = byte
+        damaged = damaged[:place] if cut else damaged
+        paths[0].write_bytes(damaged[:32])
+        paths[1].write_bytes(damaged[32:])
+        try:
+            data.load(*paths)
+        except data.DataError as error:
+            assert str(error).isprintable()
 
 
 # --- numbers --------------------------------------------------------------------------------------
