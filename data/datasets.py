@@ -118,21 +118,7 @@ def load(
     options = {"label": label, "size": size and list(size), "held_out": held_out, "seed": seed}
     if len(source) == 1 and isinstance(source[0], str) and source[0] in REGISTRY:
         return _registered(source[0], options)
-    if len(source) == 1 and not os.path.lexists(source[0]) and Path(source[0]).name == source[0]:
-        known = ", ".join(sorted(REGISTRY))
-        raise DataError(
-            f"unknown dataset {source[0]!r}: expected one of {known}, or a file or folder; "
-            "there is none of that name"
-        )
-    train, test, classes, scale = assemble(read(source, label, size), size, held_out, seed)
-    return Dataset(
-        _name(source[0]),
-        train.base[0].shape[1:],
-        classes,
-        scale,
-        {"source": [os.path.abspath(path) for path in source], **options},
-        {"train": train, "test": test}.__getitem__,
-    )
+    return _own(source, options)
 
 
 def _checked(
@@ -152,6 +138,26 @@ def _checked(
     if len(found) != 2 or not all(isinstance(n, int) and n > 0 for n in found):
         raise DataError(f"size: expected (height, width) of at least 1 each, found {size!r}")
     return found[0], found[1]
+
+
+def _own(source: tuple[PathLike, ...], options: dict[str, Any]) -> Dataset:
+    if len(source) == 1 and not os.path.lexists(source[0]) and Path(source[0]).name == source[0]:
+        known = ", ".join(sorted(REGISTRY))
+        raise DataError(
+            f"unknown dataset {source[0]!r}: expected one of {known}, or a file or folder; "
+            "there is none of that name"
+        )
+    size = options["size"] and tuple(options["size"])
+    parts = read(source, options["label"], size)
+    train, test, classes, scale = assemble(parts, size, options["held_out"], options["seed"])
+    return Dataset(
+        _name(source[0]),
+        train.base[0].shape[1:],
+        classes,
+        scale,
+        {"source": [os.path.abspath(path) for path in source], **options},
+        {"train": train, "test": test}.__getitem__,
+    )
 
 
 def _name(path: PathLike) -> str:

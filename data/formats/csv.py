@@ -93,23 +93,27 @@ class _Table:
                 f"{path}: line {self._line}: expected columns separated by commas, semicolons or "
                 f"tabs, found one"
             )
-        named = isinstance(label, str) and not _is_place(label)
-        self._label = self._place(cells, label)
+        named = isinstance(label, str) and not _is_place(label, self._width)
+        self._label = self._named(cells, label) if named else self._place(label)
         features = cells[: self._label] + cells[self._label + 1 :]
         self.has_header = named or any(as_number(cell) is None for cell in features)
         if self.has_header:
             self._check_names(cells)
+            if label in cells:
+                self._label = cells.index(str(label))  # a name that looks like a place
         self._labels: list[str] = []
         self._pending: list[NDArray[np.float64]] = []
         self._pieces: list[NDArray[Any]] = []
 
-    def _place(self, cells: list[str], label: str | int | None) -> int:
-        """The place of the column of labels."""
-        if isinstance(label, str) and label in cells:
-            return cells.index(label)
-        if isinstance(label, str) and not _is_place(label):
-            known = ", ".join(map(repr, cells[:8])) + (", ..." if self._width > 8 else "")
-            raise DataError(f"{self._path}: label: no column is named {label!r}: there are {known}")
+    def _named(self, cells: list[str], label: str | int | None) -> int:
+        """The place of the column of labels, by its name."""
+        if label in cells:
+            return cells.index(str(label))
+        known = ", ".join(map(repr, cells[:8])) + (", ..." if self._width > 8 else "")
+        raise DataError(f"{self._path}: label: no column is named {label!r}: there are {known}")
+
+    def _place(self, label: str | int | None) -> int:
+        """The place of the column of labels, from 0."""
         place = -1 if label is None else int(label)
         if not -self._width <= place < self._width:
             raise DataError(
@@ -118,17 +122,19 @@ class _Table:
         return place % self._width
 
     def _check_names(self, names: list[str]) -> None:
+        where, seen = f"{self._path}: line {self._line}", set[str]()
         for place, name in enumerate(names):
             if not name:
                 raise DataError(
-                    f"{self._path}: line {self._line}: expected a name for each column, found none "
-                    f"for column {place}, from 0: name it, or leave it out if it counts the rows"
+                    f"{where}: expected a name for each column, found none for column {place}, "
+                    "from 0: name it, or leave the column out if it counts the rows"
                 )
-            if names.index(name) != place:
+            if name in seen:
                 raise DataError(
-                    f"{self._path}: line {self._line}: expected different names of columns, "
-                    f"found {name!r} twice: rename one"
+                    f"{where}: expected different names of columns, found {name!r} twice: "
+                    "rename one"
                 )
+            seen.add(name)
 
     def add(self, line: int, cells: list[str]) -> None:
         """Take a row."""
@@ -202,8 +208,10 @@ class _Table:
         return bool(others) and all(as_number(label) is not None for label in others)
 
 
-def _is_place(text: str) -> bool:
-    return text.removeprefix("-").isdecimal()
+def _is_place(text: str, width: int) -> bool:
+    """Whether a text is a number of one of so many columns: a year, say, is a name."""
+    digits = text.removeprefix("-")
+    return digits.isdecimal() and len(digits) < 10 and -width <= int(text) < width
 
 
 def _names(labels: list[str]) -> NDArray[Any]:

@@ -95,6 +95,19 @@ def test_a_name_that_is_a_number_is_a_name_first(tmp_path):
         data.load(path, label="0")
 
 
+@pytest.mark.parametrize("label", [0, "0"])
+def test_a_place_is_none_of_the_cells(tmp_path, label):
+    """Else where no header is, a 0 in the first row is taken for the column's name."""
+    path = table(tmp_path / "t.csv", [[7, 0, 3], [8, 0, 3]] * 2)
+    assert data.load(path, label=label).classes == ("7", "8")
+
+
+def test_a_name_may_be_a_number_of_no_column(tmp_path):
+    """Else a table of years cannot say which of them it is to learn."""
+    path = table(tmp_path / "t.csv", [[7, 300, 3], [8, 300, 3]] * 2, [2018, 2019, 2020])
+    assert data.load(path, label="2018").classes == ("7", "8")
+
+
 def test_a_header_of_numbers_is_known_by_the_name_of_its_label(tmp_path):
     """Else what pandas writes of an array has an example more, of a class called target."""
     rows = [[i, 300, i % 2] for i in range(4)]
@@ -182,7 +195,8 @@ def test_another_encoding_is_refused(tmp_path, content):
         ("sort", "label: no column is named 'sort': there are 'x', 'y', 'kind'"),
         (3, "label: expected a place from 0 to 2, found 3"),
         (-4, "label: expected a place from 0 to 2, found -4"),
-        ("7", "label: expected a place from 0 to 2, found 7"),
+        ("7", "label: no column is named '7': there are"),
+        ("9" * 5000, "label: no column is named '99"),
         ("x", "line 2: expected finite numbers, found in column 2, from 0, 'a'"),
     ],
 )
