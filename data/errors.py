@@ -12,4 +12,13 @@ class DataError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """A text that was not written here, with codes for what would begin a line or steer a terminal.
+
+    >>> print(printable("a\\tb"))
+    a\\tb
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
