@@ -129,7 +129,7 @@ def _checked(
     sense."""
     if label is not None and not isinstance(label, str | int):
         raise DataError(f"label: expected a column's name or place, found {label!r}")
-    if not 0 < held_out < 1:
+    if not isinstance(held_out, int | float) or not 0 < held_out < 1:
         raise DataError(f"held_out: expected a share between 0 and 1, found {held_out!r}")
     if not isinstance(seed, int) or seed < 0:
         raise DataError(f"seed: expected a whole number, 0 or more, found {seed!r}")

@@ -40,7 +40,8 @@ def assemble(
     if len(parts) == 2:
         train, test = map(Examples, images, labels)
     else:
-        rows = _stratified(labels[0], classes, held_out, seed)
+        _check_counts(labels[0], classes, parts[0].labels_where)
+        rows = _stratified(labels[0], held_out, seed)
         train, test = (Examples(images[0], labels[0], rows=part) for part in rows)
     return train, test, classes, _greatest(train) or 1.0
 
@@ -81,7 +82,8 @@ def _check_labels(part: Raw, count: int) -> None:
     if labels.dtype.kind not in "biuU" or labels.ndim != 1:
         raise DataError(
             f"{part.labels_where}: expected labels of shape (n,), integers or texts, "
-            f"found {labels.dtype} of shape {labels.shape}"
+            f"found {labels.dtype} of shape {labels.shape}: convert them by labels.astype(int), or "
+            "one-hot ones by labels.argmax(1)"
         )
     if len(labels) != count:
         raise DataError(
@@ -191,20 +193,25 @@ def _listed(names: list[str]) -> str:
     return ", ".join(map(repr, names[:5])) + more
 
 
+def _check_counts(labels: NDArray[np.int64], classes: tuple[str, ...], where: str) -> None:
+    counts = np.bincount(labels).tolist()
+    alone = [name for name, count in zip(classes, counts, strict=True) if count < 2]
+    if alone:
+        raise DataError(
+            f"{where}: expected two examples or more of each class, one to train with and one to "
+            f"test with, found one of {_listed(alone)}: add examples, leave it out, or give a test "
+            "set"
+        )
+
+
 def _stratified(
-    labels: NDArray[np.int64], classes: tuple[str, ...], share: float, seed: int
+    labels: NDArray[np.int64], share: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows to train with and rows held out: of each class that share, and at least one in each.
 
     The rows held out are drawn by numbers that are the same in every version of NumPy.
     """
-    counts = np.bincount(labels, minlength=len(classes))
-    alone = [name for name, count in zip(classes, counts, strict=True) if count < 2]
-    if alone:
-        raise DataError(
-            f"expected two examples or more of each class, one to train with and one to test with, "
-            f"found one of {_listed(alone)}: add examples, leave it out, or give a test set"
-        )
+    counts = np.bincount(labels)
     out = np.clip(np.rint(counts * share), 1, counts - 1)
     drawn = np.argsort(np.random.PCG64(seed).random_raw(len(labels)), kind="stable")
     drawn = drawn[np.argsort(labels[drawn], kind="stable")]  # class by class

@@ -243,7 +243,9 @@ def test_the_test_set_follows_its_seed():
 
 def test_a_class_of_one_example_is_refused():
     """Else it is in one of the sets alone."""
-    with pytest.raises(data.DataError, match=r"found one of 'b', 'c': add examples, leave it out"):
+    with pytest.raises(
+        data.DataError, match=r"labels: .* found one of 'b', 'c': add examples, leave"
+    ):
         made(np.ones((4, 1)), ["a", "b", "a", "c"])
     assert made(np.ones((2, 1)), ["a", "b"], np.ones((1, 1)), ["b"])  # which has a test set
 
@@ -298,6 +300,7 @@ def test_the_digests_of_mnist_are_known(monkeypatch):
         ({"held_out": 0}, "held_out: expected a share between 0 and 1, found 0"),
         ({"held_out": 1.0}, "held_out: "),
         ({"held_out": float("nan")}, "held_out: "),
+        ({"held_out": "0.2"}, "held_out: "),
         ({"seed": -1}, "seed: expected a whole number, 0 or more, found -1"),
         ({"seed": 0.5}, "seed: "),
         ({"size": (0, 3)}, r"size: expected \(height, width\) of at least 1 each, found \(0, 3\)"),
