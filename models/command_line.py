@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "mute",
     "number",
     "run",
+    "warn",
     "whole",
 ]
 
@@ -95,6 +97,12 @@ def fail(message: str) -> int:
     """Say in one line what is wrong; gives the exit code for it."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return WRONG_INPUT
+
+
+def warn(message: str) -> None:
+    """Say a line on standard error, if that is there: what is warned of goes on."""
+    with suppress(OSError, ValueError):  # the terminal was closed
+        print(f"warning: {message}", file=sys.stderr, flush=True)
 
 
 def mute() -> None:

@@ -66,9 +66,9 @@ class Resumed(NamedTuple):
 def resume(path: str, say: Say) -> Iterator[Resumed]:
     """Go on with a run from its newest whole checkpoint, or from the one that `path` leads to.
 
-    The lines of metrics.jsonl and histograms.jsonl after it go, and later checkpoints with the next
-    one that is saved. Raises InputError where there is nothing to go on from, or the folder cannot
-    be written.
+    The lines of metrics.jsonl and histograms.jsonl after its last whole epoch go, and later
+    checkpoints with the next one that is saved. Raises InputError where there is nothing to go on
+    from, or the folder cannot be written.
     """
     folder, chosen = _run_of(Path(path))
     with writing(folder, "--resume"):
@@ -107,11 +107,17 @@ def _resumed(run: RunFolder, chosen: Path | None) -> Resumed:
         clear(run.path)
         go_on_from(checkpoint)  # before the lines: those have to reach to the newest checkpoint
         for name in (METRICS, HISTOGRAMS):
-            lines = lines_until(run.path / name, checkpoint.step)
+            lines = lines_until(run.path / name, _whole_epochs(checkpoint))
             if lines or name == METRICS:
                 run.contents[name] = bytearray(lines)
                 write(run.path / name, lines)
     return Resumed(run, config, checkpoint)
+
+
+def _whole_epochs(checkpoint: Checkpoint) -> int:
+    """The steps of the epochs that are done. The line of the one at hand is written anew."""
+    position = checkpoint.state.get("position", 0)
+    return checkpoint.step - (position if type(position) is int else 0)
 
 
 def _claim(paths: Iterable[Path]) -> tuple[Path, list[Path], Lock]:

@@ -17,14 +17,14 @@ LABEL = np.int32
 
 
 def accuracy(logits: Any, labels: Any) -> Any:
-    """The share of rows whose greatest logit is at the label, a float32 scalar.
+    """The share of rows whose greatest logit is at the label, a float64 scalar.
 
     logits: (batch, classes). labels: (batch,), integers. A row with nan in it is wrong.
 
     >>> accuracy(np.array([[0.1, 0.9], [2.0, 1.0]]), np.array([1, 1])).item()
     0.5
     """
-    return mean(astype(equal(predictions(logits), labels), np.float32))
+    return mean(astype(equal(predictions(logits), labels), np.float64))
 
 
 def predictions(logits: Any) -> Any:

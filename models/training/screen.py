@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from models.command_line import mute
+from models.command_line import mute, warn
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -36,13 +34,6 @@ class Screen:
         except (OSError, ValueError) as error:  # ValueError: standard output was closed
             self.fail(error)
 
-    def warn(self, text: str) -> None:
-        """Print a line on standard error."""
-        with suppress(OSError, ValueError):
-            if self.bar is not None:
-                self.bar.console.file.flush()
-            print(text, file=sys.stderr, flush=True)
-
     def fail(self, error: Exception) -> None:
         """Note that standard output cannot be written."""
         self.bar = None
@@ -51,4 +42,4 @@ class Screen:
         if self.failed is None:
             self.failed = error if isinstance(error, OSError) else OSError(errno.EBADF, str(error))
             why = self.failed.strerror or error
-            self.warn(f"standard output cannot be written: {why}; the training goes on")
+            warn(f"standard output cannot be written: {why}; the training goes on")

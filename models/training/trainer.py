@@ -50,7 +50,8 @@ class Callback:
         """After the last step, however the training ended: `trainer.history` says how."""
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
-        """What a checkpoint must hold of this: arrays by name, and what JSON can write."""
+        """What a checkpoint must hold of this: arrays by name, and what JSON can write; empty where
+        that is nothing."""
         return {}, {}
 
     def restore(self, arrays: Arrays, state: Mapping[str, Any]) -> None:
@@ -127,24 +128,34 @@ class Trainer:
         lengths, fewer examples than a batch, and a restored place that is another training's.
         """
         plan = Plan.of(data, epochs, batch_size, validation, seed, checks)
-        self._plan, self.history = plan, History("", self.place.step)
+        self._plan, self.history = plan, History("", 0)
         if not self._restored:
             self.place = Place(len(plan.training.rows), batch_size, seed)
-        for callback in self.callbacks:
-            callback.begin(self)
+        begun: list[Callback] = []
+        try:
+            for callback in self.callbacks:
+                callback.begin(self)
+                begun.append(callback)
+            self._fit(plan)
+        finally:
+            for callback in begun:
+                callback.end(self)
+        return self.history
+
+    def _fit(self, plan: Plan) -> None:
         plan.check(self.place)
         self._restored = False
+        self.history.steps = self.place.step
         self.place.resume()
         self.model.train()
         default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        with noted([signal.SIGINT] if default else []) as received:
-            self._learn(plan, received)
-        self.history.steps = self.place.step
-        self.history.reason = self.history.reason or "finished"
-        self.optimizer.zero_grad()
-        for callback in self.callbacks:
-            callback.end(self)
-        return self.history
+        try:
+            with noted([signal.SIGINT] if default else []) as received:
+                self._learn(plan, received)
+            self.stop("finished")
+        finally:
+            self.history.steps = self.place.step
+            self.optimizer.zero_grad()
 
     def stop(self, reason: str) -> None:
         """End the training after the steps at hand; the first reason counts."""
@@ -269,7 +280,7 @@ class Trainer:
         JSON can write."""
         arrays = {name: tensor.data.copy("K") for name, tensor in self._held().items()}
         states = []
-        for i, callback in enumerate(self.callbacks):
+        for i, callback in enumerate(self._counting()):
             more, state = callback.state()
             arrays |= {f"callback.{i}.{name}": array for name, array in more.items()}
             states.append(state)
@@ -282,7 +293,8 @@ class Trainer:
         callbacks.
         """
         held, place, states = self._held(), Place.read(state), state.get("callbacks")
-        if not isinstance(states, list) or len(states) != len(self.callbacks):
+        callbacks = self._counting()
+        if not isinstance(states, list) or len(states) != len(callbacks):
             raise ValueError("restore: the training was another one: it had other callbacks")
         for name in sorted({*held, *(n for n in arrays if not n.startswith("callback."))}):
             mine, given = held.get(name), arrays.get(name)
@@ -293,11 +305,15 @@ class Trainer:
                 )
         for name, tensor in held.items():
             tensor.assign(arrays[name].astype(tensor.dtype))
-        for i, (callback, its) in enumerate(zip(self.callbacks, states, strict=True)):
+        for i, (callback, its) in enumerate(zip(callbacks, states, strict=True)):
             prefix = f"callback.{i}."
             own = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
             callback.restore(own, its)
         self.place, self._restored = place, True
+
+    def _counting(self) -> list[Callback]:
+        """The callbacks that have a state."""
+        return [callback for callback in self.callbacks if callback.state()[1]]
 
     def _held(self) -> dict[str, Tensor]:
         owners: dict[str, Any] = {"model": self.model, "optimizer": self.optimizer}
