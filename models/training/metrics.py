@@ -19,12 +19,19 @@ LABEL = np.int32
 def accuracy(logits: Any, labels: Any) -> Any:
     """The share of rows whose greatest logit is at the label, a float64 scalar.
 
-    logits: (batch, classes). labels: (batch,), integers. A row with nan in it is wrong.
+    logits: (batch, classes). labels: (batch,), integers, an array or a Tensor; ValueError for
+    another shape. A row with nan in it is wrong.
 
     >>> accuracy(np.array([[0.1, 0.9], [2.0, 1.0]]), np.array([1, 1])).item()
     0.5
     """
-    return mean(astype(equal(predictions(logits), labels), np.float64))
+    chosen = predictions(logits)
+    if chosen.shape != labels.shape:  # broadcast, each row would meet the labels of all
+        raise ValueError(
+            f"accuracy: logits {logits.shape}, labels {labels.shape}: {chosen.shape} is wanted, a "
+            "label for each row"
+        )
+    return mean(astype(equal(chosen, labels), np.float64))
 
 
 def predictions(logits: Any) -> Any:
