@@ -26,6 +26,7 @@ __all__ = [
     "has_unicode",
     "mute",
     "number",
+    "printable",
     "run",
     "warn",
     "whole",
@@ -95,14 +96,27 @@ def run(command: Callable[[], int]) -> int:
 
 def fail(message: str) -> int:
     """Say in one line what is wrong; gives the exit code for it."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
     return WRONG_INPUT
+
+
+def printable(text: str) -> str:
+    """Text from a file as one may print it: spaces of any kind are spaces, and what would steer the
+    terminal (escape codes, writing from right to left) stands as one writes it in Python.
+
+    >>> printable("two\\nlines, \\x1b[31mred")
+    'two lines, \\\\x1b[31mred'
+    """
+    return "".join(
+        c if c.isprintable() else " " if c.isspace() else c.encode("unicode_escape").decode()
+        for c in text
+    )
 
 
 def warn(message: str) -> None:
     """Say a line on standard error, if that is there: what is warned of goes on."""
     with suppress(OSError, ValueError):  # the terminal was closed
-        print(f"warning: {message}", file=sys.stderr, flush=True)
+        print(f"warning: {printable(message)}", file=sys.stderr, flush=True)
 
 
 def mute() -> None:

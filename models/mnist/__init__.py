@@ -1,7 +1,7 @@
-"""MNIST on the command line: `python -m models.mnist train | evaluate | predict | show |
-export`.
+"""MNIST, or data of one's own, on the command line:
+`python -m models.mnist train | evaluate | predict | show | export`.
 
-From low to high, each module knows only those before it: settings, image, digits, checkpoint,
+From low to high, each module knows only those before it: settings, image, datasets, checkpoint,
 scoring, statistics, divergence, train, commands, cli, __main__. Importing this imports no NumPy:
 __main__.py still has to tell its BLAS about the processor.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ import numpy as np
 from data.files import reason
 from models.command_line import InputError
 from models.mlp import MLP
-from models.mnist.settings import CLASSES, INPUTS, Settings
+from models.mnist.datasets import Described
+from models.mnist.settings import Settings
 from models.runs.files import CONFIG, MODEL, read_object
 
 FLOATS = (np.float32, np.float64)
 
 
-def load(path: str) -> MLP:
-    """The model in a run's folder, or in the .safetensors file within one.
+def load(path: str) -> tuple[MLP, Described]:
+    """The model in a run's folder, or in the .safetensors file within one; and the dataset that it
+    learned from, as config.json describes it.
 
     Names, shapes and numbers are compared with what config.json says before a model is made.
     Raises InputError.
@@ -27,11 +30,11 @@ def load(path: str) -> MLP:
     if file.is_dir():
         file = file / MODEL
     arrays = _arrays(file)
-    sizes, activation = _architecture(file.with_name(CONFIG))
+    sizes, activation, described = _architecture(file.with_name(CONFIG))
     _check(file, arrays, sizes)
     model = MLP(sizes, activation)
     model.load_state_dict(arrays)
-    return model
+    return model, described
 
 
 def _arrays(file: Path) -> dict[str, Any]:
@@ -53,24 +56,28 @@ def _arrays(file: Path) -> dict[str, Any]:
         ) from error
 
 
-def _architecture(file: Path) -> tuple[tuple[int, ...], str]:
-    """The sizes of the layers and the name of the activation, as config.json has them."""
+def _architecture(file: Path) -> tuple[tuple[int, ...], str, Described]:
+    """The sizes of the layers, the name of the activation, and the dataset, as config.json has
+    them."""
     config = read_object(file)
     sizes, activation = config.get("sizes"), config.get("activation")
     if not isinstance(sizes, list) or not isinstance(activation, str):
         raise InputError(
             f'{file}: expected a list of "sizes" and the name of an "activation", '
-            f"found {sizes!r} and {activation!r}"
-        )
-    if not all(type(n) is int for n in sizes) or [*sizes[:1], *sizes[-1:]] != [INPUTS, CLASSES]:
-        raise InputError(
-            f"{file}: expected sizes from {INPUTS} pixels to {CLASSES} digits, found {sizes}"
+            f"found {sizes!r:.60} and {activation!r:.60}"
         )
     try:
-        Settings(hidden=tuple(sizes[1:-1]), activation=activation)
+        described = Described.read(config.get("dataset"))
+        numbers, classes = math.prod(described.shape), len(described.classes)
+        whole = len(sizes) >= 2 and all(type(n) is int for n in sizes)
+        if not whole or (sizes[0], sizes[-1]) != (numbers, classes):
+            raise InputError(
+                f"expected sizes from {numbers} numbers to {classes} classes, found {sizes!r:.60}"
+            )
+        settings = Settings(hidden=tuple(sizes[1:-1]), activation=activation)
+        return settings.sizes(described.shape, classes), activation, described
     except InputError as error:
         raise InputError(f"{file}: {str(error).removeprefix('--')}") from error
-    return tuple(sizes), activation
 
 
 def _check(file: Path, arrays: dict[str, Any], sizes: tuple[int, ...]) -> None:

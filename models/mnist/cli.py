@@ -6,13 +6,14 @@ What computes is imported after parsing, so that `--help` and mistyped options a
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from models.command_line import InputError, Parser, number, run, whole
 from models.mnist import PROGRAM
-from models.mnist.settings import ACTIVATIONS, OPTIMIZERS, SCHEDULES, SHOWN, Settings
+from models.mnist.settings import ACTIVATIONS, OPTIMIZERS, SCHEDULES, SHOWN, VALIDATED, Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,6 +25,8 @@ def _dispatch(options: argparse.Namespace) -> int:
     """Call the function of a command with its options."""
     given = vars(options)
     name = given.pop("command")
+    if "dataset" in given:
+        given["source"] = _source(given)
     if name == "train":
         return _train(given)
     if name == "export":
@@ -43,18 +46,34 @@ def _dispatch(options: argparse.Namespace) -> int:
 def _train(given: dict[str, Any]) -> int:
     start = time.perf_counter()
     given = {name: value for name, value in given.items() if value is not None}
-    out = given.pop("out", None)
+    out, source = given.pop("out", None), given.pop("source", None)
     if "hidden" in given:
         given["hidden"] = tuple(given["hidden"])
     settings = Settings(**given)
     if "momentum" in given and settings.optimizer != "sgd":
         raise InputError(f"--momentum: expected with sgd only, found with {settings.optimizer}")
-    from models.mnist.digits import Digits
+    from models.mnist.datasets import MNIST, Ahead
 
-    digits = Digits("train", "test")  # threads unpack them while the engine is imported
+    dataset = Ahead(source or MNIST, "train", "test")  # unpacked while the engine is imported
     from models.mnist.commands.train import train_command
 
-    return train_command(settings, out, digits, start)
+    return train_command(settings, out, dataset, start)
+
+
+def _source(given: dict[str, Any]) -> dict[str, Any] | None:
+    """What was typed of `_add_dataset`, taken out of `given`, as `data.load` is called with it;
+    None where no dataset was."""
+    source = given.pop("dataset")
+    how = {name: given.pop(name) for name in ("label", "size", "held_out")}
+    how = {name: value for name, value in how.items() if value is not None}
+    if source is None:
+        for name in how:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option}: expected with --dataset only, found without")
+        return None
+    if "size" in how:
+        how["size"] = tuple(how["size"])
+    return {"source": source, **how}
 
 
 # --- what can be typed ---------------------------------------------------------------------------
@@ -63,7 +82,8 @@ def _train(given: dict[str, Any]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=PROGRAM,
-        description="Teach a network to read handwritten digits (MNIST), and see what it learned.",
+        description="Teach a network to tell classes apart, handwritten digits (MNIST) or data of "
+        "your own, and see what it learned.",
     )
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="train|evaluate|predict|show|export"
@@ -106,8 +126,8 @@ def _add_options(train: argparse.ArgumentParser) -> None:
     option("--hidden", "neurons of each hidden layer; none: a linear classifier",
            hidden, metavar="N", type=whole, nargs="*")  # fmt: skip
     option("--activation", f"{', '.join(ACTIVATIONS)}", d.activation, metavar="NAME")
-    option("--epochs", "passes over the training images", d.epochs, metavar="N", type=whole)
-    option("--batch-size", "images per step", d.batch_size, metavar="N", type=whole)
+    option("--epochs", "passes over the training examples", d.epochs, metavar="N", type=whole)
+    option("--batch-size", "examples per step", d.batch_size, metavar="N", type=whole)
     option("--optimizer", ", ".join(OPTIMIZERS), d.optimizer, metavar="NAME")
     option("--lr", "the learning rate, of a schedule its highest (default: by optimizer and "
            f"schedule, here {d().rate})", metavar="RATE", type=number)  # fmt: skip
@@ -121,24 +141,26 @@ def _add_options(train: argparse.ArgumentParser) -> None:
            metavar="NORM", type=number)  # fmt: skip
     option("--seed", "of all randomness: the same seed learns the same bits",
            d.seed, metavar="N", type=whole)  # fmt: skip
-    option("--validation", "training images set aside to validate with, 0 for none",
-           d.validation, metavar="N", type=whole)  # fmt: skip
+    option("--validation", "training examples set aside to validate with, 0 for none (default: "
+           f"one in {VALIDATED})", metavar="N", type=whole)  # fmt: skip
     option("--stop-at", "end when the validation accuracy reaches this fraction (default: never)",
            metavar="ACC", type=number)  # fmt: skip
     option("--eager", "compute with NumPy; without it, steps are compiled where there is a C "
            "compiler, and learn in half the time", action="store_true")  # fmt: skip
-    option("--out", "the folder to write to (default: runs/mnist-<time>)", metavar="DIR")
+    option("--out", "the folder to write to (default: runs/<dataset>-<time>)", metavar="DIR")
+    _add_dataset(train, "mnist")
 
 
 def _add_evaluate(commands: Any) -> None:
     evaluate = _add(
         commands,
         "evaluate",
-        "how good a network is, digit by digit",
-        "Loss and accuracy of a network, and which digits it takes for which.",
+        "how good a network is, class by class",
+        "Loss and accuracy of a network, and which classes it takes for which.",
     )
     _add_checkpoint(evaluate)
     _add_split(evaluate)
+    _add_dataset(evaluate, "the one that the network learned from")
 
 
 def _add_predict(commands: Any) -> None:
@@ -146,8 +168,8 @@ def _add_predict(commands: Any) -> None:
         commands,
         "predict",
         "what a network reads in your own pictures",
-        "What a network reads in pictures of one digit each: of any size, dark on light or light "
-        "on dark.",
+        "What a network reads in pictures of any size. For a network that learned MNIST they are "
+        "prepared as its digits were: dark on light or light on dark, one digit each.",
     )
     _add_checkpoint(predict)
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG, JPEG, ... file")
@@ -157,18 +179,20 @@ def _add_show(commands: Any) -> None:
     show = _add(
         commands,
         "show",
-        "print digits in the terminal",
-        "Print digits in the terminal: the first ones, those of a class, given ones, or those that "
-        "a network gets wrong, the surest mistakes first.",
+        "print examples in the terminal",
+        "Print examples in the terminal, as pictures where they are: the first ones, those of a "
+        "class, given ones, or those that a network gets wrong, the surest mistakes first.",
     )
     which = show.add_mutually_exclusive_group()
     which.add_argument("--index", metavar="I", type=whole, nargs="+", help="these, counted from 0")
     which.add_argument("--wrong", metavar="CHECKPOINT", help="those that this network gets wrong")
-    show.add_argument("--class", dest="label", metavar="DIGIT", type=whole, help="only this digit")
+    show.add_argument("--class", dest="chosen", metavar="CLASS", help="only this one: its name or "
+                      "its number, from 0")  # fmt: skip
     show.add_argument(
         "--count", metavar="N", type=whole, help=f"at most so many (default: {SHOWN})"
     )
     _add_split(show)
+    _add_dataset(show, "mnist; with --wrong, the one that the network learned from")
 
 
 def _add_export(commands: Any) -> None:
@@ -193,5 +217,27 @@ def _add_split(parser: argparse.ArgumentParser) -> None:
         "--split",
         choices=("test", "train"),
         default="test",
-        help="the 10,000 test images or the 60,000 training images (default: test)",
+        help="the test set or the training set (default: test)",
     )
+
+
+def _add_dataset(parser: argparse.ArgumentParser, default: str) -> None:
+    """The options that say which data: what `data.load` takes."""
+
+    def option(name: str, help: str, **how: Any) -> None:
+        parser.add_argument(name, help=help, **how)
+
+    option("--dataset", f"a name (python -m data list), a .csv or .npz file, a folder of pictures "
+           f"by class, or a pair or two of IDX files: images, labels (default: {default})",
+           metavar="SOURCE", nargs="+")  # fmt: skip
+    option("--label", "of a .csv file, the column of the label by its name or its place from 0 "
+           "(default: the last)", metavar="COLUMN", type=_column)  # fmt: skip
+    option("--size", "resize pictures to this height and width, or lay out the columns of a .csv "
+           "file by it", metavar=("H", "W"), nargs=2, type=whole)  # fmt: skip
+    option("--held-out", "the share of each class that is the test set, of data without one "
+           "(default: 0.2)", metavar="SHARE", type=number)  # fmt: skip
+
+
+def _column(text: str) -> int | str:
+    """A place, where a whole number was typed, or a name."""
+    return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text

@@ -1,25 +1,27 @@
-"""Pictures of digits from anywhere, prepared as the digits of MNIST were.
+"""Pictures from anywhere, prepared for a network; and examples of any dataset as pictures.
 
 A net trained on MNIST knows digits of one size, in one place, white on black; `prepare` makes
-such a digit of any grey picture. `read_image` reads a picture from a file.
+such a digit of any grey picture. `resize` makes a picture of any other dataset's shape, and
+`read_image` reads one from a file.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from data.files import reason
-from models.mnist.settings import SIDE
 
 if TYPE_CHECKING:
     from PIL import Image
 
+SIDE = 28  # of the prepared picture, in pixels
 BOX = 20  # the longer side of the ink in the prepared picture, in pixels
 # Counting the first pixel as 0, the centres of mass of MNIST's 60,000 training images average
 # (14.00, 14.01), and all but 2 lie in [13.5, 14.5): they were moved by whole pixels to 14, not to
@@ -57,8 +59,55 @@ def prepare(picture: ArrayLike) -> NDArray[np.uint8]:
     return digit
 
 
-def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
-    """The picture in a file that Pillow can open, upright, as (h, w) uint8 greys.
+def is_picture(shape: Sequence[int]) -> bool:
+    """Whether examples of this shape can be drawn: (h, w) or (h, w, 1), grey, and (h, w, 3), red,
+    green and blue.
+
+    >>> is_picture((8, 8)), is_picture((32, 32, 3)), is_picture((64,))
+    (True, True, False)
+    """
+    return len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3))
+
+
+def pixels(examples: NDArray[Any], scale: float) -> NDArray[np.uint8]:
+    """Examples of a dataset, (n, *shape), as pictures to draw: (n, h, w) or (n, h, w, 3) uint8.
+
+    From 0 to `scale`, by which a network divides them, is from black to white; where some entries
+    lie further out, black is the least and white the greatest of these.
+
+    >>> pixels(np.array([[[0, 8, 16]]]), scale=16)
+    array([[[  0, 128, 255]]], dtype=uint8)
+    """
+    if examples.shape[3:] == (1,):
+        examples = examples[..., 0]
+    if examples.dtype == np.uint8 and scale == 255:
+        return examples
+    with np.errstate(all="ignore"):
+        numbers = np.nan_to_num(examples.astype(np.float64), posinf=scale, neginf=0)
+        low, high = min(0.0, numbers.min(initial=0)), max(scale, numbers.max(initial=0))
+        levels: NDArray[np.uint8] = np.rint((numbers - low) * (255 / (high - low))).astype(np.uint8)
+    return levels
+
+
+def resize(picture: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[np.uint8]:
+    """A picture, (h, w) or (h, w, 3), in the height and width of `shape`, and of its rank.
+
+    >>> resize(np.zeros((30, 40), np.uint8), (8, 8, 1)).shape
+    (8, 8, 1)
+    """
+    from PIL import Image
+
+    height, width = shape[:2]
+    shrinks = picture.shape[0] > height or picture.shape[1] > width
+    method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+    resized = Image.fromarray(picture).resize((width, height), method)
+    array: NDArray[np.uint8] = np.array(resized)
+    return array.reshape(shape)
+
+
+def read_image(path: str | os.PathLike[str], colour: bool = False) -> NDArray[np.uint8]:
+    """The picture in a file that Pillow can open, upright, as (h, w) uint8 greys; in `colour` as
+    (h, w, 3) of red, green and blue.
 
     An animation gives its first frame. Transparency becomes paper that contrasts with the drawing:
     white behind dark ink, black behind light ink. Greys of more than 8 bits are scaled.
@@ -72,14 +121,14 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """
     try:
         with Path(path).open("rb") as file:
-            return _decode(file)
+            return _decode(file, colour)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         raise ImageError(f"{path}: {reason(error)}") from error
 
 
-def _decode(file: BinaryIO) -> NDArray[np.uint8]:
+def _decode(file: BinaryIO, colour: bool) -> NDArray[np.uint8]:
     """The picture in an open file; whatever Pillow raises or warns of becomes an ImageError."""
     from PIL import Image, UnidentifiedImageError
 
@@ -89,7 +138,7 @@ def _decode(file: BinaryIO) -> NDArray[np.uint8]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(file) as picture:
-                return _grey(picture)
+                return _colours(picture) if colour else _grey(picture)
         except UnidentifiedImageError as error:
             file.seek(0)
             start = file.read(8)
@@ -170,6 +219,21 @@ def _grey(picture: Image.Image) -> NDArray[np.uint8]:
     opposite = 255 if solid.mean() < 128 else 0
     paper = opposite if np.ptp(solid) < 128 else np.median(solid)
     return np.rint(paper + (grey - paper) * alpha / 255).astype(np.uint8)
+
+
+def _colours(picture: Image.Image) -> NDArray[np.uint8]:
+    """An opened picture, turned as its EXIF orientation says, as red, green and blue; what can be
+    seen through is white."""
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith(("I", "F")):
+        return np.stack([_scaled(np.asarray(picture, np.float64))] * 3, axis=-1)
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        paper = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(paper, picture)
+    return np.array(picture.convert("RGB"))
 
 
 def _scaled(deep: NDArray[np.float64]) -> NDArray[np.uint8]:

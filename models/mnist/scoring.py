@@ -1,8 +1,8 @@
-"""How good a model is: its loss, its accuracy, which digits it takes for which, as tables too."""
+"""How good a model is: its loss, its accuracy, which classes it takes for which, as tables too."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,19 +12,23 @@ from numpy.typing import NDArray
 from autograd import no_grad, softmax
 from autograd.nn import Module, cross_entropy
 from data import Examples
-from models.mnist.settings import CLASSES
-from models.training.text import percent
+from models.training.text import columns, cut, padded, percent
 
-# Images that go through the model at once: 60,000 take 0.16 s (784-512-10, 2 cores of a Zen 5).
-# From 2,000 on they leave the caches, and it takes 1.4 times as long or more.
+# Examples that go through the model at once: MNIST's 60,000 take 0.16 s (512 hidden neurons, 2
+# cores of a Zen 5). From 2,000 on they leave the caches, and it takes 1.4 times as long or more.
 CHUNK = 500
+
+WIDTH = 80  # columns that a table may take
+NAME = 26  # columns that the name of a class may take,
+LEAST = 8  # and what is left to a longer one
+PAIRS = 20  # of classes, that are listed where the whole table is too wide
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """How a model did on a set of images.
+    """How a model did on a set of examples.
 
-    loss: the mean cross-entropy. confusion: (10, 10) counts, [label, prediction].
+    loss: the mean cross-entropy. confusion: (classes, classes) counts, [label, prediction].
     """
 
     loss: float
@@ -32,7 +36,7 @@ class Score:
 
     @property
     def count(self) -> int:
-        """How many images there were."""
+        """How many examples there were."""
         return int(self.confusion.sum())
 
     @property
@@ -52,52 +56,58 @@ class Score:
 
     @property
     def class_accuracy(self) -> list[float | None]:
-        """The accuracy of each class; None for a class without an image."""
+        """The accuracy of each class; None for a class without an example."""
         counts = self.confusion.sum(1).tolist()
         rights = self.confusion.diagonal().tolist()
         return [right / n if n else None for right, n in zip(rights, counts, strict=True)]
 
 
-def inputs(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(n, 28, 28) pixels as the model reads them: (n, 784) float32, pixel / 255.
+def inputs(images: NDArray[Any], scale: float) -> NDArray[np.float32]:
+    """Examples, (n, *shape), as the model reads them: (n, prod(shape)) float32, divided by `scale`.
 
-    Called for each batch: float32 copies of all 60,000 images are 188 MB, which take 0.58 s to
-    make and then 23 ms an epoch to cut batches from; the bytes take 17 ms, division included.
+    Called for each batch: float32 copies of all of MNIST are 188 MB, which take 0.58 s to make and
+    then 23 ms an epoch to cut batches from; the bytes take 17 ms, division included.
     """
-    return np.divide(images.reshape(len(images), -1), np.float32(255), dtype=np.float32)
+    rows: NDArray[np.float32] = images.reshape(len(images), -1)
+    return np.divide(rows, np.float32(scale), dtype=np.float32)
 
 
 @no_grad()
 @np.errstate(all="ignore")  # weights may be far off: the loss shows it
-def score(model: Module, examples: Examples) -> Score:
+def score(model: Module, examples: Examples, classes: int, scale: float) -> Score:
     """Run `model` over `examples` in evaluation mode, and leave it in the mode it was in."""
     training = model.training
     model.eval()
-    total, confusion = 0.0, np.zeros(CLASSES * CLASSES, np.int64)
-    for start in range(0, len(examples), CHUNK):
-        labels = examples.labels[start : start + CHUNK]
-        logits = model(inputs(examples.images[start : start + CHUNK]))
-        total += cross_entropy(logits, labels).item() * len(labels)
+    total, confusion = 0.0, np.zeros(classes * classes, np.int64)
+    for part in _parts(examples):
+        logits = model(inputs(part.images, scale))
+        total += cross_entropy(logits, part.labels).item() * len(part)
         # Not `max > best` from 0.0, which answers "0" where all logits are negative.
         predicted = logits.data.argmax(1)
-        confusion += np.bincount(CLASSES * labels + predicted, minlength=CLASSES * CLASSES)
+        confusion += np.bincount(classes * part.labels + predicted, minlength=classes * classes)
     model.train(training)
-    return Score(total / max(1, len(examples)), confusion.reshape(CLASSES, CLASSES))
+    return Score(total / max(1, len(examples)), confusion.reshape(classes, classes))
 
 
 @no_grad()
 @np.errstate(all="ignore")
-def probabilities(model: Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The probability that `model`, in evaluation mode, gives each class: (n, 28, 28) uint8 to
-    (n, 10) float32."""
+def probabilities(model: Module, images: NDArray[Any], scale: float) -> NDArray[np.float32]:
+    """The probability that `model`, in evaluation mode, gives each class: (n, *shape) to
+    (n, classes) float32."""
     model.eval()
     parts = [images[i : i + CHUNK] for i in range(0, len(images), CHUNK)]
-    answers: list[Any] = [softmax(model(inputs(part))).data for part in parts]
+    answers: list[Any] = [softmax(model(inputs(part, scale))).data for part in parts]
     return np.concatenate(answers)
 
 
+def _parts(examples: Examples) -> Iterator[Examples]:
+    """CHUNK of them at a time: a set may be larger than the memory that is left."""
+    for start in range(0, len(examples), CHUNK):
+        yield examples.take(np.arange(start, min(start + CHUNK, len(examples))))
+
+
 def surest_mistakes(chances: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The indices of the images that a model gets wrong, the most confident mistake first.
+    """The indices of the examples that a model gets wrong, the most confident mistake first.
 
     chances: (n, classes), as `probabilities` gives them. labels: (n,).
 
@@ -124,14 +134,68 @@ def counts_table(title: str, scores: Mapping[str, Score]) -> str:
     return "\n".join(lines)
 
 
-def confusion_table(score: Score) -> str:
-    """Which digits were taken for which: a row for each digit, a column for each answer, and at the
-    end of the row the accuracy of that class. 60 columns wide for 1,000 to 9,999 of a digit."""
+def confusion_table(score: Score, classes: Sequence[str]) -> str:
+    """Which classes were taken for which, in at most WIDTH columns: a row for each class, a column
+    for each answer, and at the end of the row the accuracy of that class. Of classes that are too
+    many for that, the pairs that are confused most.
+
+    >>> print(confusion_table(Score(0.5, np.array([[8, 2], [0, 9]])), ["cat", "dog"]))
+    row: the class; column: the answer; last: right, in %
+         cat dog
+     cat   8   2   80.00
+     dog   .   9  100.00
+    """
     cells = [[str(n) if n else "." for n in row] for row in score.confusion.tolist()]
     width = 1 + max(len(cell) for row in cells for cell in row)
-    digits = "".join(f"{digit:>{width}}" for digit in range(CLASSES))
-    lines = ["row: the digit; column: the answer; last: right, in %", f"  {digits}"]
-    for digit, (row, accuracy) in enumerate(zip(cells, score.class_accuracy, strict=True)):
+    names = [cut(name, NAME) for name in classes]
+    numbered = _numbered(names)
+    longest, most = max(map(columns, names)), WIDTH - 9
+    # A name stands above its column where there is room for all of them; else a number does.
+    if longest + len(names) * max(width, 1 + longest) <= most:
+        heads = labels = names
+    else:
+        heads, labels = [str(i) for i in range(len(names))], numbered
+    width = max(width, 1 + max(map(columns, heads)))
+    longest, room = max(map(columns, labels)), most - width * len(names)
+    if room < min(longest, LEAST):
+        return _pairs_table(score, numbered)
+    room = min(room, longest)
+    above = "".join(" " * (width - columns(head)) + head for head in heads)
+    lines = ["row: the class; column: the answer; last: right, in %", f"{'':{1 + room}}{above}"]
+    for label, row, accuracy in zip(labels, cells, score.class_accuracy, strict=True):
         counts = "".join(f"{cell:>{width}}" for cell in row)
-        lines.append(f"{digit:2}{counts}{percent(accuracy).removesuffix(' %'):>8}")
+        lines.append(f" {padded(label, room)}{counts}{percent(accuracy).removesuffix(' %'):>8}")
+    return "\n".join(lines)
+
+
+def most_confused(score: Score, most: int) -> list[tuple[int, int, int]]:
+    """At most so many pairs of classes, label and answer, with how often one was taken for the
+    other: the most frequent first.
+
+    >>> most_confused(Score(0.5, np.array([[8, 2], [0, 9]])), 20)
+    [(0, 1, 2)]
+    """
+    wrong = score.confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
+    return [(int(i), int(j), int(wrong[i, j])) for i, j in pairs if wrong[i, j]]
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """Names with their numbers, by which two that are cut can be told apart."""
+    width = len(str(len(names) - 1))
+    return [f"{i:>{width}} {name}" for i, name in enumerate(names)]
+
+
+def _pairs_table(score: Score, names: Sequence[str]) -> str:
+    counts = score.confusion.sum(1)
+    width = max(map(columns, names))
+    lines = [
+        f"of {len(names)} classes, those most often taken for another; in % of the class",
+        f"{'count':>8}{'%':>9}  {padded('class', width)}  answer",
+    ]
+    for label, answer, n in most_confused(score, PAIRS):
+        share = percent(n / counts[label]).removesuffix(" %")
+        lines.append(f"{n:8,}{share:>9}  {padded(names[label], width)}  {names[answer]}")
     return "\n".join(lines)

@@ -6,8 +6,9 @@ Nothing here imports NumPy, so that a mistyped option is answered at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 
 from models.command_line import InputError
@@ -15,13 +16,12 @@ from models.command_line import InputError
 ACTIVATIONS = ("relu", "leaky_relu", "gelu", "tanh", "sigmoid", "softplus", "identity")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("one-cycle", "cosine", "constant")
-SHOWN = 10  # digits that `show` prints unless told otherwise
-
-SIDE = 28  # of an image, in pixels
-INPUTS, CLASSES = SIDE * SIDE, 10
+SHOWN = 10  # examples that `show` prints unless told otherwise
 # Of all weights together. Learning holds four float32 arrays of them (weights, gradient, momentum,
 # the copy that divergence.py keeps): 1.6 GB at this bound, beyond which machines run out.
 MAX_WEIGHTS = 100_000_000
+# The share of the training examples that is set aside to validate with: 5,000 of MNIST's 60,000.
+VALIDATED = 12
 MAX_SEED = 2**32 - 1
 
 # The learning rate where none is given. A schedule that ends low may start high.
@@ -46,8 +46,8 @@ class Settings:
 
     Raises InputError, which names the option, for a value that makes no sense.
 
-    >>> Settings().sizes, Settings(optimizer="adam").rate
-    ((784, 512, 10), 0.004)
+    >>> Settings().sizes((8, 8), 3), Settings(optimizer="adam").rate
+    ((64, 512, 3), 0.004)
     >>> Settings(dropout=1.5)
     Traceback (most recent call last):
     models.command_line.InputError: --dropout: expected at least 0 and below 1, found 1.5
@@ -68,7 +68,7 @@ class Settings:
     dropout: float = 0.3
     clip: float | None = None  # of the gradient's global norm
     seed: int = 0
-    validation: int = 5000
+    validation: int | None = None  # examples; None: one in VALIDATED
     stop_at: float | None = None  # end when the validation accuracy reaches this fraction
     eager: bool = False  # compute each step in NumPy, not compiled (the last bits differ)
 
@@ -78,9 +78,6 @@ class Settings:
         _one_of("--schedule", self.schedule, SCHEDULES)
         for size in self.hidden:
             _expect(size >= 1, "--hidden", "layers of at least 1 neuron", size)
-        weights = sum(map(math.prod, zip(self.sizes, self.sizes[1:], strict=False)))
-        few = f"sizes that make at most {MAX_WEIGHTS:,} weights"
-        _expect(weights <= MAX_WEIGHTS, "--hidden", few, f"{weights:,}")
         _expect(self.epochs >= 1, "--epochs", "at least 1", self.epochs)
         _expect(self.batch_size >= 1, "--batch-size", "at least 1", self.batch_size)
         _expect(0 < self.rate < math.inf, "--lr", "a positive number", self.rate)
@@ -90,30 +87,42 @@ class Settings:
         if self.clip is not None:
             _expect(0 < self.clip < math.inf, "--clip", "a positive number", self.clip)
         _expect(0 <= self.seed <= MAX_SEED, "--seed", f"0 to {MAX_SEED}", self.seed)
-        _expect(self.validation >= 0, "--validation", "0 or more", self.validation)
+        if self.validation is not None:
+            _expect(self.validation >= 0, "--validation", "0 or more", self.validation)
+            self._check_validation(self.validation)
         if self.stop_at is not None:
             fraction = "a fraction above 0 and at most 1 (0.975 is 97.5 %)"
             _expect(0 < self.stop_at <= 1, "--stop-at", fraction, self.stop_at)
-            some = "at least 1 image, because --stop-at is given"
-            _expect(self.validation >= 1, "--validation", some, self.validation)
 
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The width of every layer, from the pixels to the classes."""
-        return (INPUTS, *self.hidden, CLASSES)
+    def sizes(self, shape: Sequence[int], classes: int) -> tuple[int, ...]:
+        """The width of every layer, from the numbers of an example of this shape to the classes.
+        Raises InputError where that makes more weights than a machine learns."""
+        sizes = (math.prod(shape), *self.hidden, classes)
+        weights = sum(a * b for a, b in pairwise(sizes))
+        few = f"sizes that make at most {MAX_WEIGHTS:,} weights"
+        _expect(weights <= MAX_WEIGHTS, "--hidden", few, f"{weights:,}")
+        return sizes
 
     @property
     def rate(self) -> float:
         """The learning rate: the one given, or the one of RATES."""
         return RATES[self.optimizer, self.schedule] if self.lr is None else self.lr
 
-    def check_counts(self, images: int) -> None:
-        """Raise InputError unless `images` are enough to train on and to validate with."""
-        fewer = f"fewer than the {images:,} training images"
-        _expect(self.validation < images, "--validation", fewer, self.validation)
-        left = images - self.validation
-        at_most = f"at most the {left:,} images there are to train on"
+    def validated(self, examples: int) -> int:
+        """How many of the training examples are set aside to validate with. Raises InputError
+        unless there are enough, for that and to train on."""
+        aside = examples // VALIDATED if self.validation is None else self.validation
+        fewer = f"fewer than the {examples:,} training examples"
+        _expect(aside < examples, "--validation", fewer, aside)
+        self._check_validation(aside)
+        left = examples - aside
+        at_most = f"at most the {left:,} examples there are to train on"
         _expect(self.batch_size <= left, "--batch-size", at_most, self.batch_size)
+        return aside
+
+    def _check_validation(self, aside: int) -> None:
+        some = "at least 1 example, because --stop-at is given"
+        _expect(self.stop_at is None or aside >= 1, "--validation", some, aside)
 
 
 def _expect(holds: bool, option: str, expected: str, found: object) -> None:

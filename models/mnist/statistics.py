@@ -18,31 +18,32 @@ from data import Examples
 from models.mlp import MLP
 from models.mnist.scoring import inputs
 
-IMAGES = 64  # that the network is run on, always the same ones
+FIRST = 64  # examples that the network is run on, always the same ones
 BINS = 40
 SPAN = 4  # standard deviations on both sides of the mean; what lies further out is only counted
 FLAT_SLOPE = 0.01  # below this derivative an activation passes next to no gradient on
 
 
 @np.errstate(all="ignore")  # weights may be far off: the histograms show it
-def statistics(model: MLP, examples: Examples) -> dict[str, Any]:
+def statistics(model: MLP, examples: Examples, scale: float) -> dict[str, Any]:
     """Histograms of every parameter, its gradient, and every layer's output, by name.
 
-    Taken in evaluation mode, on the first IMAGES of `examples`. Of activations also `constant`, the
-    share of units that give all images the same answer (a dead relu), and `flat`, the share of
-    outputs where the activation's derivative is below FLAT_SLOPE.
+    Taken in evaluation mode, on the first FIRST of `examples`, divided by `scale`. Of activations
+    also `constant`, the share of units that give all examples the same answer (a dead relu), and
+    `flat`, the share of outputs where the activation's derivative is below FLAT_SLOPE.
 
     >>> from data import Examples
-    >>> two = Examples(np.zeros((2, 28, 28), np.uint8), np.array([3, 7]))
-    >>> found = statistics(MLP([784, 16, 10], "tanh"), two)
+    >>> two = Examples(np.zeros((2, 8, 8), np.uint8), np.array([2, 1]))
+    >>> found = statistics(MLP([64, 16, 3], "tanh"), two, scale=255)
     >>> list(found), list(found["gradients"])
     (['weights', 'gradients', 'outputs'], ['0.weight', '0.bias', '2.weight', '2.bias'])
     >>> list(found["outputs"])
     ['0', '1', '2']
-    >>> found["outputs"]["1"]["constant"]  # the two images are the same
+    >>> found["outputs"]["1"]["constant"]  # the two examples are the same
     1.0
     """
-    x: Any = inputs(examples.images[:IMAGES])
+    first = examples.take(np.arange(min(FIRST, len(examples))))
+    x: Any = inputs(first.images, scale)
     outputs: dict[str, Any] = {}
     for i, layer in enumerate(model):
         before, x = x, layer(x)
@@ -52,7 +53,7 @@ def statistics(model: MLP, examples: Examples) -> dict[str, Any]:
             constant = x.data.max(0) == x.data.min(0)
             outputs[str(i)]["constant"] = float(constant.mean())
             outputs[str(i)]["flat"] = float((abs(slope.data) < FLAT_SLOPE).mean())
-    loss = cross_entropy(x, examples.labels[:IMAGES])
+    loss = cross_entropy(x, first.labels)
     names, parameters = zip(*model.named_parameters(), strict=True)
     slopes = zip(names, gradients(loss, parameters), strict=True)
     return {

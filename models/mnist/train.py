@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -83,9 +83,9 @@ class Watcher(Protocol):
         """Called after each step: whether to end the training here."""
 
 
-def build_model(settings: Settings) -> MLP:
-    """The untrained model."""
-    return MLP(settings.sizes, settings.activation, settings.seed, settings.dropout)
+def build_model(settings: Settings, sizes: Sequence[int]) -> MLP:
+    """The untrained model. sizes: as `settings.sizes` gives them."""
+    return MLP(sizes, settings.activation, settings.seed, settings.dropout)
 
 
 def build_schedule(settings: Settings, steps: int) -> Callable[[Any], Any]:
@@ -116,7 +116,7 @@ def build_optimizer(settings: Settings, model: MLP, schedule: Callable[[Any], An
 
 
 def build_step(model: MLP, optimizer: Optimizer, clip: float | None) -> Callable[..., Any]:
-    """One step of learning: of inputs, (batch, 784) float32, and labels, (batch,), it gives the
+    """One step of learning: of inputs, (batch, numbers) float32, and labels, (batch,), it gives the
     loss and the logits."""
     parameters = model.parameters()
 
@@ -173,11 +173,16 @@ class _Sums:
 
 
 def train(
-    model: MLP, settings: Settings, training: Examples, validation: Examples, watcher: Watcher
+    model: MLP,
+    settings: Settings,
+    training: Examples,
+    validation: Examples,
+    watcher: Watcher,
+    scale: float,
 ) -> Outcome:
-    """Teach `model` the `training` digits, in place, as `settings` say.
+    """Teach `model` the `training` examples, divided by `scale`, in place, as `settings` say.
 
-    The images that are left over when an epoch is cut into batches are not used in it.
+    The examples that are left over when an epoch is cut into batches are not used in it.
     """
     steps = len(training) // settings.batch_size  # in an epoch
     schedule = build_schedule(settings, settings.epochs * steps)
@@ -187,6 +192,7 @@ def train(
     rewind = Rewind(model, optimizer)
     checks = {steps * i // CHECKS for i in range(1, CHECKS)} if settings.stop_at else set()
 
+    classes = model.parameters()[-1].size
     model.train()
     done = 0
     for epoch in range(1, settings.epochs + 1):
@@ -194,7 +200,7 @@ def train(
         drawn = order(len(training), settings.seed, epoch)
         whole = drawn[: steps * settings.batch_size].reshape(steps, -1)
         for i, index in enumerate(whole, 1):
-            loss, right, bad = _learned(step, rewind, training, index)
+            loss, right, bad = _learned(step, rewind, training, index, scale)
             if bad:
                 message = f"epoch {epoch}, step {i}: the loss became {loss}; first bad: {bad}"
                 return Outcome("diverged", max(0, done - 1), message)
@@ -204,7 +210,7 @@ def train(
             stopped, last = watcher.stop(), i == steps
             if not (stopped or last or i in checks):
                 continue
-            checked = score(model, validation) if len(validation) else None
+            checked = score(model, validation, classes, scale) if len(validation) else None
             reached = _reached(checked, settings.stop_at)
             if stopped or last or reached:
                 watcher.epoch(sums.epoch(epoch, done, checked, _rate(schedule, done - 1)))
@@ -214,7 +220,7 @@ def train(
 
 
 def _learned(
-    step: Callable[..., Any], rewind: Rewind, training: Examples, index: Index
+    step: Callable[..., Any], rewind: Rewind, training: Examples, index: Index, scale: float
 ) -> tuple[float, int, str]:
     """Do the step on the batch at `index`: its loss, how many of the batch were right, and "".
 
@@ -224,7 +230,7 @@ def _learned(
 
     def batch(index: Index) -> Batch:
         examples = training.take(index)
-        return inputs(examples.images), examples.labels
+        return inputs(examples.images, scale), examples.labels
 
     rewind.before(index)
     with np.errstate(all="ignore"):  # the loss shows inf and nan

@@ -171,5 +171,5 @@ def _remove_empty(folders: Iterable[Path]) -> None:
 
 
 def _paths_by_time(stem: str) -> Iterator[Path]:
-    name = time.strftime(f"{stem}-%Y%m%d-%H%M%S")
+    name = stem + time.strftime("-%Y%m%d-%H%M%S")  # a stem may hold a "%"
     return (Path("runs") / f"{name}{suffix}" for suffix in ("", *range(-2, -100, -1)))

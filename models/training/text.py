@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["duration", "epoch_count", "layer_sizes", "percent"]
+from models.command_line import printable
+
+__all__ = ["columns", "cut", "duration", "epoch_count", "layer_sizes", "padded", "percent"]
 
 
 def percent(fraction: float | None) -> str:
@@ -42,3 +45,49 @@ def layer_sizes(sizes: Sequence[int]) -> str:
     '784-512-10'
     """
     return "-".join(map(str, sizes))
+
+
+# --- names, which may be of any length and in any script -----------------------------------------
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal text takes: a Chinese or Japanese character takes two.
+
+    >>> columns("shirt"), columns("お")
+    (5, 2)
+    """
+    return sum(map(_columns, text))
+
+
+def cut(text: str, width: int) -> str:
+    """Text from a file, free of control characters, in at most `width` columns.
+
+    >>> cut("T-shirt/top", 8), cut("coat", 8)
+    ('T-shirt…', 'coat')
+    """
+    text = printable(text[: 8 * width])  # a name may be as long as a book
+    if columns(text) <= width:
+        return text
+    kept, room = "", width - 1
+    for character in text:
+        room -= _columns(character)
+        if room < 0:
+            break
+        kept += character
+    return f"{kept}…"
+
+
+def padded(text: str, width: int) -> str:
+    """`cut`, and filled with spaces to `width` columns.
+
+    >>> padded("coat", 6) + "|"
+    'coat  |'
+    """
+    text = cut(text, width)
+    return text + " " * (width - columns(text))
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

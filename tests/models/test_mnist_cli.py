@@ -38,7 +38,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 @pytest.fixture(autouse=True)
 def few_digits(monkeypatch, tmp_path):
-    monkeypatch.setattr(data, "load", lambda name: few())
+    monkeypatch.setattr(data, "load", lambda *source, **how: few())
     monkeypatch.chdir(tmp_path)
 
 
@@ -47,7 +47,7 @@ def trained(tmp_path_factory):
     """A run's folder, taught on the few digits for a moment."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "load", lambda name: few())
+        patch.setattr(data, "load", lambda *source, **how: few())
         assert (
             main(["train", *QUICK, "--epochs", "3", "--batch-size", "50", "--out", str(folder)])
             == 0
@@ -128,7 +128,7 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path, capsys):
 
 
 def test_the_folder_is_named_after_the_time_and_two_do_not_meet(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("time.strftime", lambda form: "mnist-now")
+    monkeypatch.setattr("time.strftime", lambda form: "-now")
     for _ in range(3):
         assert main(["train", *QUICK]) == 0
     names = sorted(path.name for path in (tmp_path / "runs").iterdir())
@@ -248,12 +248,16 @@ def test_a_folder_that_cannot_be_written(fails, tmp_path):
         ("train --hidden 12x", "--hidden: expected a whole number, found '12x'"),
         ("train --lr fast", "--lr: expected a number, found 'fast'"),
         ("train --lr -1", "--lr: expected a positive number, found -1.0"),
-        ("train --batch-size 1501 --validation 500", "at most the 1,500 images there are"),
-        ("train --validation 2000", "fewer than the 2,000 training images, found 2000"),
+        ("train --batch-size 1501 --validation 500", "at most the 1,500 examples there are"),
+        ("train --validation 2000", "fewer than the 2,000 training examples, found 2000"),
         ("train --optimizer adam --momentum 0.5", "--momentum: expected with sgd only"),
         ("train --epoch 3", "unrecognized arguments: --epoch 3"),
         ("show --count 0", "--count: expected at least 1, found 0"),
-        ("show --class 10", "--class: expected a digit from 0 to 9, found 10"),
+        (
+            "show --class 10",
+            "--class: expected a class by its name (0, 1, 2, 3, 4, 5, 6, 7, 8, 9) or by its "
+            "number, 0 to 9, found 10",
+        ),
         ("show --index 500", "--index: expected 0 to 499, found 500"),
         ("show --index 1 --wrong run", "--wrong: not allowed with argument --index"),
         ("show --index 1 --class 1", "--index: expected without --class and --count"),
@@ -393,6 +397,8 @@ def damaged(folder, how):
         save_file(arrays, weights)
     elif how == "integers":
         save_file({name: array.astype(np.int32) for name, array in arrays.items()}, weights)
+    elif isinstance(how, dict):
+        config.write_text(json.dumps(json.loads(config.read_text()) | how))
     else:
         config.write_text(how)
 
@@ -411,12 +417,15 @@ def damaged(folder, how):
         ("{", "config.json: expected JSON, found: "),
         ("[]", "config.json: expected a JSON object, found []"),
         ("{}", 'expected a list of "sizes" and the name of an "activation", found None'),
-        ('{"sizes": [784, 64, 10], "activation": "relu"}', "expected 0.bias of shape (64,)"),
-        ('{"sizes": [784, 32, 2], "activation": "relu"}', "from 784 pixels to 10 digits"),
-        ('{"sizes": [784], "activation": "relu"}', "from 784 pixels to 10 digits"),
-        ('{"sizes": [784, 1e3, 10], "activation": "relu"}', "from 784 pixels to 10 digits"),
-        ('{"sizes": [784, -4, 10], "activation": "relu"}', "hidden: expected layers of at least 1"),
-        ('{"sizes": [784, 32, 10], "activation": "swish"}', "activation: expected one of relu"),
+        ({"sizes": [784, 64, 10]}, "expected 0.bias of shape (64,)"),
+        ({"sizes": [784, 32, 2]}, "from 784 numbers to 10 classes"),
+        ({"sizes": [784]}, "from 784 numbers to 10 classes"),
+        ({"sizes": []}, "from 784 numbers to 10 classes"),
+        ({"sizes": [784, 1e3, 10]}, "from 784 numbers to 10 classes"),
+        ({"sizes": [784, -4, 10]}, "hidden: expected layers of at least 1"),
+        ({"sizes": [784, 10**9, 10]}, "hidden: expected sizes that make at most"),
+        ({"activation": "swish"}, "activation: expected one of relu"),
+        ({"dataset": None}, 'expected a description of the "dataset", found None'),
     ],
 )
 def test_a_checkpoint_that_is_none(fails, trained, tmp_path, how, message):

@@ -15,7 +15,7 @@ from data import Examples
 from models.mlp import MLP
 from models.mnist.scoring import inputs
 from models.mnist.settings import ACTIVATIONS, Settings
-from models.mnist.statistics import BINS, IMAGES, SPAN, histogram, statistics
+from models.mnist.statistics import BINS, FIRST, SPAN, histogram, statistics
 from models.mnist.train import Epoch, build_model, train
 
 
@@ -68,9 +68,9 @@ def test_whatever_the_entries_are_each_is_counted_once(array):
 @pytest.mark.parametrize("hidden", [(), (16,), (8, 8, 8)])
 def test_the_numbers_are_those_of_a_backward_pass(activation, hidden):
     model = MLP([784, *hidden, 10], activation, dropout=0.5)
-    found = statistics(model, digits())
-    part = digits().take(np.arange(IMAGES))
-    logits = model.eval()(inputs(part.images))
+    found = statistics(model, digits(), 255.0)
+    part = digits().take(np.arange(FIRST))
+    logits = model.eval()(inputs(part.images, 255.0))
     cross_entropy(logits, part.labels).backward()
     assert list(found["outputs"]) == [str(i) for i in range(2 * len(hidden) + 1)]
     close = {"rel": 1e-4, "abs": 1e-6}  # the same float32 sums, in another order
@@ -88,10 +88,10 @@ def test_dead_units_are_found():
     bias = np.zeros(16, np.float32)
     bias[:4] = -1e6
     dict(model.named_parameters())["0.bias"].assign(bias)
-    relu = statistics(model, digits())["outputs"]["1"]
+    relu = statistics(model, digits(), 255.0)["outputs"]["1"]
     assert relu["constant"] == 0.25
     assert 0.25 < relu["flat"] < 1
-    tanh = statistics(MLP([784, 16, 10], "tanh"), digits())["outputs"]["1"]
+    tanh = statistics(MLP([784, 16, 10], "tanh"), digits(), 255.0)["outputs"]["1"]
     assert tanh["constant"] == 0 and tanh["flat"] < 0.5
 
 
@@ -105,7 +105,7 @@ def test_looking_changes_no_bit():
         def step(self, *_):
             if self.looks:
                 before = [(p.grad, p.index) for p in self.model.parameters()]
-                statistics(self.model, digits())
+                statistics(self.model, digits(), 255.0)
                 assert [(p.grad, p.index) for p in self.model.parameters()] == before
                 assert self.model.training
 
@@ -118,8 +118,8 @@ def test_looking_changes_no_bit():
     settings = Settings(hidden=(16,), epochs=2, batch_size=100, dropout=0.3)
     bits = []
     for looks in (False, True):
-        model = build_model(settings)
-        train(model, settings, digits(), digits().take(np.arange(0)), Watcher(model, looks))
+        model = build_model(settings, (784, 16, 10))
+        train(model, settings, digits(), digits().take(np.arange(0)), Watcher(model, looks), 255.0)
         bits.append([array.tobytes() for array in model.state_dict().values()])
     assert bits[0] == bits[1]
 
@@ -128,7 +128,7 @@ def test_broken_weights_are_told_not_raised():
     model = MLP([784, 8, 10])
     weight = dict(model.named_parameters())["0.weight"]
     weight.data[0, 0], weight.data[1, 1] = np.nan, np.inf
-    found = statistics(model, digits())
+    found = statistics(model, digits(), 255.0)
     json.dumps(found, allow_nan=False)
     assert found["weights"]["0.weight"]["bad"] == 2
     assert found["gradients"]["0.weight"]["bad"] > 0

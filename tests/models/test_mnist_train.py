@@ -10,7 +10,6 @@ import data
 from autograd import jit
 from autograd.nn import ACTIVATIONS
 from data import Examples
-from data.registry import REGISTRY
 from models.command_line import InputError
 from models.mlp import MLP
 from models.mnist import divergence, settings
@@ -44,10 +43,10 @@ class Watcher:
 def learn(watcher=None, **changes):
     """A short training on 1000 digits, 500 more to validate with."""
     chosen = Settings(**{"hidden": (32,), "epochs": 2, "batch_size": 64, **changes})
-    model = build_model(chosen)
+    model = build_model(chosen, chosen.sizes((28, 28), 10))
     training, validation = digits().take(np.arange(1000)), digits().take(np.arange(1000, 1500))
     watcher = watcher or Watcher()
-    outcome = train(model, chosen, training, validation, watcher)
+    outcome = train(model, chosen, training, validation, watcher, 255.0)
     return model, outcome, watcher
 
 
@@ -71,7 +70,8 @@ def test_the_figures_of_an_epoch():
     (epoch,) = watcher.epochs
     assert (epoch.epoch, epoch.step, epoch.images) == (1, 15, 960)
     assert epoch.train_loss == watcher.losses[-1]  # the mean of the whole epoch so far
-    assert epoch.validation_accuracy == score(model, digits().take(np.arange(1000, 1500))).accuracy
+    validation = digits().take(np.arange(1000, 1500))
+    assert epoch.validation_accuracy == score(model, validation, 10, 255.0).accuracy
     assert epoch.lr < 0.4 / 25  # one-cycle is at its end
 
 
@@ -85,12 +85,12 @@ def test_the_compiled_step_is_the_eager_step_but_for_rounding():
     chosen = Settings(hidden=(32,), batch_size=64, clip=1.0)
     models = []
     for compiled in (lambda step: step, jit):
-        model = build_model(chosen)
+        model = build_model(chosen, chosen.sizes((28, 28), 10))
         optimizer = build_optimizer(chosen, model, build_schedule(chosen, 12))
         step = compiled(build_step(model, optimizer, chosen.clip))
         for i in range(0, 12 * 64, 64):
             part = digits().take(np.arange(i, i + 64))
-            step(inputs(part.images), part.labels)
+            step(inputs(part.images, 255.0), part.labels)
         models.append(model)
     # Of weights of about 0.1, whose 12 steps each round by 1e-8.
     for one, other in zip(*(model.state_dict().values() for model in models), strict=True):
@@ -101,7 +101,9 @@ def test_the_compiled_step_is_the_eager_step_but_for_rounding():
 def test_each_optimizer_is_the_one_of_its_name(name):
     """Not Adam, for want of another: a name that is added is built, or refused by name."""
     chosen = Settings(optimizer=name)
-    optimizer = build_optimizer(chosen, build_model(chosen), build_schedule(chosen, 12))
+    optimizer = build_optimizer(
+        chosen, build_model(chosen, chosen.sizes((28, 28), 10)), build_schedule(chosen, 12)
+    )
     assert type(optimizer).__name__.lower() == name
 
 
@@ -112,10 +114,10 @@ def test_each_schedule_is_the_one_of_its_name(name):
 
 
 def test_no_validation_gives_no_validation_figures():
-    model = build_model(Settings(hidden=(), batch_size=100, epochs=1))
+    model = build_model(Settings(hidden=()), (784, 10))
     watcher = Watcher()
     none = Examples(digits().images[:0], digits().labels[:0])
-    train(model, Settings(hidden=(), batch_size=100, epochs=1), digits(), none, watcher)
+    train(model, Settings(hidden=(), batch_size=100, epochs=1), digits(), none, watcher, 255.0)
     assert watcher.epochs[0].validation_loss is watcher.epochs[0].validation_accuracy is None
 
 
@@ -145,10 +147,10 @@ def test_a_loss_that_turns_nan_goes_back_to_the_last_good_weights(monkeypatch, b
     monkeypatch.setattr(divergence, "EVERY", every)
     watcher, poison = Watcher(), []
 
-    def poisoned(images):
+    def poisoned(images, scale):
         if len(watcher.losses) == bad:
             poison.append(images.tobytes())
-        x = inputs(images)
+        x = inputs(images, scale)
         if images.tobytes() in poison[:1]:
             x[0, 0] = np.inf
         return x
@@ -159,7 +161,7 @@ def test_a_loss_that_turns_nan_goes_back_to_the_last_good_weights(monkeypatch, b
     assert f"epoch {1 + bad // 15}, step {1 + bad % 15}: the loss became nan" in outcome.message
     assert "layer 0 (Linear 784 to 32)" in outcome.message
     monkeypatch.undo()
-    expected = build_model(Settings(hidden=(32,), dropout=0.3))
+    expected = build_model(Settings(hidden=(32,), dropout=0.3), (784, 32, 10))
     if bad > 1:
         expected, _, _ = learn(Watcher(steps=bad - 1), dropout=0.3)
     assert same(model, expected)
@@ -182,13 +184,13 @@ def test_the_layer_that_went_bad_first_is_named():
 
 def test_argmax_does_not_start_from_zero():
     # With all logits negative, `if logit > best` from best = 0.0 answers "0" for everything.
-    model = build_model(Settings(hidden=()))
+    model = build_model(Settings(hidden=()), (784, 10))
     bias = np.full(10, -1e3, np.float32)
     bias[7] = -1.0
     dict(model.named_parameters())["0.bias"].assign(bias)
-    result = score(model, digits())
+    result = score(model, digits(), 10, 255.0)
     assert result.confusion[:, 7].sum() == result.count == 1500
-    assert (probabilities(model, digits().images).argmax(1) == 7).all()
+    assert (probabilities(model, digits().images, 255.0).argmax(1) == 7).all()
 
 
 def test_a_score_counts_and_leaves_the_mode():
@@ -198,16 +200,16 @@ def test_a_score_counts_and_leaves_the_mode():
     assert (result.count, result.right, result.accuracy) == (100, 90, 0.9)
     assert result.class_accuracy[3] == 0.75
     assert result.class_accuracy[0] is None
-    model = build_model(Settings())
-    score(model.train(), digits(10))
+    model = build_model(Settings(), (784, 512, 10))
+    score(model.train(), digits(10), 10, 255.0)
     assert model.training
-    score(model.eval(), digits(10))
+    score(model.eval(), digits(10), 10, 255.0)
     assert not model.training
 
 
 def test_tables_fit_sixty_columns_and_hold_the_numbers():
     confusion = np.full((10, 10), 1234)
-    text = confusion_table(Score(0.5, confusion))
+    text = confusion_table(Score(0.5, confusion), tuple("0123456789"))
     assert max(map(len, text.split("\n"))) <= 60
     assert text.count("1234") == 100
     assert "10.00" in text
@@ -217,15 +219,8 @@ def test_tables_fit_sixty_columns_and_hold_the_numbers():
 def test_inputs_are_pixels_by_255():
     pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
     expected = (np.arange(256) / 255).astype(np.float32)
-    np.testing.assert_array_equal(inputs(pixels)[0], expected)
-    assert inputs(pixels).dtype == np.float32
-
-
-def test_the_shape_in_settings_is_that_of_the_registry():
-    """Else a network has other inputs or outputs than MNIST; settings.py may not import data."""
-    source = REGISTRY["mnist"]
-    assert source.shape == (settings.SIDE, settings.SIDE)
-    assert len(source.classes) == settings.CLASSES
+    np.testing.assert_array_equal(inputs(pixels, 255.0)[0], expected)
+    assert inputs(pixels, 255.0).dtype == np.float32
 
 
 def test_the_names_in_settings_are_those_of_the_engine():
@@ -238,7 +233,6 @@ def test_the_names_in_settings_are_those_of_the_engine():
     ("changes", "message"),
     [
         ({"hidden": (0,)}, "--hidden: expected layers of at least 1 neuron, found 0"),
-        ({"hidden": (10**9,)}, "--hidden: expected sizes that make at most 100,000,000 weights"),
         ({"activation": "swish"}, "--activation: expected one of relu, .* found swish"),
         ({"epochs": 0}, "--epochs: expected at least 1, found 0"),
         ({"batch_size": 0}, "--batch-size: expected at least 1, found 0"),
@@ -262,9 +256,19 @@ def test_settings_that_make_no_sense(changes, message):
         Settings(**changes)
 
 
-def test_settings_that_ask_for_more_images_than_there_are():
+def test_settings_that_ask_for_more_examples_than_there_are():
     with pytest.raises(InputError, match=r"--validation: expected fewer than the 100 .* found 100"):
-        Settings(validation=100).check_counts(100)
+        Settings(validation=100).validated(100)
     with pytest.raises(InputError, match=r"--batch-size: expected at most the 90 .* found 91"):
-        Settings(validation=10, batch_size=91).check_counts(100)
-    Settings(validation=10, batch_size=90).check_counts(100)
+        Settings(validation=10, batch_size=91).validated(100)
+    with pytest.raises(InputError, match=r"--validation: .* because --stop-at is given, found 0"):
+        Settings(batch_size=5, stop_at=0.9).validated(11)
+    assert Settings(validation=10, batch_size=90).validated(100) == 10
+    assert Settings().validated(60_000) == 5000
+    assert Settings(batch_size=1).validated(11) == 0
+
+
+def test_sizes_are_those_of_the_data():
+    assert Settings(hidden=(5, 4)).sizes((8, 8, 3), 7) == (192, 5, 4, 7)
+    with pytest.raises(InputError, match="--hidden: expected sizes that make at most 100,000,000"):
+        Settings(hidden=(10**9,)).sizes((4,), 3)

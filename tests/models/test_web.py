@@ -47,7 +47,7 @@ def test_steps_give_what_the_same_function_gives(dropout):
 def test_deltas_are_the_cotangents_of_what_linear_gives():
     page, _, model = module()
     images, labels = examples(6)
-    outputs = model.outputs(Tensor(inputs(images), requires_grad=True))
+    outputs = model.outputs(Tensor(inputs(images, 255.0), requires_grad=True))
     want = gradients(cross_entropy(outputs[-1], labels), outputs[::2])
     got = page("step", images, labels)
     for i, delta in enumerate(want):
@@ -60,7 +60,7 @@ def test_an_image_is_looked_at_in_evaluation():
     (image, *_), _ = examples(3)
     got = page("forward", image[None])
     model.eval()
-    outputs = model.outputs(inputs(image[None]))
+    outputs = model.outputs(inputs(image[None], 255.0))
     np.testing.assert_allclose(got["layer.1"], outputs[3].data, rtol=1e-5, atol=1e-6)
     want = softmax(outputs[-1]).data
     np.testing.assert_allclose(got["probabilities"], want, rtol=1e-5, atol=1e-6)
@@ -74,7 +74,7 @@ def test_the_gradient_by_an_image_is_that_of_finite_differences():
     got = page("image_gradient", image[None], [2])["gradient"][0]
     wide = MLP([35, 9, 6, 4], "tanh", seed=1, dtype=np.float64)
     wide.load_state_dict(model.state_dict())
-    x, h = inputs(image[None]).astype(np.float64), 1e-4
+    x, h = inputs(image[None], 255.0).astype(np.float64), 1e-4
     for i in range(0, 35, 4):
         move = np.eye(35)[i] * h
         slope = (wide(x + move).data[0, 2] - wide(x - move).data[0, 2]) / (2 * h)
@@ -85,7 +85,7 @@ def test_a_score_counts_and_sums():
     page, _, model = module()
     images, labels = examples(20)
     got = page("score", images, labels)
-    logits = model(inputs(images))
+    logits = model(inputs(images, 255.0))
     assert got["right"] == (logits.data.argmax(1) == labels).sum()
     np.testing.assert_allclose(got["loss"], cross_entropy(logits, labels).item() * 20, rtol=1e-5)
 

@@ -42,7 +42,7 @@ TRAININGS = {
 
 @pytest.fixture(autouse=True)
 def few_digits(monkeypatch, tmp_path):
-    monkeypatch.setattr(data, "load", lambda name: few())
+    monkeypatch.setattr(data, "load", lambda *source, **how: few())
     monkeypatch.chdir(tmp_path)
 
 
@@ -52,7 +52,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     common = ["train", "--batch-size", "100", "--out"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "load", lambda name: few())
+        patch.setattr(data, "load", lambda *source, **how: few())
         for name, options in TRAININGS.items():
             assert main([*common, str(folder / name), *options]) == 0
         wild = ["--lr", "1e30", "--schedule", "constant", "--hidden", "8", "--validation", "500"]
@@ -114,8 +114,8 @@ def test_the_numbers_of_several_runs(page, trained, tmp_path):
     head, *rows = found["What differs"]
     for name, row in zip(names, rows, strict=True):
         shown = dict(zip(head, row, strict=True))
-        model = load(str(trained / name))
-        expected = score(model, few().test)
+        model, _ = load(str(trained / name))
+        expected = score(model, few().test, 10, 255.0)
         summary = json.loads((trained / name / "summary.json").read_text())
         assert expected.accuracy == summary["test_accuracy"]
         assert shown["run"] == name
@@ -179,15 +179,15 @@ def test_confusions_and_mistakes_are_the_engines(page, trained, tmp_path):
     written(trained / "relu")
     page.goto((tmp_path / "report.html").as_uri())
     open_all(page)
-    model, test = load(str(trained / "relu")), few().test
-    expected = score(model, test)
+    model, test = load(str(trained / "relu"))[0], few().test
+    expected = score(model, test, 10, 255.0)
     _, *rows = tables(page)["Rows: the label. Columns: the answer."]
     assert [[int(cell) for cell in row[1:-1]] for row in rows] == expected.confusion.tolist()
     assert [row[-1] for row in rows] == [percent(share) for share in expected.class_accuracy]
-    (dots,) = chart(page, "Accuracy of each digit")["data"]
+    (dots,) = chart(page, "Accuracy of each class")["data"]
     assert dots["y"] == expected.class_accuracy
 
-    chances = probabilities(model, test.images)
+    chances = probabilities(model, test.images, 255.0)
     wrong = np.flatnonzero(chances.argmax(1) != test.labels)
     assert f"{len(wrong)} of 500 wrong" in page.inner_text("#s5 + p + details summary")
     surest = wrong[np.argsort(-chances[wrong].max(1), kind="stable")][:24]

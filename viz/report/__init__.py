@@ -2,7 +2,7 @@
 
 The page holds everything it shows, plotly's script included, and loads nothing from a network. From
 low to high: runs.py reads the folders; charts.py and pictures.py draw; parts.py holds the pieces of
-HTML; sections.py and layers.py write the sections; page.py puts them together.
+HTML; sections.py, answers.py and layers.py write the sections; page.py puts them together.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from data.files import reason, write
 from models.command_line import InputError
-from models.mnist.digits import Digits
 from viz.report.page import render
 from viz.report.runs import read_runs
 
@@ -27,8 +26,8 @@ def report_command(run_dirs: Sequence[str], out: str) -> int:
     if not out.lower().endswith(".html"):
         raise InputError(f"-o: expected a name that ends in .html, found {out!r}")
     script = plotly_script()
-    runs = read_runs(run_dirs)
-    page = render(runs, Digits("test")["test"], script).encode()
+    # What a config.json says may be no text in UTF-8: half of a surrogate pair.
+    page = render(read_runs(run_dirs), script).encode(errors="backslashreplace")
     try:
         write(out, page)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path

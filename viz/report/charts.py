@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.mnist.scoring import Score
+from models.training.text import cut
 from viz.report.runs import Histogram, Run, Snapshot
 
 __all__ = [
@@ -37,6 +38,8 @@ LEGEND = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
 
 STEPS = [float(f"{step}e{power}") for power in range(-9, 7) for step in (1, 2, 5)]
 
+TICK, HOVER = 16, 60  # columns of a class's name at an axis, and at a point
+TICKS = 50  # classes named there; of more, some are left out
 MAX_SNAPSHOTS = 50  # columns in a chart of histograms over time; of more, some are left out
 CELLS = 60  # rows in it
 
@@ -128,9 +131,11 @@ def _curves(
     return traces
 
 
-def class_accuracies(scores: Sequence[tuple[int, str, Score]]) -> Chart:
-    """The share of each digit's images that is read correctly. Dots, because bars must start at 0,
-    where 98 % and 99 % look the same. `scores`: number and name of each run with its score."""
+def class_accuracies(scores: Sequence[tuple[int, str, Score]], classes: Sequence[str]) -> Chart:
+    """The share of each class's examples that is answered correctly. Dots, because bars must start
+    at 0, where 98 % and 99 % look the same. `scores`: number and name of each run with its
+    score."""
+    names = [label(cut(name, HOVER)) for name in classes]
     traces = [
         {
             "type": "scatter",
@@ -138,13 +143,23 @@ def class_accuracies(scores: Sequence[tuple[int, str, Score]]) -> Chart:
             "name": label(name),
             "x": list(range(len(score.class_accuracy))),
             "y": score.class_accuracy,
+            "text": names,
             "marker": {"color": colour(i), "symbol": marker(i), "size": 11},
-            "hovertemplate": "%{x}: %{y:.2%}",
+            "hovertemplate": "%{text}: %{y:.2%}",
         }
         for i, name, score in scores
     ]
+    # By number, not by name: two long names may be cut to the same.
+    ticks = range(0, len(names), -(-len(names) // TICKS))
     layout = {
-        "xaxis": {"title": {"text": "digit"}, "dtick": 1, "showgrid": False, "zeroline": False},
+        "xaxis": {
+            "title": {"text": "class"},
+            "tickvals": list(ticks),
+            "ticktext": [label(cut(classes[i], TICK)) for i in ticks],
+            "range": [-0.5, len(names) - 0.5],
+            "showgrid": False,
+            "zeroline": False,
+        },
         "yaxis": {"title": {"text": "correct"}, "tickformat": ".3~%"},
         "legend": LEGEND,
         "showlegend": True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from models.mnist.statistics import FLAT_SLOPE, IMAGES, SPAN
+from models.mnist.statistics import FIRST, FLAT_SLOPE, SPAN
 from models.runs.files import HISTOGRAMS
 from models.training.text import epoch_count
 from viz.report import charts
@@ -17,7 +17,7 @@ __all__ = ["layers_section"]
 def layers_section(page: Page) -> str:
     """For each run, weights, gradients and outputs over time."""
     legend = (
-        f"<p>After each epoch, on the same {IMAGES} images each time, in evaluation. A column is "
+        f"<p>After each epoch, on the same {FIRST} examples each time, in evaluation. A column is "
         f"a histogram, of all entries or as far as {SPAN} standard deviations from their mean. "
         'Colour is the share of the entries, from none <span class="scale shares"></span> to all, '
         "in steps of 0.01, 0.1, 1, 3 and 10 %; the orange line is the mean.</p>"
@@ -49,7 +49,7 @@ def _layers(page: Page, run: Run) -> str:
     }
     health = [
         ("Length of the gradient of the weights", "gradients", "norm", titles, True),
-        ("Units with the same output for every image", "outputs", "constant", activations, False),
+        ("Units with the same output for every example", "outputs", "constant", activations, False),
         (f"Outputs where the slope is under {FLAT_SLOPE}", "outputs", "flat", activations, False),
     ]
     figures = []
@@ -88,7 +88,7 @@ def _histogram_table(run: Run) -> str:
         for name, h in histograms.items()
     ]
     title = (
-        f"{escape(run.name)}; constant: share of units with the same output for every image; "
+        f"{escape(run.name)}; constant: share of units with the same output for every example; "
         f"flat: share of outputs where the slope is under {FLAT_SLOPE}"
     )
     return table(title, ["epoch", "of", *numbers], rows)

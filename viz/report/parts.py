@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import Examples
+from models.mnist.datasets import Described
 from models.mnist.scoring import Score
+from models.training.text import cut
 from viz.report.runs import Run
 
 __all__ = [
@@ -33,12 +35,22 @@ __all__ = [
 ]
 
 
+NAME = 32  # columns of the name of a class
+
+
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """How a run's model does on the test images: its score, and (n, classes) probabilities."""
+    """How a run's model does on the test set of its own dataset: its score, and (n, classes)
+    probabilities."""
 
+    described: Described
+    test: Examples
     score: Score
     chances: NDArray[np.float32]
+
+    def called(self, label: int, width: int = NAME) -> str:
+        """The name of a class, as text without markup; a long one is cut."""
+        return cut(self.described.classes[label], width)
 
 
 @dataclass(eq=False)
@@ -46,10 +58,20 @@ class Page:
     """What the sections share: the runs, and the charts by the id of their place in the page."""
 
     runs: Sequence[Run]
-    test: Examples
     answers: dict[int, Answers] = field(default_factory=dict)  # by the number of the run
     charts: dict[str, dict[str, Any]] = field(default_factory=dict)
     ids: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def datasets(self) -> list[tuple[Described, list[int]]]:
+        """The datasets that the runs were scored on, each with the numbers of its runs."""
+        found: list[tuple[Described, list[int]]] = []
+        for i, answers in self.answers.items():
+            numbers = next((n for known, n in found if known == answers.described), None)
+            if numbers is None:
+                found.append((answers.described, [i]))
+            else:
+                numbers.append(i)
+        return found
 
     def chart(self, title: str, chart: dict[str, Any]) -> str:
         """A place for a chart: for one, or for one by kind of axes ("linear", "log", "log-log")."""

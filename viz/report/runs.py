@@ -15,6 +15,7 @@ from typing import Any
 from models.command_line import InputError
 from models.mlp import MLP
 from models.mnist.checkpoint import load
+from models.mnist.datasets import Described
 from models.runs.files import (
     CONFIG,
     HISTOGRAMS,
@@ -59,7 +60,8 @@ class Snapshot:
 
 @dataclass
 class Run:
-    """A training. `notes` are sentences on what is wrong; `model` is None where there is none."""
+    """A training. `notes` are sentences on what is wrong; `model` and `described`, the dataset that
+    it learned from, are None where there is none."""
 
     name: str
     sizes: list[int]
@@ -69,6 +71,7 @@ class Run:
     snapshots: list[Snapshot] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     model: MLP | None = None
+    described: Described | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -117,7 +120,7 @@ def _read_run(folder: Path, name: str) -> Run:
         why = _without_folder(error, folder)
         run.notes.append(f"{why}: the training was killed, or is still running.")
     try:
-        run.model = load(str(folder))
+        run.model, run.described = load(str(folder))
     except InputError as error:
         why = _without_folder(error, folder)
         run.notes.append(f"{why}. What needs the weights is left out.")

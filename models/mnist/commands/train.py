@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from types import FrameType
@@ -17,7 +17,7 @@ from models.command_line import SIGPIPE, InputError, mute
 from models.mlp import MLP
 from models.mnist import PROGRAM
 from models.mnist.commands.progress import HEADER, Lines, epoch_row, screen
-from models.mnist.digits import Digits
+from models.mnist.datasets import Ahead
 from models.mnist.scoring import Score, confusion_table, counts_table, score
 from models.mnist.settings import Settings
 from models.mnist.statistics import statistics
@@ -25,31 +25,39 @@ from models.mnist.train import Epoch, Outcome, build_model, train
 from models.runs.files import finite
 from models.runs.folder import Kept, RunFolder
 from models.runs.open import new_run
-from models.training.text import duration, layer_sizes
+from models.training.text import cut, duration, layer_sizes
 
 Sets = Mapping[str, Examples]  # "train", "validation" (if there is one) and "test"
 Scores = Mapping[str, Score]  # of those
 
 
-def train_command(settings: Settings, out: str | None, digits: Digits, start: float) -> int:
+def train_command(settings: Settings, out: str | None, dataset: Ahead, start: float) -> int:
     """Teach a network by `settings` and keep it in `out`; gives the exit code.
 
-    start: when the command began, by time.perf_counter. Raises InputError. The test images are
-    scored before and after, and decide nothing.
+    start: when the command began, by time.perf_counter. Raises InputError. The test examples
+    are scored before and after, and decide nothing.
     """
-    with new_run(out, "mnist", _say) as run, _signals() as received:
-        settings.check_counts(len(digits["train"]))
-        chosen = asdict(settings) | {"lr": settings.rate}
-        run.config({"sizes": settings.sizes, "activation": settings.activation, "settings": chosen})
-        model = build_model(settings)
-        sets = _sets(digits, settings)
-        print(_introduction(settings, sets, run))
-        before = _scores(model, sets)
+    with new_run(out, dataset.name, _say) as run, _signals() as received:
+        described = dataset.describe()
+        classes, scale = described["classes"], described["scale"]
+        sizes = settings.sizes(described["shape"], len(classes))
+        sets = _sets(dataset, settings)
+        run.config(
+            {
+                "sizes": sizes,
+                "activation": settings.activation,
+                "dataset": described,
+                "settings": asdict(settings) | {"lr": settings.rate},
+            }
+        )
+        model = build_model(settings, sizes)
+        print(_introduction(settings, described["name"], sizes, sets, run))
+        before = _scores(model, sets, classes, scale)
         print(f"\n{counts_table('before', before)}\n", flush=True)
 
-        outcome, seconds = _learn(model, settings, sets, run, received)
+        outcome, seconds = _learn(model, settings, sets, run, received, scale)
         run.model(model.state_dict())  # before the scores: a second Ctrl-C loses only those
-        after = _scores(model, sets)
+        after = _scores(model, sets, classes, scale)
         run.summary(
             {
                 "reason": outcome.reason,
@@ -69,12 +77,17 @@ def train_command(settings: Settings, out: str | None, digits: Digits, start: fl
         kept = run.finish()
     _check_finite(outcome, kept)
     print(f"\n{_ending(outcome, settings, received, seconds)}\n")
-    print(_results(after, kept), flush=True)
+    print(_results(after, classes, kept), flush=True)
     return 128 + received[0] if received else 0
 
 
 def _learn(
-    model: MLP, settings: Settings, sets: Sets, run: RunFolder, received: list[int]
+    model: MLP,
+    settings: Settings,
+    sets: Sets,
+    run: RunFolder,
+    received: list[int],
+    scale: float,
 ) -> tuple[Outcome, float]:
     """Teach the model, with a line for each epoch on the screen and in the run's files: how that
     ended, and the seconds it took."""
@@ -83,7 +96,7 @@ def _learn(
     lines = screen(settings, len(training))
 
     def record(epoch: int, step: int) -> None:
-        run.histograms(epoch, step, statistics(model, shown))
+        run.histograms(epoch, step, statistics(model, shown, scale))
 
     watcher = _Watcher(settings, len(training), run, lines, received, record)
     start = time.perf_counter()
@@ -91,7 +104,7 @@ def _learn(
         lines.show(HEADER)
         record(0, 0)
         none = Examples(training.images[:0], training.labels[:0])
-        outcome = train(model, settings, training, sets.get("validation", none), watcher)
+        outcome = train(model, settings, training, sets.get("validation", none), watcher, scale)
     finally:
         lines.close()
     return outcome, time.perf_counter() - start
@@ -158,17 +171,18 @@ def _signals() -> Iterator[list[int]]:
         restore()
 
 
-def _sets(digits: Digits, settings: Settings) -> Sets:
-    """The training images, those set aside for validation, and the test images."""
-    examples, test = digits["train"], digits["test"]
-    if not settings.validation:
+def _sets(dataset: Ahead, settings: Settings) -> Sets:
+    """The training examples, those set aside for validation, and the test examples."""
+    examples, test = dataset["train"], dataset["test"]
+    aside = settings.validated(len(examples))
+    if not aside:
         return {"train": examples, "test": test}
-    training, validation = data.split(examples, settings.validation, settings.seed)
+    training, validation = data.split(examples, aside, settings.seed)
     return {"train": training, "validation": validation, "test": test}
 
 
-def _scores(model: MLP, sets: Sets) -> Scores:
-    return {name: score(model, examples) for name, examples in sets.items()}
+def _scores(model: MLP, sets: Sets, classes: Sequence[str], scale: float) -> Scores:
+    return {name: score(model, examples, len(classes), scale) for name, examples in sets.items()}
 
 
 def _figures(scores: Scores) -> dict[str, Any]:
@@ -187,14 +201,16 @@ def _say(words: str) -> None:
     print(f"warning: {words}", file=sys.stderr, flush=True)
 
 
-def _introduction(settings: Settings, sets: Sets, run: RunFolder) -> str:
+def _introduction(
+    settings: Settings, name: str, sizes: Sequence[int], sets: Sets, run: RunFolder
+) -> str:
     s = settings
     parts = [s.optimizer, f"{s.schedule} {s.rate:g}", f"batches of {s.batch_size}"]
     parts += [f"dropout {s.dropout:g}"] if s.dropout and s.hidden else []
     return "\n".join(
         [
-            f"network {layer_sizes(s.sizes)}, {s.activation}, seed {s.seed}",
-            f"digits  {', '.join(f'{len(e):,} {name}' for name, e in sets.items())}",
+            f"network {layer_sizes(sizes)}, {s.activation}, seed {s.seed}",
+            f"data    {cut(name, 40)}: {', '.join(f'{len(e):,} {n}' for n, e in sets.items())}",
             f"recipe  {', '.join(parts)}",
             f"folder  {run.path}",
         ]
@@ -223,12 +239,12 @@ def _ending(outcome: Outcome, settings: Settings, received: list[int], seconds: 
     return f"{how}: {outcome.steps:,} steps in {duration(seconds)}"
 
 
-def _results(after: Scores, kept: Kept) -> str:
+def _results(after: Scores, classes: Sequence[str], kept: Kept) -> str:
     """How good the network became, which files hold it, and what to type next."""
     return "\n".join(
         [
             f"{counts_table('after', after)}\n",
-            f"test images, {confusion_table(after['test'])}\n",
+            f"test set, {confusion_table(after['test'], classes)}\n",
             f"wrote   {kept.folder}: {', '.join(kept.names[:2])},",
             f"        {', '.join(kept.names[2:])}",
             f"next    {PROGRAM} show --wrong {kept.folder}",
