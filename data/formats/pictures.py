@@ -148,6 +148,8 @@ def _picture(path: Path, size: tuple[int, int] | None) -> NDArray[Any]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(path, formats=FORMATS) as picture:
+                picture.verify()  # PNG's checksums, at which its decoder does not look
+            with Image.open(path, formats=FORMATS) as picture:
                 return _array(picture, size)
         except UnidentifiedImageError as error:
             raise DataError(
@@ -156,10 +158,12 @@ def _picture(path: Path, size: tuple[int, int] | None) -> NDArray[Any]:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             limit = f"at most {Image.MAX_IMAGE_PIXELS:,} pixels"
             raise DataError(f"{path}: expected a picture of {limit}, found more") from error
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read: {reason(error)}") from error
         except Exception as error:  # Pillow's decoders raise nearly any type on damaged data
-            raise DataError(f"{path}: the picture is damaged or unsupported: {error}") from error
+            if isinstance(error, OSError) and error.strerror:
+                raise DataError(f"{path}: cannot be read: {reason(error)}") from error
+            raise DataError(
+                f"{path}: damaged or unsupported: {error}: replace it, or move it away"
+            ) from error
 
 
 def _array(picture: Image.Image, size: tuple[int, int] | None) -> NDArray[Any]:
