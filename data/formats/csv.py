@@ -217,9 +217,14 @@ def _is_place(text: str, width: int) -> bool:
 def _names(labels: list[str]) -> NDArray[Any]:
     """The labels; where all are numbers, each as it is usually written: 5.0e+00 is 5."""
     numbers = {label: as_number(label) for label in set(labels)}
-    names = {label: label for label in numbers}
-    for label, number in numbers.items():
-        if number is None:
-            return np.array(labels)
-        names[label] = str(int(number)) if number.is_integer() else repr(number)
+    if None in numbers.values():
+        return np.array(labels)
+    names = {label: _usual(label, number or 0.0) for label, number in numbers.items()}
     return np.array([names[label] for label in labels])
+
+
+def _usual(label: str, number: float) -> str:
+    try:
+        return str(int(label))  # not int(number), which is another one from 2**53 on
+    except ValueError:
+        return str(int(number)) if number.is_integer() else repr(number)

@@ -135,6 +135,13 @@ def test_numbers_for_labels_are_named_as_people_write_them(tmp_path, form):
     )  # fmt: skip
 
 
+def test_long_numbers_for_labels_stay_apart(tmp_path):
+    """Else classes named by serial numbers become one, where float64 ends."""
+    serial = [str(2**53), str(2**53 + 1)]
+    path = table(tmp_path / "t.csv", [[1, name] for name in serial * 2])
+    assert data.load(path).classes == tuple(serial)
+
+
 def test_many_rows_of_several_kinds_are_one_array(tmp_path, monkeypatch):
     """Else a table that is read in pieces is of the last piece's type, or in another order."""
     monkeypatch.setattr("data.formats.csv.PIECE", 20)
