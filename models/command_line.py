@@ -100,6 +100,12 @@ def fail(message: str) -> int:
     return WRONG_INPUT
 
 
+def warn(message: str) -> None:
+    """Say a line on standard error, if that is there: what is warned of goes on."""
+    with suppress(OSError, ValueError):  # the terminal was closed
+        print(f"warning: {printable(message)}", file=sys.stderr, flush=True)
+
+
 def printable(text: str) -> str:
     """Text from a file as one may print it: spaces of any kind are spaces, and what would steer the
     terminal (escape codes, writing from right to left) stands as one writes it in Python.
@@ -113,12 +119,6 @@ def printable(text: str) -> str:
     )
 
 
-def warn(message: str) -> None:
-    """Say a line on standard error, if that is there: what is warned of goes on."""
-    with suppress(OSError, ValueError):  # the terminal was closed
-        print(f"warning: {printable(message)}", file=sys.stderr, flush=True)
-
-
 def mute() -> None:
     """Send whatever is still printed to nowhere: the reader of a pipe has gone, and Python would
     say so once more when it flushes at the end."""
@@ -128,7 +128,10 @@ def mute() -> None:
 
 def can_redraw() -> bool:
     """Whether standard output is a terminal that understands escape codes."""
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    try:
+        return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    except ValueError:  # it was closed
+        return False
 
 
 def has_unicode() -> bool:

@@ -13,7 +13,15 @@ from typing import Any
 
 from models.command_line import InputError, Parser, number, run, whole
 from models.mnist import PROGRAM
-from models.mnist.settings import ACTIVATIONS, OPTIMIZERS, SCHEDULES, SHOWN, VALIDATED, Settings
+from models.mnist.settings import (
+    ACTIVATIONS,
+    CHANGEABLE,
+    OPTIMIZERS,
+    SCHEDULES,
+    SHOWN,
+    VALIDATED,
+    Settings,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,17 +55,28 @@ def _train(given: dict[str, Any]) -> int:
     start = time.perf_counter()
     given = {name: value for name, value in given.items() if value is not None}
     out, source = given.pop("out", None), given.pop("source", None)
+    resumed = given.pop("resume", None)
     if "hidden" in given:
         given["hidden"] = tuple(given["hidden"])
+    if resumed is not None:
+        return _resume(resumed, out, source, given, start)
     settings = Settings(**given)
-    if "momentum" in given and settings.optimizer != "sgd":
-        raise InputError(f"--momentum: expected with sgd only, found with {settings.optimizer}")
+    settings.check_momentum(given)
     from models.mnist.datasets import MNIST, Ahead
 
     dataset = Ahead(source or MNIST, "train", "test")  # unpacked while the engine is imported
     from models.mnist.commands.train import train_command
 
     return train_command(settings, out, dataset, start)
+
+
+def _resume(path: str, out: object, source: object, changes: dict[str, Any], start: float) -> int:
+    for option, value in (("--out", out), ("--dataset", source)):
+        if value is not None:
+            raise InputError(f"{option}: expected without --resume, which has it from the run")
+    from models.mnist.commands.train import resume_command
+
+    return resume_command(path, changes, start)
 
 
 def _source(given: dict[str, Any]) -> dict[str, Any] | None:
@@ -146,9 +165,21 @@ def _add_options(train: argparse.ArgumentParser) -> None:
     option("--stop-at", "end when the validation accuracy reaches this fraction (default: never)",
            metavar="ACC", type=number)  # fmt: skip
     option("--eager", "compute with NumPy; without it, steps are compiled where there is a C "
-           "compiler, and learn in half the time", action="store_true")  # fmt: skip
+           "compiler, and learn in half the time", action="store_true", default=None)  # fmt: skip
     option("--out", "the folder to write to (default: runs/<dataset>-<time>)", metavar="DIR")
+    option("--resume", "go on with the training in this folder, or in one of its checkpoints, to "
+           f"the same bits; {_listed(CHANGEABLE)} may be changed", metavar="DIR")  # fmt: skip
     _add_dataset(train, "mnist")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names of settings as options.
+
+    >>> _listed(["lr", "stop_at"])
+    '--lr and --stop-at'
+    """
+    *first, last = (f"--{name.replace('_', '-')}" for name in names)
+    return f"{', '.join(first)} and {last}"
 
 
 def _add_evaluate(commands: Any) -> None:

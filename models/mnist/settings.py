@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from types import MappingProxyType
+from typing import Any
 
 from models.command_line import InputError
 
@@ -17,8 +18,8 @@ ACTIVATIONS = ("relu", "leaky_relu", "gelu", "tanh", "sigmoid", "softplus", "ide
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("one-cycle", "cosine", "constant")
 SHOWN = 10  # examples that `show` prints unless told otherwise
-# Of all weights together. Learning holds four float32 arrays of them (weights, gradient, momentum,
-# the copy that divergence.py keeps): 1.6 GB at this bound, beyond which machines run out.
+# Of all weights together. Learning holds up to ten float32 arrays of them (weights, gradient,
+# momentum, copies to go back to and to write): 4 GB at this bound, beyond which machines run out.
 MAX_WEIGHTS = 100_000_000
 # The share of the training examples that is set aside to validate with: 5,000 of MNIST's 60,000.
 VALIDATED = 12
@@ -94,6 +95,35 @@ class Settings:
             fraction = "a fraction above 0 and at most 1 (0.975 is 97.5 %)"
             _expect(0 < self.stop_at <= 1, "--stop-at", fraction, self.stop_at)
 
+    @classmethod
+    def read(cls, found: Any) -> Settings:
+        """The settings in a config.json, of which nothing is trusted. Raises InputError."""
+        if not isinstance(found, dict):
+            raise InputError(f'expected an object of "settings", found {found!r:.60}')
+        given = dict(found)
+        for name, kind in _KINDS.items():
+            if not kind(given.get(name)):
+                raise InputError(
+                    f'expected "{name}" in the "settings", found {given.get(name)!r:.60}'
+                )
+        given["hidden"] = tuple(given["hidden"])
+        return cls(**{field.name: given[field.name] for field in fields(cls)})
+
+    def changed(self, changes: Mapping[str, Any]) -> Settings:
+        """The settings of a training that goes on with these changes. Raises InputError for those
+        that would make it another one."""
+        for name in changes:
+            if name not in CHANGEABLE:
+                option = f"--{name.replace('_', '-')}"
+                raise InputError(f"{option}: expected without --resume, which has it from the run")
+        self.check_momentum(changes)
+        return replace(self, **changes)
+
+    def check_momentum(self, given: Mapping[str, Any]) -> None:
+        """Raise InputError where a momentum was given to an optimizer that has its own."""
+        if "momentum" in given:
+            _expect(self.optimizer == "sgd", "--momentum", "sgd, whose it is", self.optimizer)
+
     def sizes(self, shape: Sequence[int], classes: int) -> tuple[int, ...]:
         """The width of every layer, from the numbers of an example of this shape to the classes.
         Raises InputError where that makes more weights than a machine learns."""
@@ -123,6 +153,33 @@ class Settings:
     def _check_validation(self, aside: int) -> None:
         some = "at least 1 example, because --stop-at is given"
         _expect(self.stop_at is None or aside >= 1, "--validation", some, aside)
+
+
+# What a training that goes on may change: the rest says what its numbers mean.
+CHANGEABLE = ("epochs", "lr", "schedule", "momentum", "weight_decay", "clip", "stop_at", "eager")
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_KINDS: Mapping[str, Any] = {
+    "hidden": lambda v: isinstance(v, list) and all(map(_is_whole, v)),
+    **dict.fromkeys(("activation", "optimizer", "schedule"), _is_text),
+    **dict.fromkeys(("epochs", "batch_size", "seed"), _is_whole),
+    **dict.fromkeys(("lr", "momentum", "weight_decay", "dropout"), _is_number),
+    **dict.fromkeys(("clip", "stop_at"), lambda v: v is None or _is_number(v)),
+    "validation": lambda v: v is None or _is_whole(v),
+    "eager": lambda v: isinstance(v, bool),
+}
 
 
 def _expect(holds: bool, option: str, expected: str, found: object) -> None:

@@ -16,8 +16,9 @@ __all__ = ["Screen"]
 class Screen:
     """Prints lines, each at once, so that a log can be followed; above a bar, where there is one.
 
-    Where they cannot be printed (the reader of a pipe has gone, the disk behind a log is full, the
-    terminal was closed), that is said once on standard error, and nothing is raised.
+    Where they cannot be printed (the disk behind a log is full, the terminal was closed), that is
+    said once on standard error, and nothing is raised. `failed` is why. (Of a pipe whose reader has
+    gone nothing is said: he has seen what he wanted.)
     """
 
     def __init__(self) -> None:
@@ -39,7 +40,8 @@ class Screen:
         self.bar = None
         if isinstance(error, BrokenPipeError):
             mute()  # a line that waits to be written would fail again
-        if self.failed is None:
+            self.failed = error
+        elif self.failed is None:
             self.failed = error if isinstance(error, OSError) else OSError(errno.EBADF, str(error))
             why = self.failed.strerror or error
             warn(f"standard output cannot be written: {why}; the training goes on")

@@ -275,6 +275,18 @@ def test_escape_codes_of_a_config_do_not_reach_the_terminal(loads, tmp_path, key
     assert is_plain(said("evaluate", run)[2])
 
 
+def test_export_takes_the_numbers_as_they_lie_in_the_dataset(loads, tmp_path):
+    """Else the file of a table's network takes bytes, and classes of another dataset."""
+    onnx = pytest.importorskip("onnx")
+    dataset = drawn((4,), ["cat", "two words"], dtype=np.float32)
+    loads(dataset)
+    code, out, _ = said("export", run_of(dataset, tmp_path / "run"), "--onnx", "made.onnx")
+    assert code == 0
+    assert "from images, float32 (batch, 4), to logits (batch, 2)" in out
+    notes = {note.key: note.value for note in onnx.load("made.onnx").metadata_props}
+    assert json.loads(notes["classes"]) == ["cat", "two words"]
+
+
 # --- pictures ------------------------------------------------------------------------------------
 
 

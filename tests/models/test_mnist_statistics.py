@@ -16,7 +16,8 @@ from models.mlp import MLP
 from models.mnist.scoring import inputs
 from models.mnist.settings import ACTIVATIONS, Settings
 from models.mnist.statistics import BINS, FIRST, SPAN, histogram, statistics
-from models.mnist.train import Epoch, build_model, train
+from models.mnist.train import build_model, build_trainer
+from models.training import Callback
 
 
 @cache
@@ -98,28 +99,18 @@ def test_dead_units_are_found():
 def test_looking_changes_no_bit():
     """Else a training would depend on being watched."""
 
-    class Watcher:
-        def __init__(self, model, looks):
-            self.model, self.looks = model, looks
-
-        def step(self, *_):
-            if self.looks:
-                before = [(p.grad, p.index) for p in self.model.parameters()]
-                statistics(self.model, digits(), 255.0)
-                assert [(p.grad, p.index) for p in self.model.parameters()] == before
-                assert self.model.training
-
-        def epoch(self, epoch: Epoch):
-            """Nothing more."""
-
-        def stop(self):
-            return False
+    class Look(Callback):
+        def steps(self, trainer):
+            before = [(p.grad, p.index) for p in trainer.model.parameters()]
+            statistics(trainer.model, digits(), 255.0)
+            assert [(p.grad, p.index) for p in trainer.model.parameters()] == before
+            assert trainer.model.training
 
     settings = Settings(hidden=(16,), epochs=2, batch_size=100, dropout=0.3)
     bits = []
-    for looks in (False, True):
+    for callbacks in ((), (Look(),)):
         model = build_model(settings, (784, 16, 10))
-        train(model, settings, digits(), digits().take(np.arange(0)), Watcher(model, looks), 255.0)
+        build_trainer(settings, model, 6, 255.0, callbacks).fit(digits(), 2, 100)
         bits.append([array.tobytes() for array in model.state_dict().values()])
     assert bits[0] == bits[1]
 

@@ -1,4 +1,4 @@
-"""The training loop, on a few digits: the same bits, the right end, nothing learned from NaN."""
+"""A training as Settings have it: the same bits, the right end, nothing learned from NaN."""
 
 import math
 from functools import cache
@@ -7,15 +7,21 @@ import numpy as np
 import pytest
 
 import data
-from autograd import jit
 from autograd.nn import ACTIVATIONS
+from autograd.random import order
 from data import Examples
 from models.command_line import InputError
 from models.mlp import MLP
-from models.mnist import divergence, settings
+from models.mnist import settings
 from models.mnist.scoring import Score, confusion_table, counts_table, inputs, probabilities, score
 from models.mnist.settings import Settings
-from models.mnist.train import build_model, build_optimizer, build_schedule, build_step, train
+from models.mnist.train import (
+    CHECKS,
+    build_model,
+    build_optimizer,
+    build_schedule,
+    build_trainer,
+)
 
 
 @cache
@@ -23,31 +29,18 @@ def digits(n: int = 1500) -> Examples:
     return data.load("mnist").train.take(np.arange(n))
 
 
-class Watcher:
-    """Keeps what it is told, and stops after `steps`."""
-
-    def __init__(self, steps=math.inf):
-        self.steps, self.epochs, self.losses = steps, [], []
-
-    def step(self, epoch, step, loss, accuracy):
-        assert step == len(self.losses) + 1
-        self.losses.append(loss)
-
-    def epoch(self, epoch):
-        self.epochs.append(epoch)
-
-    def stop(self):
-        return len(self.losses) >= self.steps
-
-
-def learn(watcher=None, **changes):
-    """A short training on 1000 digits, 500 more to validate with."""
+def learn(training=None, **changes):
+    """A short training on 1000 digits, 500 more to validate with: the model, and its history."""
     chosen = Settings(**{"hidden": (32,), "epochs": 2, "batch_size": 64, **changes})
     model = build_model(chosen, chosen.sizes((28, 28), 10))
-    training, validation = digits().take(np.arange(1000)), digits().take(np.arange(1000, 1500))
-    watcher = watcher or Watcher()
-    outcome = train(model, chosen, training, validation, watcher, 255.0)
-    return model, outcome, watcher
+    training = training or digits().take(np.arange(1000))
+    trainer = build_trainer(chosen, model, len(training) // chosen.batch_size, 255.0)
+    validation = digits().take(np.arange(1000, 1500))
+    checks = CHECKS if chosen.stop_at else 1
+    history = trainer.fit(
+        training, chosen.epochs, chosen.batch_size, validation, chosen.seed, checks
+    )
+    return model, history
 
 
 def same(one: MLP, other: MLP) -> bool:
@@ -58,41 +51,31 @@ def same(one: MLP, other: MLP) -> bool:
 @pytest.mark.parametrize("optimizer", settings.OPTIMIZERS)
 @pytest.mark.parametrize("schedule", settings.SCHEDULES)
 def test_every_recipe_learns(optimizer, schedule):
-    _, outcome, watcher = learn(optimizer=optimizer, schedule=schedule, clip=1.0, epochs=3)
-    assert (outcome.reason, outcome.steps) == ("finished", 3 * (1000 // 64))
-    first, *_, last = watcher.epochs
-    assert last.train_loss < first.train_loss
-    assert last.validation_accuracy > 0.5  # guessing gives 0.1
+    _, history = learn(optimizer=optimizer, schedule=schedule, clip=1.0, epochs=3)
+    assert (history.reason, history.steps) == ("finished", 3 * (1000 // 64))
+    first, *_, last = history.epochs
+    assert last.train["loss"] < first.train["loss"]
+    assert last.validation["accuracy"] > 0.5  # guessing gives 0.1
 
 
 def test_the_figures_of_an_epoch():
-    model, _, watcher = learn(epochs=1)
-    (epoch,) = watcher.epochs
-    assert (epoch.epoch, epoch.step, epoch.images) == (1, 15, 960)
-    assert epoch.train_loss == watcher.losses[-1]  # the mean of the whole epoch so far
+    model, history = learn(epochs=1)
+    (epoch,) = history.epochs
+    assert (epoch.epoch, epoch.step, epoch.examples) == (1, 15, 960)
     validation = digits().take(np.arange(1000, 1500))
-    assert epoch.validation_accuracy == score(model, validation, 10, 255.0).accuracy
+    assert epoch.validation["accuracy"] == score(model, validation, 10, 255.0).accuracy
     assert epoch.lr < 0.4 / 25  # one-cycle is at its end
 
 
 def test_the_seed_decides_every_bit():
-    one, _, _ = learn(seed=5, dropout=0.3)
+    one, _ = learn(seed=5, dropout=0.3)
     assert same(one, learn(seed=5, dropout=0.3)[0])
     assert not same(one, learn(seed=6, dropout=0.3)[0])
 
 
-def test_the_compiled_step_is_the_eager_step_but_for_rounding():
-    chosen = Settings(hidden=(32,), batch_size=64, clip=1.0)
-    models = []
-    for compiled in (lambda step: step, jit):
-        model = build_model(chosen, chosen.sizes((28, 28), 10))
-        optimizer = build_optimizer(chosen, model, build_schedule(chosen, 12))
-        step = compiled(build_step(model, optimizer, chosen.clip))
-        for i in range(0, 12 * 64, 64):
-            part = digits().take(np.arange(i, i + 64))
-            step(inputs(part.images, 255.0), part.labels)
-        models.append(model)
-    # Of weights of about 0.1, whose 12 steps each round by 1e-8.
+def test_the_compiled_training_is_the_eager_one_but_for_rounding():
+    models = [learn(eager=eager, clip=1.0, epochs=1)[0] for eager in (False, True)]
+    # Of weights of about 0.1, whose 15 steps each round by 1e-8.
     for one, other in zip(*(model.state_dict().values() for model in models), strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
@@ -113,73 +96,35 @@ def test_each_schedule_is_the_one_of_its_name(name):
     assert type(schedule).__name__.replace("_", "-") == name
 
 
-def test_no_validation_gives_no_validation_figures():
-    model = build_model(Settings(hidden=()), (784, 10))
-    watcher = Watcher()
-    none = Examples(digits().images[:0], digits().labels[:0])
-    train(model, Settings(hidden=(), batch_size=100, epochs=1), digits(), none, watcher, 255.0)
-    assert watcher.epochs[0].validation_loss is watcher.epochs[0].validation_accuracy is None
-
-
 def test_stop_at_ends_within_an_epoch():
-    _, outcome, watcher = learn(epochs=50, stop_at=0.6)
-    assert outcome.reason == "reached"
-    *before, last = watcher.epochs
-    assert last.validation_accuracy >= 0.6
-    assert all(epoch.validation_accuracy < 0.6 for epoch in before)
-    assert outcome.steps == last.step == len(watcher.losses)
+    _, history = learn(epochs=50, stop_at=0.6)
+    assert history.reason == "reached"
+    *before, last = history.epochs
+    assert last.validation["accuracy"] >= 0.6
+    assert all(epoch.validation["accuracy"] < 0.6 for epoch in before)
+    assert history.steps == last.step
     assert last.step % 15 in {0, 3, 7, 11}  # looked at after each quarter
 
 
-def test_a_stop_ends_after_the_step_and_still_tells_of_the_part_of_an_epoch():
-    model, outcome, watcher = learn(Watcher(steps=20))
-    assert (outcome.reason, outcome.steps) == ("stopped", 20)
-    assert [epoch.step for epoch in watcher.epochs] == [15, 20]
-    assert watcher.epochs[-1].images == 5 * 64
-    assert same(model, learn(Watcher(steps=20))[0])
-
-
-@pytest.mark.parametrize("every", [1, 4, 32])
-@pytest.mark.parametrize("bad", [0, 1, 2, 7, 8, 19])
-def test_a_loss_that_turns_nan_goes_back_to_the_last_good_weights(monkeypatch, bad, every):
-    """After `bad` good losses comes a batch with an infinite pixel. What is kept must be what the
-    same training had before the last good loss, dropout's counter included."""
-    monkeypatch.setattr(divergence, "EVERY", every)
-    watcher, poison = Watcher(), []
-
-    def poisoned(images, scale):
-        if len(watcher.losses) == bad:
-            poison.append(images.tobytes())
-        x = inputs(images, scale)
-        if images.tobytes() in poison[:1]:
-            x[0, 0] = np.inf
-        return x
-
-    monkeypatch.setattr("models.mnist.train.inputs", poisoned)
-    model, outcome, _ = learn(watcher, dropout=0.3)
-    assert (outcome.reason, outcome.steps) == ("diverged", max(0, bad - 1))
-    assert f"epoch {1 + bad // 15}, step {1 + bad % 15}: the loss became nan" in outcome.message
-    assert "layer 0 (Linear 784 to 32)" in outcome.message
-    monkeypatch.undo()
-    expected = build_model(Settings(hidden=(32,), dropout=0.3), (784, 32, 10))
-    if bad > 1:
-        expected, _, _ = learn(Watcher(steps=bad - 1), dropout=0.3)
+@pytest.mark.parametrize("bad", [0, 1, 2, 14])
+def test_a_loss_that_turns_nan_goes_back_to_the_last_good_weights(bad):
+    """The batch of step `bad` has an infinite pixel. What is kept must be what the same training
+    had before the last good loss, dropout's counter included."""
+    images = digits(1000).images.astype(np.float32)
+    good = Examples(images.copy(), digits(1000).labels)
+    batch = order(1000, seed=0, epoch=0)[64 * bad : 64 * (bad + 1)]
+    images[batch[0], 3, 3] = np.inf
+    model, history = learn(Examples(images, good.labels), dropout=0.3)
+    assert (history.reason, history.steps) == ("diverged", max(0, bad - 1))
+    assert f"epoch 1, step {1 + bad}: the loss became nan" in history.message
+    assert "layer 0 (Linear 784 to 32)" in history.message
+    chosen = Settings(hidden=(32,), epochs=2, batch_size=64, dropout=0.3)
+    expected = build_model(chosen, (784, 32, 10))
+    step = build_trainer(chosen, expected, 15, 255.0)._step
+    for i in range(bad - 1):
+        rows = order(1000, seed=0, epoch=0)[64 * i : 64 * (i + 1)]
+        step(good.images[rows], good.labels[rows])
     assert same(model, expected)
-
-
-def test_the_layer_that_went_bad_first_is_named():
-    model = MLP([4, 3, 3, 2], dtype=np.float32)
-    x = np.ones((5, 4), np.float32)
-    assert "the loss itself" in divergence.first_bad_layer(model, x)
-    weights = dict(model.named_parameters())
-    weights["4.weight"].data[0, 0] = np.nan
-    assert "layer 4 (Linear 3 to 2): 1 of the 6 entries of its weight became nan" in (
-        divergence.first_bad_layer(model, x)
-    )
-    weights["2.bias"].data[1] = np.inf
-    assert "layer 2 (Linear 3 to 3): 1 of the 3 entries of its bias became inf" in (
-        divergence.first_bad_layer(model, x)
-    )
 
 
 def test_argmax_does_not_start_from_zero():
@@ -266,6 +211,29 @@ def test_settings_that_ask_for_more_examples_than_there_are():
     assert Settings(validation=10, batch_size=90).validated(100) == 10
     assert Settings().validated(60_000) == 5000
     assert Settings(batch_size=1).validated(11) == 0
+
+
+def test_settings_are_read_again_and_only_some_may_change():
+    chosen = Settings(hidden=(5, 4), clip=1.0)
+    found = {**vars(chosen), "hidden": [5, 4], "lr": chosen.rate}
+    again = Settings.read(found)
+    assert again == Settings(hidden=(5, 4), clip=1.0, lr=chosen.rate)
+    assert again.changed({"lr": 0.1, "epochs": 20}).rate == 0.1
+    for name in sorted(found.keys() - set(settings.CHANGEABLE)):
+        option = name.replace("_", "-")
+        with pytest.raises(InputError, match=f"--{option}: expected without --resume"):
+            again.changed({name: found[name]})
+    with pytest.raises(InputError, match="--momentum: expected sgd"):
+        Settings(optimizer="adam").changed({"momentum": 0.5})
+    for name in found:
+        for wrong in ("x", [None], {}, True if name != "eager" else 3):
+            if name in ("activation", "optimizer", "schedule") and wrong == "x":
+                continue
+            with pytest.raises(InputError, match=f'expected "{name}"'):
+                Settings.read({**found, name: wrong})
+    for wrong in (None, [], "x", 3):
+        with pytest.raises(InputError, match='an object of "settings"'):
+            Settings.read(wrong)
 
 
 def test_sizes_are_those_of_the_data():

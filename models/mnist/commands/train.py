@@ -1,34 +1,46 @@
-"""The `train` command: the files, the screen and the signals around the training loop."""
+"""The `train` command: the files, the screen and the signals around the Trainer."""
 
 from __future__ import annotations
 
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from types import FrameType
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import data
 from data import Examples
-from models.command_line import SIGPIPE, InputError, mute
+from models.command_line import SIGPIPE, InputError, fail, warn
 from models.mlp import MLP
 from models.mnist import PROGRAM
-from models.mnist.commands.progress import HEADER, Lines, epoch_row, screen
-from models.mnist.datasets import Ahead
+from models.mnist.datasets import Ahead, Described
 from models.mnist.scoring import Score, confusion_table, counts_table, score
 from models.mnist.settings import Settings
 from models.mnist.statistics import statistics
-from models.mnist.train import Epoch, Outcome, build_model, train
-from models.runs.files import finite
+from models.mnist.train import CHECKS, build_model, build_schedule, build_trainer
+from models.runs.checkpoints import Checkpoint
+from models.runs.files import CONFIG, FILES
 from models.runs.folder import Kept, RunFolder
-from models.runs.open import new_run
+from models.runs.open import new_run, resume
+from models.training import Callback, Epoch, History, Progress, Trainer
+from models.training.checkpoints import Saving
+from models.training.screen import Screen
+from models.training.signals import ENDING, noted
 from models.training.text import cut, duration, layer_sizes
 
 Sets = Mapping[str, Examples]  # "train", "validation" (if there is one) and "test"
 Scores = Mapping[str, Score]  # of those
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training begins with: a folder, and for one that goes on where it stands."""
+
+    run: RunFolder
+    settings: Settings
+    checkpoint: Checkpoint | None = None
+    changes: Mapping[str, Any] | None = None  # of the settings, since the checkpoint
 
 
 def train_command(settings: Settings, out: str | None, dataset: Ahead, start: float) -> int:
@@ -37,138 +49,154 @@ def train_command(settings: Settings, out: str | None, dataset: Ahead, start: fl
     start: when the command began, by time.perf_counter. Raises InputError. The test examples
     are scored before and after, and decide nothing.
     """
-    with new_run(out, dataset.name, _say) as run, _signals() as received:
-        described = dataset.describe()
-        classes, scale = described["classes"], described["scale"]
-        sizes = settings.sizes(described["shape"], len(classes))
-        sets = _sets(dataset, settings)
-        run.config(
-            {
-                "sizes": sizes,
-                "activation": settings.activation,
-                "dataset": described,
-                "settings": asdict(settings) | {"lr": settings.rate},
-            }
-        )
-        model = build_model(settings, sizes)
-        print(_introduction(settings, described["name"], sizes, sets, run))
-        before = _scores(model, sets, classes, scale)
-        print(f"\n{counts_table('before', before)}\n", flush=True)
+    with new_run(out, dataset.name, warn) as run:
+        return _train(Start(run, settings), dataset, start)
 
-        outcome, seconds = _learn(model, settings, sets, run, received, scale)
+
+def resume_command(path: str, changes: Mapping[str, Any], start: float) -> int:
+    """Go on with the training in a run's folder, or in one of its checkpoints, with these changes
+    of its settings; gives the exit code. Raises InputError."""
+    with resume(path, warn) as (run, config, checkpoint):
+        try:
+            before = Settings.read(config.get("settings"))
+            described = Described.read(config.get("dataset"))
+        except InputError as error:
+            raise InputError(f"{run.path / CONFIG}: {error}") from error
+        settings = before.changed(changes)
+        dataset = described.load("train", "test")
+        return _train(Start(run, settings, checkpoint, changes), dataset, start)
+
+
+def _train(begun: Start, dataset: Ahead, start: float) -> int:
+    run, settings, screen = begun.run, begun.settings, Screen()
+    described = dataset.describe()
+    classes, scale = described["classes"], described["scale"]
+    sizes = settings.sizes(described["shape"], len(classes))
+    sets = _sets(dataset, settings)
+    model = build_model(settings, sizes)
+    chosen = asdict(settings) | {"lr": settings.rate}
+    given = {"sizes": sizes, "activation": settings.activation, "dataset": described}
+    with noted(ENDING) as received:
+        screen.show(_introduction(begun, described["name"], sizes, sets))
+        before = _scores(model, sets, classes, scale)
+        screen.show(f"\n{counts_table('before', before)}\n")
+        trainer = _trainer(begun, model, sets, described, screen, received)
+        run.config({**given, "settings": chosen})
+        history, seconds = _learn(trainer, settings, sets)
         run.model(model.state_dict())  # before the scores: a second Ctrl-C loses only those
         after = _scores(model, sets, classes, scale)
-        run.summary(
-            {
-                "reason": outcome.reason,
-                "message": outcome.message,
-                "seed": settings.seed,
-                "parameters": sum(p.size for p in model.parameters()),
-                "epochs": outcome.steps / (len(sets["train"]) // settings.batch_size),
-                "steps": outcome.steps,
-                **_figures(after),
-                "test_class_accuracy": after["test"].class_accuracy,
-                "test_confusion": after["test"].confusion.tolist(),
-                "before": _figures(before),
-                "training_seconds": seconds,
-                "seconds": time.perf_counter() - start,
-            }
-        )
+        summary = {
+            "reason": history.reason,
+            "message": history.message,
+            "seed": settings.seed,
+            "parameters": sum(p.size for p in model.parameters()),
+            "epochs": history.steps / trainer.steps_per_epoch,
+            "steps": history.steps,
+            **_figures(after),
+            "test_class_accuracy": after["test"].class_accuracy,
+            "test_confusion": after["test"].confusion.tolist(),
+            "before": _figures(before),
+            "training_seconds": seconds,
+            "seconds": time.perf_counter() - start,
+        }
+        run.summary(summary)
         kept = run.finish()
-    _check_finite(outcome, kept)
-    print(f"\n{_ending(outcome, settings, received, seconds)}\n")
-    print(_results(after, classes, kept), flush=True)
-    return 128 + received[0] if received else 0
+    if history.reason == "diverged":
+        raise InputError(_divergence(history, kept, run))
+    screen.show(f"\n{_ending(history, settings, received, seconds)}\n")
+    screen.show(_results(after, classes, kept))
+    return _code(kept, run, screen, received)
 
 
-def _learn(
+def _trainer(
+    begun: Start,
     model: MLP,
-    settings: Settings,
     sets: Sets,
-    run: RunFolder,
+    described: Mapping[str, Any],
+    screen: Screen,
     received: list[int],
-    scale: float,
-) -> tuple[Outcome, float]:
-    """Teach the model, with a line for each epoch on the screen and in the run's files: how that
-    ended, and the seconds it took."""
-    training = sets["train"]
-    shown = sets.get("validation", training)
-    lines = screen(settings, len(training))
-
-    def record(epoch: int, step: int) -> None:
-        run.histograms(epoch, step, statistics(model, shown, scale))
-
-    watcher = _Watcher(settings, len(training), run, lines, received, record)
-    start = time.perf_counter()
-    try:
-        lines.show(HEADER)
-        record(0, 0)
-        none = Examples(training.images[:0], training.labels[:0])
-        outcome = train(model, settings, training, sets.get("validation", none), watcher, scale)
-    finally:
-        lines.close()
-    return outcome, time.perf_counter() - start
-
-
-class _Watcher:
-    """Tells the screen and the run's files how the training goes, and the training when to end.
-
-    received: the signals that came. record: writes the histograms after an epoch and a step.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        images: int,
-        run: RunFolder,
-        lines: Lines,
-        received: list[int],
-        record: Callable[[int, int], None],
-    ) -> None:
-        self.run, self.lines, self.received, self.record = run, lines, received, record
-        self.epochs = settings.epochs
-        self.steps_per_epoch = images // settings.batch_size
-
-    def step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
-        """Move the bar."""
-        self.lines.step(epoch, step, loss, accuracy)
-
-    def epoch(self, epoch: Epoch) -> None:
-        """A line in each file, one on the screen."""
-        self.run.metrics(asdict(epoch))
-        self.record(epoch.epoch, epoch.step)
-        try:
-            self.lines.show(epoch_row(epoch, epoch.step / self.steps_per_epoch, self.epochs))
-        except BrokenPipeError:  # the reader of the output has gone: end as after Ctrl-C
-            self.received.append(SIGPIPE)
-            mute()
-
-    def stop(self) -> bool:
-        """Whether a signal came."""
-        return bool(self.received)
+) -> Trainer:
+    """The Trainer of this run, standing where its checkpoint does. Raises InputError."""
+    settings, shape = begun.settings, described["shape"]
+    steps = len(sets["train"]) // settings.batch_size
+    shown = sets.get("validation", sets["train"])
+    callbacks = [
+        _Recorder(begun.run, shown, described["scale"]),
+        Saving(begun.run.checkpoints()),  # after its lines: those lead to the checkpoint
+        Progress("images" if len(shape) > 1 else "examples", screen),
+        _Signals(received, screen),
+    ]
+    trainer = build_trainer(settings, model, steps, described["scale"], callbacks)
+    if begun.checkpoint is None:
+        return trainer
+    changes = begun.changes or {}
+    with _another_training(begun.checkpoint):
+        trainer.restore(begun.checkpoint.arrays, begun.checkpoint.state)
+    trainer.optimizer.lr = build_schedule(settings, settings.epochs * steps)
+    for name in ("momentum", "weight_decay"):
+        if name in changes:
+            setattr(trainer.optimizer, name, changes[name])
+    if trainer.place.epoch >= settings.epochs:
+        raise InputError(
+            f"--resume: {begun.run.path} has done its {settings.epochs} epochs; more by --epochs"
+        )
+    return trainer
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
-    """A list that the first Ctrl-C or SIGTERM is noted in; a second one ends the process."""
-    received: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        restore()
-
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:  # nohup and a shell's background jobs ignore it: so do we
-            signal.signal(number, note)
+def _another_training(checkpoint: Checkpoint) -> Iterator[None]:
     try:
-        yield received
-    finally:
-        restore()
+        yield
+    except ValueError as error:
+        raise InputError(f"{checkpoint.path}: {error}") from error
+
+
+def _learn(trainer: Trainer, settings: Settings, sets: Sets) -> tuple[History, float]:
+    """Teach the model: how that ended, and the seconds it took."""
+    start = time.perf_counter()
+    history = trainer.fit(
+        sets["train"],
+        settings.epochs,
+        settings.batch_size,
+        sets.get("validation"),
+        settings.seed,
+        CHECKS if settings.stop_at else 1,
+    )
+    return history, time.perf_counter() - start
+
+
+class _Recorder(Callback):
+    """Writes the run's figures after each epoch."""
+
+    def __init__(self, run: RunFolder, shown: Examples, scale: float) -> None:
+        self.run, self.shown, self.scale = run, shown, scale
+
+    def begin(self, trainer: Trainer) -> None:
+        if trainer.place.step == 0:
+            self._histograms(trainer, 0)
+
+    def epoch(self, trainer: Trainer, epoch: Epoch) -> None:
+        self.run.metrics(epoch.line())
+        self._histograms(trainer, epoch.epoch)
+
+    def _histograms(self, trainer: Trainer, epoch: int) -> None:
+        model = trainer.model
+        assert isinstance(model, MLP)
+        figures = statistics(model, self.shown, self.scale)
+        self.run.histograms(epoch, trainer.place.step, figures)
+
+
+class _Signals(Callback):
+    """Ends the training when a signal came, or when the reader of its output has gone."""
+
+    def __init__(self, received: list[int], screen: Screen) -> None:
+        self.received, self.screen = received, screen
+
+    def steps(self, trainer: Trainer) -> None:
+        if isinstance(self.screen.failed, BrokenPipeError):
+            self.received.append(SIGPIPE)
+        if self.received:
+            trainer.stop("stopped")
 
 
 def _sets(dataset: Ahead, settings: Settings) -> Sets:
@@ -189,7 +217,7 @@ def _figures(scores: Scores) -> dict[str, Any]:
     """Loss, accuracy and counts of each set, for summary.json."""
     figures: dict[str, Any] = {}
     for name, s in scores.items():
-        figures |= {f"{name}_accuracy": s.accuracy, f"{name}_loss": finite(s.loss)}
+        figures |= {f"{name}_accuracy": s.accuracy, f"{name}_loss": s.loss}
         figures |= {f"{name}_right": s.right, f"{name}_wrong": s.wrong}
     return figures
 
@@ -197,46 +225,41 @@ def _figures(scores: Scores) -> dict[str, Any]:
 # --- what is printed -----------------------------------------------------------------------------
 
 
-def _say(words: str) -> None:
-    print(f"warning: {words}", file=sys.stderr, flush=True)
-
-
-def _introduction(
-    settings: Settings, name: str, sizes: Sequence[int], sets: Sets, run: RunFolder
-) -> str:
-    s = settings
+def _introduction(begun: Start, name: str, sizes: Sequence[int], sets: Sets) -> str:
+    s = begun.settings
     parts = [s.optimizer, f"{s.schedule} {s.rate:g}", f"batches of {s.batch_size}"]
     parts += [f"dropout {s.dropout:g}"] if s.dropout and s.hidden else []
-    return "\n".join(
-        [
-            f"network {layer_sizes(sizes)}, {s.activation}, seed {s.seed}",
-            f"data    {cut(name, 40)}: {', '.join(f'{len(e):,} {n}' for n, e in sets.items())}",
-            f"recipe  {', '.join(parts)}",
-            f"folder  {run.path}",
-        ]
+    lines = [
+        f"network {layer_sizes(sizes)}, {s.activation}, seed {s.seed}",
+        f"data    {cut(name, 40)}: {', '.join(f'{len(e):,} {n}' for n, e in sets.items())}",
+        f"recipe  {', '.join(parts)}",
+        f"folder  {begun.run.path}",
+    ]
+    if begun.checkpoint is not None:
+        state = begun.checkpoint.state
+        lines.append(f"resumed after step {state['step']:,}, in epoch {state['epoch'] + 1}")
+    return "\n".join(lines)
+
+
+def _divergence(history: History, kept: Kept, run: RunFolder) -> str:
+    message = (
+        f"{history.message}; {kept.folder} keeps the weights after step {history.steps:,}, the "
+        "last that gave a finite loss; try a lower --lr, or --clip 1"
     )
+    if history.epochs:
+        message += f"; --resume {run.path} --lr RATE goes on from the end of the last epoch"
+    return message
 
 
-def _check_finite(outcome: Outcome, kept: Kept) -> None:
-    """Raise InputError where the training diverged."""
-    if outcome.reason == "diverged":
-        raise InputError(
-            f"{outcome.message}; {kept.folder} keeps the weights after step {outcome.steps:,}, the "
-            "last that gave a finite loss; try a lower --lr, or --clip 1"
-        )
-
-
-def _ending(outcome: Outcome, settings: Settings, received: list[int], seconds: float) -> str:
-    if outcome.reason == "reached":
+def _ending(history: History, settings: Settings, received: list[int], seconds: float) -> str:
+    if history.reason == "reached":
         how = f"reached --stop-at {settings.stop_at:g}"
-    elif outcome.reason == "stopped":
-        how = "stopped early"
-        if received[0] != SIGPIPE:
-            how += f" by {'Ctrl-C' if received[0] == signal.SIGINT else 'SIGTERM'}"
-        how += ", keeping what was learned"
+    elif history.reason == "stopped":
+        by = "Ctrl-C" if received[0] == signal.SIGINT else signal.Signals(received[0]).name
+        how = f"stopped early by {by}, keeping what was learned; --resume goes on"
     else:
         how = "finished"
-    return f"{how}: {outcome.steps:,} steps in {duration(seconds)}"
+    return f"{how}: {history.steps:,} steps in {duration(seconds)}"
 
 
 def _results(after: Scores, classes: Sequence[str], kept: Kept) -> str:
@@ -250,3 +273,15 @@ def _results(after: Scores, classes: Sequence[str], kept: Kept) -> str:
             f"next    {PROGRAM} show --wrong {kept.folder}",
         ]
     )
+
+
+def _code(kept: Kept, run: RunFolder, screen: Screen, received: list[int]) -> int:
+    """The exit code, after a line on what is not where it should be."""
+    if received:
+        return 128 + received[0]
+    missing = [name for name in FILES if name not in kept.names]
+    if kept.folder != run.path:
+        return fail(f"{run.path} cannot be written; the network is in {kept.folder}")
+    if missing:
+        return fail(f"{run.path}: could not write {', '.join(missing)}; the network is there")
+    return 0 if screen.failed is None else fail(f"standard output: {screen.failed.strerror}")

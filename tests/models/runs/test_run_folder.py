@@ -472,9 +472,9 @@ def test_a_folder_with_a_run_in_it_is_not_taken(name):
 
 
 def test_two_runs_of_one_second_do_not_meet(monkeypatch):
-    monkeypatch.setattr("time.strftime", lambda form: "now")
+    monkeypatch.setattr("time.strftime", lambda form: "-now")
     with new_run(None, "test", print) as one, new_run(None, "test", print) as other:
-        assert (one.path, other.path) == (Path("runs/now"), Path("runs/now-2"))
+        assert (one.path, other.path) == (Path("runs/test-now"), Path("runs/test-now-2"))
 
 
 def test_a_run_in_a_folder_where_one_goes_on_is_told_who_holds_it():
