@@ -1,8 +1,13 @@
-"""A model made again from its weights and config.json; nothing in the two files is trusted."""
+"""A model made again from its weights and config.json; nothing in the two files is trusted.
+
+A file of weights that is on its own says the same of itself, in its metadata.
+"""
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,18 +25,23 @@ FLOATS = (np.float32, np.float64)
 
 
 def load(path: str) -> tuple[MLP, Described]:
-    """The model in a run's folder, or in the .safetensors file within one; and the dataset that it
-    learned from, as config.json describes it.
+    """The model in a run's folder, or in a .safetensors file; and the dataset that it learned from,
+    as the config.json beside it describes it, or where there is none its metadata.
 
-    Names, shapes and numbers are compared with what config.json says before a model is made.
+    Names, shapes and numbers are compared with what that says before a model is made.
     Raises InputError.
     """
     file = Path(path)
     if file.is_dir():
         file = file / MODEL
     arrays = _arrays(file)
-    sizes, activation, described = _architecture(file.with_name(CONFIG))
-    _check(file, arrays, sizes)
+    config = file.with_name(CONFIG)
+    if config.exists():
+        said, found = config, read_object(config)
+    else:
+        said, found = file, _metadata(file)
+    sizes, activation, described = _architecture(said, found)
+    _check(file, arrays, sizes, f"{CONFIG} says" if said is config else "its metadata say")
     model = MLP(sizes, activation)
     model.load_state_dict(arrays)
     return model, described
@@ -56,10 +66,29 @@ def _arrays(file: Path) -> dict[str, Any]:
         ) from error
 
 
-def _architecture(file: Path) -> tuple[tuple[int, ...], str, Described]:
-    """The sizes of the layers, the name of the activation, and the dataset, as config.json has
-    them."""
-    config = read_object(file)
+def _metadata(file: Path) -> dict[str, Any]:
+    """What a file of weights says of itself, each value being JSON."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="np") as opened:
+            found = opened.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{file}: {reason(error)}") from error
+    if not found:
+        raise InputError(
+            f"{file.with_name(CONFIG)}: expected it beside {file.name}, whose metadata do not say "
+            "what network it is"
+        )
+    try:
+        return {name: json.loads(text) for name, text in found.items()}
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file}: expected metadata in JSON, found: {error}") from error
+
+
+def _architecture(file: Path, config: Mapping[str, Any]) -> tuple[tuple[int, ...], str, Described]:
+    """The sizes of the layers, the name of the activation, and the dataset, as `config` has them,
+    which was read from `file`."""
     sizes, activation = config.get("sizes"), config.get("activation")
     if not isinstance(sizes, list) or not isinstance(activation, str):
         raise InputError(
@@ -80,7 +109,7 @@ def _architecture(file: Path) -> tuple[tuple[int, ...], str, Described]:
         raise InputError(f"{file}: {str(error).removeprefix('--')}") from error
 
 
-def _check(file: Path, arrays: dict[str, Any], sizes: tuple[int, ...]) -> None:
+def _check(file: Path, arrays: dict[str, Any], sizes: tuple[int, ...], said: str) -> None:
     """Raise InputError unless the arrays are the weights of a network of these sizes."""
     shapes: dict[str, tuple[int, ...]] = {}
     for i, (size, following) in enumerate(pairwise(sizes)):
@@ -89,8 +118,7 @@ def _check(file: Path, arrays: dict[str, Any], sizes: tuple[int, ...]) -> None:
         expected, found = shapes.get(name), arrays[name].shape if name in arrays else None
         if expected != found:
             raise InputError(
-                f"{file}: expected {name} {_shaped(expected)}, as {CONFIG} says, "
-                f"found it {_shaped(found)}"
+                f"{file}: expected {name} {_shaped(expected)}, as {said}, found it {_shaped(found)}"
             )
         dtype = arrays[name].dtype
         if dtype not in FLOATS or not np.isfinite(arrays[name]).all():

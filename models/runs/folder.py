@@ -81,14 +81,18 @@ class RunFolder:
         """Append to histograms.jsonl what `statistics` gave after so many epochs and steps."""
         self._append(HISTOGRAMS, {"epoch": epoch, "step": step, **statistics})
 
-    def model(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Write model.safetensors: the arrays of a module's `state_dict`."""
+    def model(
+        self, arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write model.safetensors: the arrays of a module's `state_dict`, and what says of them
+        without config.json what they are, each value as JSON."""
         from safetensors.numpy import save
 
         # Not ascontiguousarray, which gives a scalar an axis.
-        plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+        ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         self.has_learned = True
-        self._put(MODEL, save(plain))
+        texts = {name: _json(value) for name, value in (metadata or {}).items()}
+        self._put(MODEL, _in_one_order(save(ordered, texts)))
 
     def summary(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json."""
@@ -232,6 +236,17 @@ def _bring(path: Path, content: bytearray, added: int = 0) -> None:
         with suppress(OSError):  # half a line: the next is not to follow it
             os.truncate(path, size)
         raise
+
+
+def _in_one_order(content: bytes) -> bytes:
+    """A safetensors file with its metadata sorted: the library writes them in an order that differs
+    from process to process, and the same weights are to be the same bytes."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # as the format has it, so that the arrays are aligned
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def _other_places() -> Iterator[Callable[[], str | Path]]:

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import data
@@ -447,11 +448,35 @@ def test_every_command_reads_checkpoints_with_the_same_suspicion(
     assert "expected a whole safetensors file" in fails(*arguments.split())
 
 
-def test_a_checkpoint_without_its_config(fails, trained, tmp_path):
-    shutil.copy(trained / "model.safetensors", tmp_path)
-    assert "config.json: expected a file that a training writes, found: No such file" in fails(
-        "evaluate", "model.safetensors"
-    )
+def test_a_file_of_weights_says_itself_what_it_is(trained, tmp_path, capsys):
+    """Else one that was sent by mail, or downloaded, is worth nothing."""
+    found = []
+    for checkpoint in (trained, shutil.copy(trained / "model.safetensors", tmp_path)):
+        assert main(["evaluate", str(checkpoint)]) == 0
+        found.append(capsys.readouterr().out)
+    assert found[0] == found[1]
+    with safe_open(trained / "model.safetensors", framework="np") as opened:
+        said = {name: json.loads(text) for name, text in opened.metadata().items()}
+    summary = json.loads((trained / "summary.json").read_text())
+    config = json.loads((trained / "config.json").read_text())
+    assert (said["seed"], said["step"]) == (summary["seed"], summary["steps"])
+    assert [said[name] for name in ("sizes", "activation", "dataset")] == [
+        config[name] for name in ("sizes", "activation", "dataset")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (None, "config.json: expected it beside alone.safetensors, whose metadata do not say what"),
+        ({"format": "pt"}, "alone.safetensors: expected metadata in JSON, found: "),
+        ({"sizes": "[784, 10]"}, 'the name of an "activation", found [784, 10] and None'),
+        ({"sizes": "[784, 10]", "activation": '"relu"'}, 'expected a description of the "dataset"'),
+    ],
+)
+def test_a_file_of_weights_that_does_not(fails, trained, tmp_path, metadata, message):
+    save_file(load_file(trained / "model.safetensors"), tmp_path / "alone.safetensors", metadata)
+    assert message in fails("evaluate", "alone.safetensors")
 
 
 def test_head_ends_quietly(tmp_path):

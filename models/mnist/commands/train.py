@@ -83,7 +83,8 @@ def _train(begun: Start, dataset: Ahead, start: float) -> int:
         trainer = _trainer(begun, model, sets, described, screen, received)
         run.config({**given, "settings": chosen})
         history, seconds = _learn(trainer, settings, sets)
-        run.model(model.state_dict())  # before the scores: a second Ctrl-C loses only those
+        # Before the scores: a second Ctrl-C loses only those.
+        run.model(model.state_dict(), {**given, "seed": settings.seed, "step": history.steps})
         after = _scores(model, sets, classes, scale)
         summary = {
             "reason": history.reason,
