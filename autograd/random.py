@@ -119,23 +119,31 @@ def uniform(count: Operand, shape: Shape, seed: Operand = 0, dtype: Any = np.flo
     return uniform_p(count, seed, shape=tuple(shape), dtype=np.dtype(dtype))
 
 
+def draws(epoch: Operand, n: int, seed: Operand) -> Any:
+    """The numbers that n examples draw for their order in an epoch: (n,) float32. Traced, a
+    compiled step or a page draws the same.
+
+    >>> draws(0, 5, seed=0).argsort()
+    array([2, 1, 4, 0, 3])
+    """
+    return uniform(epoch, (n,), -1 - seed)  # another stream than a dropout's with this seed
+
+
 def order(n: int, seed: int, epoch: int) -> np.ndarray[Any, Any]:
     """The order in which an epoch takes its n examples: a permutation of 0 .. n - 1, int64.
 
-    Each example draws a number, `uniform(epoch, (n,), ~seed)`, and they are sorted by it (equal
-    ones as they stand). So an order needs no state: whoever knows the seed and the epoch has it,
-    also in another process or language. (~seed: another stream than that of a dropout with this
-    seed.) Raises ValueError where n is not between 0 and 2**32.
+    They are sorted by what they draw, equal ones as they stand. So an order needs no state: whoever
+    knows the seed and the epoch has it, also in another process or language. Raises ValueError
+    where n is not between 0 and 2**32.
 
     >>> order(5, seed=0, epoch=0), order(5, seed=0, epoch=1)
     (array([2, 1, 4, 0, 3]), array([2, 0, 4, 1, 3]))
     """
     if not 0 <= n <= 2**32:
         raise ValueError(f"order: n is from 0 to 2**32, not {n}")
-    drawn: Any = uniform(epoch, (n,), ~int64(seed))
     # One integer holds the number drawn, 24 bits, and then the place: no two are equal, so every
     # sorting algorithm gives the same order.
-    keys = (drawn * np.float32(2.0**24)).astype(np.uint64) << np.uint64(32)
+    keys = (draws(epoch, n, seed) * np.float32(2.0**24)).astype(np.uint64) << np.uint64(32)
     keys |= np.arange(n, dtype=np.uint64)
     keys.sort()
     places: np.ndarray[Any, Any] = (keys & np.uint64(2**32 - 1)).astype(np.int64)

@@ -16,6 +16,7 @@ import numpy as np
 from autograd import astype, equal, gather, gradients, jit, reshape, softmax, sum
 from autograd.nn import Module, cross_entropy
 from autograd.optim import Optimizer, clip_by_global_norm
+from autograd.random import draws
 from models.mlp import MLP
 from models.training.metrics import LABEL, predictions
 
@@ -30,6 +31,7 @@ def entries(
     block: int = 1000,
     steps: int = 100,
     scored: int = 1000,
+    drawn: int = 1000,
     clip: float | None = None,
 ) -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """The entries, by name; each takes images, (n, *shape) uint8, and labels, (n,) int32.
@@ -39,7 +41,8 @@ def entries(
     gave (`delta.0`, ...). loop: that for rows of `order`, (steps, batch), of a block of images.
     forward: the activations and the `prediction` of one image. image_gradient: the gradient of the
     logit of a label by the pixels of one image. score: of so many images, how many are `right`, and
-    the sum of their losses. clip: the greatest norm of the gradient of a step.
+    the sum of their losses. draws: what so many (`drawn`) examples draw in an `epoch` with a
+    `seed`, by which the page sorts them. clip: the greatest norm of the gradient of a step.
     """
 
     def inputs(images: Any) -> Any:
@@ -78,6 +81,9 @@ def entries(
         right = sum(astype(equal(predictions(logits), labels), np.float32))
         return {"right": right, "loss": cross_entropy(logits, labels) * float(len(images))}
 
+    def draw(epoch: Any, seed: Any) -> dict[str, Any]:
+        return {"draws": draws(epoch, drawn, seed)}
+
     def examples(n: int) -> tuple[Any, Any]:
         return np.zeros((n, *shape), np.uint8), np.zeros(n, LABEL)
 
@@ -88,6 +94,7 @@ def entries(
         "forward": (forward, examples(1)[:1]),
         "image_gradient": (image_gradient, examples(1)),
         "score": (score, examples(scored)),
+        "draws": (draw, (np.zeros((), np.int64), np.zeros((), np.int64))),
     }
 
 

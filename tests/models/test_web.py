@@ -8,6 +8,7 @@ import pytest
 from autograd import cross_entropy, gradients, softmax
 from autograd.compiler import wasm
 from autograd.optim import SGD, AdamW
+from autograd.random import order
 from autograd.tensor import Tensor
 from models.mlp import MLP
 from models.mnist.scoring import inputs
@@ -88,6 +89,14 @@ def test_a_score_counts_and_sums():
     logits = model(inputs(images, 255.0))
     assert got["right"] == (logits.data.argmax(1) == labels).sum()
     np.testing.assert_allclose(got["loss"], cross_entropy(logits, labels).item() * 20, rtol=1e-5)
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
+def test_a_page_draws_the_order_that_python_has(seed):
+    page, _, _ = module(drawn=500)
+    for epoch in (0, 1, 12):
+        drawn = page("draws", epoch, seed)["draws"]
+        assert drawn.argsort(kind="stable").tolist() == order(500, seed, epoch).tolist()
 
 
 def test_of_equal_logits_the_first_is_the_prediction_and_nan_is_none():

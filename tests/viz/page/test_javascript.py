@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from autograd import cross_entropy, jit
+from autograd import cross_entropy, jit, random
 from autograd.compiler import wasm
 from autograd.optim import SGD
 from models.mlp import MLP
@@ -108,10 +108,15 @@ def test_a_page_of_one_file_trains_as_python_does(page: Any, tmp_path: Path, sim
     """Else the modules work under deno alone, or their names clash in one script. 1e-5: the loader
     changes no number, and 40 steps of float32 in another order of sums differ by 1e-6."""
     step, model, optimizer = training()
-    random = np.random.default_rng(0)
-    x, y = random.random((50, 12), np.float32), random.integers(0, 3, 50).astype(np.int32)
-    order = random.integers(0, 50, (40, 6)).astype(np.int32)
-    entries = {"step": (step, (x[:6], y[:6])), "loop": (step.loop, ((x, y), order))}
+    drawn = np.random.default_rng(0)
+    x, y = drawn.random((50, 12), np.float32), drawn.integers(0, 3, 50).astype(np.int32)
+    order = drawn.integers(0, 50, (40, 6)).astype(np.int32)
+    epoch = seed = np.zeros((), np.int64)
+    entries = {
+        "step": (step, (x[:6], y[:6])),
+        "loop": (step.loop, ((x, y), order)),
+        "draws": (lambda epoch, seed: {"draws": random.draws(epoch, 50, seed)}, (epoch, seed)),
+    }
     module = wasm(entries, simd, model=model, optimizer=optimizer)
     states = {name: np.array(t.data, order="C") for name, t in module.states.items()}
     (tmp_path / "page.html").write_text(
@@ -123,6 +128,11 @@ def test_a_page_of_one_file_trains_as_python_does(page: Any, tmp_path: Path, sim
         for (const [name, each] of tensors) module.array(name, "loop").write(each.data);
         for await (const step of module.loop("loop", 0, 40));
         tensors.set("losses", module.array("loss", "loop").tensor());
+        module.array("epoch", "draws").write([3]);
+        module.array("seed", "draws").write([2 ** 32 - 1]);
+        module.run("draws");
+        const drawn = order(Float32Array.from(module.array("draws", "draws").read(), Number));
+        tensors.set("epoch", {{ dtype: "int32", shape: [50], data: drawn }});
         for (const [name, each] of module.snapshot()) tensors.set(name, each);
         const saved = writeSafetensors(tensors, new Map([["step", "40"]]));
         byId("saved").textContent = btoa(String.fromCharCode(...saved));
@@ -133,6 +143,7 @@ def test_a_page_of_one_file_trains_as_python_does(page: Any, tmp_path: Path, sim
     found = load(base64.b64decode(page.text_content("#saved")))
     losses = step.loop((x, y), order)["loss"].data
     np.testing.assert_allclose(found["losses"], losses, rtol=1e-5)
+    assert found["epoch"].tolist() == random.order(50, seed=2**32 - 1, epoch=3).tolist()
     for name, tensor in module.states.items():
         np.testing.assert_allclose(found[name], tensor.data, atol=1e-5, err_msg=name)
 
