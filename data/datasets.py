@@ -117,8 +117,11 @@ def load(
     """
     size = _checked(label, size, held_out, seed)
     options = {"label": label, "size": size and list(size), "held_out": held_out, "seed": seed}
-    if len(source) == 1 and isinstance(source[0], str) and source[0] in REGISTRY:
-        return _registered(source[0], options)
+    names = [each for each in source if isinstance(each, str) and each in REGISTRY]
+    if names and len(source) == 1:
+        return _registered(names[0], options)
+    if names and not os.path.lexists(names[0]):
+        raise DataError(f"expected one dataset, found {names[0]} and {len(source) - 1} more")
     return _own(source, options)
 
 

@@ -69,6 +69,7 @@ def _image_shaped(part: Raw, size: tuple[int, int] | None) -> Array:
         raise DataError(
             f"{part.where}: expected images of shape (n, height, width) or (n, columns), at least "
             f"one, of real numbers; found {images.dtype} of shape {images.shape}"
+            + (": images come first, then labels" if images.ndim == 1 else "")
         )
     shape = images.shape[1:]
     if len(shape) == 3 and shape[2] == 1:  # grey, as Keras writes it

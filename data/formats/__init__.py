@@ -29,6 +29,8 @@ OTHERS = {
     b"%PDF": "PDF: give a CSV file",
     b"\x89HDF": "HDF5: save its arrays by np.savez",
     b"PAR1": "Parquet: save it as CSV",
+    b"<": "a page or XML: a server may have sent it in place of the file; get that again",
+    b"{": "JSON: save it as CSV",
 }
 
 
@@ -53,14 +55,40 @@ def read(
     if label is not None and not is_csv:
         raise DataError(f"{source[0]}: label: only a CSV file has columns: leave it out")
     if len(source) > 1:
+        _check_pairs(source)
         return read_pairs(source)
     if is_folder:
         return read_pictures(source[0], size)
     if start.startswith(ZIP):
         return read_npz(source[0])
-    for first, found in OTHERS.items():
-        if start.startswith(first):
-            raise DataError(
-                f"{source[0]}: expected CSV, .npz or a folder of pictures, found {found}"
-            )
+    if found := other(start):
+        raise DataError(f"{source[0]}: expected CSV, .npz or a folder of pictures, found {found}")
+    if os.fspath(source[0]).lower().endswith(".npz"):
+        raise DataError(
+            f"{source[0]}: expected .npz, which begins with PK, found {start!r}: get it or save it "
+            "again; a table is called .csv"
+        )
     return read_csv(source[0], label)
+
+
+def other(start: bytes) -> str:
+    """What a file is that begins so and is of no format that is read here, and what to do with it;
+    "" where that is not known.
+
+    >>> other(b"<!DOCTYPE html>")[:13]
+    'a page or XML'
+    """
+    return next((found for first, found in OTHERS.items() if start.startswith(first)), "")
+
+
+def _check_pairs(source: tuple[PathLike, ...]) -> None:
+    """Raise DataError where several files are not IDX, each of them."""
+    for path in source:
+        start = b"" if os.path.isdir(path) else contents(path)[:8]
+        if start.startswith((b"\0\0", b"\x1f\x8b")) or (not start and os.path.isfile(path)):
+            continue  # the reader knows more
+        found = "a folder" if os.path.isdir(path) else other(start) or f"{start[:2].hex(' ')}"
+        raise DataError(
+            f"{path}: several files are images and labels in IDX, which begins with 00 00; found "
+            f"{found}; of any other format give one file or folder"
+        )

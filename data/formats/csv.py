@@ -141,11 +141,14 @@ class _Table:
         if len(cells) != self._width:
             raise DataError(
                 f"{self._path}: line {line}: expected {self._width} cells as in line {self._line}, "
-                f"found {len(cells)}"
+                f"found {len(cells)}: mend it, or leave the row out; quote what holds a comma"
             )
         label = cells.pop(self._label).strip()
         if not label.isprintable() or label.lower() in ("", "nan"):
-            raise DataError(f"{self._path}: line {line}: expected a label, found {label!r}")
+            raise DataError(
+                f"{self._path}: line {line}: expected a label, found {label!r}: fill it in, or "
+                "leave the row out"
+            )
         try:
             numbers = np.fromiter(map(float, cells), np.float64, len(cells))
         except ValueError:
@@ -167,6 +170,8 @@ class _Table:
             hint = "an empty one: fill it in, or leave the row out"
         elif as_number(cell.replace(",", ".", 1)) is not None and "," in cell:
             hint = f"{cell!r}: write it with a point"
+        elif _is_odd(cell):
+            hint = f"{cell[:40]!r}: fill it in, or leave the row out"
         else:
             hint = f"{cell[:40]!r}: only the column of labels holds texts"
         column = place + (place >= self._label)
@@ -186,7 +191,10 @@ class _Table:
         if self._pending:
             self._pack()
         if not self._labels:
-            raise DataError(f"{self._path}: expected rows of numbers, found none after the header")
+            raise DataError(
+                f"{self._path}: expected rows of numbers, found none after the header: is this the "
+                "whole file?"
+            )
         dtype = np.result_type(*self._pieces)
         images = np.empty((len(self._labels), self._width - 1), dtype)
         stop = len(images)
@@ -212,6 +220,14 @@ def _is_place(text: str, width: int) -> bool:
     """Whether a text is a number of one of so many columns: a year, say, is a name."""
     digits = text.removeprefix("-")
     return digits.isdecimal() and len(digits) < 10 and -width <= int(text) < width
+
+
+def _is_odd(text: str) -> bool:
+    """Whether a text is a number to Python, but none that float32 has: nan, inf, 1e999."""
+    try:
+        return not abs(float(text)) <= FLOAT32_MAX
+    except ValueError:
+        return False
 
 
 def _names(labels: list[str]) -> NDArray[Any]:

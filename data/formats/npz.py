@@ -58,7 +58,9 @@ def read_npz(path: PathLike) -> list[Raw]:
     except DataError:
         raise
     except BROKEN as error:
-        raise DataError(f"{path}: expected a whole .npz file, found: {reason(error)}") from error
+        raise DataError(
+            f"{path}: expected a whole .npz file, found: {reason(error)}; get it or save it again"
+        ) from error
 
 
 def _members(archive: zipfile.ZipFile, path: PathLike) -> dict[str, zipfile.ZipInfo]:

@@ -126,7 +126,9 @@ class Settings:
 
     def sizes(self, shape: Sequence[int], classes: int) -> tuple[int, ...]:
         """The width of every layer, from the numbers of an example of this shape to the classes.
-        Raises InputError where that makes more weights than a machine learns."""
+        Raises InputError where that makes more weights than a machine learns, and for one class."""
+        two = "two classes or more to tell apart (is it the right column or folder?)"
+        _expect(classes >= 2, "--dataset", two, classes)
         sizes = (math.prod(shape), *self.hidden, classes)
         weights = sum(a * b for a, b in pairwise(sizes))
         few = f"sizes that make at most {MAX_WEIGHTS:,} weights"
