@@ -51,7 +51,7 @@ class History:
     reason: str
     steps: int  # that the model has learned from
     message: str = ""
-    epochs: list[Epoch] = field(default_factory=list)
+    epochs: list[Epoch] = field(default_factory=list, repr=False)  # a page, in a notebook
 
 
 @dataclass

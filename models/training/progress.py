@@ -33,8 +33,7 @@ class Progress(Callback):
 
     def begin(self, trainer: Trainer) -> None:
         self.total = trainer.epochs * trainer.steps_per_epoch
-        self.first, self.start = trainer.place.step, time.perf_counter()
-        self.drawn = self.start
+        self.drawn = time.perf_counter()
         if can_redraw():
             self.screen.bar = self._bar()
         self.screen.show(header(list(trainer.figures)))
@@ -50,7 +49,7 @@ class Progress(Callback):
         if self.screen.bar is None or not place.position or now - self.drawn < REFRESH:
             return
         self.drawn = now
-        speed = (place.step - self.first) / (now - self.start)
+        speed = place.position / place.spent()  # in this epoch: the first one had to compile
         seconds = round((self.total - place.step) / speed)
         figures = zip(trainer.figures, place.means(), strict=True)
         try:
@@ -111,7 +110,7 @@ def header(names: list[str]) -> str:
 
 def row(epoch: Epoch, done: float, epochs: int, unit: str) -> str:
     """An epoch as a line below `header`. done: epochs until now. epochs: of the whole training."""
-    line = f"{f'{epoch_count(done)}/{epochs}':8}"
+    line = f"{f'{epoch_count(done)}/{epochs}':7} "
     for figures in (epoch.train, epoch.validation or dict.fromkeys(epoch.train)):
         line += _cells(figures)
     return f"{line}{epoch.examples / epoch.seconds:>10,.0f} {unit}/s"
@@ -122,7 +121,7 @@ def _cells(figures: Mapping[str, float | None]) -> str:
 
 
 def _width(name: str) -> int:
-    return max(8, len(name) + 3)
+    return max(9, len(name) + 3)  # 0.000123, and a space
 
 
 def _figure(name: str, value: float | None) -> str:

@@ -43,8 +43,14 @@ def test_figures_of_any_size_keep_their_columns(value, shown):
     epoch = Epoch(1, 10, 100, {"loss": value}, None, 0.1, 2.0)
     line = row(epoch, 1.0, 3, "images")
     assert line.split() == ["1/3", shown, "-", "50", "images/s"]
-    assert line.index(shown) + len(shown) == len("epoch   ") + len("    loss")
-    assert len(header(["loss"]).splitlines()[1]) == len("epoch   ") + 2 * len("    loss")
+    assert line.index(shown) + len(shown) == len("epoch   ") + len("     loss")
+    assert len(header(["loss"]).splitlines()[1]) == len("epoch   ") + 2 * len("     loss")
+
+
+def test_small_figures_and_many_epochs_do_not_run_into_each_other():
+    figures = {"loss": 0.000999, "error": 0.000123}
+    line = row(Epoch(1, 10, 100, figures, figures, 0.1, 2.0), 1234567.0, 20000000, "images")
+    assert line.split() == ["1234567/20000000", *2 * ["0.000999", "0.000123"], "50", "images/s"]
 
 
 def test_the_bar_shows_loss_accuracy_speed_and_time_left(monkeypatch, capsys):
@@ -55,7 +61,7 @@ def test_the_bar_shows_loss_accuracy_speed_and_time_left(monkeypatch, capsys):
     trainer.figures = {"loss": mse, "accuracy": mse}
     monkeypatch.setattr(Trainer, "epochs", 2)
     monkeypatch.setattr(Trainer, "steps_per_epoch", 20)
-    seconds = iter([0.0, 2.0, 2.01, 2.02])
+    seconds = iter([0.0, 2.0, 2.0, 2.01])
     monkeypatch.setattr("models.training.progress.time.perf_counter", lambda: next(seconds))
     trainer.place = Place(2000, 100, 0, started=0.0)
     bar = Progress("images")
