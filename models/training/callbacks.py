@@ -13,22 +13,33 @@ from models.training.trainer import Arrays, Callback, Trainer
 __all__ = ["BestWeights", "EarlyStopping", "Target"]
 
 
-class Best(Callback):
+class Watching(Callback):
+    """Looks at a figure of the validation set, by its name."""
+
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
+
+    def begin(self, trainer: Trainer) -> None:
+        if not trainer.validates:
+            raise ValueError(f"{type(self).__name__}: fit(..., validation=...) is needed for it")
+        if self.metric not in trainer.figures:
+            raise ValueError(
+                f"{type(self).__name__}: there is no {self.metric!r} of the validation set; there "
+                f"are {', '.join(trainer.figures)}"
+            )
+
+
+class Best(Watching):
     """Knows the best value so far of a figure of the validation set: of "loss" the least, of a
     metric the greatest (or the least, where `least`)."""
 
     def __init__(self, metric: str = "loss", least: bool | None = None) -> None:
-        self.metric = metric
+        super().__init__(metric)
         self.sign = 1.0 if (metric == "loss" if least is None else least) else -1.0
         self.best = math.inf
 
     def improved(self, validation: Mapping[str, float]) -> bool:
         """Whether this is the best so far, which it is noted as."""
-        if self.metric not in validation:
-            raise ValueError(
-                f"{type(self).__name__}: there is no {self.metric!r} of the validation set; there "
-                f"are {', '.join(validation)}"
-            )
         value = self.sign * validation[self.metric]
         if not value < self.best:  # also where it is nan
             return False
@@ -36,8 +47,9 @@ class Best(Callback):
         return True
 
     def begin(self, trainer: Trainer) -> None:
-        if not trainer.validates:
-            raise ValueError(f"{type(self).__name__}: fit(..., validation=...) is needed for it")
+        super().begin(trainer)
+        if trainer.place.step == 0:  # another training than the last one, with a best of its own
+            self.restore({}, {"best": None, "waited": 0})
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         # JSON has no infinity.
@@ -104,11 +116,12 @@ class BestWeights(Best):
         self.weights = dict(arrays)
 
 
-class Target(Callback):
+class Target(Watching):
     """Ends the training when a metric of the validation set is at least `at`."""
 
     def __init__(self, metric: str, at: float) -> None:
-        self.metric, self.at = metric, at
+        super().__init__(metric)
+        self.at = at
 
     def check(self, trainer: Trainer, validation: Mapping[str, float]) -> None:
         if validation[self.metric] >= self.at:

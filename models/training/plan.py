@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -64,8 +65,8 @@ class Plan:
         """The plan of `fit`'s arguments. ValueError where they make no sense."""
         training = Set.of("data", data)
         for name, number in (("epochs", epochs), ("batch_size", batch_size), ("checks", checks)):
-            if number < 1:
-                raise ValueError(f"{name}: at least 1, not {number}")
+            if not isinstance(number, Integral) or number < 1:
+                raise ValueError(f"{name}: at least 1, a whole number, not {number}")
         steps = len(training.rows) // batch_size
         if not steps:
             raise ValueError(

@@ -18,7 +18,7 @@ from autograd.nn import Linear, Module, Sequential
 from autograd.optim import Optimizer
 from models.training.place import Place
 
-__all__ = ["Rewind", "first_bad"]
+__all__ = ["Rewind", "bad_data", "first_bad"]
 
 Order = NDArray[Any]
 Run = Callable[[Order], list[NDArray[Any]]]
@@ -82,6 +82,18 @@ class Rewind:
             tensor.assign(array)
 
 
+def bad_data(x: NDArray[Any], y: NDArray[Any]) -> str:
+    """What of a batch is not finite; nothing where all is.
+
+    >>> bad_data(np.array([[1.0, np.nan]]), np.array([0]))
+    'the data: 1 of the 2 entries of the inputs of that batch are nan'
+    """
+    for name, array in (("inputs", x), ("targets", y)):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            return f"the data: {_bad(array)} of the {name} of that batch are {_worst(array)}"
+    return ""
+
+
 @no_grad()
 @np.errstate(all="ignore")
 def first_bad(model: Module, x: Any) -> str:
@@ -95,7 +107,7 @@ def first_bad(model: Module, x: Any) -> str:
     'layer 2 (Linear 3 to 1): 1 of the 3 entries of its weight became inf'
     """
     if not isinstance(model, Sequential):
-        return _bad_state(model) or "the loss itself, every weight being finite"
+        return _bad_state(model) or "the outputs or the loss, every weight being finite"
     for i, layer in enumerate(model):
         name = f"layer {i} ({type(layer).__name__})"
         if isinstance(layer, Linear):

@@ -12,7 +12,18 @@ from autograd import astype, jit, no_grad
 from autograd.nn import Module
 from autograd.optim import Optimizer, clip_by_global_norm
 
-__all__ = ["Arrays", "Loss", "Reduce", "as_dtype", "over", "run", "scored", "step_of"]
+__all__ = [
+    "Arrays",
+    "Loss",
+    "Reduce",
+    "as_dtype",
+    "listed",
+    "mean_of",
+    "over",
+    "run",
+    "scored",
+    "step_of",
+]
 
 Arrays = Sequence[NDArray[Any]]
 Function = Callable[..., Any]
@@ -27,6 +38,26 @@ CHUNK = 500
 def as_dtype(dtype: np.dtype[Any]) -> Function:
     """Makes floats of a batch the dtype of the weights; labels and pixels stay integers."""
     return lambda x: astype(x, dtype) if x.dtype.kind == "f" and x.dtype != dtype else x
+
+
+def mean_of(name: str, figure: Loss) -> Loss:
+    """The loss or metric, which raises ValueError where it gives no mean over the batch."""
+
+    def checked(outputs: Any, targets: Any) -> Any:
+        value = figure(outputs, targets)
+        if getattr(value, "shape", None) != ():
+            what = f"shape {value.shape}" if hasattr(value, "shape") else repr(value)
+            raise ValueError(
+                f"{name}: expected a Tensor of shape (), the mean over the batch, found {what}"
+            )
+        return value
+
+    return checked
+
+
+def listed(outputs: Any) -> list[Any]:
+    """The outputs of a model, of which there may be several."""
+    return list(outputs) if isinstance(outputs, tuple | list) else [outputs]
 
 
 def step_of(
@@ -101,10 +132,11 @@ def over(
         if len(whole):
             stacked = run(function, arrays, whole)
             parts += [(CHUNK, [result[i] for result in stacked]) for i in range(len(whole))]
-        if rest := len(rows) % CHUNK:
+        rest = len(rows) % CHUNK
+        if rest or not parts:
             # By NumPy: to compile for so many rows as well would take longer.
             plain = function.function if isinstance(function, jit) else function
-            parts.append((rest, _once(plain, arrays, rows[-rest:])))
+            parts.append((rest, _once(plain, arrays, rows[len(rows) - rest :])))
         return parts
     finally:
         model.train(training)

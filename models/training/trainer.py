@@ -21,7 +21,7 @@ from autograd.optim import Optimizer
 from models.training import steps
 from models.training.place import Epoch, History, Place
 from models.training.plan import Data, Pace, Plan, Set
-from models.training.rewind import Rewind, first_bad
+from models.training.rewind import Rewind, bad_data, first_bad
 from models.training.signals import noted
 
 __all__ = ["Arrays", "Callback", "Trainer"]
@@ -95,14 +95,21 @@ class Trainer:
         self.model, self.optimizer, self.callbacks = model, optimizer, list(callbacks)
         cast = steps.as_dtype(model.parameters()[0].dtype)
         self.inputs = inputs or cast
-        self.figures = {"loss": loss, **(metrics or {})}
+        if "loss" in (metrics or {}):
+            raise ValueError(
+                "metrics: 'loss' is what the loss is called; name the metric otherwise"
+            )
+        figures = {"loss": loss, **(metrics or {})}
+        self.figures = {name: steps.mean_of(name, figure) for name, figure in figures.items()}
         wrap: Any = (lambda function: function) if eager else jit
         others = list(self.figures.values())[1:]
         self._step = wrap(
-            steps.step_of(model, loss, optimizer, (self.inputs, cast), others, reduce, clip)
+            steps.step_of(
+                model, self.figures["loss"], optimizer, (self.inputs, cast), others, reduce, clip
+            )
         )
         self._score = wrap(steps.scored(model, (self.inputs, cast), list(self.figures.values())))
-        self._outputs = wrap(lambda x: [model(self.inputs(x))])
+        self._outputs = wrap(lambda x: steps.listed(model(self.inputs(x))))
         self.place = Place(0, 1, 0)
         self.history = History("", 0)
         self._restored = False
@@ -237,7 +244,8 @@ class Trainer:
     def _rate(self) -> float:
         """The learning rate of the last step."""
         lr = self.optimizer.lr
-        return float(lr(float(self.place.step - 1)) if callable(lr) else lr)
+        # By its own count, which a second training goes on with.
+        return float(lr(self.optimizer.count.item() - 1.0) if callable(lr) else lr)
 
     def _diverged(self, plan: Plan, rewind: Rewind, losses: NDArray[Any], bad: int) -> None:
         """Go back to the last weights that gave a finite loss, and say what went bad first."""
@@ -245,7 +253,8 @@ class Trainer:
         arrays = plan.training.arrays
         place, batch = rewind.back(lambda order: steps.run(self._step, arrays, order), bad)
         self.model.eval()
-        cause = first_bad(self.model, self.inputs(arrays[0].take(batch, axis=0)))
+        x, y = (array.take(batch, axis=0) for array in arrays)
+        cause = bad_data(x, y) or first_bad(self.model, self.inputs(x))
         self.model.train()
         rewind.restore()
         self.place = place
@@ -259,19 +268,25 @@ class Trainer:
     # --- looking ---
 
     def evaluate(self, data: Data) -> dict[str, float]:
-        """The mean loss and metrics of the model, in evaluation, on all of `data`."""
-        return self._evaluate(Set.of("data", data))
+        """The mean loss and metrics of the model, in evaluation, on all of `data`. ValueError where
+        there is none."""
+        examples = Set.of("data", data)
+        if not len(examples.rows):
+            raise ValueError("evaluate: at least one example is needed for a mean")
+        return self._evaluate(examples)
 
     def _evaluate(self, data: Set) -> dict[str, float]:
         totals = np.zeros(len(self.figures))
         for count, results in steps.over(self.model, self._score, data.arrays, data.rows):
             totals += count * np.array(results, np.float64)
-        return dict(zip(self.figures, (totals / max(1, len(data.rows))).tolist(), strict=True))
+        return dict(zip(self.figures, (totals / len(data.rows)).tolist(), strict=True))
 
-    def predict(self, x: NDArray[Any]) -> NDArray[Any]:
-        """What the model, in evaluation, gives for the inputs x, (n, ...): (n, ...)."""
+    def predict(self, x: NDArray[Any]) -> Any:
+        """What the model, in evaluation, gives for the inputs x, (n, ...): an array, (n, ...), or a
+        tuple of such where the model gives several."""
         parts = steps.over(self.model, self._outputs, [np.asarray(x)], np.arange(len(x)))
-        return np.concatenate([results[0] for _, results in parts])
+        outputs = tuple(map(np.concatenate, zip(*(results for _, results in parts), strict=True)))
+        return outputs if len(outputs) > 1 else outputs[0]
 
     # --- going on later ---
 
@@ -283,7 +298,7 @@ class Trainer:
         for i, callback in enumerate(self._counting()):
             more, state = callback.state()
             arrays |= {f"callback.{i}.{name}": array for name, array in more.items()}
-            states.append(state)
+            states.append({"of": type(callback).__name__, "state": state})
         return arrays, {**self.place.state(), "callbacks": states}
 
     def restore(self, arrays: Arrays, state: Mapping[str, Any]) -> None:
@@ -292,10 +307,11 @@ class Trainer:
         Raises ValueError, and changes nothing, where it is of another model, optimizer or list of
         callbacks.
         """
-        held, place, states = self._held(), Place.read(state), state.get("callbacks")
-        callbacks = self._counting()
-        if not isinstance(states, list) or len(states) != len(callbacks):
-            raise ValueError("restore: the training was another one: it had other callbacks")
+        held, place, callbacks = self._held(), Place.read(state), self._counting()
+        states: Any = state.get("callbacks")
+        _check_callbacks(callbacks, states)
+        if len(place.sums) not in (0, len(self.figures)):
+            raise ValueError("restore: the training was another one: it had other metrics")
         for name in sorted({*held, *(n for n in arrays if not n.startswith("callback."))}):
             mine, given = held.get(name), arrays.get(name)
             if mine is None or given is None or mine.shape != given.shape:
@@ -308,12 +324,12 @@ class Trainer:
         for i, (callback, its) in enumerate(zip(callbacks, states, strict=True)):
             prefix = f"callback.{i}."
             own = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
-            callback.restore(own, its)
+            callback.restore(own, its["state"])
         self.place, self._restored = place, True
 
     def _counting(self) -> list[Callback]:
         """The callbacks that have a state."""
-        return [callback for callback in self.callbacks if callback.state()[1]]
+        return [each for each in self.callbacks if type(each).state is not Callback.state]
 
     def _held(self) -> dict[str, Tensor]:
         owners: dict[str, Any] = {"model": self.model, "optimizer": self.optimizer}
@@ -322,6 +338,18 @@ class Trainer:
             for owner, holder in owners.items()
             for name, tensor in holder.named_state(hidden=True)
         }
+
+
+def _check_callbacks(callbacks: Sequence[Callback], states: Any) -> None:
+    """ValueError unless the states are of such callbacks, in this order."""
+    here = [type(callback).__name__ for callback in callbacks]
+    listed = isinstance(states, list) and all(isinstance(each, Mapping) for each in states)
+    there = [each.get("of") for each in states] if listed else None
+    if here != there:
+        raise ValueError(
+            f"restore: the training was another one: its callbacks with a state were {there}, "
+            f"here they are {here}"
+        )
 
 
 def _shape(array: Any) -> str:
