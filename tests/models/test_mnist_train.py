@@ -117,7 +117,7 @@ def test_a_loss_that_turns_nan_goes_back_to_the_last_good_weights(bad):
     model, history = learn(Examples(images, good.labels), dropout=0.3)
     assert (history.reason, history.steps) == ("diverged", max(0, bad - 1))
     assert f"epoch 1, step {1 + bad}: the loss became nan" in history.message
-    assert "layer 0 (Linear 784 to 32)" in history.message
+    assert "the data: 1 of the 50,176 entries of the inputs" in history.message
     chosen = Settings(hidden=(32,), epochs=2, batch_size=64, dropout=0.3)
     expected = build_model(chosen, (784, 32, 10))
     step = build_trainer(chosen, expected, 15, 255.0)._step
