@@ -4,8 +4,10 @@ bar that moves below it."""
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from models.command_line import can_redraw
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Progress"]
 
 REFRESH = 0.1  # seconds between two drawings of the bar
+SHORTEST_BAR = 7  # columns, two of them spaces
 
 
 class Progress(Callback):
@@ -40,7 +43,10 @@ class Progress(Callback):
 
     def epoch(self, trainer: Trainer, epoch: Epoch) -> None:
         done = epoch.step / trainer.steps_per_epoch
-        self.screen.show(row(epoch, done, trainer.epochs, self.unit))
+        line = row(epoch, done, trainer.epochs, self.unit)
+        if self.screen.bar is not None and len(line) > _columns():
+            line = line.rsplit(maxsplit=2)[0]  # without the speed
+        self.screen.show(line)
 
     def steps(self, trainer: Trainer) -> None:
         """Move the bar, unless it was drawn a moment ago."""
@@ -49,17 +55,23 @@ class Progress(Callback):
         if self.screen.bar is None or not place.position or now - self.drawn < REFRESH:
             return
         self.drawn = now
+        figures = zip(trainer.figures, place.means(), strict=True)
         speed = place.position / place.spent()  # in this epoch: the first one had to compile
         seconds = round((self.total - place.step) / speed)
-        figures = zip(trainer.figures, place.means(), strict=True)
+        told = [_short(name, value) for name, value in figures]
+        told.append(f"{speed * place.batch_size:,.0f} {self.unit}/s")
+        epoch = f"epoch {place.epoch + 1}/{trainer.epochs}"
+        left = f"{seconds // 60}:{seconds % 60:02} left"
+        width = _columns() - 3  # a terminal writes "^C" behind it, which must not need a line
+        room = width - len(epoch) - len(left) - SHORTEST_BAR
         try:
+            self.screen.bar.console.width = width
             self.screen.bar.update(
                 self.task,
                 completed=place.step,
-                epoch=f"{place.epoch + 1}/{trainer.epochs}",
-                figures=" ".join(_short(name, value) for name, value in figures),
-                speed=speed * place.batch_size,
-                left=f"{seconds // 60}:{seconds % 60:02}",
+                epoch=epoch,
+                figures=" ".join(_fitting(told, room)),
+                left=left,
             )
             self.screen.bar.refresh()
         except OSError as error:
@@ -81,17 +93,16 @@ class Progress(Callback):
         # Drawn from `steps` rather than from a thread of its own, which would take turns with the
         # training in the middle of a step.
         bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+            TextColumn("{task.fields[epoch]}"),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[figures]}"),
-            TextColumn("{task.fields[speed]:,.0f} " + self.unit + "/s"),
-            TextColumn("{task.fields[left]} left"),
+            TextColumn("{task.fields[left]}"),
             console=Console(highlight=False),
             expand=True,
             transient=True,
             auto_refresh=False,
         )
-        self.task = bar.add_task("", total=self.total, epoch="", figures="", speed=0.0, left="")
+        self.task = bar.add_task("", total=self.total, epoch="", figures="", left="")
         bar.start()
         return bar
 
@@ -134,4 +145,14 @@ def _figure(name: str, value: float | None) -> str:
 
 def _short(name: str, value: float) -> str:
     """A figure beside the bar."""
-    return percent(value) if name == "accuracy" else f"{name} {value:.3f}"
+    return percent(value) if name == "accuracy" else f"{name} {value:.3g}"
+
+
+def _fitting(texts: list[str], room: int) -> list[str]:
+    """The first of these texts that, each after a space, take at most so many columns."""
+    ends = accumulate(len(text) + 1 for text in texts)
+    return [text for text, end in zip(texts, ends, strict=True) if end <= room]
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size().columns

@@ -53,10 +53,14 @@ def test_small_figures_and_many_epochs_do_not_run_into_each_other():
     assert line.split() == ["1234567/20000000", *2 * ["0.000999", "0.000123"], "50", "images/s"]
 
 
-def test_the_bar_shows_loss_accuracy_speed_and_time_left(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("columns", "shown"), [(60, 4), (50, 3), (40, 2)], ids=["all", "no speed", "no accuracy"]
+)
+def test_the_bar_shows_loss_accuracy_speed_and_time_left(monkeypatch, capsys, columns, shown):
+    """What does not fit is left out, from the right; nothing is cut into dots."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("COLUMNS", str(columns))
     trainer = Trainer(MLP([3, 1]), mse, SGD(MLP([3, 1]).parameters(), 0.1))
     trainer.figures = {"loss": mse, "accuracy": mse}
     monkeypatch.setattr(Trainer, "epochs", 2)
@@ -73,11 +77,12 @@ def test_the_bar_shows_loss_accuracy_speed_and_time_left(monkeypatch, capsys):
     bar.screen.show("a line above")
     bar.end(trainer)
     out = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().out)
-    line = next(line for line in re.split(r"[\r\n]+", out) if "images/s" in line and "1/2" in line)
-    assert len(line) <= 60
+    line = next(line for line in re.split(r"[\r\n]+", out) if "loss 0.5" in line)
+    assert len(line) <= columns - 3  # behind it the terminal writes "^C"
     # 10 of 40 steps of 100 images took 2 seconds.
-    for part in ("loss 0.512", "87.50 %", "500 images/s", "0:06 left"):
-        assert part in line
+    parts = ["epoch 1/2", "0:06 left", "loss 0.512", "87.50 %", "500 images/s"]
+    assert [part for part in parts if part in line] == parts[: shown + 1]
+    assert "…" not in line
     assert "a line above" in out
     assert "loss 0.4" not in line
 
