@@ -36,6 +36,7 @@ def read_pictures(folder: PathLike, size: tuple[int, int] | None) -> list[Raw]:
     Raises `DataError` where a file is no whole picture, or is unlike the others, or a class has
     none.
     """
+    _check_size(size, folder)
     parts = [Path(folder)]
     below = {entry.name: entry for entry in _entries(parts[0])}
     if {"train", "test"} <= set(below) and any(path.is_dir() for path in _entries(below["train"])):
@@ -51,6 +52,18 @@ def read_pictures(folder: PathLike, size: tuple[int, int] | None) -> list[Raw]:
     first = next(iter(found[0].values()))[0]
     like = first, _picture(first, size)
     return [_read(part, classes, size, like) for part, classes in zip(parts, found, strict=True)]
+
+
+def _check_size(size: tuple[int, int] | None, folder: PathLike) -> None:
+    """A picture is resized before its memory could be refused, and Linux may end the process."""
+    from PIL import Image
+
+    most = Image.MAX_IMAGE_PIXELS
+    if size is not None and most is not None and size[0] * size[1] > most:
+        raise DataError(
+            f"{folder}: size: expected at most {most:,} pixels, found {size[0]} x {size[1]}: "
+            "give a smaller size"
+        )
 
 
 def _entries(folder: Path) -> list[Path]:

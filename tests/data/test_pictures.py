@@ -280,3 +280,9 @@ def test_damage_is_refused_or_read(suffix, place, bit, cut):
             assert str(error).isprintable()
         else:
             assert suffix != "png" or (images == GREY).all()
+
+
+def test_a_size_that_would_fill_memory_is_refused_first(folder):
+    """Linux hands out memory that it does not have, and ends the process when it is written."""
+    with pytest.raises(data.DataError, match=r"size: expected at most .* found 100000 x 100000"):
+        data.load(folder, size=(100_000, 100_000))
