@@ -130,7 +130,10 @@ class Optimizer(State):
     def _step(self) -> None:
         given = [(i, p, p.grad) for i, p in enumerate(self._parameters) if p.grad is not None]
         if not given:
-            raise RuntimeError(f"{type(self).__name__}.step: no gradients; call backward() first")
+            raise RuntimeError(
+                f"{type(self).__name__}.step: no gradients; call backward() first, on a loss of "
+                "these parameters"
+            )
         rate = self._schedule(self.count) if self._schedule else self.rate
         self.count.assign(self.count + 1.0)
         numbers = {dtype: self._numbers(rate, dtype) for dtype in {p.dtype for _, p, _ in given}}

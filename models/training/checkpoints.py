@@ -50,6 +50,8 @@ class Checkpoints(Saving):
     def __init__(
         self, folder: str | Path, minutes: float = MINUTES, keep: int = 3, resume: bool = False
     ) -> None:
+        if keep < 1:
+            raise ValueError(f"Checkpoints: keep is at least 1, not {keep}")
         self.folder, self.resume = Path(folder), resume
         super().__init__(CheckpointWriter(self.folder / CHECKPOINTS, keep, warn), minutes)
 

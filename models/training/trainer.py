@@ -92,9 +92,13 @@ class Trainer:
         clip: float | None = None,
         eager: bool = False,
     ) -> None:
-        self.model, self.optimizer, self.callbacks = model, optimizer, list(callbacks)
+        self.model, self.optimizer, self.callbacks = model, optimizer, _checked(callbacks)
         cast = steps.as_dtype(model.parameters()[0].dtype)
         self.inputs = inputs or cast
+        if not isinstance(metrics, Mapping | None):
+            raise TypeError(
+                f"metrics: takes functions by name, {{'accuracy': accuracy}}: {metrics!r}"
+            )
         if "loss" in (metrics or {}):
             raise ValueError(
                 "metrics: 'loss' is what the loss is called; name the metric otherwise"
@@ -338,6 +342,15 @@ class Trainer:
             for owner, holder in owners.items()
             for name, tensor in holder.named_state(hidden=True)
         }
+
+
+def _checked(callbacks: Any) -> list[Callback]:
+    listed = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+    for each in listed:
+        if not isinstance(each, Callback):
+            hint = f"write {each.__name__}()" if isinstance(each, type) else "see Callback"
+            raise TypeError(f"callbacks: takes a list of Callbacks, not {each!r}; {hint}")
+    return listed
 
 
 def _check_callbacks(callbacks: Sequence[Callback], states: Any) -> None:

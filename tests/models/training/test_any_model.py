@@ -9,7 +9,7 @@ from autograd import astype, tanh
 from autograd.nn import BatchNorm, LayerNorm, Linear, Module, cross_entropy, mse
 from autograd.optim import SGD, Adam, one_cycle
 from models.mlp import MLP
-from models.training import BestWeights, Callback, EarlyStopping, Target, Trainer
+from models.training import BestWeights, Callback, Checkpoints, EarlyStopping, Target, Trainer
 
 DRAW = np.random.default_rng(0)
 X = DRAW.normal(size=(96, 4)).astype(np.float32)
@@ -181,3 +181,27 @@ def test_other_metrics_cannot_go_on_in_the_middle_of_an_epoch():
     state |= {"position": 1, "step": 1, "sums": [0.5, 0.5]}
     with pytest.raises(ValueError, match="it had other metrics"):
         regression().restore(arrays, state)
+
+
+@pytest.mark.parametrize("callbacks", [EarlyStopping, [EarlyStopping], [print], "Progress"])
+def test_what_is_no_list_of_callbacks_is_refused_by_name(callbacks):
+    model = MLP([3, 1])
+    with pytest.raises(TypeError, match="takes a list of Callbacks"):
+        Trainer(model, mse, SGD(model.parameters(), 0.1), callbacks)
+
+
+def test_other_arguments_of_another_kind():
+    model = MLP([3, 1])
+    with pytest.raises(TypeError, match="takes functions by name"):
+        Trainer(model, mse, SGD(model.parameters(), 0.1), metrics=[mse])
+    with pytest.raises(ValueError, match="keep is at least 1"):
+        Checkpoints("runs/x", keep=0)
+    one = EarlyStopping()  # one alone is a list of one
+    assert Trainer(model, mse, SGD(model.parameters(), 0.1), one).callbacks == [one]
+
+
+def test_an_optimizer_of_another_model_is_said():
+    """A notebook's cell that was run twice makes a new model for an old optimizer."""
+    optimizer = SGD(MLP([3, 1]).parameters(), 0.1)
+    with pytest.raises(RuntimeError, match="on a loss of these parameters"):
+        Trainer(MLP([3, 1]), mse, optimizer).fit((np.ones((8, 3)), np.ones((8, 1))), 1, 4)
