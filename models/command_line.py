@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 __all__ = [
     "SIGPIPE",
@@ -82,28 +82,30 @@ def run(command: Callable[[], int]) -> int:
     except OSError as error:  # a full disk behind standard output
         mute()
         return fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:  # it may say what is left
+        _complain("\ninterrupted" + (f": {error}" if error.args else ""))
         return 128 + signal.SIGINT
     except InputError as error:
         message, *place = map(str, error.args)
         code = fail(message)
-        sys.stderr.writelines(f"{line}\n" for line in place)
+        for line in place:
+            _complain(line)
     except MemoryError as error:
         return fail(f"expected enough memory, found: {error or 'none left'}")
+    finally:
+        _give_up_complaints()
     return code
 
 
 def fail(message: str) -> int:
     """Say in one line what is wrong; gives the exit code for it."""
-    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
+    _complain(f"error: {printable(' '.join(message.split()))}")
     return WRONG_INPUT
 
 
 def warn(message: str) -> None:
-    """Say a line on standard error, if that is there: what is warned of goes on."""
-    with suppress(OSError, ValueError):  # the terminal was closed
-        print(f"warning: {printable(message)}", file=sys.stderr, flush=True)
+    """Say a line on standard error: what is warned of goes on."""
+    _complain(f"warning: {printable(message)}")
 
 
 def printable(text: str) -> str:
@@ -122,8 +124,7 @@ def printable(text: str) -> str:
 def mute() -> None:
     """Send whatever is still printed to nowhere: the reader of a pipe has gone, and Python would
     say so once more when it flushes at the end."""
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    _send_nowhere(sys.stdout)
 
 
 def can_redraw() -> bool:
@@ -137,6 +138,27 @@ def can_redraw() -> bool:
 def has_unicode() -> bool:
     """Whether standard output can encode block characters."""
     return "utf" in (sys.stdout.encoding or "").lower()
+
+
+def _complain(line: str) -> None:
+    """Print a line on standard error, if that can be: the terminal may be closed, the disk behind
+    it full. Then the exit code alone says it."""
+    with suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _give_up_complaints() -> None:
+    """What standard error could not take until now waits, and would fail once more when Python
+    ends: with exit code 120."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        _send_nowhere(sys.stderr)
+
+
+def _send_nowhere(stream: TextIO) -> None:
+    with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _open_closed_streams() -> None:

@@ -110,6 +110,7 @@ class CheckpointWriter:
     ) -> None:
         self.folder, self.keep, self.say, self.prepare = Path(folder), keep, say, prepare
         self.written: Path | None = None
+        self.last: tuple[Arrays, Mapping[str, Any]] | None = None  # that was put
         self.error: Exception | None = None
         self._waiting: tuple[Arrays, Mapping[str, Any]] | None = None
         self._thread: threading.Thread | None = None
@@ -118,7 +119,7 @@ class CheckpointWriter:
     def put(self, arrays: Arrays, state: Mapping[str, Any]) -> None:
         """Have this written soon. The arrays must not change any more: hand in copies."""
         with self._mutex:
-            self._waiting = dict(arrays), copy.deepcopy(dict(state))
+            self._waiting = self.last = dict(arrays), copy.deepcopy(dict(state))
             if self._thread is None:
                 self._start()
 
@@ -128,6 +129,17 @@ class CheckpointWriter:
         if thread is not None:
             thread.join()
         self._work()  # where no thread could be started
+
+    def ensure(self) -> bool:
+        """Whether the last one is there; where it is not, it is tried again."""
+        self.close()
+        if not self._is_there():
+            self._waiting = self.last
+            self._work()
+        return self._is_there()
+
+    def _is_there(self) -> bool:
+        return self.error is None and self.written is not None and self.written.is_dir()
 
     def _start(self) -> None:
         # Not a daemon: a program that ends waits until its last checkpoint is whole.

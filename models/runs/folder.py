@@ -26,6 +26,7 @@ from models.command_line import InputError
 from models.runs.checkpoints import (
     CHECKPOINTS,
     CheckpointWriter,
+    save,
 )
 from models.runs.files import (
     CONFIG,
@@ -44,22 +45,23 @@ Say = Callable[[str], None]
 
 
 class Kept(NamedTuple):
-    """What is left of a run in the end: a folder, and the names of the files that are whole there,
-    in the order of FILES."""
+    """What is left of a run in the end: a folder, the names of what is whole there, in the order of
+    FILES and then CHECKPOINTS, if the last one is; and of what should be, but is not."""
 
     folder: Path
     names: list[str]
+    missing: list[str]
 
 
 class RunFolder:
     """The folder of a run that goes on; `new_run` and `resume` (open.py) make one.
 
-    say: is told in one line what cannot be written, and what is written again. Of the methods,
-    `config` and `finish` alone raise.
+    say: is told in one line what cannot be written, and what is written again. option: the one
+    that named the folder. Of the methods, `config` and `finish` alone raise.
     """
 
-    def __init__(self, path: Path, lock: Lock, say: Say) -> None:
-        self.path, self.lock, self.say = path, lock, say
+    def __init__(self, path: Path, lock: Lock, say: Say, option: str = "--out") -> None:
+        self.path, self.lock, self.say, self.option = path, lock, say, option
         self.has_learned = False  # from now on nothing is removed
         self.contents: dict[str, bytearray] = {METRICS: bytearray()}
         self._missing: set[str] = set()
@@ -67,9 +69,11 @@ class RunFolder:
 
     def config(self, values: Mapping[str, Any]) -> None:
         """Write config.json. Raises InputError where it cannot be written: nothing is lost yet."""
-        with writing(self.path / CONFIG):
-            write(self.path / CONFIG, _object_text(values))
-        self.contents[CONFIG] = bytearray(_object_text(values))
+        content = bytearray(_object_text(values))
+        if self.contents.get(CONFIG) != content:
+            with writing(self.path / CONFIG, self.option):
+                write(self.path / CONFIG, content)
+            self.contents[CONFIG] = content
 
     def metrics(self, figures: Mapping[str, Any]) -> None:
         """Append a line to metrics.jsonl when an epoch ends, and before its checkpoint is put.
@@ -107,9 +111,9 @@ class RunFolder:
     def finish(self) -> Kept:
         """Make sure of every file, byte for byte, after the last is written.
 
-        Where the run's folder cannot take the model, all files are written to a fresh folder: in
-        the system's temporary folder, else here, else at home. Raises InputError where the model
-        cannot be written anywhere; another call tries again.
+        Where the run's folder cannot take the model, all files and the last checkpoint are written
+        to a fresh folder: in the system's temporary folder, else here, else at home. Raises
+        InputError where the model cannot be written anywhere; another call tries again.
         """
         self.wait()
         for name in self._names():
@@ -117,9 +121,11 @@ class RunFolder:
                 self._try(name, write)
         self._sync_lines()
         names = [name for name in self._names() if self._is_whole(name)]
-        if MODEL in names or MODEL not in self.contents:
-            return Kept(self.path, names)
-        return self._write_elsewhere()
+        if MODEL not in names and MODEL in self.contents:
+            return self._write_elsewhere()
+        if self._writer is not None and self._has_checkpoint() and self._writer.ensure():
+            names.append(CHECKPOINTS)
+        return self._kept(self.path, names)
 
     def close(self) -> None:
         """Wait for the last checkpoint and let the folder go."""
@@ -199,6 +205,13 @@ class RunFolder:
     def _names(self) -> list[str]:
         return [name for name in FILES if name in self.contents]  # the model first
 
+    def _has_checkpoint(self) -> bool:
+        return self._writer is not None and self._writer.last is not None
+
+    def _kept(self, folder: Path, names: list[str]) -> Kept:
+        expected = self._names() + [CHECKPOINTS] * self._has_checkpoint()
+        return Kept(folder, names, [name for name in expected if name not in names])
+
     def _write_elsewhere(self) -> Kept:
         errors = [f"{self.path}"]
         for parent in _other_places():
@@ -211,14 +224,23 @@ class RunFolder:
                 if fresh:
                     shutil.rmtree(fresh, ignore_errors=True)
                 continue
-            for name in self._names():
-                with suppress(OSError):
-                    write(fresh / name, self.contents[name])
-            return Kept(fresh, [name for name in self._names() if (fresh / name).exists()])
+            return self._kept(fresh, [MODEL, *self._write_rest(fresh)])
         raise InputError(
             f"the network can be saved nowhere (tried {'; '.join(errors)}); make room, or set "
             "TMPDIR to a folder that can be written"
         )
+
+    def _write_rest(self, fresh: Path) -> Iterator[str]:
+        """Write what is not the model into a fresh folder: the names of what could be."""
+        for name in self._names():
+            if name != MODEL:
+                with suppress(OSError):
+                    write(fresh / name, self.contents[name])
+                    yield name
+        if self._writer is not None and self._writer.last is not None:
+            with suppress(OSError):
+                save(fresh / CHECKPOINTS, *self._writer.last)
+                yield CHECKPOINTS
 
 
 def _bring(path: Path, content: bytearray, added: int = 0) -> None:

@@ -17,6 +17,7 @@ from models.runs.files import (
     FILES,
     HISTOGRAMS,
     METRICS,
+    SUMMARY,
     lines_until,
     read_object,
 )
@@ -55,25 +56,49 @@ def _leave(run: RunFolder, made: list[Path]) -> None:
 
 
 class Resumed(NamedTuple):
-    """A run that goes on: its folder, what its config.json says, and where it stands."""
+    """A run that may go on: its folder, what its config.json says, and where it stands: None where
+    it ended before its first checkpoint."""
 
     run: RunFolder
     config: dict[str, Any]
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | None
+
+    def begin(self, is_over: bool = False) -> None:
+        """Make the checkpoint the end of the run: what came after it goes, and summary.json, which
+        says how it ended. Until this is called, nothing is changed.
+
+        is_over: there is nothing more to learn, so that the line of an epoch that was not whole
+        stays. Raises InputError where the folder cannot be written.
+        """
+        run, checkpoint = self.run, self.checkpoint
+        step = -1 if checkpoint is None else checkpoint.step
+        if checkpoint is not None and not is_over:
+            step = _whole_epochs(checkpoint)
+        with writing(run.path, "--resume"):
+            clear(run.path)
+            if checkpoint is not None:
+                go_on_from(checkpoint)  # before the lines: those have to reach to the newest
+            (run.path / SUMMARY).unlink(missing_ok=True)
+            for name in (METRICS, HISTOGRAMS):
+                lines = lines_until(run.path / name, step)
+                if lines or name == METRICS:
+                    run.contents[name] = bytearray(lines)
+                    write(run.path / name, lines)
 
 
 @contextmanager
 def resume(path: str, say: Say) -> Iterator[Resumed]:
-    """Go on with a run from its newest whole checkpoint, or from the one that `path` leads to.
+    """Go on with a run from its newest whole checkpoint, or from the one that `path` leads to:
+    `Resumed.begin` begins.
 
-    The lines of metrics.jsonl and histograms.jsonl after its last whole epoch go, and later
+    Then the lines of metrics.jsonl and histograms.jsonl after its last whole epoch go, and later
     checkpoints with the next one that is saved. Raises InputError where there is nothing to go on
     from, or the folder cannot be written.
     """
     folder, chosen = _run_of(Path(path))
     with writing(folder, "--resume"):
         lock = Lock(folder)
-    run = RunFolder(folder, lock, say)
+    run = RunFolder(folder, lock, say, "--resume")
     try:
         yield _resumed(run, chosen)
     finally:
@@ -93,25 +118,24 @@ def _run_of(path: Path) -> tuple[Path, Path | None]:
 
 
 def _resumed(run: RunFolder, chosen: Path | None) -> Resumed:
-    config = read_object(run.path / CONFIG)
+    config = _config(run.path / CONFIG)
     checkpoint, damaged = (read(chosen), []) if chosen else newest(run.path / CHECKPOINTS)
-    if checkpoint is None:
-        found = f"found: {'; '.join(damaged)}" if damaged else "found none"
+    if checkpoint is None and damaged:
         raise InputError(
-            f"{run.path}: expected a whole checkpoint to go on from, {found}; train anew"
+            f"{run.path}: expected a whole checkpoint to go on from, "
+            f"found: {'; '.join(damaged)}; train anew, with another --out"
         )
     for words in damaged:
         run.tell(f"passed over: {words}")
     run.contents[CONFIG] = bytearray((run.path / CONFIG).read_bytes())
-    with writing(run.path, "--resume"):
-        clear(run.path)
-        go_on_from(checkpoint)  # before the lines: those have to reach to the newest checkpoint
-        for name in (METRICS, HISTOGRAMS):
-            lines = lines_until(run.path / name, _whole_epochs(checkpoint))
-            if lines or name == METRICS:
-                run.contents[name] = bytearray(lines)
-                write(run.path / name, lines)
     return Resumed(run, config, checkpoint)
+
+
+def _config(file: Path) -> dict[str, Any]:
+    try:
+        return read_object(file)
+    except InputError as error:
+        raise InputError(f"{error}; without it a run cannot go on: train anew") from error
 
 
 def _whole_epochs(checkpoint: Checkpoint) -> int:
@@ -131,8 +155,10 @@ def _claim(paths: Iterable[Path]) -> tuple[Path, list[Path], Lock]:
                 made += [each for each in (path, *path.parents) if not each.exists()]
                 path.mkdir(parents=True, exist_ok=True)
                 return path, made, _claim_one(path, made)
-        except InputError as error:
+        except BaseException as error:
             _remove_empty(made)
+            if not isinstance(error, InputError):
+                raise
             errors.append(error)
     raise errors[0]
 
@@ -142,14 +168,17 @@ def _claim_one(path: Path, made: list[Path]) -> Lock:
     there is a run or another process, OSError where it cannot be written."""
     if not os.path.lexists(path / LOCK):  # else who holds it says more
         _refuse_run(path)  # before anything is written there
-    lock = Lock(path)
+    lock, is_mine = Lock(path), False
     try:
         _refuse_run(path)  # one that began and ended meanwhile
         clear(path)
         (path / METRICS).touch(exist_ok=False)
+        is_mine = True
         for each in made:
             sync(each.parent)
     except BaseException:
+        if is_mine:
+            (path / METRICS).unlink(missing_ok=True)
         lock.release()
         raise
     return lock

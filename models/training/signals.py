@@ -18,7 +18,9 @@ ENDING = tuple(
 
 @contextmanager
 def noted(numbers: Sequence[int]) -> Iterator[list[int]]:
-    """A list that the first of these signals is noted in; a second one does what it did before.
+    """A list that the first of these signals is noted in. From then on Ctrl-C does what it did
+    before. A second SIGTERM or SIGHUP does nothing: a shell whose terminal is closed sends SIGHUP
+    after the system has, and service managers after SIGTERM.
 
     Signals that are ignored (as `nohup` and a shell's background jobs have it) stay so. In other
     threads than the main one, which Python gives no signals to, nothing is noted.
@@ -35,8 +37,10 @@ def noted(numbers: Sequence[int]) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
     def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        restore()
+        if not received:
+            received.append(number)
+        if signal.SIGINT in before:
+            signal.signal(signal.SIGINT, before[signal.SIGINT])
 
     for number in before:
         signal.signal(number, note)

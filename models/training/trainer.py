@@ -303,7 +303,8 @@ class Trainer:
             more, state = callback.state()
             arrays |= {f"callback.{i}.{name}": array for name, array in more.items()}
             states.append({"of": type(callback).__name__, "state": state})
-        return arrays, {**self.place.state(), "callbacks": states}
+        reason = self.history.reason  # why there is nothing more to learn, if there is not
+        return arrays, {**self.place.state(), "reason": reason, "callbacks": states}
 
     def restore(self, arrays: Arrays, state: Mapping[str, Any]) -> None:
         """Take what `state` gave: the next `fit` goes on from there.

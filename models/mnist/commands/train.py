@@ -6,7 +6,8 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import data
@@ -19,10 +20,10 @@ from models.mnist.scoring import Score, confusion_table, counts_table, score
 from models.mnist.settings import Settings
 from models.mnist.statistics import statistics
 from models.mnist.train import CHECKS, build_model, build_schedule, build_trainer
-from models.runs.checkpoints import Checkpoint
-from models.runs.files import CONFIG, FILES
+from models.runs.checkpoints import CHECKPOINTS, Checkpoint
+from models.runs.files import CONFIG, MODEL, SUMMARY
 from models.runs.folder import Kept, RunFolder
-from models.runs.open import new_run, resume
+from models.runs.open import Resumed, new_run, resume
 from models.training import Callback, Epoch, History, Progress, Trainer
 from models.training.checkpoints import Saving
 from models.training.screen import Screen
@@ -35,12 +36,29 @@ Scores = Mapping[str, Score]  # of those
 
 @dataclass(frozen=True)
 class Start:
-    """What a training begins with: a folder, and for one that goes on where it stands."""
+    """What a training begins with: a folder, the signals that came, and for one that goes on where
+    it stands."""
 
     run: RunFolder
     settings: Settings
-    checkpoint: Checkpoint | None = None
-    changes: Mapping[str, Any] | None = None  # of the settings, since the checkpoint
+    received: list[int]
+    resumed: Resumed | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)  # of the settings, since then
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """What is gone on from."""
+        return self.resumed.checkpoint if self.resumed else None
+
+    @property
+    def over(self) -> str:
+        """Why there is nothing more to learn; empty where there is."""
+        state = self.checkpoint.state if self.checkpoint else {}
+        epoch = state.get("epoch")
+        if type(epoch) is int and epoch >= self.settings.epochs:
+            return "finished"
+        is_reached = state.get("reason") == "reached" and "stop_at" not in self.changes
+        return "reached" if is_reached else ""
 
 
 def train_command(settings: Settings, out: str | None, dataset: Ahead, start: float) -> int:
@@ -49,64 +67,111 @@ def train_command(settings: Settings, out: str | None, dataset: Ahead, start: fl
     start: when the command began, by time.perf_counter. Raises InputError. The test examples
     are scored before and after, and decide nothing.
     """
-    with new_run(out, dataset.name, warn) as run:
-        return _train(Start(run, settings), dataset, start)
+    with noted(ENDING) as received, new_run(out, dataset.name, warn) as run, _interrupted(run):
+        return _train(Start(run, settings, received), dataset, start)
 
 
 def resume_command(path: str, changes: Mapping[str, Any], start: float) -> int:
     """Go on with the training in a run's folder, or in one of its checkpoints, with these changes
     of its settings; gives the exit code. Raises InputError."""
-    with resume(path, warn) as (run, config, checkpoint):
+    with noted(ENDING) as received, resume(path, warn) as resumed, _interrupted(resumed.run):
+        run, config = resumed.run, resumed.config
         try:
             before = Settings.read(config.get("settings"))
             described = Described.read(config.get("dataset"))
         except InputError as error:
             raise InputError(f"{run.path / CONFIG}: {error}") from error
-        settings = before.changed(changes)
-        dataset = described.load("train", "test")
-        return _train(Start(run, settings, checkpoint, changes), dataset, start)
+        begun = Start(run, before.changed(changes), received, resumed, changes)
+        _refuse_ended(begun)
+        return _train(begun, described.load("train", "test"), start)
+
+
+def _refuse_ended(begun: Start) -> None:
+    """Raise InputError for a run that came to its end, and wrote all that is written there."""
+    run, settings = begun.run, begun.settings
+    if not all((run.path / name).is_file() for name in (MODEL, SUMMARY)):
+        return
+    if begun.over == "finished":
+        how, option = f"is finished after {settings.epochs} epochs", "--epochs"
+    elif begun.over == "reached":
+        how, option = f"has reached --stop-at {settings.stop_at:g}", "--stop-at"
+    else:
+        return
+    raise InputError(f"--resume: {run.path} {how}; to go on, add a higher {option}")
+
+
+@contextmanager
+def _interrupted(run: RunFolder) -> Iterator[None]:
+    """Say after a second Ctrl-C what is left."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        run.wait()
+        if not any((run.path / CHECKPOINTS).glob("[0-9]*")):
+            raise
+        raise KeyboardInterrupt(_goes_on(run.path)) from error
 
 
 def _train(begun: Start, dataset: Ahead, start: float) -> int:
-    run, settings, screen = begun.run, begun.settings, Screen()
+    run, settings, received, screen = begun.run, begun.settings, begun.received, Screen()
     described = dataset.describe()
     classes, scale = described["classes"], described["scale"]
     sizes = settings.sizes(described["shape"], len(classes))
     sets = _sets(dataset, settings)
     model = build_model(settings, sizes)
-    chosen = asdict(settings) | {"lr": settings.rate}
     given = {"sizes": sizes, "activation": settings.activation, "dataset": described}
-    with noted(ENDING) as received:
-        screen.show(_introduction(begun, described["name"], sizes, sets))
-        before = _scores(model, sets, classes, scale)
+    config = {**given, "settings": asdict(settings) | {"lr": settings.rate}}
+    if not begun.resumed:  # at once: from now on it can be resumed
+        run.config(config)
+    screen.show(_introduction(begun, described["name"], sizes, sets))
+    before = _scores(model, sets, classes, scale)
+    if not begun.checkpoint:
         screen.show(f"\n{counts_table('before', before)}\n")
-        trainer = _trainer(begun, model, sets, described, screen, received)
-        run.config({**given, "settings": chosen})
-        history, seconds = _learn(trainer, settings, sets)
-        # Before the scores: a second Ctrl-C loses only those.
-        run.model(model.state_dict(), {**given, "seed": settings.seed, "step": history.steps})
-        after = _scores(model, sets, classes, scale)
-        summary = {
-            "reason": history.reason,
-            "message": history.message,
-            "seed": settings.seed,
-            "parameters": sum(p.size for p in model.parameters()),
-            "epochs": history.steps / trainer.steps_per_epoch,
-            "steps": history.steps,
-            **_figures(after),
-            "test_class_accuracy": after["test"].class_accuracy,
-            "test_confusion": after["test"].confusion.tolist(),
-            "before": _figures(before),
-            "training_seconds": seconds,
-            "seconds": time.perf_counter() - start,
-        }
-        run.summary(summary)
-        kept = run.finish()
+    trainer = _trainer(begun, model, sets, described, screen, received)
+    if received:
+        left = "the run is as it was" if begun.resumed else "nothing is left"
+        screen.show(f"\nstopped by {_name(received)} before the first step: {left}")
+        return 128 + received[0]
+    if begun.resumed:
+        begun.resumed.begin(bool(begun.over))
+        run.config(config)
+    history, seconds = _learn(trainer, settings, sets)
+    # Before the scores: a second Ctrl-C loses only those.
+    run.model(model.state_dict(), {**given, "seed": settings.seed, "step": history.steps})
+    after = _scores(model, sets, classes, scale)
+    seconds_in_all = time.perf_counter() - start
+    run.summary(_summary(trainer, settings, before, after, (seconds, seconds_in_all)))
+    kept = run.finish()
     if history.reason == "diverged":
-        raise InputError(_divergence(history, kept, run))
+        raise InputError(_divergence(history, kept))
     screen.show(f"\n{_ending(history, settings, received, seconds)}\n")
-    screen.show(_results(after, classes, kept))
+    screen.show(_results(after, classes, history, kept))
     return _code(kept, run, screen, received)
+
+
+def _summary(
+    trainer: Trainer,
+    settings: Settings,
+    before: Scores,
+    after: Scores,
+    seconds: tuple[float, float],
+) -> dict[str, Any]:
+    """What summary.json says. seconds: of the training, and of the command."""
+    history = trainer.history
+    return {
+        "reason": history.reason,
+        "message": history.message,
+        "seed": settings.seed,
+        "parameters": sum(p.size for p in trainer.model.parameters()),
+        "epochs": history.steps / trainer.steps_per_epoch,
+        "steps": history.steps,
+        **_figures(after),
+        "test_class_accuracy": after["test"].class_accuracy,
+        "test_confusion": after["test"].confusion.tolist(),
+        "before": _figures(before),
+        "training_seconds": seconds[0],
+        "seconds": seconds[1],
+    }
 
 
 def _trainer(
@@ -126,21 +191,17 @@ def _trainer(
         Saving(begun.run.checkpoints()),  # after its lines: those lead to the checkpoint
         Progress("images" if len(shape) > 1 else "examples", screen),
         _Signals(received, screen),
+        _Over(begun.over),
     ]
     trainer = build_trainer(settings, model, steps, described["scale"], callbacks)
     if begun.checkpoint is None:
         return trainer
-    changes = begun.changes or {}
     with _another_training(begun.checkpoint):
         trainer.restore(begun.checkpoint.arrays, begun.checkpoint.state)
     trainer.optimizer.lr = build_schedule(settings, settings.epochs * steps)
     for name in ("momentum", "weight_decay"):
-        if name in changes:
-            setattr(trainer.optimizer, name, changes[name])
-    if trainer.place.epoch >= settings.epochs:
-        raise InputError(
-            f"--resume: {begun.run.path} has done its {settings.epochs} epochs; more by --epochs"
-        )
+        if name in begun.changes:
+            setattr(trainer.optimizer, name, begun.changes[name])
     return trainer
 
 
@@ -200,6 +261,17 @@ class _Signals(Callback):
             trainer.stop("stopped")
 
 
+class _Over(Callback):
+    """Ends a training at once where there is nothing more to learn, and says why."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def begin(self, trainer: Trainer) -> None:
+        if self.reason:
+            trainer.stop(self.reason)
+
+
 def _sets(dataset: Ahead, settings: Settings) -> Sets:
     """The training examples, those set aside for validation, and the test examples."""
     examples, test = dataset["train"], dataset["test"]
@@ -236,19 +308,21 @@ def _introduction(begun: Start, name: str, sizes: Sequence[int], sets: Sets) -> 
         f"recipe  {', '.join(parts)}",
         f"folder  {begun.run.path}",
     ]
-    if begun.checkpoint is not None:
+    if begun.resumed and not begun.checkpoint:
+        lines.append("resumed from the beginning: it has no checkpoint yet")
+    elif begun.checkpoint:
         state = begun.checkpoint.state
         lines.append(f"resumed after step {state['step']:,}, in epoch {state['epoch'] + 1}")
     return "\n".join(lines)
 
 
-def _divergence(history: History, kept: Kept, run: RunFolder) -> str:
+def _divergence(history: History, kept: Kept) -> str:
     message = (
         f"{history.message}; {kept.folder} keeps the weights after step {history.steps:,}, the "
         "last that gave a finite loss; try a lower --lr, or --clip 1"
     )
-    if history.epochs:
-        message += f"; --resume {run.path} --lr RATE goes on from the end of the last epoch"
+    if CHECKPOINTS in kept.names:
+        message += f"; --resume {kept.folder} --lr RATE goes on from the end of the last epoch"
     return message
 
 
@@ -256,33 +330,44 @@ def _ending(history: History, settings: Settings, received: list[int], seconds: 
     if history.reason == "reached":
         how = f"reached --stop-at {settings.stop_at:g}"
     elif history.reason == "stopped":
-        by = "Ctrl-C" if received[0] == signal.SIGINT else signal.Signals(received[0]).name
-        how = f"stopped early by {by}, keeping what was learned; --resume goes on"
+        how = f"stopped early by {_name(received)}, keeping what was learned"
     else:
         how = "finished"
     return f"{how}: {history.steps:,} steps in {duration(seconds)}"
 
 
-def _results(after: Scores, classes: Sequence[str], kept: Kept) -> str:
+def _name(received: Sequence[int]) -> str:
+    """Of the signal that ended a training."""
+    return "Ctrl-C" if received[0] == signal.SIGINT else signal.Signals(received[0]).name
+
+
+def _goes_on(folder: Path) -> str:
+    return f"{PROGRAM} train --resume {folder} goes on"
+
+
+def _results(after: Scores, classes: Sequence[str], history: History, kept: Kept) -> str:
     """How good the network became, which files hold it, and what to type next."""
-    return "\n".join(
-        [
-            f"{counts_table('after', after)}\n",
-            f"test set, {confusion_table(after['test'], classes)}\n",
-            f"wrote   {kept.folder}: {', '.join(kept.names[:2])},",
-            f"        {', '.join(kept.names[2:])}",
-            f"next    {PROGRAM} show --wrong {kept.folder}",
-        ]
-    )
+    lines = [
+        f"{counts_table('after', after)}\n",
+        f"test set, {confusion_table(after['test'], classes)}\n",
+        f"wrote   {kept.folder}: {', '.join(kept.names[:2])},",
+        f"        {', '.join(kept.names[2:])}",
+        f"next    {PROGRAM} show --wrong {kept.folder}",
+    ]
+    if history.reason == "stopped" and CHECKPOINTS in kept.names:
+        lines.append(f"        {_goes_on(kept.folder)}")
+    return "\n".join(lines)
 
 
 def _code(kept: Kept, run: RunFolder, screen: Screen, received: list[int]) -> int:
     """The exit code, after a line on what is not where it should be."""
-    if received:
-        return 128 + received[0]
-    missing = [name for name in FILES if name not in kept.names]
+    code = 0
     if kept.folder != run.path:
-        return fail(f"{run.path} cannot be written; the network is in {kept.folder}")
-    if missing:
-        return fail(f"{run.path}: could not write {', '.join(missing)}; the network is there")
-    return 0 if screen.failed is None else fail(f"standard output: {screen.failed.strerror}")
+        code = fail(f"{run.path} cannot be written; the network is in {kept.folder}")
+    if kept.missing:
+        code = fail(
+            f"{kept.folder}: could not write {', '.join(kept.missing)}; the network is there"
+        )
+    if not code and not received and screen.failed is not None:
+        code = fail(f"standard output: {screen.failed.strerror}; the network is in {kept.folder}")
+    return 128 + received[0] if received else code

@@ -558,6 +558,10 @@ def test_a_checkpoint_comes_after_the_lines_that_lead_to_it(monkeypatch):
 # --- gone on with --------------------------------------------------------------------------------
 
 
+def everything():
+    return {each: each.read_bytes() for each in Path().rglob("*") if each.is_file()}
+
+
 @pytest.fixture
 def killed():
     """A run that was killed after its third epoch, with checkpoints after each."""
@@ -575,7 +579,9 @@ def killed():
 
 def test_a_run_goes_on_from_its_newest_checkpoint(killed):
     said = []
-    with resume("run", said.append) as (run, config, checkpoint):
+    with resume("run", said.append) as resumed:
+        run, config, checkpoint = resumed
+        resumed.begin()
         assert config == {"sizes": [3, 2]}
         assert checkpoint.step == 30 and (checkpoint.arrays["w"] == 30).all()
         assert read_lines(killed / "metrics.jsonl") == (LINES, [])
@@ -591,7 +597,9 @@ def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_it_is_used(kille
     file = killed / "checkpoints/000000000030/state.safetensors"
     file.write_bytes(file.read_bytes()[:-1])
     said = []
-    with resume("run", said.append) as (run, _, checkpoint):
+    with resume("run", said.append) as resumed:
+        run, _, checkpoint = resumed
+        resumed.begin()
         assert checkpoint.step == 20
         assert read_lines(killed / "metrics.jsonl")[0] == LINES[:2]
         assert [line["step"] for line in read_lines(killed / "histograms.jsonl")[0]] == [0, 10, 20]
@@ -610,7 +618,9 @@ def test_a_run_goes_on_from_the_checkpoint_that_is_named(killed, monkeypatch, in
     if inside:
         monkeypatch.chdir("run/checkpoints")
         path = "000000000010/"
-    with resume(path, print) as (run, _, checkpoint):
+    with resume(path, print) as resumed:
+        run, _, checkpoint = resumed
+        resumed.begin()
         assert checkpoint.step == 10
         assert run.path.samefile(killed if not inside else "..")
         assert read_lines(run.path / "metrics.jsonl")[0] == LINES[:1]
@@ -619,7 +629,9 @@ def test_a_run_goes_on_from_the_checkpoint_that_is_named(killed, monkeypatch, in
 
 
 def test_a_run_that_went_on_has_all_its_lines_in_the_fresh_folder(killed, tmp_path):
-    with resume("run", lambda words: None) as (run, _, _):
+    with resume("run", lambda words: None) as resumed:
+        run = resumed.run
+        resumed.begin()
         shutil.rmtree("run")
         run.model(WEIGHTS)
         run.summary({"reason": "finished"})
@@ -633,20 +645,80 @@ def test_a_run_that_went_on_has_all_its_lines_in_the_fresh_folder(killed, tmp_pa
         ("none", "none: expected a run's folder, or one of its checkpoints, found nothing"),
         ("run/config.json", "found a file"),
         ("empty", "empty/config.json: expected a file that a training writes, found: No such"),
-        ("young", "young: expected a whole checkpoint to go on from, found none; train anew"),
         ("run/checkpoints/000000000099", "found nothing"),
         ("run/checkpoints/hollow", "hollow/state.json: expected a whole checkpoint"),
     ],
 )
 def test_what_cannot_go_on_is_said_and_untouched(killed, path, message):
-    for name in ("empty", "young", "run/checkpoints/hollow"):
+    for name in ("empty", "run/checkpoints/hollow"):
         Path(name).mkdir()
-    Path("young/config.json").write_text("{}")
-    Path("young/metrics.jsonl").write_text("precious")
-    before = {each: each.read_bytes() for each in Path().rglob("*") if each.is_file()}
+    before = everything()
     with pytest.raises(InputError, match=message), resume(path, print):
         pass
-    assert before == {each: each.read_bytes() for each in Path().rglob("*") if each.is_file()}
+    assert before == everything()
+
+
+def test_until_it_begins_a_run_that_could_go_on_is_as_it_was(killed):
+    """A mistyped option after --resume, or a dataset that is gone, costs no later checkpoint."""
+    Path("run/summary.json").write_text("{}")
+    before = everything()
+    with resume("run/checkpoints/000000000010", print) as resumed:
+        assert resumed.checkpoint.step == 10
+    assert everything() == before
+    with resume("run/checkpoints/000000000010", print) as resumed:
+        resumed.begin()
+    with resume("run", print) as resumed:
+        assert resumed.checkpoint.step == 10
+    assert not Path("run/summary.json").exists()  # it has not ended any more
+
+
+def test_a_run_without_a_checkpoint_goes_on_from_its_beginning(killed):
+    """It was killed before the first: `train --out` refuses the folder, so --resume must not."""
+    shutil.rmtree(killed / "checkpoints")
+    with resume("run", print) as resumed:
+        assert resumed.checkpoint is None
+        resumed.begin()
+        resumed.run.histograms(0, 0, {"weights": {}})
+    assert Path("run/metrics.jsonl").read_bytes() == b""
+    assert [line["step"] for line in read_lines(killed / "histograms.jsonl")[0]] == [0]
+
+
+def test_the_last_checkpoint_goes_to_the_fresh_folder_too(tmp_path):
+    """Else what was rescued could not go on."""
+    with new_run("run", "test", lambda words: None) as run:
+        run.config({"sizes": [3, 2]})
+        writer = run.checkpoints()
+        for line in LINES:
+            run.metrics(line)
+            writer.put({"w": np.full(2, line["step"])}, {"step": line["step"]})
+            run.wait()
+        shutil.rmtree("run")
+        run.model(WEIGHTS)
+        kept = run.finish()
+    assert kept.names == ["model.safetensors", "config.json", "metrics.jsonl", "checkpoints"]
+    assert not kept.missing
+    with resume(str(kept.folder), print) as resumed:
+        assert resumed.checkpoint.step == 30
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_the_last_checkpoint_is_tried_again_in_the_end(disk, is_gone):
+    """And named only where it is there."""
+    with new_run("disk/run", "test", lambda words: None) as run:
+        run.config({})
+        writer = run.checkpoints()
+        fill()
+        writer.put({"w": np.ones(2)}, {"step": 10})
+        run.wait()
+        empty()
+        run.model(WEIGHTS)
+        if is_gone:
+            shutil.rmtree("disk/run/checkpoints")
+            Path("disk/run/checkpoints").write_text("in the way")
+        kept = run.finish()
+    assert kept.folder == Path("disk/run")
+    assert ("checkpoints" in kept.names) == (not is_gone)
+    assert kept.missing == ["checkpoints"] * is_gone
 
 
 def test_all_checkpoints_damaged_is_one_line(killed):
