@@ -70,10 +70,9 @@ class RunFolder:
     def config(self, values: Mapping[str, Any]) -> None:
         """Write config.json. Raises InputError where it cannot be written: nothing is lost yet."""
         content = bytearray(_object_text(values))
-        if self.contents.get(CONFIG) != content:
-            with writing(self.path / CONFIG, self.option):
-                write(self.path / CONFIG, content)
-            self.contents[CONFIG] = content
+        with writing(self.path / CONFIG, self.option):
+            write(self.path / CONFIG, content)
+        self.contents[CONFIG] = content
 
     def metrics(self, figures: Mapping[str, Any]) -> None:
         """Append a line to metrics.jsonl when an epoch ends, and before its checkpoint is put.

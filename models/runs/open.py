@@ -112,6 +112,8 @@ def _run_of(path: Path) -> tuple[Path, Path | None]:
         raise InputError(
             f"{path}: expected a run's folder, or one of its {CHECKPOINTS}, found {found}"
         )
+    if path.absolute().name == CHECKPOINTS and not (path / CONFIG).exists():
+        return Path(os.path.normpath(path / "..")), None
     if path.absolute().parent.name != CHECKPOINTS or (path / CONFIG).exists():
         return path, None
     return Path(os.path.normpath(path / ".." / "..")), path
@@ -132,6 +134,11 @@ def _resumed(run: RunFolder, chosen: Path | None) -> Resumed:
 
 
 def _config(file: Path) -> dict[str, Any]:
+    if not os.path.lexists(file):
+        raise InputError(
+            f"{file.parent}: expected a run's folder, or one of its {CHECKPOINTS}, "
+            f"found no {CONFIG} in it"
+        )
     try:
         return read_object(file)
     except InputError as error:

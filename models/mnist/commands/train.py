@@ -26,6 +26,7 @@ from models.runs.folder import Kept, RunFolder
 from models.runs.open import Resumed, new_run, resume
 from models.training import Callback, Epoch, History, Progress, Trainer
 from models.training.checkpoints import Saving
+from models.training.plan import Plan
 from models.training.screen import Screen
 from models.training.signals import ENDING, noted
 from models.training.text import cut, duration, layer_sizes
@@ -89,10 +90,10 @@ def resume_command(path: str, changes: Mapping[str, Any], start: float) -> int:
 def _refuse_ended(begun: Start) -> None:
     """Raise InputError for a run that came to its end, and wrote all that is written there."""
     run, settings = begun.run, begun.settings
-    if not all((run.path / name).is_file() for name in (MODEL, SUMMARY)):
+    if not begun.checkpoint or not all((run.path / name).is_file() for name in (MODEL, SUMMARY)):
         return
     if begun.over == "finished":
-        how, option = f"is finished after {settings.epochs} epochs", "--epochs"
+        how, option = f"has learned for {begun.checkpoint.state['epoch']} epochs", "--epochs"
     elif begun.over == "reached":
         how, option = f"has reached --stop-at {settings.stop_at:g}", "--stop-at"
     else:
@@ -107,7 +108,7 @@ def _interrupted(run: RunFolder) -> Iterator[None]:
         yield
     except KeyboardInterrupt as error:
         run.wait()
-        if not any((run.path / CHECKPOINTS).glob("[0-9]*")):
+        if not _has_checkpoint(run.path):
             raise
         raise KeyboardInterrupt(_goes_on(run.path)) from error
 
@@ -133,8 +134,8 @@ def _train(begun: Start, dataset: Ahead, start: float) -> int:
         screen.show(f"\nstopped by {_name(received)} before the first step: {left}")
         return 128 + received[0]
     if begun.resumed:
+        run.config(config)  # first: where it does not fit, all is as it was
         begun.resumed.begin(bool(begun.over))
-        run.config(config)
     history, seconds = _learn(trainer, settings, sets)
     # Before the scores: a second Ctrl-C loses only those.
     run.model(model.state_dict(), {**given, "seed": settings.seed, "step": history.steps})
@@ -196,35 +197,41 @@ def _trainer(
     trainer = build_trainer(settings, model, steps, described["scale"], callbacks)
     if begun.checkpoint is None:
         return trainer
-    with _another_training(begun.checkpoint):
-        trainer.restore(begun.checkpoint.arrays, begun.checkpoint.state)
+    try:
+        _restore(trainer, begun.checkpoint, settings)
+        Plan.of(*_arguments(settings, sets)).check(trainer.place)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{begun.checkpoint.path}: not a checkpoint of what {CONFIG} says ({error}); put back "
+            f"the {CONFIG} that the training wrote"
+        ) from error
     trainer.optimizer.lr = build_schedule(settings, settings.epochs * steps)
-    for name in ("momentum", "weight_decay"):
-        if name in begun.changes:
-            setattr(trainer.optimizer, name, begun.changes[name])
     return trainer
 
 
-@contextmanager
-def _another_training(checkpoint: Checkpoint) -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise InputError(f"{checkpoint.path}: {error}") from error
+def _restore(trainer: Trainer, checkpoint: Checkpoint, settings: Settings) -> None:
+    """Put a trainer where a checkpoint stands, and have it go on by `settings`."""
+    optimizer, arrays = trainer.optimizer, checkpoint.arrays
+    names = [name for name in ("momentum", "weight_decay") if hasattr(optimizer, name)]
+    for name in names:  # as they were: one that is 0 is no state
+        setattr(optimizer, name, float(arrays.get(f"optimizer.{name}", 0.0)))
+    trainer.restore(arrays, checkpoint.state)
+    for name in names:
+        setattr(optimizer, name, getattr(settings, name))
 
 
 def _learn(trainer: Trainer, settings: Settings, sets: Sets) -> tuple[History, float]:
     """Teach the model: how that ended, and the seconds it took."""
     start = time.perf_counter()
-    history = trainer.fit(
-        sets["train"],
-        settings.epochs,
-        settings.batch_size,
-        sets.get("validation"),
-        settings.seed,
-        CHECKS if settings.stop_at else 1,
-    )
+    history = trainer.fit(*_arguments(settings, sets))
     return history, time.perf_counter() - start
+
+
+def _arguments(settings: Settings, sets: Sets) -> tuple[Any, ...]:
+    """What the Trainer's `fit` is called with."""
+    checks = CHECKS if settings.stop_at else 1
+    validation = sets.get("validation")
+    return sets["train"], settings.epochs, settings.batch_size, validation, settings.seed, checks
 
 
 class _Recorder(Callback):
@@ -310,6 +317,8 @@ def _introduction(begun: Start, name: str, sizes: Sequence[int], sets: Sets) -> 
     ]
     if begun.resumed and not begun.checkpoint:
         lines.append("resumed from the beginning: it has no checkpoint yet")
+    elif begun.checkpoint and begun.over:
+        lines.append(f"resumed after its last step, {begun.checkpoint.step:,}: its end is missing")
     elif begun.checkpoint:
         state = begun.checkpoint.state
         lines.append(f"resumed after step {state['step']:,}, in epoch {state['epoch'] + 1}")
@@ -321,7 +330,7 @@ def _divergence(history: History, kept: Kept) -> str:
         f"{history.message}; {kept.folder} keeps the weights after step {history.steps:,}, the "
         "last that gave a finite loss; try a lower --lr, or --clip 1"
     )
-    if CHECKPOINTS in kept.names:
+    if _has_checkpoint(kept.folder):
         message += f"; --resume {kept.folder} --lr RATE goes on from the end of the last epoch"
     return message
 
@@ -339,6 +348,10 @@ def _ending(history: History, settings: Settings, received: list[int], seconds: 
 def _name(received: Sequence[int]) -> str:
     """Of the signal that ended a training."""
     return "Ctrl-C" if received[0] == signal.SIGINT else signal.Signals(received[0]).name
+
+
+def _has_checkpoint(folder: Path) -> bool:
+    return any((folder / CHECKPOINTS).glob("[0-9]*"))
 
 
 def _goes_on(folder: Path) -> str:
