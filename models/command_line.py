@@ -75,7 +75,7 @@ def run(command: Callable[[], int]) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = command()
-        sys.stdout.flush()
+        _flush(code)
     except BrokenPipeError:
         mute()
         return 128 + SIGPIPE
@@ -138,6 +138,17 @@ def can_redraw() -> bool:
 def has_unicode() -> bool:
     """Whether standard output can encode block characters."""
     return "utf" in (sys.stdout.encoding or "").lower()
+
+
+def _flush(code: int) -> None:
+    """Print what waits to be printed. Where that fails after a command that did not end well, its
+    exit code says more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        if not code:
+            raise
+        mute()
 
 
 def _complain(line: str) -> None:
