@@ -17,6 +17,7 @@ PEERS = {
     "eager": ["torch"],
     "scalar": ["micrograd"],
     "cold": ["torch", "jax", "sklearn"],
+    "trainer": [],
     "importing": [],
     "cost": [],
     "jit": ["torch", "jax", "sklearn"],

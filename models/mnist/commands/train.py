@@ -11,28 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import data
-from data import Examples
-from models.command_line import SIGPIPE, InputError, fail, warn
+from models.command_line import InputError, fail, warn
 from models.mlp import MLP
 from models.mnist import PROGRAM
+from models.mnist.commands.callbacks import Sets, run_callbacks
 from models.mnist.datasets import Ahead, Described
 from models.mnist.scoring import Score, confusion_table, counts_table, score
 from models.mnist.settings import Settings
-from models.mnist.statistics import statistics
 from models.mnist.train import CHECKS, build_model, build_schedule, build_trainer
 from models.runs.checkpoints import CHECKPOINTS, Checkpoint
 from models.runs.files import CONFIG, MODEL, SUMMARY
 from models.runs.folder import Kept, RunFolder
 from models.runs.open import Resumed, new_run, resume
-from models.training import Callback, Epoch, History, Progress, Trainer
-from models.training.checkpoints import Saving
+from models.training import History, Trainer
 from models.training.plan import Plan
 from models.training.screen import Screen
 from models.training.signals import ENDING, noted
 from models.training.text import cut, duration, layer_sizes
 
-Sets = Mapping[str, Examples]  # "train", "validation" (if there is one) and "test"
-Scores = Mapping[str, Score]  # of those
+Scores = Mapping[str, Score]  # of the sets
 
 
 @dataclass(frozen=True)
@@ -184,16 +181,9 @@ def _trainer(
     received: list[int],
 ) -> Trainer:
     """The Trainer of this run, standing where its checkpoint does. Raises InputError."""
-    settings, shape = begun.settings, described["shape"]
+    settings = begun.settings
     steps = len(sets["train"]) // settings.batch_size
-    shown = sets.get("validation", sets["train"])
-    callbacks = [
-        _Recorder(begun.run, shown, described["scale"]),
-        Saving(begun.run.checkpoints()),  # after its lines: those lead to the checkpoint
-        Progress("images" if len(shape) > 1 else "examples", screen),
-        _Signals(received, screen),
-        _Over(begun.over),
-    ]
+    callbacks = run_callbacks(begun.run, sets, described, screen, received, begun.over)
     trainer = build_trainer(settings, model, steps, described["scale"], callbacks)
     if begun.checkpoint is None:
         return trainer
@@ -232,51 +222,6 @@ def _arguments(settings: Settings, sets: Sets) -> tuple[Any, ...]:
     checks = CHECKS if settings.stop_at else 1
     validation = sets.get("validation")
     return sets["train"], settings.epochs, settings.batch_size, validation, settings.seed, checks
-
-
-class _Recorder(Callback):
-    """Writes the run's figures after each epoch."""
-
-    def __init__(self, run: RunFolder, shown: Examples, scale: float) -> None:
-        self.run, self.shown, self.scale = run, shown, scale
-
-    def begin(self, trainer: Trainer) -> None:
-        if trainer.place.step == 0:
-            self._histograms(trainer, 0)
-
-    def epoch(self, trainer: Trainer, epoch: Epoch) -> None:
-        self.run.metrics(epoch.line())
-        self._histograms(trainer, epoch.epoch)
-
-    def _histograms(self, trainer: Trainer, epoch: int) -> None:
-        model = trainer.model
-        assert isinstance(model, MLP)
-        figures = statistics(model, self.shown, self.scale)
-        self.run.histograms(epoch, trainer.place.step, figures)
-
-
-class _Signals(Callback):
-    """Ends the training when a signal came, or when the reader of its output has gone."""
-
-    def __init__(self, received: list[int], screen: Screen) -> None:
-        self.received, self.screen = received, screen
-
-    def steps(self, trainer: Trainer) -> None:
-        if isinstance(self.screen.failed, BrokenPipeError):
-            self.received.append(SIGPIPE)
-        if self.received:
-            trainer.stop("stopped")
-
-
-class _Over(Callback):
-    """Ends a training at once where there is nothing more to learn, and says why."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-    def begin(self, trainer: Trainer) -> None:
-        if self.reason:
-            trainer.stop(self.reason)
 
 
 def _sets(dataset: Ahead, settings: Settings) -> Sets:
