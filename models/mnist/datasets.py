@@ -57,9 +57,7 @@ class Ahead:
         return examples
 
     def describe(self) -> dict[str, Any]:
-        """What the dataset says of itself, for config.json."""
-        for thread in self._threads.values():
-            thread.join()
+        """What the dataset says of itself, for config.json; known before it is unpacked."""
         try:
             described: dict[str, Any] = self.dataset.describe()
         except DataError as error:

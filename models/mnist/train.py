@@ -15,7 +15,7 @@ from models.mlp import MLP
 from models.mnist.settings import Settings
 from models.training import Callback, Target, Trainer, accuracy
 
-__all__ = ["CHECKS", "build_model", "build_optimizer", "build_schedule", "build_trainer"]
+__all__ = ["CHECKS", "build_model", "build_optimizer", "build_schedule", "build_trainer", "reader"]
 
 # With --stop-at the validation accuracy is checked so many times an epoch: it is often reached in
 # the middle of one, and a check on 5,000 images costs 1 to 3 % of an epoch.
@@ -65,13 +65,13 @@ def build_trainer(
         cross_entropy,
         build_optimizer(settings, model, schedule),
         [*target, *callbacks],
-        inputs=lambda images: flat(images) / np.float32(scale),
+        inputs=reader(scale),
         metrics={"accuracy": accuracy},
         clip=settings.clip,
         eager=settings.eager,
     )
 
 
-def flat(images: Any) -> Any:
-    """Examples, (n, *shape), as rows of float32."""
-    return astype(reshape(images, (len(images), -1)), np.float32)
+def reader(scale: float) -> Callable[[Any], Any]:
+    """Makes of examples, (n, *shape), what the model reads: rows of float32, divided by `scale`."""
+    return lambda images: astype(reshape(images, (len(images), -1)), np.float32) / np.float32(scale)

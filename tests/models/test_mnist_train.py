@@ -13,7 +13,15 @@ from data import Examples
 from models.command_line import InputError
 from models.mlp import MLP
 from models.mnist import settings
-from models.mnist.scoring import Score, confusion_table, counts_table, inputs, probabilities, score
+from models.mnist.scoring import (
+    Score,
+    Scorer,
+    confusion_table,
+    counts_table,
+    inputs,
+    probabilities,
+    score,
+)
 from models.mnist.settings import Settings
 from models.mnist.train import (
     CHECKS,
@@ -21,6 +29,7 @@ from models.mnist.train import (
     build_optimizer,
     build_schedule,
     build_trainer,
+    reader,
 )
 
 
@@ -150,6 +159,21 @@ def test_a_score_counts_and_leaves_the_mode():
     assert model.training
     score(model.eval(), digits(10), 10, 255.0)
     assert not model.training
+
+
+def test_a_compiled_score_is_that_of_numpy():
+    # A training tells by the one how good its network is, evaluate by the other.
+    model = build_model(Settings(hidden=(32,)), (784, 32, 10))
+    some = Examples(*digits().base, rows=np.arange(3, 1207))  # two whole chunks, and a rest
+    compiled = Scorer(model, 10, reader(255.0), compiled=True)
+    for weights in ("as built", "changed", "nan"):
+        found, expected = compiled(some), score(model, some, 10, 255.0)
+        assert (found.confusion == expected.confusion).all(), weights
+        assert found.count == 1204
+        # A chunk's mean is a sum of 500 float32, in another order.
+        np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-6)
+        bias = dict(model.named_parameters())["2.bias"]
+        bias.assign(bias.data + (np.arange(10) if weights == "as built" else np.nan))
 
 
 def test_tables_fit_sixty_columns_and_hold_the_numbers():

@@ -16,9 +16,9 @@ from models.mlp import MLP
 from models.mnist import PROGRAM
 from models.mnist.commands.callbacks import Sets, run_callbacks
 from models.mnist.datasets import Ahead, Described
-from models.mnist.scoring import Score, confusion_table, counts_table, score
+from models.mnist.scoring import Score, Scorer, confusion_table, counts_table
 from models.mnist.settings import Settings
-from models.mnist.train import CHECKS, build_model, build_schedule, build_trainer
+from models.mnist.train import CHECKS, build_model, build_schedule, build_trainer, reader
 from models.runs.checkpoints import CHECKPOINTS, Checkpoint
 from models.runs.files import CONFIG, MODEL, SUMMARY
 from models.runs.folder import Kept, RunFolder
@@ -115,14 +115,16 @@ def _train(begun: Start, dataset: Ahead, start: float) -> int:
     described = dataset.describe()
     classes, scale = described["classes"], described["scale"]
     sizes = settings.sizes(described["shape"], len(classes))
-    sets = _sets(dataset, settings)
     model = build_model(settings, sizes)
+    scorer = Scorer(model, len(classes), reader(scale), not settings.eager)
+    test = scorer(dataset["test"])  # meanwhile the training set is unpacked
+    sets = _sets(dataset, settings)
     given = {"sizes": sizes, "activation": settings.activation, "dataset": described}
     config = {**given, "settings": asdict(settings) | {"lr": settings.rate}}
     if not begun.resumed:  # at once: from now on it can be resumed
         run.config(config)
     screen.show(_introduction(begun, described["name"], sizes, sets))
-    before = _scores(model, sets, classes, scale)
+    before = {name: test if name == "test" else scorer(sets[name]) for name in sets}
     if not begun.checkpoint:
         screen.show(f"\n{counts_table('before', before)}\n")
     trainer = _trainer(begun, model, sets, described, screen, received)
@@ -136,7 +138,7 @@ def _train(begun: Start, dataset: Ahead, start: float) -> int:
     history, seconds = _learn(trainer, settings, sets)
     # Before the scores: a second Ctrl-C loses only those.
     run.model(model.state_dict(), {**given, "seed": settings.seed, "step": history.steps})
-    after = _scores(model, sets, classes, scale)
+    after = {name: scorer(examples) for name, examples in sets.items()}
     seconds_in_all = time.perf_counter() - start
     run.summary(_summary(trainer, settings, before, after, (seconds, seconds_in_all)))
     kept = run.finish()
@@ -232,10 +234,6 @@ def _sets(dataset: Ahead, settings: Settings) -> Sets:
         return {"train": examples, "test": test}
     training, validation = data.split(examples, aside, settings.seed)
     return {"train": training, "validation": validation, "test": test}
-
-
-def _scores(model: MLP, sets: Sets, classes: Sequence[str], scale: float) -> Scores:
-    return {name: score(model, examples, len(classes), scale) for name, examples in sets.items()}
 
 
 def _figures(scores: Scores) -> dict[str, Any]:
