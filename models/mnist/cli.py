@@ -15,6 +15,7 @@ from models.command_line import InputError, Parser, number, run, whole
 from models.mnist import PROGRAM
 from models.mnist.settings import (
     ACTIVATIONS,
+    BATCHES,
     CHANGEABLE,
     OPTIMIZERS,
     SCHEDULES,
@@ -146,10 +147,11 @@ def _add_options(train: argparse.ArgumentParser) -> None:
            hidden, metavar="N", type=whole, nargs="*")  # fmt: skip
     option("--activation", f"{', '.join(ACTIVATIONS)}", d.activation, metavar="NAME")
     option("--epochs", "passes over the training examples", d.epochs, metavar="N", type=whole)
-    option("--batch-size", "examples per step", d.batch_size, metavar="N", type=whole)
+    option("--batch-size", "examples per step (default: by how many there are, {} to {})".format(
+           *BATCHES), metavar="N", type=whole)  # fmt: skip
     option("--optimizer", ", ".join(OPTIMIZERS), d.optimizer, metavar="NAME")
-    option("--lr", "the learning rate, of a schedule its highest (default: by optimizer and "
-           f"schedule, here {d().rate})", metavar="RATE", type=number)  # fmt: skip
+    option("--lr", "the learning rate, of a schedule its highest (default: by optimizer, schedule "
+           f"and batch size, here up to {d().rate})", metavar="RATE", type=number)  # fmt: skip
     option("--schedule", f"of the learning rate: {', '.join(SCHEDULES)}", d.schedule,
            metavar="NAME")  # fmt: skip
     option("--momentum", "of sgd", d.momentum, metavar="M", type=number)

@@ -25,7 +25,10 @@ MAX_WEIGHTS = 100_000_000
 VALIDATED = 12
 MAX_SEED = 2**32 - 1
 
-# The learning rate where none is given. A schedule that ends low may start high.
+BATCHES = (16, 256)  # the least and the greatest size of a batch where none is given
+STEPS = 200  # of an epoch, where that leaves a batch within BATCHES
+
+# The learning rate where none is given, of batches of 256. A schedule that ends low may start high.
 RATES: Mapping[tuple[str, str], float] = MappingProxyType(
     {
         ("sgd", "one-cycle"): 0.4,
@@ -39,6 +42,11 @@ RATES: Mapping[tuple[str, str], float] = MappingProxyType(
         ("adamw", "constant"): 0.001,
     }
 )
+
+# The power of a batch size that the rate of sgd grows with, between the usual 0.5 and 1. In batches
+# of 16, on 5,000 of Fashion-MNIST's images, 0.05 is better than 0.025 and 0.1 (validation accuracy
+# 87.7 %, 86.6, 84.9; 3 seeds), and 0.2 diverges. Adam is best with the same rate as for 256.
+POWER = 0.75
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class Settings:
     hidden: tuple[int, ...] = (512,)
     activation: str = "relu"
     epochs: int = 13
-    batch_size: int = 256
+    batch_size: int | None = None  # None: the one that fits the examples
     optimizer: str = "sgd"
     lr: float | None = None  # the highest of the schedule; None: the one of RATES
     schedule: str = "one-cycle"
@@ -80,7 +88,8 @@ class Settings:
         for size in self.hidden:
             _expect(size >= 1, "--hidden", "layers of at least 1 neuron", size)
         _expect(self.epochs >= 1, "--epochs", "at least 1", self.epochs)
-        _expect(self.batch_size >= 1, "--batch-size", "at least 1", self.batch_size)
+        if self.batch_size is not None:
+            _expect(self.batch_size >= 1, "--batch-size", "at least 1", self.batch_size)
         _expect(0 < self.rate < math.inf, "--lr", "a positive number", self.rate)
         _expect(0 <= self.momentum < 1, "--momentum", "at least 0 and below 1", self.momentum)
         _expect(0 <= self.weight_decay < math.inf, "--weight-decay", "0 or more", self.weight_decay)
@@ -137,8 +146,25 @@ class Settings:
 
     @property
     def rate(self) -> float:
-        """The learning rate: the one given, or the one of RATES."""
-        return RATES[self.optimizer, self.schedule] if self.lr is None else self.lr
+        """The learning rate: the one given, or the one of RATES for the size of a batch."""
+        if self.lr is not None:
+            return self.lr
+        share: float = (self.batch / BATCHES[1]) ** POWER if self.optimizer == "sgd" else 1.0
+        return RATES[self.optimizer, self.schedule] * share
+
+    @property
+    def batch(self) -> int:
+        """The size of a batch: the one given or fitted, or the greatest of BATCHES."""
+        return BATCHES[1] if self.batch_size is None else self.batch_size
+
+    def fitted(self, examples: int) -> Settings:
+        """The settings for so many examples to train on, nothing left open: batch size and rate are
+        what was given, or what fits. Raises InputError for a batch that is larger than that."""
+        size = fitting(examples) if self.batch_size is None else self.batch_size
+        at_most = f"at most the {examples:,} examples there are to train on"
+        _expect(size <= examples, "--batch-size", at_most, size)
+        sized = replace(self, batch_size=size)
+        return replace(sized, lr=sized.rate)
 
     def validated(self, examples: int) -> int:
         """How many of the training examples are set aside to validate with. Raises InputError
@@ -147,9 +173,6 @@ class Settings:
         fewer = f"fewer than the {examples:,} training examples"
         _expect(aside < examples, "--validation", fewer, aside)
         self._check_validation(aside)
-        left = examples - aside
-        at_most = f"at most the {left:,} examples there are to train on"
-        _expect(self.batch_size <= left, "--batch-size", at_most, self.batch_size)
         return aside
 
     def _check_validation(self, aside: int) -> None:
@@ -159,6 +182,18 @@ class Settings:
 
 # What a training that goes on may change: the rest says what its numbers mean.
 CHANGEABLE = ("epochs", "lr", "schedule", "momentum", "weight_decay", "clip", "stop_at", "eager")
+
+
+def fitting(examples: int) -> int:
+    """The size of a batch where none is given: a power of two such that an epoch has STEPS steps
+    or a few more, within BATCHES, and no more than there are examples.
+
+    >>> [fitting(examples) for examples in (55_000, 10_000, 1_319, 11)]
+    [256, 32, 16, 8]
+    """
+    few, many = BATCHES
+    size = min(max(examples // STEPS, few), many, examples)
+    return 1 << size.bit_length() - 1
 
 
 def _is_number(value: Any) -> bool:
@@ -176,10 +211,10 @@ def _is_text(value: Any) -> bool:
 _KINDS: Mapping[str, Any] = {
     "hidden": lambda v: isinstance(v, list) and all(map(_is_whole, v)),
     **dict.fromkeys(("activation", "optimizer", "schedule"), _is_text),
-    **dict.fromkeys(("epochs", "batch_size", "seed"), _is_whole),
+    **dict.fromkeys(("epochs", "seed"), _is_whole),
     **dict.fromkeys(("lr", "momentum", "weight_decay", "dropout"), _is_number),
     **dict.fromkeys(("clip", "stop_at"), lambda v: v is None or _is_number(v)),
-    "validation": lambda v: v is None or _is_whole(v),
+    **dict.fromkeys(("batch_size", "validation"), lambda v: v is None or _is_whole(v)),
     "eager": lambda v: isinstance(v, bool),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,15 +12,25 @@ from autograd import astype, reshape
 from autograd.nn import cross_entropy
 from autograd.optim import SGD, Adam, AdamW, Optimizer
 from autograd.schedules import constant, cosine, one_cycle
+from data import Examples
 from models.mlp import MLP
 from models.mnist.settings import Settings
 from models.training import Callback, Target, Trainer, accuracy
 
-__all__ = ["CHECKS", "build_model", "build_optimizer", "build_schedule", "build_trainer", "reader"]
+__all__ = [
+    "CHECKS",
+    "build_model",
+    "build_optimizer",
+    "build_schedule",
+    "build_trainer",
+    "mean_of",
+    "reader",
+]
 
 # With --stop-at the validation accuracy is checked so many times an epoch: it is often reached in
 # the middle of one, and a check on 5,000 images costs 1 to 3 % of an epoch.
 CHECKS = 4
+SAMPLE = 4_000_000  # numbers, of at least 100 examples, whose mean is as good as that of all
 
 
 def build_model(settings: Settings, sizes: Sequence[int]) -> MLP:
@@ -54,17 +65,51 @@ def build_optimizer(settings: Settings, model: MLP, schedule: Callable[[Any], An
     )
 
 
+def centred(mean: Any) -> Callable[[Sequence[Any]], None]:
+    """Makes the gradients those of a first layer that reads x - mean, its bias being b + W mean:
+    plain SGD, with momentum or not, then learns what it would on centred inputs, and the model
+    still reads them as they are.
+
+    Along the mean, which all examples share, the loss curves far more than elsewhere: what is a
+    good rate elsewhere throws whole layers of relu units to where they are 0 for every example.
+    """
+    squared = np.float32(mean @ mean)
+
+    def reduce(parameters: Sequence[Any]) -> None:
+        weight, bias, *_ = parameters
+        slope, offset = weight.grad, bias.grad
+        weight.grad = slope - reshape(offset, (-1, 1)) * mean
+        bias.grad = offset * (1 + squared) - slope @ mean  # of b = (b + W mean) - W mean
+
+    return reduce
+
+
+def mean_of(examples: Examples, scale: float) -> Any:
+    """About the mean of the examples as a model reads them: float32, one number for each input."""
+    some = max(100, SAMPLE // math.prod(examples.base[0].shape[1:]))
+    images = examples.take(np.arange(0, len(examples), 1 + len(examples) // some)).images
+    with np.errstate(all="ignore"):
+        mean = images.reshape(len(images), -1).mean(0, np.float64) / scale
+    return np.where(np.isfinite(mean), mean, 0).astype(np.float32)
+
+
 def build_trainer(
-    settings: Settings, model: MLP, steps: int, scale: float, callbacks: Sequence[Callback] = ()
+    settings: Settings,
+    model: MLP,
+    training: Examples,
+    scale: float,
+    callbacks: Sequence[Callback] = (),
 ) -> Trainer:
-    """What teaches the model. steps: in an epoch. scale: what the examples are divided by."""
+    """What teaches the model. training: the examples to learn from. scale: their divisor."""
     target = [] if settings.stop_at is None else [Target("accuracy", settings.stop_at)]
+    steps = len(training) // settings.batch
     schedule = build_schedule(settings, settings.epochs * steps)
     return Trainer(
         model,
         cross_entropy,
         build_optimizer(settings, model, schedule),
         [*target, *callbacks],
+        centred(mean_of(training, scale)) if settings.optimizer == "sgd" else None,
         inputs=reader(scale),
         metrics={"accuracy": accuracy},
         clip=settings.clip,

@@ -25,6 +25,7 @@ from models.mnist.commands.examine import predict
 from models.mnist.datasets import Ahead, Described, named
 from models.mnist.image import is_picture, pixels, resize
 from models.mnist.scoring import Score, confusion_table, counts_table, most_confused, score
+from models.mnist.settings import fitting
 from models.training.text import columns, cut, padded
 from tests.few import CLASSES, NAMES, ODD_NAMES, SHAPES, drawn, run_of
 
@@ -130,8 +131,8 @@ def test_training_takes_any_dataset(shape, classes):
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "load", lambda *source, **how: dataset)
         code, out, err = said(
-            "train", "--eager", "--epochs", "1", "--batch-size", "4", "--hidden", "3", "--out",
-            Path(folder, "run"), "--dataset", "leaves",
+            "train", "--eager", "--epochs", "1", "--hidden", "3", "--out", Path(folder, "run"),
+            "--dataset", "leaves",
         )  # fmt: skip
         assert (code, err) == (0, "")
         config = json.loads(Path(folder, "run", "config.json").read_text())
@@ -139,6 +140,8 @@ def test_training_takes_any_dataset(shape, classes):
     assert is_plain(out)
     assert config["sizes"] == [int(np.prod(shape)), 3, len(classes)]
     assert config["dataset"] == dataset.describe()
+    left = len(dataset.train) - len(dataset.train) // 12
+    assert config["settings"]["batch_size"] == fitting(left)  # nobody asked for 256
 
 
 def test_no_command_speaks_of_digits(loads, tmp_path):

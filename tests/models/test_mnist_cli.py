@@ -299,7 +299,7 @@ def test_help_says_every_option_and_default(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for field in dataclasses.fields(Settings):
         assert f"--{field.name.replace('_', '-')} " in text
-    assert "(default: 256)" in text
+    assert "(default: by how many there are, 16 to 256)" in text
 
 
 # --- evaluate, predict, show ---------------------------------------------------------------------

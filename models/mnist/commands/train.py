@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +119,10 @@ def _train(begun: Start, dataset: Ahead, start: float) -> int:
     scorer = Scorer(model, len(classes), reader(scale), not settings.eager)
     test = scorer(dataset["test"])  # meanwhile the training set is unpacked
     sets = _sets(dataset, settings)
+    settings = settings.fitted(len(sets["train"]))
+    begun = replace(begun, settings=settings)
     given = {"sizes": sizes, "activation": settings.activation, "dataset": described}
-    config = {**given, "settings": asdict(settings) | {"lr": settings.rate}}
+    config = {**given, "settings": asdict(settings)}
     if not begun.resumed:  # at once: from now on it can be resumed
         run.config(config)
     screen.show(_introduction(begun, described["name"], sizes, sets))
@@ -184,9 +186,8 @@ def _trainer(
 ) -> Trainer:
     """The Trainer of this run, standing where its checkpoint does. Raises InputError."""
     settings = begun.settings
-    steps = len(sets["train"]) // settings.batch_size
     callbacks = run_callbacks(begun.run, sets, described, screen, received, begun.over)
-    trainer = build_trainer(settings, model, steps, described["scale"], callbacks)
+    trainer = build_trainer(settings, model, sets["train"], described["scale"], callbacks)
     if begun.checkpoint is None:
         return trainer
     try:
@@ -197,6 +198,7 @@ def _trainer(
             f"{begun.checkpoint.path}: not a checkpoint of what {CONFIG} says ({error}); put back "
             f"the {CONFIG} that the training wrote"
         ) from error
+    steps = len(sets["train"]) // settings.batch
     trainer.optimizer.lr = build_schedule(settings, settings.epochs * steps)
     return trainer
 
@@ -223,7 +225,7 @@ def _arguments(settings: Settings, sets: Sets) -> tuple[Any, ...]:
     """What the Trainer's `fit` is called with."""
     checks = CHECKS if settings.stop_at else 1
     validation = sets.get("validation")
-    return sets["train"], settings.epochs, settings.batch_size, validation, settings.seed, checks
+    return sets["train"], settings.epochs, settings.batch, validation, settings.seed, checks
 
 
 def _sets(dataset: Ahead, settings: Settings) -> Sets:
@@ -250,7 +252,7 @@ def _figures(scores: Scores) -> dict[str, Any]:
 
 def _introduction(begun: Start, name: str, sizes: Sequence[int], sets: Sets) -> str:
     s = begun.settings
-    parts = [s.optimizer, f"{s.schedule} {s.rate:g}", f"batches of {s.batch_size}"]
+    parts = [s.optimizer, f"{s.schedule} {s.rate:g}", f"batches of {s.batch}"]
     parts += [f"dropout {s.dropout:g}"] if s.dropout and s.hidden else []
     lines = [
         f"network {layer_sizes(sizes)}, {s.activation}, seed {s.seed}",
