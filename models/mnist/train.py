@@ -23,6 +23,7 @@ __all__ = [
     "build_optimizer",
     "build_schedule",
     "build_trainer",
+    "centred",
     "mean_of",
     "reader",
 ]

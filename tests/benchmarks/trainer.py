@@ -62,8 +62,7 @@ def trainer(settings: Settings, given: dict[str, data.Examples], folder: str) ->
 
     described = data.load("mnist").describe()
     model = build_model(settings, settings.sizes((28, 28), 10))
-    steps = len(given["train"]) // settings.batch_size
-    teacher = build_trainer(settings, model, steps, described["scale"])
+    teacher = build_trainer(settings, model, given["train"], described["scale"])
     runs = iter(range(sys.maxsize))
 
     def turn() -> Any:
@@ -78,7 +77,7 @@ def trainer(settings: Settings, given: dict[str, data.Examples], folder: str) ->
             teacher.fit(
                 given["train"],
                 settings.epochs,
-                settings.batch_size,
+                settings.batch,
                 given["validation"],
                 settings.seed,
             )
@@ -90,13 +89,14 @@ def trainer(settings: Settings, given: dict[str, data.Examples], folder: str) ->
 def bare(settings: Settings, given: dict[str, data.Examples], folder: str) -> Turn:
     from autograd import astype, jit, reshape
     from autograd.nn import cross_entropy
-    from models.mnist.train import build_model, build_optimizer, build_schedule
+    from models.mnist.train import build_model, build_optimizer, build_schedule, centred, mean_of
 
-    training, batch = given["train"], settings.batch_size
+    training, batch = given["train"], settings.batch
     steps = len(training) // batch
     model = build_model(settings, settings.sizes((28, 28), 10))
     schedule = build_schedule(settings, settings.epochs * steps)
     optimizer = build_optimizer(settings, model, schedule)
+    centre = centred(mean_of(training, 255.0))
     assert training.rows is not None
     orders = [
         training.rows[order(len(training), settings.seed, epoch)[: steps * batch]]
@@ -109,6 +109,7 @@ def bare(settings: Settings, given: dict[str, data.Examples], folder: str) -> Tu
         loss = cross_entropy(model(pixels / np.float32(255)), labels)
         optimizer.zero_grad()
         loss.backward()
+        centre(model.parameters())
         optimizer.step()
         return loss
 
