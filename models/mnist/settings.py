@@ -151,7 +151,7 @@ class Settings:
         if self.lr is not None:
             return self.lr
         share: float = (self.batch / BATCHES[1]) ** POWER if self.optimizer == "sgd" else 1.0
-        return RATES[self.optimizer, self.schedule] * share
+        return float(f"{RATES[self.optimizer, self.schedule] * share:.2g}")
 
     @property
     def batch(self) -> int:

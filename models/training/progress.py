@@ -111,8 +111,8 @@ def header(names: list[str]) -> str:
     """The two lines above the table, for these figures.
 
     >>> print(header(["loss", "accuracy"]))
-                   train           validation
-    epoch       loss   accuracy    loss   accuracy
+                   train             validation
+    epoch        loss   accuracy     loss   accuracy
     """
     columns = "".join(f"{name:>{_width(name)}}" for name in names)
     groups = f"{'':8}{'train':^{len(columns)}}{'validation':^{len(columns)}}".rstrip()

@@ -124,7 +124,7 @@ def test_the_numbers_of_several_runs(page, trained, tmp_path):
         assert shown["test loss"] == f"{expected.loss:.4g}"
         assert shown["validation accuracy"] == percent(summary.get("validation_accuracy"))
         assert shown["training time"] == f"{summary['training_seconds']:.1f} s"
-    assert [row[head.index("--lr")] for row in rows] == ["0.4", "0.1", "0.4"]
+    assert [row[head.index("--lr")] for row in rows] == ["0.2", "0.1", "0.2"]
     assert [row[head.index("network")] for row in rows] == [
         "784-16-10 relu", "784-12-8-8-10 tanh", "784-10 relu"
     ]  # fmt: skip
