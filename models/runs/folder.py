@@ -64,7 +64,7 @@ class RunFolder:
         self.path, self.lock, self.say, self.option = path, lock, say, option
         self.has_learned = False  # from now on nothing is removed
         self.contents: dict[str, bytearray] = {METRICS: bytearray()}
-        self._missing: set[str] = set()
+        self._missing: set[Path] = set()
         self._writer: CheckpointWriter | None = None
 
     def config(self, values: Mapping[str, Any]) -> None:
@@ -156,20 +156,22 @@ class RunFolder:
         self._try(name, write)
 
     def _try(self, name: str, writing: Callable[[Path, bytearray], None]) -> None:
-        """Write a file; say once what is wrong, and once that it is no longer."""
+        """Write a file; say once what is wrong, and once that it is no longer: of the file, or of
+        the folder where that is not there."""
         path = self.path / name
         try:
             self._check_folder()
             writing(path, self.contents[name])
         except (OSError, InputError) as error:
-            if name not in self._missing:
-                self._missing.add(name)
+            what = path if self.path.is_dir() else self.path
+            if what not in self._missing:
+                self._missing.add(what)
                 goes_on = "" if MODEL in self.contents else "; training goes on"
-                self.tell(f"cannot write {path}: {reason(error)}{goes_on}")
+                self.tell(f"cannot write {what}: {reason(error)}{goes_on}")
         else:
-            if name in self._missing:
-                self._missing.remove(name)
-                self.tell(f"written again: {path}")
+            for what in sorted(self._missing & {self.path, path}):
+                self._missing.remove(what)
+                self.tell(f"written again: {what}")
 
     def _check_folder(self) -> None:
         """Raise OSError or InputError where the folder is not this run's to write into."""

@@ -247,8 +247,8 @@ def block(path):
     while not path.is_symlink():  # it may be written meanwhile
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        path.unlink(missing_ok=True)
-        with suppress(FileExistsError):
+        with suppress(FileExistsError, IsADirectoryError):
+            path.unlink(missing_ok=True)
             path.symlink_to("/dev/null")
 
 
