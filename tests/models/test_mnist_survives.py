@@ -423,7 +423,9 @@ def test_ten_kills_at_random_moments():
         while True:
             try:
                 out, err = process.communicate(timeout=random.uniform(0.1, 0.9) * took)
-                assert (process.returncode, err) == (0, ""), out
+                # Killed after all was written, there is nothing to go on with.
+                done = err.startswith("error: --resume: run has learned for 200 epochs")
+                assert done or (process.returncode, err) == (0, ""), out
                 break
             except subprocess.TimeoutExpired:
                 kill(process)

@@ -175,7 +175,8 @@ def test_all_code_but_that_of_logic_is_typed_for_floats(dtype):
 
 
 def test_every_primitive_says_how_it_is_computed_or_what_it_is_composed_of():
-    users = {"cholesky", "solve"}  # of models/gaussian_process.py, where that was imported
+    # Of models/gaussian_process.py and the README of compiler/web, where those ran before this.
+    users = {"cholesky", "solve", "sort"}
     for prim in TABLE.values():
         if prim.name in users:
             continue
