@@ -153,8 +153,14 @@ def test_an_error_that_cannot_be_printed_is_the_exit_code(how):
 # --- a folder that cannot be written -------------------------------------------------------------
 
 
-def mount(*arguments):
-    subprocess.run(["mount", *arguments], check=True, capture_output=True)
+def mount(*arguments, command="mount"):
+    """Run mount, again and again while the training has a file open there."""
+    for _ in range(200):
+        found = subprocess.run([command, *arguments], check=False, capture_output=True, text=True)
+        if "busy" not in found.stderr:
+            break
+        time.sleep(0.01)
+    found.check_returncode()
 
 
 @pytest.fixture
@@ -212,8 +218,9 @@ def test_a_folder_that_goes_while_learning_costs_nothing(disk, happens, why):
     said = err.splitlines()
     assert said[-1] == f"error: disk/run cannot be written; the network is in {kept(out)}"
     assert len(set(said)) == len(said) <= 7
-    assert all(line.startswith("warning: cannot write disk/run") for line in said[:-1])
-    assert all(why in line for line in said[:-1])
+    for line in said[:-1]:  # what was being written just then may fail in its own way, and heal
+        assert re.match("warning: (cannot write|written again:) disk/run", line), err
+    assert any(why in line for line in said[:-1]), err
     assert kept(out).parent == Path(ENVIRONMENT["TMPDIR"])
     check_whole(kept(out))
     assert f"train --resume {kept(out)} goes on" in out
@@ -226,7 +233,7 @@ def test_a_folder_that_goes_while_learning_costs_nothing(disk, happens, why):
 
 @pytest.mark.parametrize(
     ("happens", "then"), [(fill, lambda: os.remove("disk/filling")),
-                          (read_only, lambda: subprocess.run(["umount", "disk"], check=True)),
+                          (read_only, lambda: mount("disk", command="umount")),
                           (remove, lambda: os.mkdir("disk/run"))],
 )  # fmt: skip
 def test_a_folder_that_comes_back_has_all_in_the_end(disk, happens, then):
@@ -239,8 +246,7 @@ def test_a_folder_that_comes_back_has_all_in_the_end(disk, happens, then):
     code, out, err = end(process, signal.SIGTERM)
     assert code == 143 and kept(out) == Path("disk/run")
     check_whole(kept(out))
-    said = [line.split(":")[1].strip() for line in err.splitlines()]
-    assert said.count("written again") == sum(each.startswith("cannot write") for each in said) > 0
+    assert err.count("warning: written again") == err.count("warning: cannot write") > 0, err
 
 
 def block(path):
