@@ -93,6 +93,7 @@ class Trainer:
         eager: bool = False,
     ) -> None:
         self.model, self.optimizer, self.callbacks = model, optimizer, _checked(callbacks)
+        self.eager = eager
         cast = steps.as_dtype(model.parameters()[0].dtype)
         self.inputs = inputs or cast
         if not isinstance(metrics, Mapping | None):
