@@ -155,7 +155,7 @@ def _complain(line: str) -> None:
     """Print a line on standard error, if that can be: the terminal may be closed, the disk behind
     it full. Then the exit code alone says it."""
     with suppress(OSError, ValueError):
-        print(line, file=sys.stderr, flush=True)
+        print(f"{line}\n", end="", file=sys.stderr, flush=True)  # in one piece: threads speak too
 
 
 def _give_up_complaints() -> None:
