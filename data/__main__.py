@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from data.cache import cache, damaged, missing, remedy
 from data.datasets import Dataset, load
@@ -29,17 +30,17 @@ SOURCE = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives its exit code."""
 
-    def command() -> int:
-        options = _parser().parse_args(arguments)
-        chosen: Callable[[Namespace], int] = options.command
-        try:
-            return chosen(options)
-        except FetchError as error:
-            raise InputError(error.summary, *error.reasons) from error
-        except DataError as error:
-            raise InputError(error) from error
+    return run(lambda: partial(_called, _parser().parse_args(arguments)))
 
-    return run(command)
+
+def _called(options: Namespace) -> int:
+    chosen: Callable[[Namespace], int] = options.command
+    try:
+        return chosen(options)
+    except FetchError as error:
+        raise InputError(error.summary, *error.reasons) from error
+    except DataError as error:
+        raise InputError(error) from error
 
 
 def _parser() -> Parser:

@@ -13,9 +13,10 @@ import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 __all__ = [
     "SIGPIPE",
@@ -67,13 +68,21 @@ def number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"expected a number, found {text!r}") from None
 
 
-def run(command: Callable[[], int]) -> int:
-    """Call a command, which gives its exit code, and turn whatever else ends it into one."""
+def run(choose: Callable[[], Callable[[], int]]) -> int:
+    """Have `choose` read the command line and import what the command needs; call the command it
+    gives, which gives its exit code, and turn whatever else ends it into one.
+
+    Before the command is called there is nothing to lose, and Ctrl-C ends the process at once: as
+    an exception within an import it would leave a traceback, or half a module, or a lock.
+    """
     _open_closed_streams()
+    _replace_handler(signal.default_int_handler, signal.SIG_DFL)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that is not UTF-8, a terminal that knows only ASCII: show it, do not crash.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        command = choose()
+        _replace_handler(signal.SIG_DFL, signal.default_int_handler)
         code = command()
         _flush(code)
     except BrokenPipeError:
@@ -93,8 +102,17 @@ def run(command: Callable[[], int]) -> int:
     except MemoryError as error:
         return fail(f"expected enough memory, found: {error or 'none left'}")
     finally:
+        _replace_handler(signal.SIG_DFL, signal.default_int_handler)
         _give_up_complaints()
     return code
+
+
+def _replace_handler(old: Any, new: Any) -> None:
+    """Have Ctrl-C handled by `new`, if it was by `old`: not where it is ignored, nor in a thread
+    that Python gives no signals to."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGINT) is old:
+        signal.signal(signal.SIGINT, new)
 
 
 def fail(message: str) -> int:

@@ -16,6 +16,7 @@ import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, NoReturn
 
 from models.command_line import InputError, Parser, run, whole
@@ -43,14 +44,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(lambda: _dispatch(given))
 
 
-def _dispatch(given: list[str]) -> int:
-    """Call the function of a command with its options; print the help where no word was given."""
+def _dispatch(given: list[str]) -> Callable[[], int]:
+    """The function of a command with its options; where no word was given, what prints the help."""
     parser = _parser()
     if not given:
-        parser.print_help()
-        return 0
+        return partial(_help, parser)
     options = parser.parse_args(_protected(given))
-    return int(options.run(options))
+    return partial(options.run, options)
+
+
+def _help(parser: argparse.ArgumentParser) -> int:
+    parser.print_help()
+    return 0
 
 
 # --- the commands --------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Runs `python -m models.mnist`: prepares NumPy's BLAS before NumPy is imported, then cli.py."""
 
 import os
+import signal
 import sys
 
 CPUINFO = "/proc/cpuinfo"
@@ -32,8 +33,18 @@ def _prepare_blas() -> None:
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 
+def _end_at_once() -> None:
+    """Have Ctrl-C end this as any other program, without a traceback, before a command runs (see
+    models.command_line.run) and after it; not where it is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 if __name__ == "__main__":
+    _end_at_once()
     _prepare_blas()
     from models.mnist.cli import main
 
-    sys.exit(main())
+    code = main()
+    _end_at_once()
+    sys.exit(code)

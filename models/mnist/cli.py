@@ -9,6 +9,7 @@ import argparse
 import re
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from models.command_line import InputError, Parser, number, run, whole
@@ -30,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(lambda: _dispatch(_parser().parse_args(arguments)))
 
 
-def _dispatch(options: argparse.Namespace) -> int:
-    """Call the function of a command with its options."""
+def _dispatch(options: argparse.Namespace) -> Callable[[], int]:
+    """The function of a command, imported, with its options."""
     given = vars(options)
     name = given.pop("command")
     if "dataset" in given:
@@ -41,7 +42,7 @@ def _dispatch(options: argparse.Namespace) -> int:
     if name == "export":
         from models.mnist.commands.export import export
 
-        return export(**given)
+        return partial(export, **given)
     from models.mnist.commands import examine
 
     called: dict[str, Callable[..., int]] = {
@@ -49,10 +50,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         "predict": examine.predict,
         "show": examine.show,
     }
-    return called[name](**given)
+    return partial(called[name], **given)
 
 
-def _train(given: dict[str, Any]) -> int:
+def _train(given: dict[str, Any]) -> Callable[[], int]:
     start = time.perf_counter()
     given = {name: value for name, value in given.items() if value is not None}
     out, source = given.pop("out", None), given.pop("source", None)
@@ -68,16 +69,18 @@ def _train(given: dict[str, Any]) -> int:
     dataset = Ahead(source or MNIST, "train", "test")  # unpacked while the engine is imported
     from models.mnist.commands.train import train_command
 
-    return train_command(settings, out, dataset, start)
+    return partial(train_command, settings, out, dataset, start)
 
 
-def _resume(path: str, out: object, source: object, changes: dict[str, Any], start: float) -> int:
+def _resume(
+    path: str, out: object, source: object, changes: dict[str, Any], start: float
+) -> Callable[[], int]:
     for option, value in (("--out", out), ("--dataset", source)):
         if value is not None:
             raise InputError(f"{option}: expected without --resume, which has it from the run")
     from models.mnist.commands.train import resume_command
 
-    return resume_command(path, changes, start)
+    return partial(resume_command, path, changes, start)
 
 
 def _source(given: dict[str, Any]) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,17 @@ def go_on(path="run", *arguments):
         [*COMMAND, "--resume", str(path), *arguments], env=ENVIRONMENT,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+def until_python_has_started(process):
+    """Wait until the program has taken over what Ctrl-C does: before, a traceback is Python's."""
+    status, interrupt = Path(f"/proc/{process.pid}/status"), 1 << signal.SIGINT - 1
+    for is_caught in (True, False):
+        while status.exists() and process.poll() is None:
+            mask = re.search(r"SigCgt:\t(.*)", status.read_text())[1]
+            if bool(int(mask, 16) & interrupt) == is_caught:
+                break
+            time.sleep(0.001)
 
 
 def until(process, start, more=0):

@@ -31,6 +31,7 @@ from tests.models.processes import (
     kept,
     run,
     until,
+    until_python_has_started,
 )
 
 # --- a log that cannot be written ----------------------------------------------------------------
@@ -228,14 +229,24 @@ def test_a_signal_at_any_moment_leaves_a_whole_run_or_nothing(number, moment):
         assert moment == "network" and "before the first step: nothing is left" in out
 
 
+@pytest.mark.parametrize("wait", [0.0, 0.02, 0.05])
+def test_ctrl_c_while_it_imports_says_nothing(wait):
+    """As an exception it would leave a traceback, or, from within NumPy's import, another error."""
+    process = begin("--epochs", "1")
+    until_python_has_started(process)
+    time.sleep(wait)
+    assert end(process, signal.SIGINT) == (-signal.SIGINT, "", "")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", ENDING)
 def test_a_signal_at_random_moments(number):
     for _ in range(6):
         process = begin("--epochs", "30")
-        time.sleep(random.uniform(0.1, 1.0))
+        until_python_has_started(process)
+        time.sleep(random.uniform(0.0, 1.0))
         code = end(process, number)[0]
-        # While Python starts or has nothing left to do, it ends as any other program does.
+        # While it imports or has nothing left to do, it ends as any other program does.
         assert code in (0, 128 + number, -number)
         if Path("run").exists():
             check_whole(Path("run"))
