@@ -93,7 +93,6 @@ class Trainer:
         eager: bool = False,
     ) -> None:
         self.model, self.optimizer, self.callbacks = model, optimizer, _checked(callbacks)
-        self.eager = eager
         cast = steps.as_dtype(model.parameters()[0].dtype)
         self.inputs = inputs or cast
         if not isinstance(metrics, Mapping | None):

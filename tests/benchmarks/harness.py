@@ -88,7 +88,7 @@ def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def worker(
-    module: str, contestant: str, options: argparse.Namespace
+    module: str, contestant: str, options: argparse.Namespace, **environ: str
 ) -> Iterator[Callable[[], Any]]:
     """A process of the contestant's own that stays alive; each call is one turn of it.
 
@@ -98,7 +98,7 @@ def worker(
     command = [sys.executable, "-m", module, "--serve", contestant]
     command += ["--quick"] if options.quick else []
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env=environment(), cwd=ROOT, **pipes) as process:
+    with subprocess.Popen(command, env=environment() | environ, cwd=ROOT, **pipes) as process:
         assert process.stdin and process.stdout
         to, answers = process.stdin, process.stdout
 

@@ -15,14 +15,9 @@ from data import Examples
 from models.mlp import MLP
 from models.mnist.scoring import inputs
 from models.mnist.settings import ACTIVATIONS, Settings
-from models.mnist.statistics import BINS, FIRST, SPAN, Statistics, histogram
+from models.mnist.statistics import BINS, FIRST, SPAN, histogram, statistics
 from models.mnist.train import build_model, build_trainer
 from models.training import Callback
-
-
-def statistics(model, examples, scale):
-    """By NumPy."""
-    return Statistics(model, examples, scale, compiled=False)()
 
 
 @cache
@@ -105,13 +100,9 @@ def test_looking_changes_no_bit():
     """Else a training would depend on being watched."""
 
     class Look(Callback):
-        def begin(self, trainer):
-            self.compiled = Statistics(trainer.model, digits(), 255.0)
-
         def steps(self, trainer):
             before = [(p.grad, p.index) for p in trainer.model.parameters()]
             statistics(trainer.model, digits(), 255.0)
-            self.compiled()
             assert [(p.grad, p.index) for p in trainer.model.parameters()] == before
             assert trainer.model.training
 
@@ -122,22 +113,6 @@ def test_looking_changes_no_bit():
         build_trainer(settings, model, digits(), 255.0, callbacks).fit(digits(), 2, 100)
         bits.append([array.tobytes() for array in model.state_dict().values()])
     assert bits[0] == bits[1]
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_compiled_it_says_the_same(activation):
-    """But for rounding, of sums of up to 784 float32 terms: 1e-4 of the numbers; an entry at the
-    edge of a bin may fall on its other side."""
-    model = MLP([784, 16, 8, 10], activation)
-    found, expected = Statistics(model, digits(), 255.0)(), statistics(model, digits(), 255.0)
-    for kind, histograms in expected.items():
-        assert list(found[kind]) == list(histograms)
-        for name, each in histograms.items():
-            other = found[kind][name]
-            for figure in ("low", "high", "mean", "std", "norm"):
-                scale = max(abs(each["high"]), abs(each["low"]))
-                assert other[figure] == pytest.approx(each[figure], rel=1e-3, abs=1e-3 * scale)
-            assert sum(other["counts"]) + other["beyond"] == sum(each["counts"]) + each["beyond"]
 
 
 def test_broken_weights_are_told_not_raised():

@@ -8,7 +8,7 @@ from typing import Any
 from data import Examples
 from models.command_line import SIGPIPE
 from models.mlp import MLP
-from models.mnist.statistics import Statistics
+from models.mnist.statistics import statistics
 from models.runs.folder import RunFolder
 from models.training import Callback, Epoch, Progress, Trainer
 from models.training.checkpoints import Saving
@@ -43,9 +43,6 @@ class Recorder(Callback):
         self.run, self.shown, self.scale = run, shown, scale
 
     def begin(self, trainer: Trainer) -> None:
-        model = trainer.model
-        assert isinstance(model, MLP)
-        self.statistics = Statistics(model, self.shown, self.scale, not trainer.eager)
         if trainer.place.step == 0:
             self._histograms(trainer, 0)
 
@@ -54,7 +51,10 @@ class Recorder(Callback):
         self._histograms(trainer, epoch.epoch)
 
     def _histograms(self, trainer: Trainer, epoch: int) -> None:
-        self.run.histograms(epoch, trainer.place.step, self.statistics())
+        model = trainer.model
+        assert isinstance(model, MLP)
+        figures = statistics(model, self.shown, self.scale)
+        self.run.histograms(epoch, trainer.place.step, figures)
 
 
 class Signals(Callback):
