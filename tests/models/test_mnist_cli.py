@@ -81,9 +81,9 @@ def test_a_whole_process_learns_and_writes_everything(tmp_path):
     assert "\x1b" not in run.stdout  # no bar where it is no terminal
     lines = run.stdout.split("\n")
     assert max(map(len, lines)) <= 80
-    for title in ("before", "after"):
+    for title, totals in (("before", [10_000]), ("after", [55_000, 5_000, 10_000])):
         start = next(i for i, line in enumerate(lines) if line.startswith(title))
-        for line, total in zip(lines[start + 1 : start + 4], (55_000, 5_000, 10_000), strict=True):
+        for line, total in zip(lines[start + 1 :], totals, strict=False):
             right, wrong = (int(n.replace(",", "")) for n in line.split()[1:3])
             assert right + wrong == total
     assert re.search(r"^1/1 .* images/s$", run.stdout, re.MULTILINE)

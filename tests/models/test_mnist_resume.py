@@ -58,7 +58,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(name):
     assert result() == result("whole")
 
 
-@pytest.mark.parametrize("start", ["network", "before", "train"])
+@pytest.mark.parametrize("start", ["network", "before", "test"])
 def test_one_that_was_killed_before_its_first_checkpoint_begins_again(start):
     run(begin("--epochs", "20", out="whole"))
     process = begin("--epochs", "20")

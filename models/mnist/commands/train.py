@@ -117,7 +117,7 @@ def _train(begun: Start, dataset: Ahead, start: float) -> int:
     sizes = settings.sizes(described["shape"], len(classes))
     model = build_model(settings, sizes)
     scorer = Scorer(model, len(classes), reader(scale), not settings.eager)
-    test = scorer(dataset["test"])  # meanwhile the training set is unpacked
+    before = {"test": scorer(dataset["test"])}  # meanwhile the training set is unpacked
     sets = _sets(dataset, settings)
     settings = settings.fitted(len(sets["train"]))
     begun = replace(begun, settings=settings)
@@ -126,7 +126,6 @@ def _train(begun: Start, dataset: Ahead, start: float) -> int:
     if not begun.resumed:  # at once: from now on it can be resumed
         run.config(config)
     screen.show(_introduction(begun, described["name"], sizes, sets))
-    before = {name: test if name == "test" else scorer(sets[name]) for name in sets}
     if not begun.checkpoint:
         screen.show(f"\n{counts_table('before', before)}\n")
     trainer = _trainer(begun, model, sets, described, screen, received)
