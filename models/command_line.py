@@ -1,5 +1,4 @@
-"""What the command lines of `models` and `viz` share: words that argparse reads, and how every
-command ends.
+"""What all command lines share: words that argparse reads, and how every command ends.
 
 Exit codes, as shells count them: 0 done; 2 something handed in is wrong, said in one line; 130 and
 143 stopped by Ctrl-C and by SIGTERM; 141 the reader of the output has gone. Nothing here imports
@@ -47,6 +46,10 @@ class InputError(Exception):
 class Parser(argparse.ArgumentParser):
     """Raises InputError for a command line that cannot be read."""
 
+    def print_help(self, file: Any = None) -> None:
+        """At once, and failing where that fails: argparse ends as if somebody had read it."""
+        print(self.format_help(), end="", file=file, flush=True)
+
     def error(self, message: str) -> NoReturn:
         """One line, without the usage."""
         raise InputError(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
@@ -68,9 +71,9 @@ def number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"expected a number, found {text!r}") from None
 
 
-def run(choose: Callable[[], Callable[[], int]]) -> int:
+def run(choose: Callable[[], Callable[[], int | None]]) -> int:
     """Have `choose` read the command line and import what the command needs; call the command it
-    gives, which gives its exit code, and turn whatever else ends it into one.
+    gives, which gives its exit code, None for 0, and turn whatever else ends it into one.
 
     Before the command is called there is nothing to lose, and Ctrl-C ends the process at once: as
     an exception within an import it would leave a traceback, or half a module, or a lock.
@@ -83,7 +86,7 @@ def run(choose: Callable[[], Callable[[], int]]) -> int:
     try:
         command = choose()
         _replace_handler(signal.SIG_DFL, signal.default_int_handler)
-        code = command()
+        code = command() or 0
         _flush(code)
     except BrokenPipeError:
         mute()
@@ -92,13 +95,13 @@ def run(choose: Callable[[], Callable[[], int]]) -> int:
         mute()
         return fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
     except KeyboardInterrupt as error:  # it may say what is left
-        _complain("\ninterrupted" + (f": {error}" if error.args else ""))
+        _complain("\ninterrupted" + (f": {printable(str(error))}" if error.args else ""))
         return 128 + signal.SIGINT
     except InputError as error:
         message, *place = map(str, error.args)
         code = fail(message)
         for line in place:
-            _complain(line)
+            _complain(printable(line))
     except MemoryError as error:
         return fail(f"expected enough memory, found: {error or 'none left'}")
     finally:

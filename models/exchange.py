@@ -78,7 +78,8 @@ def _onnx() -> Any:
         import onnx  # here: it takes longer than all the rest
     except ImportError as error:
         raise ExportError(
-            f"the package onnx is wanted ({error}): pip install -e '.[export]'"
+            f"the package onnx is wanted ({error}): "
+            "pip install -e '.[export]' in Chainrule's folder"
         ) from error
     return onnx
 

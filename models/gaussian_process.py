@@ -9,6 +9,7 @@ derivatives of any order, forward and backward: the fit below is Newton's method
 from __future__ import annotations
 
 import math
+import sys
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from autograd import exp, grad, hessian, log, primitive, transpose
 from autograd.primitives.primitive import Primitive
+from models.command_line import run
 
 __all__ = ["cholesky", "draw", "fit", "kernel", "main", "negative_log_likelihood", "solve"]
 
@@ -149,4 +151,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(lambda: main))

@@ -9,9 +9,11 @@ from __future__ import annotations
 import gc
 import math
 import random
+import sys
 from collections.abc import Callable
 
 from autograd import Value, no_grad
+from models.command_line import run
 from models.neuron import MLP
 
 __all__ = ["learn", "main", "moons"]
@@ -117,4 +119,4 @@ if __name__ == "__main__":
     # A step makes 65,000 nodes without a cycle: reference counts free them all, and a search for
     # cycles would take two thirds of the time.
     gc.disable()
-    main()
+    sys.exit(run(lambda: main))

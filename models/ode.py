@@ -7,11 +7,13 @@ Bay Company took in each year from 1900 to 1920.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 
 from autograd import exp, jacobian, stack
+from models.command_line import run
 
 __all__ = ["PELTS", "fit", "guess", "main", "populations"]
 
@@ -97,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(lambda: main))

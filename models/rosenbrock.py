@@ -6,12 +6,14 @@ optimum. Needs scipy (`pip install scipy`).
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from autograd import grad, hvp
+from models.command_line import InputError, run
 
 __all__ = ["Run", "main", "minimize", "rosenbrock", "start"]
 
@@ -73,7 +75,10 @@ def minimize(method: str, derivatives: str, x: Array) -> Run:
 
 def main() -> None:
     """Both methods, each with both derivatives, from the same point."""
-    from scipy import optimize
+    try:
+        from scipy import optimize
+    except ImportError as error:
+        raise InputError("the optimizers are scipy's: pip install scipy") from error
 
     x = start(100)
     print("method      derivatives  iterations  gradients  H products  error at the end")
@@ -93,4 +98,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(lambda: main))

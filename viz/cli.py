@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, NoReturn
 
-from models.command_line import InputError, Parser, run, whole
+from models.command_line import InputError, Parser, printable, run, whole
 
 __all__ = ["main"]
 
@@ -118,7 +118,7 @@ def _show(debugger: Any, path: str | None) -> int:
 def _save(shown: Any, path: str) -> int:
     with _refusals(path):
         shown.save(path)
-    print(f"wrote {path}")
+    print(f"wrote {printable(path)}")
     return 0
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from autograd import Value
+from models.command_line import run
 from viz.diagram import Diagram, draw
 
 __all__ = ["PICTURE", "readme_picture"]
@@ -26,4 +28,4 @@ def readme_picture() -> Diagram:
 
 
 if __name__ == "__main__":
-    readme_picture().save(PICTURE)
+    sys.exit(run(lambda: partial(readme_picture().save, PICTURE)))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from autograd.nn import mse
 from autograd.optim import Adam, cosine
+from models.command_line import run
 from models.examples.plot import picture
 from models.mlp import MLP
 from models.training import Trainer
@@ -55,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run(lambda: main))

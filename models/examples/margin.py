@@ -14,6 +14,7 @@ from autograd import astype, greater, mean
 from autograd.nn import hinge
 from autograd.optim import AdamW
 from models import moons
+from models.command_line import run
 from models.examples.plot import picture
 from models.mlp import MLP
 from models.training import Trainer
@@ -47,8 +48,7 @@ def main() -> None:
     trainer = learn(x, y)
     found = trainer.evaluate(points(1000, seed=1))
     print(f"new points: hinge {found['loss']:.4f}, {found['right']:.1%} right\n")
-    left, right = x.min(0) - 0.2, x.max(0) + 0.2
-    grid = np.stack(np.meshgrid(*np.linspace(left, right, 60).T), -1).reshape(-1, 2)
+    grid = np.stack(np.meshgrid(*np.linspace(x.min(0), x.max(0), 60).T), -1).reshape(-1, 2)
     score = trainer.predict(grid)[:, 0]
     kinds = [(".", grid[score < -1]), (":", grid[score > 1])]
     kinds += [("o", x[y[:, 0] < 0]), ("x", x[y[:, 0] > 0])]
@@ -56,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run(lambda: main))

@@ -6,6 +6,7 @@ The pull of a point on mse grows with its distance, on huber it stays below `del
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from autograd.nn import Linear, huber, mse
 from autograd.optim import Adam, cosine
+from models.command_line import run
 from models.examples.plot import picture
 from models.training import Trainer
 
@@ -53,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(lambda: main))

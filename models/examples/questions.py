@@ -6,6 +6,7 @@ its own. `python -m models.examples.questions` says how often each is answered r
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from autograd.nn import binary_cross_entropy
 from autograd.optim import Adam, cosine
+from models.command_line import run
 from models.examples.plot import picture
 from models.mlp import MLP
 from models.training import Trainer
@@ -50,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(lambda: main))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from models.command_line import mute, warn
+from models.command_line import mute, printable, warn
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -26,7 +26,8 @@ class Screen:
         self.bar: Bar | None = None
 
     def show(self, text: str) -> None:
-        """Print a line, or several."""
+        """Print a line, or several, in which nothing steers the terminal."""
+        text = "\n".join(map(printable, text.split("\n")))
         try:
             if self.bar is not None:
                 self.bar.console.print(text, markup=False, soft_wrap=True)

@@ -1,16 +1,25 @@
 """A tour of the museum: mistakes that learned to read digits, and what caught them.
 
 python -m tests.museum
+
+It wants what the tests want: `pip install -e '.[test]'`.
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
 import time
 
-from tests.museum.digits import Outcome, load
-from tests.museum.exhibits import EXHIBITS, Exhibit, marked_lines, refused
+from models.command_line import fail, run
+
+try:
+    from tests.museum.digits import Outcome, load
+    from tests.museum.exhibits import EXHIBITS, Exhibit, marked_lines, refused
+except ImportError as error:
+    wanted = "pip install -e '.[test]' in Chainrule's folder"
+    sys.exit(fail(f"what catches the mistakes are the tests, which want {error.name}: {wanted}"))
 
 WIDTH = min(100, shutil.get_terminal_size((80, 24)).columns)
 BAR = 30
@@ -93,4 +102,4 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(lambda: main))

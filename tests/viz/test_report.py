@@ -440,7 +440,9 @@ def test_of_one_epoch_training_and_validation_are_told_apart(trained):
 
 def test_without_plotly_one_sentence_says_what_to_install(trained, monkeypatch):
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
-    with pytest.raises(InputError, match=r"pip install 'chainrule\[report\]'"):
+    with pytest.raises(
+        InputError, match=r"plotly .*: pip install -e '\.\[report\]' in Chainrule's folder"
+    ):
         report_command([str(trained / "relu")], "report.html")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from data.files import reason, write
-from models.command_line import InputError
+from models.command_line import InputError, printable
 from viz.report.page import render
 from viz.report.runs import read_runs
 
@@ -34,7 +34,7 @@ def report_command(run_dirs: Sequence[str], out: str) -> int:
         raise InputError(
             f"{out}: expected to be able to write it, found: {reason(error)}"
         ) from error
-    print(f"wrote {out} ({len(page) / 1e6:.1f} MB)")
+    print(f"wrote {printable(out)} ({len(page) / 1e6:.1f} MB)")
     return 0
 
 
@@ -43,6 +43,7 @@ def plotly_script() -> str:
     try:
         from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
     except ImportError as error:
-        message = "report: its charts need plotly: pip install 'chainrule[report]'"
+        wanted = "pip install -e '.[report]' in Chainrule's folder"
+        message = f"report: its charts need plotly ({error}): {wanted}"
         raise InputError(message) from error
     return str(get_plotlyjs())

@@ -9,7 +9,7 @@ import numpy as np
 
 from data.files import reason, write
 from data.registry import REGISTRY
-from models.command_line import InputError
+from models.command_line import InputError, printable
 from models.exchange import to_onnx
 from models.mnist.checkpoint import load
 from models.mnist.datasets import Described
@@ -37,8 +37,8 @@ def export(checkpoint: str, onnx: str) -> int:
         ) from error
     shape = ", ".join(map(str, described.shape))
     print(
-        f"{onnx}: {len(content):,} bytes; from images, {dtype} (batch, {shape}), to logits "
-        f"(batch, {len(described.classes)})"
+        f"{printable(onnx)}: {len(content):,} bytes; from images, {dtype} (batch, {shape}), to "
+        f"logits (batch, {len(described.classes)})"
     )
     return 0
 

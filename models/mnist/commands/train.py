@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import data
-from models.command_line import InputError, fail, warn
+from models.command_line import InputError, fail, printable, warn
 from models.mlp import MLP
 from models.mnist import PROGRAM
 from models.mnist.commands.callbacks import Sets, run_callbacks
@@ -257,7 +258,7 @@ def _introduction(begun: Start, name: str, sizes: Sequence[int], sets: Sets) -> 
         f"network {layer_sizes(sizes)}, {s.activation}, seed {s.seed}",
         f"data    {cut(name, 40)}: {', '.join(f'{len(e):,} {n}' for n, e in sets.items())}",
         f"recipe  {', '.join(parts)}",
-        f"folder  {begun.run.path}",
+        f"folder  {printable(str(begun.run.path))}",
     ]
     if begun.resumed and not begun.checkpoint:
         lines.append("resumed from the beginning: it has no checkpoint yet")
@@ -275,7 +276,9 @@ def _divergence(history: History, kept: Kept) -> str:
         "last that gave a finite loss; try a lower --lr, or --clip 1"
     )
     if _has_checkpoint(kept.folder):
-        message += f"; --resume {kept.folder} --lr RATE goes on from the end of the last epoch"
+        message += (
+            f"; --resume {_typed(kept.folder)} --lr RATE goes on from the end of the last epoch"
+        )
     return message
 
 
@@ -299,7 +302,12 @@ def _has_checkpoint(folder: Path) -> bool:
 
 
 def _goes_on(folder: Path) -> str:
-    return f"{PROGRAM} train --resume {folder} goes on"
+    return f"{PROGRAM} train --resume {_typed(folder)} goes on"
+
+
+def _typed(folder: Path) -> str:
+    """As one types it in a shell."""
+    return shlex.quote(printable(str(folder)))
 
 
 def _results(after: Scores, classes: Sequence[str], history: History, kept: Kept) -> str:
@@ -307,9 +315,9 @@ def _results(after: Scores, classes: Sequence[str], history: History, kept: Kept
     lines = [
         f"{counts_table('after', after)}\n",
         f"test set, {confusion_table(after['test'], classes)}\n",
-        f"wrote   {kept.folder}: {', '.join(kept.names[:2])},",
+        f"wrote   {printable(str(kept.folder))}: {', '.join(kept.names[:2])},",
         f"        {', '.join(kept.names[2:])}",
-        f"next    {PROGRAM} show --wrong {kept.folder}",
+        f"next    {PROGRAM} show --wrong {_typed(kept.folder)}",
     ]
     if history.reason == "stopped" and CHECKPOINTS in kept.names:
         lines.append(f"        {_goes_on(kept.folder)}")
