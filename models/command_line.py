@@ -13,8 +13,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from shutil import get_terminal_size
 from typing import Any, NoReturn, TextIO
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "number",
     "printable",
     "run",
+    "terminal_width",
     "warn",
     "whole",
 ]
@@ -45,6 +47,12 @@ class InputError(Exception):
 
 class Parser(argparse.ArgumentParser):
     """Raises InputError for a command line that cannot be read."""
+
+    def read(self, arguments: Sequence[str] | None) -> argparse.Namespace:
+        """The command line, None for what was typed; where nothing was, the help is printed, as
+        most programs with commands do."""
+        given = sys.argv[1:] if arguments is None else arguments
+        return self.parse_args(given or ["--help"])
 
     def print_help(self, file: Any = None) -> None:
         """At once, and failing where that fails: argparse ends as if somebody had read it."""
@@ -150,10 +158,15 @@ def mute() -> None:
 
 def can_redraw() -> bool:
     """Whether standard output is a terminal that understands escape codes."""
+    return terminal_width() is not None and os.environ.get("TERM") != "dumb"
+
+
+def terminal_width() -> int | None:
+    """The columns of the terminal that standard output is; None where it is none."""
     try:
-        return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        return max(1, get_terminal_size().columns) if sys.stdout.isatty() else None
     except ValueError:  # it was closed
-        return False
+        return None
 
 
 def has_unicode() -> bool:

@@ -27,5 +27,10 @@ def readme_picture() -> Diagram:
     return draw(e)
 
 
+def main() -> None:
+    """Make the file again."""
+    readme_picture().save(PICTURE)
+
+
 if __name__ == "__main__":
-    sys.exit(run(lambda: partial(readme_picture().save, PICTURE)))
+    sys.exit(run(lambda: main))

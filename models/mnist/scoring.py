@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ from numpy.typing import NDArray
 from autograd import jit, no_grad, softmax
 from autograd.nn import Module, cross_entropy
 from data import Examples
+from models.command_line import terminal_width
 from models.training.metrics import predictions
 from models.training.plan import Set
 from models.training.steps import CHUNK, over
 from models.training.text import columns, cut, padded, percent
 
-WIDTH = 80  # columns that a table may take
+WIDTH = 80  # columns that a table may take, where the terminal is not narrower
 NAME = 26  # columns that the name of a class may take,
 LEAST = 8  # and what is left to a longer one
 PAIRS = 20  # of classes, that are listed where the whole table is too wide
@@ -139,17 +141,23 @@ def counts_table(title: str, scores: Mapping[str, Score]) -> str:
     after          right    wrong   accuracy     loss
     test           1,000        0   100.00 %   0.1250
     """
-    lines = [f"{title:10}{'right':>10}{'wrong':>9}{'accuracy':>11}{'loss':>9}"]
-    for name, s in scores.items():
-        counts = f"{s.right:>10,}{s.wrong:>9,}"
-        lines.append(f"{name:10}{counts}{percent(s.accuracy):>11}{s.loss:9.4f}")
-    return "\n".join(lines)
+    rows = [("right", "wrong", "accuracy", "loss")]
+    for s in scores.values():
+        rows.append((f"{s.right:,}", f"{s.wrong:,}", percent(s.accuracy), f"{s.loss:.4f}"))
+    widths = [10, 9, 11, 9]
+    for left_out in (3, 0):  # the loss, and what was right, where there is no room
+        if 10 + sum(widths) > _room():
+            widths[left_out] = 0
+    return "\n".join(
+        f"{name:10}" + "".join(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True) if w)
+        for name, row in zip([title, *scores], rows, strict=True)
+    )
 
 
-def confusion_table(score: Score, classes: Sequence[str]) -> str:
-    """Which classes were taken for which, in at most WIDTH columns: a row for each class, a column
+def confusion_table(score: Score, classes: Sequence[str], where: str = "") -> str:
+    """Which classes were taken for which, in the columns there are: a row for each class, a column
     for each answer, and at the end of the row the accuracy of that class. Of classes that are too
-    many for that, the pairs that are confused most.
+    many for that, the pairs that are confused most. where: what the title begins with.
 
     >>> print(confusion_table(Score(0.5, np.array([[8, 2], [0, 9]])), ["cat", "dog"]))
     row: the class; column: the answer; last: right, in %
@@ -161,7 +169,7 @@ def confusion_table(score: Score, classes: Sequence[str]) -> str:
     width = 1 + max(len(cell) for row in cells for cell in row)
     names = [cut(name, NAME) for name in classes]
     numbered = _numbered(names)
-    longest, most = max(map(columns, names)), WIDTH - 9
+    longest, most = max(map(columns, names)), _room() - 9
     # A name stands above its column where there is room for all of them; else a number does.
     if longest + len(names) * max(width, 1 + longest) <= most:
         heads = labels = names
@@ -170,10 +178,11 @@ def confusion_table(score: Score, classes: Sequence[str]) -> str:
     width = max(width, 1 + max(map(columns, heads)))
     longest, room = max(map(columns, labels)), most - width * len(names)
     if room < min(longest, LEAST):
-        return _pairs_table(score, numbered)
+        return _pairs_table(score, numbered, where)
     room = min(room, longest)
     above = "".join(" " * (width - columns(head)) + head for head in heads)
-    lines = ["row: the class; column: the answer; last: right, in %", f"{'':{1 + room}}{above}"]
+    title = fill(f"{where}row: the class; column: the answer; last: right, in %", _room())
+    lines = [title, f"{'':{1 + room}}{above}"]
     for label, row, accuracy in zip(labels, cells, score.class_accuracy, strict=True):
         counts = "".join(f"{cell:>{width}}" for cell in row)
         lines.append(f" {padded(label, room)}{counts}{percent(accuracy).removesuffix(' %'):>8}")
@@ -194,20 +203,28 @@ def most_confused(score: Score, most: int) -> list[tuple[int, int, int]]:
     return [(int(i), int(j), int(wrong[i, j])) for i, j in pairs if wrong[i, j]]
 
 
+def _room() -> int:
+    """The columns that a table may take now."""
+    return min(WIDTH, terminal_width() or WIDTH)
+
+
 def _numbered(names: Sequence[str]) -> list[str]:
     """Names with their numbers, by which two that are cut can be told apart."""
     width = len(str(len(names) - 1))
     return [f"{i:>{width}} {name}" for i, name in enumerate(names)]
 
 
-def _pairs_table(score: Score, names: Sequence[str]) -> str:
+def _pairs_table(score: Score, names: Sequence[str], where: str) -> str:
     counts = score.confusion.sum(1)
-    width = max(map(columns, names))
+    # Two names, each after two spaces, and 14 columns of numbers.
+    width = min(max(map(columns, names)), max(1, (_room() - 18) // 2))
+    names = [cut(name, width) for name in names]
+    title = f"{where}of {len(names)} classes, those most often taken for another; in % of the class"
     lines = [
-        f"of {len(names)} classes, those most often taken for another; in % of the class",
-        f"{'count':>8}{'%':>9}  {padded('class', width)}  answer",
+        fill(title, _room()),
+        f"{'count':>6}{'%':>8}  {padded('class', width)}  answer",
     ]
     for label, answer, n in most_confused(score, PAIRS):
         share = percent(n / counts[label]).removesuffix(" %")
-        lines.append(f"{n:8,}{share:>9}  {padded(names[label], width)}  {names[answer]}")
+        lines.append(f"{n:6,}{share:>8}  {padded(names[label], width)}  {names[answer]}")
     return "\n".join(lines)

@@ -19,6 +19,7 @@ from PIL import Image
 
 import data
 from models.command_line import InputError, printable
+from models.mnist import scoring
 from models.mnist.checkpoint import load
 from models.mnist.cli import main
 from models.mnist.commands.examine import predict
@@ -86,6 +87,21 @@ def test_the_table_of_any_classes_fits_and_holds_the_numbers(names, most, random
         assert [int(row.split()[0].replace(",", "")) for row in rows] == [n for *_, n in pairs]
         off = confusion[~np.eye(len(names), dtype=bool)]
         assert [n for *_, n in pairs] == [n for n in sorted(off, reverse=True)[:20] if n]
+
+
+@pytest.mark.parametrize("width", [30, 50, 79])
+@pytest.mark.parametrize("n", [2, 10, 40])
+def test_tables_fit_a_narrow_terminal(monkeypatch, width, n):
+    """Else each row is broken into two."""
+    monkeypatch.setattr(scoring, "terminal_width", lambda: width)
+    confusion = np.random.default_rng(0).integers(0, 1000, (n, n))
+    score = Score(0.5, confusion)
+    for text in (
+        confusion_table(score, [f"class {i}" for i in range(n)], "test set, "),
+        counts_table("evaluate", {"validation": score}),
+    ):
+        assert max(map(columns, text.split("\n"))) <= width
+    assert f"{100 * score.accuracy:.2f} %" in text
 
 
 def test_twenty_classes_are_shown_in_full():

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from textwrap import TextWrapper
 from typing import Any
 
 import data
-from models.command_line import InputError, fail, printable, warn
+from models.command_line import InputError, fail, printable, terminal_width, warn
 from models.mlp import MLP
 from models.mnist import PROGRAM
 from models.mnist.commands.callbacks import Sets, run_callbacks
@@ -267,7 +268,18 @@ def _introduction(begun: Start, name: str, sizes: Sequence[int], sets: Sets) -> 
     elif begun.checkpoint:
         state = begun.checkpoint.state
         lines.append(f"resumed after step {state['step']:,}, in epoch {state['epoch'] + 1}")
-    return "\n".join(lines)
+    return _fitting(lines)
+
+
+def _fitting(lines: Sequence[str]) -> str:
+    """Lines that begin with a word in the first column, broken where the terminal ends."""
+    width = terminal_width()
+    if width is None:
+        return "\n".join(lines)
+    how = TextWrapper(
+        width, subsequent_indent=" " * 8, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(map(how.fill, lines))
 
 
 def _divergence(history: History, kept: Kept) -> str:
@@ -314,9 +326,13 @@ def _results(after: Scores, classes: Sequence[str], history: History, kept: Kept
     """How good the network became, which files hold it, and what to type next."""
     lines = [
         f"{counts_table('after', after)}\n",
-        f"test set, {confusion_table(after['test'], classes)}\n",
-        f"wrote   {printable(str(kept.folder))}: {', '.join(kept.names[:2])},",
-        f"        {', '.join(kept.names[2:])}",
+        f"{confusion_table(after['test'], classes, 'test set, ')}\n",
+        _fitting(
+            [
+                f"wrote   {printable(str(kept.folder))}: {', '.join(kept.names[:2])},",
+                f"        {', '.join(kept.names[2:])}",
+            ]
+        ),
         f"next    {PROGRAM} show --wrong {_typed(kept.folder)}",
     ]
     if history.reason == "stopped" and CHECKPOINTS in kept.names:
