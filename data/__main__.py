@@ -29,8 +29,7 @@ SOURCE = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives its exit code."""
-
-    return run(lambda: partial(_called, _parser().parse_args(arguments)))
+    return run(lambda: partial(_called, _parser().read(arguments)))
 
 
 def _called(options: Namespace) -> int:

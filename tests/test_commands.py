@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 ODD = "x\x1b[31m\x1b]0;t\x07\x9b5m\u202e"  # red, a title, blinking, from right to left
 
 COMMANDS = """
-models.mnist --help
+models.mnist
 models.mnist train --dataset table.csv --hidden 4 --epochs 2
 models.mnist evaluate run
 models.mnist predict pictures-run picture.png
@@ -66,6 +66,15 @@ def test_every_command_is_tried_here():
     for name, cli in PROGRAMS.items():
         *_, commands = (each.choices for each in cli._parser()._actions if each.choices)
         assert {*commands} == {*re.findall(rf"^{name} (\w+)", COMMANDS, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_alone_it_prints_its_help(name, capsys):
+    """Whoever types only that asks what there is."""
+    with pytest.raises(SystemExit) as end:
+        PROGRAMS[name].main([])
+    assert end.value.code == 0
+    assert f"usage: python -m {name} [-h]" in capsys.readouterr().out
 
 
 LINES = [line for line in COMMANDS.split("\n") if line] + DEMOS

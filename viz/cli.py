@@ -45,17 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(given: list[str]) -> Callable[[], int]:
-    """The function of a command with its options; where no word was given, what prints the help."""
-    parser = _parser()
-    if not given:
-        return partial(_help, parser)
-    options = parser.parse_args(_protected(given))
+    """The function of a command with its options."""
+    options = _parser().read(_protected(given))
     return partial(options.run, options)
-
-
-def _help(parser: argparse.ArgumentParser) -> int:
-    parser.print_help()
-    return 0
 
 
 # --- the commands --------------------------------------------------------------------------------
@@ -268,7 +260,7 @@ def _protected(given: list[str]) -> list[str]:
     return given
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = _Parser(
         prog=PROGRAM,
         description="See a computation: as a picture, or step by step, forward and backward.",

@@ -28,7 +28,7 @@ from models.mnist.settings import (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; gives the exit code."""
-    return run(lambda: _dispatch(_parser().parse_args(arguments)))
+    return run(lambda: _dispatch(_parser().read(arguments)))
 
 
 def _dispatch(options: argparse.Namespace) -> Callable[[], int]:
@@ -102,7 +102,7 @@ def _source(given: dict[str, Any]) -> dict[str, Any] | None:
 # --- what can be typed ---------------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(
         prog=PROGRAM,
         description="Teach a network to tell classes apart, handwritten digits (MNIST) or data of "
@@ -163,7 +163,8 @@ def _add_options(train: argparse.ArgumentParser) -> None:
            d.dropout, metavar="P", type=number)  # fmt: skip
     option("--clip", "the highest norm of the whole gradient (default: no limit)",
            metavar="NORM", type=number)  # fmt: skip
-    option("--seed", "of all randomness: the same seed learns the same bits",
+    option("--seed", "of all randomness: the same seed learns the same bits, with --eager where "
+           "NumPy's BLAS has as many threads (OPENBLAS_NUM_THREADS)",
            d.seed, metavar="N", type=whole)  # fmt: skip
     option("--validation", "training examples set aside to validate with, 0 for none (default: "
            f"one in {VALIDATED})", metavar="N", type=whole)  # fmt: skip

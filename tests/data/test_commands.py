@@ -107,7 +107,6 @@ def test_a_damaged_package_is_to_be_installed_again(fails, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "the following arguments are required: list|fetch|check|stats"),
         ("fetch", "the following arguments are required: NAME"),
         ("fetch minst", "unknown dataset 'minst': expected one of fashion-mnist, kmnist, mnist"),
         ("fetch kmnist minst", "unknown dataset 'minst'"),

@@ -244,7 +244,6 @@ def test_a_folder_that_cannot_be_written(fails, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "the following arguments are required: train|evaluate|predict|show"),
         ("learn", "invalid choice: 'learn'"),
         ("train --hidden 0", "--hidden: expected layers of at least 1 neuron, found 0"),
         ("train --hidden 12x", "--hidden: expected a whole number, found '12x'"),

@@ -421,13 +421,6 @@ def test_names_of_functions_of_a_stranger_are_text(dot, module):
 # --- how it ends ---------------------------------------------------------------------------------
 
 
-def test_alone_it_prints_help(capsys):
-    """Else a newcomer is told off instead of told what there is."""
-    assert main([]) == 0
-    out = capsys.readouterr().out
-    assert all(command in out for command in ("draw", "debug", "report", "lesson"))
-
-
 @pytest.mark.parametrize("command", ["draw", "debug", "report", "lesson"])
 def test_help_has_examples_that_parse(capsys, command):
     """Else an example in the help fails when it is typed."""
