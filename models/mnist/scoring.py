@@ -217,7 +217,8 @@ def _numbered(names: Sequence[str]) -> list[str]:
 def _pairs_table(score: Score, names: Sequence[str], where: str) -> str:
     counts = score.confusion.sum(1)
     # Two names, each after two spaces, and 14 columns of numbers.
-    width = min(max(map(columns, names)), max(1, (_room() - 18) // 2))
+    longest = max(len("class"), *map(columns, names))
+    width = min(longest, max(1, (_room() - 18) // 2))
     names = [cut(name, width) for name in names]
     title = f"{where}of {len(names)} classes, those most often taken for another; in % of the class"
     lines = [
