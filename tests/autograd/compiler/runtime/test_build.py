@@ -19,7 +19,7 @@ import pytest
 import autograd
 from autograd import Tensor, jit
 from autograd.compiler.passes import stages
-from autograd.compiler.runtime import build, native
+from autograd.compiler.runtime import build, cache, native
 
 CC = build.find_compiler(None)
 pytestmark = pytest.mark.skipif(CC is None, reason="there is no C compiler")
@@ -31,7 +31,7 @@ def replayed(monkeypatch, tmp_path):
     """The compiler is on, nothing was said, and the cache is empty."""
     monkeypatch.delenv("CHAINRULE_CC", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(build, "WARNED", set())
+    monkeypatch.setattr(cache, "WARNED", set())
     monkeypatch.setattr(build, "TIMED_OUT", set())
     build.pool.cache_clear()
     yield
@@ -55,7 +55,7 @@ def steps_say(caplog, *causes):
 
 def kept():
     """What is in the cache."""
-    folder = build.cache_folder()
+    folder = cache.cache_folder()
     return sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
 
 
@@ -249,12 +249,12 @@ def test_parts_that_cannot_be_linked(script, words, monkeypatch, tmp_path):
 def test_libraries_are_kept_and_found(caplog, monkeypatch):
     assert steps_say(caplog)
     assert len(kept()) == 5  # two steps of two shapes, and the threads
-    for file in build.cache_folder().iterdir():
+    for file in cache.cache_folder().iterdir():
         os.utime(file, (1, 1))
     build.pool.cache_clear()
     monkeypatch.setattr(build, "_compiled", None)
     assert steps_say(caplog)
-    assert min(file.stat().st_mtime for file in build.cache_folder().iterdir()) > 1
+    assert min(file.stat().st_mtime for file in cache.cache_folder().iterdir()) > 1
 
 
 def swap(file, kind, tmp_path):
@@ -280,20 +280,20 @@ def swap(file, kind, tmp_path):
 )
 def test_what_is_found_in_place_of_a_library(kind, tmp_path, caplog):
     assert steps_say(caplog)
-    for file in build.cache_folder().iterdir():
+    for file in cache.cache_folder().iterdir():
         swap(file, kind, tmp_path)
     build.pool.cache_clear()
     said = ["not kept", "a folder has a library's name"] if kind == "a folder" else []
     assert steps_say(caplog, *said)
-    for file in build.cache_folder().iterdir():
-        assert (file / "mine").exists() if kind == "a folder" else build._intact(file)
+    for file in cache.cache_folder().iterdir():
+        assert (file / "mine").exists() if kind == "a folder" else cache.read(file)
 
 
 def test_a_folder_that_is_none_of_this_users_is_not_used(monkeypatch, tmp_path, caplog):
     (tmp_path / "cache").write_text("a file")
     assert steps_say(caplog, "not kept", "cache")
     (tmp_path / "cache").unlink()
-    folder = build.cache_folder()
+    folder = cache.cache_folder()
     folder.mkdir(parents=True)
     folder.chmod(0o777)
     assert steps_say(caplog, f"not kept for the next process: others may write to {folder}")
@@ -336,7 +336,7 @@ def test_what_may_not_be_executed_is_not_kept(monkeypatch, caplog):
         assert not steps_say(caplog, "replayed by NumPy", "failed to map segment")
     assert kept() == []
     monkeypatch.setattr(os, "ST_NOEXEC", 2**62, raising=False)
-    facts = os.statvfs(os.path.dirname(build.cache_folder()))
+    facts = os.statvfs(os.path.dirname(cache.cache_folder()))
     monkeypatch.setattr(os, "statvfs", lambda path: type("S", (), {"f_flag": facts.f_flag | 2**62}))
     assert steps_say(caplog, "not kept", "is mounted noexec")
 
@@ -348,11 +348,11 @@ def test_folders_of_any_name(name, monkeypatch, tmp_path, caplog):
     assert len(kept()) == 5
     monkeypatch.setenv("XDG_CACHE_HOME", name)  # not absolute: as if it were not set
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert build.cache_folder() == tmp_path / ".cache" / "chainrule" / "jit"
+    assert cache.cache_folder() == tmp_path / ".cache" / "chainrule" / "jit"
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path, caplog):
-    folder = build.cache_folder()
+    folder = cache.cache_folder()
     compiler = tmp_path / "slow"
     compiler.write_text("#!/bin/sh\necho $$ > run\nsleep 100 & wait\n")
     compiler.chmod(0o755)
@@ -377,7 +377,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path, caplog):
 
 
 def test_the_cache_is_bounded(monkeypatch, caplog):
-    folder = build.cache_folder()
+    folder = cache.cache_folder()
     folder.mkdir(parents=True, mode=0o700)
     for number in range(4):
         with open(folder / f"{number}.so", "wb") as file:
@@ -466,7 +466,7 @@ def test_a_bare_process(tmp_path):
     before += "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)"
     ran, said = process(before, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert (ran, said) == ("Native", "")
-    for path in (build.cache_folder(), *build.cache_folder().parents[:2]):
+    for path in (cache.cache_folder(), *cache.cache_folder().parents[:2]):
         assert path.stat().st_mode & 0o777 == 0o700
 
 
