@@ -82,7 +82,9 @@ class Diagram:
         return layout.svg(self.source)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"image/svg+xml": self._repr_svg_(), "text/plain": repr(self)}
+        svg = self._repr_svg_()
+        html = layout.notebook(svg, self.describe())
+        return {"text/html": html, "image/svg+xml": svg, "text/plain": repr(self)}
 
     def save(self, path: str | Path) -> None:
         """Write an .svg, .html or .dot file, with an installed `dot` a .png or .pdf; a file of that

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from html import escape
 
-__all__ = ["FONT", "image", "svg"]
+__all__ = ["FONT", "image", "notebook", "svg"]
+
+LEGIBLE = 0.7  # of its size, at which a picture's text can still be read
 
 # The layout measures Courier, whose letters are all 0.6 em wide. None of the fonts that the SVG
 # asks for is wider (by more than 0.002 em), so text stays in its box, whichever a machine has.
@@ -30,6 +34,18 @@ def svg(source: str) -> str:
         text = text.replace(before, after)
     text = text[text.index("<svg") :]
     return text.replace("<g ", f"<metadata>{escape(source, quote=False)}</metadata>\n<g ", 1)
+
+
+def notebook(svg: str, title: str) -> str:
+    """An SVG as a notebook's cell shows it: as wide as the cell if its text can then be read, else
+    in a box of its own that scrolls. An image, because some notebooks take SVG out of HTML."""
+    width = float(re.search(r'<svg width="([\d.]+)pt"', svg)[1]) * 4 / 3  # type: ignore[index]
+    data = base64.b64encode(svg.encode()).decode()
+    return (
+        f'<div style="overflow-x:auto" tabindex="0"><img alt="{escape(title)}" style="'
+        f"width:{width:.0f}px;min-width:{LEGIBLE * width:.0f}px;max-width:100%;height:auto"
+        f'" src="data:image/svg+xml;base64,{data}"></div>'
+    )
 
 
 def _svg(source: str) -> str:

@@ -407,7 +407,12 @@ def test_a_notebook_gets_svg_and_text():
     """Else it shows text where there could be a picture, or the other way round."""
     drawn = viz.draw(expression())
     bundle = drawn._repr_mimebundle_(include=None, exclude=None)
-    assert bundle == {"image/svg+xml": drawn._repr_svg_(), "text/plain": repr(drawn)}
+    shown = layout.notebook(drawn._repr_svg_(), "a graph of 5 boxes")
+    assert bundle == {
+        "text/html": shown,
+        "image/svg+xml": drawn._repr_svg_(),
+        "text/plain": repr(drawn),
+    }
 
 
 @pytest.mark.parametrize("name", ["g.gif", "g", "svg", "g.svg.gz"])
