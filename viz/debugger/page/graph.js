@@ -34,6 +34,13 @@ function around(boxes) {
   return { x, y, width: right - x, height: bottom - y };
 }
 
+/** The middle of a window of a certain size, near to a wanted one, that shows as little as possible
+ * beside a picture. @param {number} wanted @param {number} size @param {number} from @param {number} extent */
+function within(wanted, size, from, extent) {
+  if (extent <= size) return from + extent / 2;
+  return Math.min(Math.max(wanted, from + size / 2), from + extent - size / 2);
+}
+
 /** A gradient in few letters: the norm of a large array, the entries of a small one. @param {string | null | undefined} text */
 function line(text) {
   const norm = text?.match(/norm \S+$/)?.[0];
@@ -72,26 +79,42 @@ export class Graph {
     this.camera = { x: 0, y: 0, scale: 1 };
     this.fitted = true; // whether the window shows the whole, until someone moves it
     /** @type {(string | null)[]} */ this.pointed = []; // the nodes of the current event
-    new ResizeObserver(() => (this.fitted ? this.fit() : this.reveal())).observe(canvas);
+    /** @type {import("./state.js").Trace | null} */ this.unmeasured = null;
+    /** @type {[State, Event | undefined, Known] | null} */ this.rendered = null;
+    new ResizeObserver(() => this.resize()).observe(canvas);
     this.listen(select);
   }
 
   /** Show a trace's picture. @param {import("./state.js").Trace} trace */
-  show({ svg, nodes, events }) {
-    this.canvas.innerHTML = svg; // Graphviz wrote it, and escapes every label
+  show(trace) {
+    this.canvas.innerHTML = trace.svg; // Graphviz wrote it, and escapes every label
     this.svg = first(this.canvas, "svg", SVGSVGElement);
     const { x, y, width, height } = this.svg.viewBox.baseVal;
     this.whole = { x, y, width, height };
+    this.canvas.style.setProperty("--tall", `${height + 2 * MARGIN}px`);
     this.svg.removeAttribute("width"); // the style sheet's are the window's
     this.svg.removeAttribute("height");
     this.rings = [];
     this.edges = this.groups("edge");
     this.nodes = new Map();
-    this.labels = drawn("g", {});
+    this.unmeasured = trace;
+    this.rendered = null;
+    this.measure();
+  }
+
+  /** Find where the nodes are. In a frame that is not displayed nothing has a size: once it has one,
+   * `resize` comes here again. */
+  measure() {
+    const trace = this.unmeasured;
+    const drawing = first(this.svg, "g.graph", SVGGElement);
+    if (!trace || !this.canvas.clientWidth || !drawing.getBBox().width) return;
+    this.unmeasured = null;
+    const { nodes, events } = trace;
     /** @type {Record<string, number>} */ const longest = {};
     for (const { node, after } of events) {
       longest[node] = Math.max(longest[node] ?? 0, line(after).length);
     }
+    this.labels = drawn("g", {});
     const groups = this.groups("node");
     for (const { id } of nodes) {
       const group = groups.get(id);
@@ -102,9 +125,16 @@ export class Graph {
       if (!label.parentNode) this.labels.append(label);
       this.nodes.set(id, { group, box, label });
     }
-    first(this.svg, "g.graph", SVGGElement).append(this.labels);
+    drawing.append(this.labels);
     this.fit();
     if (this.camera.scale < LEGIBLE) this.zoom(1 / this.camera.scale);
+    if (this.rendered) this.render(...this.rendered);
+  }
+
+  resize() {
+    this.measure();
+    if (this.fitted) this.fit();
+    else this.reveal();
   }
 
   /** @param {string} kind @returns {Map<string, SVGGElement>} */
@@ -115,6 +145,7 @@ export class Graph {
 
   /** @param {State} state @param {Event | undefined} event @param {Known} known */
   render(state, event, known) {
+    this.rendered = [state, event, known];
     for (const [id, { group, label }] of this.nodes) {
       group.classList.toggle("pending", state.view === "forward" && !known.computed.has(id));
       label.textContent = line(known.gradients.get(id)?.text);
@@ -212,7 +243,14 @@ export class Graph {
     const inside =
       Math.abs(across - x) + goal.width / 2 < width / 2 &&
       Math.abs(down - y) + goal.height / 2 < height / 2;
-    if (!inside) this.camera = { x: across, y: down, scale };
+    if (!inside) {
+      const { x, y, width: wide, height: tall } = this.whole;
+      this.camera = {
+        x: within(across, width, x - MARGIN, wide + 2 * MARGIN),
+        y: within(down, height, y - MARGIN, tall + 2 * MARGIN),
+        scale,
+      };
+    }
     this.aim();
   }
 

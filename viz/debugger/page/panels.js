@@ -247,7 +247,11 @@ export function buildContents(page) {
     element("li", {}, element("button", { type: "button", "data-trace": i + 1 }, trace.title)),
   );
   byId("lessons").replaceChildren(...items);
-  byId("contents", HTMLDetailsElement).open = matchMedia("(min-width: 901px)").matches;
+  const contents = byId("contents", HTMLDetailsElement);
+  const wide = matchMedia("(min-width: 901px)"); // a frame that is not displayed yet is narrow
+  const open = () => (contents.open = wide.matches);
+  wide.addEventListener("change", open);
+  open();
 }
 
 /** @param {Page} page @param {number} number */
