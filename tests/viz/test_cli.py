@@ -565,6 +565,12 @@ def test_the_debugger_as_a_page(capsys, shown):
     assert complete["exact"]["after"] == 2 * 3.0 + math.cos(3.0)
 
 
+def test_the_name_of_a_file_is_not_obeyed_by_the_terminal(capsys):
+    """Else a name that a script made up clears the screen."""
+    assert main(["draw", "x*x", "--at", "x=3", "-o", "\x1b[2J.dot"]) == 0
+    assert capsys.readouterr().out == "wrote \\x1b[2J.dot\n"
+
+
 def test_the_debugger_where_there_is_no_terminal(capsys):
     """Else a pipe gets a screen full of escape sequences, or hangs waiting for a key."""
     assert main(["debug", "x*x", "--at", "x=3"]) == 0

@@ -31,7 +31,11 @@ Data = dict[str, Any]
 
 PAUSE = 0.8  # seconds between two steps while it plays
 WIDE = 120  # columns; from here on the numbers stand beside the nodes
+NARROW = 50  # columns; below, what the nodes do is only in the sentence, so that numbers fit
 MAX_INDENT = 10  # columns
+SHOWN_KEYS = (
+    "? help", "q quit", "space play", "n/p step", "f/b pass", "home/end", "r run to", "w watch"
+)  # fmt: skip
 MEANINGS = "g is the upstream gradient, out this node's value"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -123,7 +127,9 @@ def screen(state: Stepper, console: Console) -> RenderableType:
     width, height = console.size
     layout = Layout()
     layout.split_column(
-        Layout(_head(state, width), size=1), Layout(name="body"), Layout(_foot(state), size=1)
+        Layout(_head(state, width), size=1),
+        Layout(name="body"),
+        Layout(_foot(state, width), size=1),
     )
     body = layout["body"]
     if state.page:
@@ -132,7 +138,7 @@ def screen(state: Stepper, console: Console) -> RenderableType:
     details = _details(state)
     if width >= WIDE:
         body.split_row(
-            Layout(_nodes(state, height - 2), ratio=1),
+            Layout(_nodes(state, width // 2, height - 2), ratio=1),
             Layout(" ", size=2),
             Layout(details, ratio=1),
         )
@@ -141,7 +147,7 @@ def screen(state: Stepper, console: Console) -> RenderableType:
     needed = len(console.render_lines(details, console.options.update(width=width)))
     lower = max(1, min(needed + 1, height - 9))
     body.split_column(
-        Layout(_nodes(state, height - 2 - lower)), Layout(Group("", details), size=lower)
+        Layout(_nodes(state, width, height - 2 - lower)), Layout(Group("", details), size=lower)
     )
     return layout
 
@@ -154,20 +160,22 @@ def _head(state: Stepper, width: int) -> Text:
     return Text.assemble(title, "  ", (position, "reverse"), no_wrap=True)
 
 
-def _foot(state: Stepper) -> Text:
+def _foot(state: Stepper, width: int) -> Text:
     if state.asking:
         return Text.assemble((f"{state.asking}: ", "bold"), state.typed, ("_", "reverse"))
     if state.page:
         return Text("any key goes on, q quits", "dim")
     if state.message:
         return Text(printable(state.message), "bold yellow", no_wrap=True)
-    keys = "space play  n/p step  home/end  f/b pass  r run to  w watch  ? help  q quit"
+    keys = SHOWN_KEYS[0]
+    for key in SHOWN_KEYS[1:]:
+        keys += f"  {key}" if len(f"{keys}  {key}") <= width else ""
     return Text(keys, "dim", no_wrap=True, overflow="ellipsis")
 
 
 def _page(state: Stepper) -> RenderableType:
     if state.page == "text":
-        return Group("", Text(state.trace["text"]))
+        return Group("", Text(_lines(state.trace["text"])))
     table = Table(box=None, pad_edge=False, show_header=False)
     for key, meaning in KEYS.items():
         if key != "t" or state.trace["text"]:
@@ -179,15 +187,22 @@ def _page(state: Stepper) -> RenderableType:
     return Group("", table, "", *about)
 
 
-def _nodes(state: Stepper, height: int) -> Table:
+def _lines(text: str) -> str:
+    """A text of lines, without what a terminal would obey."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _nodes(state: Stepper, width: int, height: int) -> Table:
     """The nodes around the current one, oldest first, indented by their depth in the graph."""
     nodes = state.trace["nodes"]
     table = Table(box=None, pad_edge=False, expand=True, padding=(0, 1, 0, 0))
     table.add_column("", width=1)
     gradient = "gradient" if state.view == "backward" else ""
-    for title, ratio in (("node", 4), ("value", 3), (gradient, 3)):
+    ratios = (4, 3, 3) if width >= NARROW else (3, 3, 4)
+    for title, ratio in zip(("node", "value", gradient), ratios, strict=True):
         table.add_column(title, ratio=ratio, no_wrap=True, overflow="ellipsis", header_style="dim")
-    table.add_column("", width=8, no_wrap=True)
+    if width >= NARROW:
+        table.add_column("", width=8, no_wrap=True)
     computed, gradients, differing = state.computed(), state.gradients(), state.differing()
     roles, depths = _roles(state), _depths(nodes)
     current = next((i for i, node in enumerate(nodes) if node["id"] == state.event["node"]), 0)
@@ -198,14 +213,14 @@ def _nodes(state: Stepper, height: int) -> Table:
         role = roles.get(id, "watched" if id == state.watch else "")
         style = "bold" if i == current else ""
         style = "red" if id in differing else style
-        table.add_row(
+        cells = (
             ">" if i == current else "",
-            " " * min(depths[id], MAX_INDENT) + _title(node),
+            " " * min(depths[id], MAX_INDENT, width // 10) + _title(node),
             _brief(node["value"]) if id in computed else "",
             _brief(gradients.get(id, "")),
             "differs" if id in differing and not role else role,
-            style=style,
         )
+        table.add_row(*cells[: len(table.columns)], style=style)
     return table
 
 
@@ -316,7 +331,7 @@ def _entry(entry: Data) -> Iterator[tuple[str, str]]:
 def plain_text(trace: Data) -> str:
     """The whole trace: its text, then every step with its numbers."""
     lines = [printable(trace["title"]), ""]
-    for paragraph in filter(None, trace["text"].split("\n\n")):
+    for paragraph in filter(None, _lines(trace["text"]).split("\n\n")):
         lines += [textwrap.fill(paragraph, 80), ""]
     for view in ("forward", "backward"):
         events = [event for event in trace["events"] if event["view"] == view]

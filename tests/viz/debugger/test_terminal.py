@@ -198,6 +198,24 @@ def test_the_screen_fits_whatever_its_size(make, size, keys):
     assert len(lines) <= height and all(len(line) <= width for line in lines)
 
 
+@pytest.mark.parametrize("width", [30, 50, 80])
+def test_a_narrow_window_keeps_the_numbers_and_the_way_out(width):
+    """Else numbers are cut off for a word that the sentence says, and `q` is not said."""
+    lines, _ = shown(pressed(anywhere(), ["r", *"a * b", "enter"]), width, 24)
+    assert re.search(r"> +a .* -4\.0 +-0\.004023", "\n".join(lines))
+    assert lines[-1].startswith("? help  q quit  space play")
+
+
+def test_a_text_is_not_obeyed_by_the_terminal():
+    """Else a text from somewhere else moves the cursor, or names the window."""
+    text = "One \x1b[2Jline\nand another\n\n\x9b31mTwo"
+    trace = trace_view(Value(1.0, name="x").exp(), "title", text)
+    lines, raw = shown(Stepper(trace, page="text"))
+    assert {"One \\x1b[2Jline", "and another"} <= {line.strip() for line in lines}
+    assert "\x1b[2J" not in raw
+    assert "One \\x1b[2Jline and another\n\n\\x9b31mTwo\n" in plain_text(trace)
+
+
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 50)])
 def test_what_a_send_shows(width, height):
     state = pressed(anywhere(), ["r", *"a * b", "enter", "w", "b", "enter"])
