@@ -255,6 +255,22 @@ def test_it_is_accessible_and_fits(page, axe, trained, tmp_path, scheme, width):
     assert levels[0] == 1 and all(b - a <= 1 for a, b in pairwise(levels))
 
 
+def test_what_a_finger_presses_is_large_enough(browser, trained, tmp_path):
+    """Else one opens another section than one meant."""
+    written(trained / "relu")
+    context = browser.new_context(
+        offline=True, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    tab = context.new_page()
+    tab.goto((tmp_path / "report.html").as_uri())
+    small = """[...document.querySelectorAll("nav a, summary, fieldset label")]
+        .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 44)
+        .map((each) => each.textContent)"""
+    assert tab.evaluate(small) == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
+
+
 def test_a_run_may_be_called_anything(page, trained, tmp_path):
     """Else a folder's name would be a script, or a link within a chart's legend."""
     name = '<img src=x onerror=alert(1)><a href="x">&amp;'
