@@ -1,8 +1,7 @@
-"""Pictures from anywhere, prepared for a network; and examples of any dataset as pictures.
+"""Pictures from files, and examples of any dataset as pictures.
 
-A net trained on MNIST knows digits of one size, in one place, white on black; `prepare` makes
-such a digit of any grey picture. `resize` makes a picture of any other dataset's shape, and
-`read_image` reads one from a file.
+`read_image` reads a picture from a file, and `resize` brings it to a dataset's shape. What is drawn
+in it, `models.mnist.reading` finds.
 """
 
 from __future__ import annotations
@@ -14,49 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from data.files import reason
 
 if TYPE_CHECKING:
     from PIL import Image
 
-SIDE = 28  # of the prepared picture, in pixels
-BOX = 20  # the longer side of the ink in the prepared picture, in pixels
-# Counting the first pixel as 0, the centres of mass of MNIST's 60,000 training images average
-# (14.00, 14.01), and all but 2 lie in [13.5, 14.5): they were moved by whole pixels to 14, not to
-# 13.5, the middle of the frame.
-CENTRE = 14
-
 
 class ImageError(ValueError):
     """A picture that cannot be read or prepared; one line says what was expected and found."""
-
-
-def prepare(picture: ArrayLike) -> NDArray[np.uint8]:
-    """The digit in `picture`, sized and centred as in MNIST: (28, 28) uint8, ink 255 on 0.
-
-    `picture` is (h, w), real numbers on any scale, dark on light or light on dark. Its border
-    should be mostly background. The ink's longer side becomes 20 pixels, and its centre of mass
-    moves to the centre by whole pixels, as described at http://yann.lecun.com/exdb/mnist/.
-    The brightest pixel becomes 255, so that a thin pen is not a faint one.
-
-    Raises ImageError unless `picture` is two-dimensional, finite, and has ink on it.
-
-    >>> picture = np.full((300, 400), 255, np.uint8)
-    >>> picture[50:150, 70:90] = 0                      # a black bar, 100 x 20, on white paper
-    >>> digit = prepare(picture)
-    >>> digit.shape, digit.max(), np.argwhere(digit).min(0), np.argwhere(digit).max(0)
-    ((28, 28), np.uint8(255), array([ 4, 12]), array([23, 15]))
-    """
-    ink = _crop(_ink(picture))
-    height, width = (max(1, round(BOX * n / max(ink.shape))) for n in ink.shape)
-    ink = _resize(ink, height, width)
-    ink = ink / ink.max() * 255
-    top, left = _offset(ink.sum(1)), _offset(ink.sum(0))
-    digit = np.zeros((SIDE, SIDE), np.uint8)
-    digit[top : top + height, left : left + width] = np.rint(ink)
-    return digit
 
 
 def is_picture(shape: Sequence[int]) -> bool:
@@ -149,56 +115,6 @@ def _decode(file: BinaryIO, colour: bool) -> NDArray[np.uint8]:
             raise ImageError(f"expected {limit}, found an image of more") from error
         except Exception as error:  # Pillow's decoders raise nearly any type on damaged data
             raise ImageError(f"the image is damaged or unsupported: {error}") from error
-
-
-def _ink(picture: ArrayLike) -> NDArray[np.float32]:
-    """How far each pixel stands out from the background, 0 where it does not."""
-    grey = np.asarray(picture)
-    if grey.ndim != 2 or not grey.size or grey.dtype.kind not in "buif":
-        found = f"{grey.dtype} of shape {grey.shape}"
-        raise ImageError(f"expected a picture of real numbers of shape (h, w), found {found}")
-    with np.errstate(over="ignore"):
-        grey = grey.astype(np.float32)
-    if not np.isfinite(grey).all():
-        raise ImageError("expected finite pixels in float32, found nan or infinity")
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    background = np.median(border)
-    ink = grey - background
-    if -ink.min() > ink.max():
-        ink = -ink
-    # Six standard deviations of the border's noise (1.48 turns a median deviation into one),
-    # more than noise alone reaches in any picture of a sensible size: bare paper has no ink.
-    noise = 6 * 1.48 * np.median(np.abs(border - background))
-    if ink.max() <= noise:
-        raise ImageError(f"expected a digit, found a blank picture: all about {background:g}")
-    return np.where(ink > noise, ink, np.float32(0))
-
-
-def _crop(ink: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The bounding box of the ink. Ink fainter than an eighth of the strongest is blur, or JPEG's
-    ringing, and is left out. A fifth of MNIST's own digits lose a faint row or column by that, 242
-    of the 60,000 move by a pixel, and 5 are resized."""
-    drawn = ink > ink.max() / 8
-    rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
-def _resize(ink: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Shrunk by area averages: exact for a digit enlarged by a whole number, and no negative
-    ringing as Lanczos has. Enlarged linearly, where Pillow's box filter would give squares."""
-    from PIL import Image
-
-    shrinks = max(ink.shape) > BOX
-    method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
-    resized: NDArray[np.float32] = np.array(Image.fromarray(ink).resize((width, height), method))
-    return resized
-
-
-def _offset(mass: NDArray[np.float32]) -> int:
-    """The row (or column) where the ink begins, so that its centre of mass comes to lie in
-    [CENTRE - 0.5, CENTRE + 0.5), as far as the frame allows."""
-    centre = np.average(np.arange(len(mass)), weights=mass)
-    return int(np.clip(np.ceil(CENTRE - 0.5 - centre), 0, SIDE - len(mass)))
 
 
 def _grey(picture: Image.Image) -> NDArray[np.uint8]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 import data
-from models.mnist.image import ImageError, prepare, read_image
+from models.mnist.image import ImageError, read_image
+from models.mnist.reading import prepare
 
 
 @cache

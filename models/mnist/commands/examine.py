@@ -17,7 +17,8 @@ from models.mlp import MLP
 from models.mnist.checkpoint import load
 from models.mnist.commands.terminal import render
 from models.mnist.datasets import MNIST, Ahead, Described, Source, named
-from models.mnist.image import ImageError, is_picture, pixels, prepare, read_image, resize
+from models.mnist.image import ImageError, is_picture, pixels, read_image, resize
+from models.mnist.reading import prepare
 from models.mnist.scoring import (
     confusion_table,
     counts_table,
