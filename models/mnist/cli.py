@@ -43,14 +43,13 @@ def _dispatch(options: argparse.Namespace) -> Callable[[], int]:
         from models.mnist.commands.export import export
 
         return partial(export, **given)
+    if name == "predict":
+        from models.mnist.commands.predict import predict
+
+        return partial(predict, **given)
     from models.mnist.commands import examine
 
-    called: dict[str, Callable[..., int]] = {
-        "evaluate": examine.evaluate,
-        "predict": examine.predict,
-        "show": examine.show,
-    }
-    return partial(called[name], **given)
+    return partial(examine.evaluate if name == "evaluate" else examine.show, **given)
 
 
 def _train(given: dict[str, Any]) -> Callable[[], int]:

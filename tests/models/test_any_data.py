@@ -22,7 +22,7 @@ from models.command_line import InputError, printable
 from models.mnist import scoring
 from models.mnist.checkpoint import load
 from models.mnist.cli import main
-from models.mnist.commands.examine import predict
+from models.mnist.commands.predict import predict
 from models.mnist.datasets import Ahead, Described, named
 from models.mnist.image import is_picture, pixels, resize
 from models.mnist.scoring import Score, confusion_table, counts_table, most_confused, score
