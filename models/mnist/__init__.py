@@ -2,8 +2,8 @@
 `python -m models.mnist train | evaluate | predict | show | export`.
 
 From low to high, each module knows only those before it: settings, image, reading, datasets,
-checkpoint, scoring, statistics, train, commands, cli, __main__. Importing this imports no NumPy:
-__main__.py still has to tell its BLAS about the processor.
+checkpoint, scoring, calibration, statistics, train, commands, cli, __main__. Importing this imports
+no NumPy: __main__.py still has to tell its BLAS about the processor.
 """
 
 __all__ = ["PROGRAM"]

@@ -31,9 +31,7 @@ def load(path: str) -> tuple[MLP, Described]:
     Names, shapes and numbers are compared with what that says before a model is made.
     Raises InputError.
     """
-    file = Path(path)
-    if file.is_dir():
-        file = file / MODEL
+    file = _file(path)
     arrays = _arrays(file)
     config = file.with_name(CONFIG)
     if config.exists():
@@ -45,6 +43,25 @@ def load(path: str) -> tuple[MLP, Described]:
     model = MLP(sizes, activation)
     model.load_state_dict(arrays)
     return model, described
+
+
+def load_temperature(path: str) -> float:
+    """What the logits of a model are divided by, so that its probabilities mean what they say
+    (calibration.py): 1 where that was not fitted. Raises InputError."""
+    file = _file(path)
+    text = _texts(file).get("temperature", "1")
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 < found < math.inf:
+        raise InputError(f"{file}: expected a positive temperature, found {text:.60}")
+    return found
+
+
+def _file(path: str) -> Path:
+    """The file of weights that is meant by a run's folder, or by itself."""
+    return Path(path) / MODEL if Path(path).is_dir() else Path(path)
 
 
 def _arrays(file: Path) -> dict[str, Any]:
@@ -66,15 +83,20 @@ def _arrays(file: Path) -> dict[str, Any]:
         ) from error
 
 
-def _metadata(file: Path) -> dict[str, Any]:
-    """What a file of weights says of itself, each value being JSON."""
+def _texts(file: Path) -> dict[str, str]:
+    """The metadata of a file of weights, as they stand."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(file, framework="np") as opened:
-            found = opened.metadata() or {}
+            return opened.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{file}: {reason(error)}") from error
+
+
+def _metadata(file: Path) -> dict[str, Any]:
+    """What a file of weights says of itself, each value being JSON."""
+    found = _texts(file)
     if not found:
         raise InputError(
             f"{file.with_name(CONFIG)}: expected it beside {file.name}, whose metadata do not say "

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd import jit, no_grad, softmax
+from autograd import Tensor, jit, no_grad, softmax
 from autograd.nn import Module, cross_entropy
 from data import Examples
 from models.command_line import terminal_width
@@ -109,14 +109,28 @@ def score(model: Module, examples: Examples, classes: int, scale: float) -> Scor
     return Scorer(model, classes, lambda images: inputs(images, scale), compiled=False)(examples)
 
 
+def probabilities(
+    model: Module, images: NDArray[Any], scale: float, temperature: float = 1.0
+) -> NDArray[np.float32]:
+    """The probability that `model`, in evaluation mode, gives each class: (n, *shape) to
+    (n, classes) float32. temperature: what its logits are divided by (calibration.py)."""
+    return chances(logits(model, images, scale), temperature)
+
+
+@np.errstate(all="ignore")
+def chances(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """The probabilities of logits, (n, classes), that are divided by a temperature."""
+    found: NDArray[np.float32] = softmax(Tensor(logits / np.float32(temperature))).data
+    return found
+
+
 @no_grad()
 @np.errstate(all="ignore")
-def probabilities(model: Module, images: NDArray[Any], scale: float) -> NDArray[np.float32]:
-    """The probability that `model`, in evaluation mode, gives each class: (n, *shape) to
-    (n, classes) float32."""
+def logits(model: Module, images: NDArray[Any], scale: float) -> NDArray[np.float32]:
+    """What `model`, in evaluation mode, gives of images, (n, *shape): (n, classes) float32."""
     model.eval()
     parts = [images[i : i + CHUNK] for i in range(0, len(images), CHUNK)]
-    answers: list[Any] = [softmax(model(inputs(part, scale))).data for part in parts]
+    answers: list[Any] = [model(inputs(part, scale)).data for part in parts]
     return np.concatenate(answers)
 
 

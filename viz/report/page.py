@@ -79,7 +79,7 @@ def _ask(page: Page) -> None:
             continue
         loaded.append((run.described, test))  # again, where it was: the first is found
         classes, scale = len(run.described.classes), run.described.scale
-        chances = probabilities(run.model, test.images, scale)
+        chances = probabilities(run.model, test.images, scale, run.temperature)
         page.answers[i] = Answers(
             run.described, test, score(run.model, test, classes, scale), chances
         )

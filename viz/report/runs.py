@@ -14,7 +14,7 @@ from typing import Any
 
 from models.command_line import InputError
 from models.mlp import MLP
-from models.mnist.checkpoint import load
+from models.mnist.checkpoint import load, load_temperature
 from models.mnist.datasets import Described
 from models.runs.files import (
     CONFIG,
@@ -72,6 +72,7 @@ class Run:
     summary: dict[str, Any] = field(default_factory=dict)
     model: MLP | None = None
     described: Described | None = None
+    temperature: float = 1.0  # of its probabilities
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -121,6 +122,7 @@ def _read_run(folder: Path, name: str) -> Run:
         run.notes.append(f"{why}: the training was killed, or is still running.")
     try:
         run.model, run.described = load(str(folder))
+        run.temperature = load_temperature(str(folder))
     except InputError as error:
         why = _without_folder(error, folder)
         run.notes.append(f"{why}. What needs the weights is left out.")

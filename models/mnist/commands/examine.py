@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data import Examples
 from models.command_line import InputError, printable
 from models.mlp import MLP
-from models.mnist.checkpoint import load
+from models.mnist.checkpoint import load, load_temperature
 from models.mnist.commands.terminal import render
 from models.mnist.datasets import MNIST, Ahead, Source, named
 from models.mnist.image import is_picture, pixels
@@ -83,7 +83,6 @@ def show(
         raise InputError(f"--count: expected at least 1, found {count}")
     if index is not None and (chosen is not None or count is not None):
         raise InputError("--index: expected without --class and --count, found with")
-    model = None
     if wrong is not None:
         model, dataset = _with_dataset(wrong, split, source)
     else:
@@ -91,8 +90,9 @@ def show(
     classes = dataset.classes
     examples = dataset[split]
     among = _of_class(examples, None if chosen is None else named(classes, chosen))
-    if model:
-        return _show_wrong(model, dataset, examples, among, count or SHOWN)
+    if wrong is not None:
+        chances = probabilities(model, examples.images, dataset.scale, load_temperature(wrong))
+        return _show_wrong(chances, dataset, examples, among, count or SHOWN)
     for i in index or []:
         if not 0 <= i < len(examples):
             raise InputError(f"--index: expected 0 to {len(examples) - 1}, found {i}")
@@ -103,12 +103,15 @@ def show(
 
 
 def _show_wrong(
-    model: MLP, dataset: Ahead, examples: Examples, among: NDArray[np.int64], count: int
+    chances: NDArray[np.float32],
+    dataset: Ahead,
+    examples: Examples,
+    among: NDArray[np.int64],
+    count: int,
 ) -> int:
     """The mistakes, the surest first: those say most about the model, or about the label."""
     classes, scale = dataset.classes, dataset.scale
     labels = examples.labels
-    chances = probabilities(model, examples.images, scale)
     mistakes = surest_mistakes(chances, labels)
     mistakes = mistakes[np.isin(mistakes, among)]
     print(

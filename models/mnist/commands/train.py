@@ -16,6 +16,7 @@ import data
 from models.command_line import InputError, fail, printable, terminal_width, warn
 from models.mlp import MLP
 from models.mnist import PROGRAM
+from models.mnist.calibration import calibrate
 from models.mnist.commands.callbacks import Sets, run_callbacks
 from models.mnist.datasets import Ahead, Described
 from models.mnist.scoring import Score, Scorer, confusion_table, counts_table
@@ -139,11 +140,14 @@ def _train(begun: Start, dataset: Ahead, start: float) -> int:
         run.config(config)  # first: where it does not fit, all is as it was
         begun.resumed.begin(bool(begun.over))
     history, seconds = _learn(trainer, settings, sets)
+    told: dict[str, Any] = {"seed": settings.seed, "step": history.steps}
+    told["temperature"] = calibrate(model, sets.get("validation"), scale)
     # Before the scores: a second Ctrl-C loses only those.
-    run.model(model.state_dict(), {**given, "seed": settings.seed, "step": history.steps})
+    run.model(model.state_dict(), {**given, **told})
     after = {name: scorer(examples) for name, examples in sets.items()}
     seconds_in_all = time.perf_counter() - start
-    run.summary(_summary(trainer, settings, before, after, (seconds, seconds_in_all)))
+    summary = _summary(trainer, settings, before, after, (seconds, seconds_in_all))
+    run.summary({**summary, "temperature": told["temperature"]})
     kept = run.finish()
     if history.reason == "diverged":
         raise InputError(_divergence(history, kept))
