@@ -31,8 +31,8 @@ def load(path: str) -> tuple[MLP, Described]:
     Names, shapes and numbers are compared with what that says before a model is made.
     Raises InputError.
     """
-    file = _file(path)
-    arrays = _arrays(file)
+    file = weights_file(path)
+    arrays = read_arrays(file)
     config = file.with_name(CONFIG)
     if config.exists():
         said, found = config, read_object(config)
@@ -48,7 +48,7 @@ def load(path: str) -> tuple[MLP, Described]:
 def load_temperature(path: str) -> float:
     """What the logits of a model are divided by, so that its probabilities mean what they say
     (calibration.py): 1 where that was not fitted. Raises InputError."""
-    file = _file(path)
+    file = weights_file(path)
     text = _texts(file).get("temperature", "1")
     try:
         found = float(text)
@@ -59,13 +59,13 @@ def load_temperature(path: str) -> float:
     return found
 
 
-def _file(path: str) -> Path:
+def weights_file(path: str) -> Path:
     """The file of weights that is meant by a run's folder, or by itself."""
     return Path(path) / MODEL if Path(path).is_dir() else Path(path)
 
 
-def _arrays(file: Path) -> dict[str, Any]:
-    """The arrays of a .safetensors file, by name."""
+def read_arrays(file: Path) -> dict[str, Any]:
+    """The arrays of a .safetensors file, by name. Raises InputError where it is none."""
     from safetensors import SafetensorError
     from safetensors.numpy import load as decode
 

@@ -204,11 +204,16 @@ def _add_predict(commands: Any) -> None:
         commands,
         "predict",
         "what a network reads in your own pictures",
-        "What a network reads in pictures of any size. For a network that learned MNIST they are "
-        "prepared as its digits were: dark on light or light on dark, one digit each.",
+        "What a network reads in pictures of any size, and whether they look like what it learned "
+        "from. For a network that learned MNIST the digits in a picture, dark on light or light on "
+        "dark, are found, prepared as its digits were, and read one by one.",
     )
     _add_checkpoint(predict)
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG, JPEG, ... file")
+    predict.add_argument("--one", action="store_true", help="all that is drawn in a picture is one "
+                         "digit, however many pieces it has")  # fmt: skip
+    predict.add_argument("--show", action="store_true", help="print the picture, what was found in "
+                         "it framed, and beside it what the network saw")  # fmt: skip
 
 
 def _add_show(commands: Any) -> None:

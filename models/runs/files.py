@@ -5,6 +5,7 @@ metrics.jsonl       a line per epoch, written when the epoch ends
 histograms.jsonl    a line per epoch, and one before the first, of what statistics gave
 checkpoints/        what the training can go on from (checkpoints.py)
 model.safetensors   the weights, by the names that PyTorch's modules give them
+doubt.safetensors   what tells of a picture that it is like nothing that was learned from
 summary.json        how it ended
 """
 
@@ -23,7 +24,8 @@ from models.command_line import InputError
 
 MODEL, CONFIG = "model.safetensors", "config.json"
 METRICS, HISTOGRAMS, SUMMARY = "metrics.jsonl", "histograms.jsonl", "summary.json"
-FILES = (MODEL, CONFIG, METRICS, HISTOGRAMS, SUMMARY)
+DOUBT = "doubt.safetensors"
+FILES = (MODEL, DOUBT, CONFIG, METRICS, HISTOGRAMS, SUMMARY)
 
 
 def finite(number: float | None) -> float | None:

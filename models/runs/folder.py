@@ -30,6 +30,7 @@ from models.runs.checkpoints import (
 )
 from models.runs.files import (
     CONFIG,
+    DOUBT,
     FILES,
     HISTOGRAMS,
     METRICS,
@@ -89,13 +90,12 @@ class RunFolder:
     ) -> None:
         """Write model.safetensors: the arrays of a module's `state_dict`, and what says of them
         without config.json what they are, each value as JSON."""
-        from safetensors.numpy import save
-
-        # Not ascontiguousarray, which gives a scalar an axis.
-        ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         self.has_learned = True
-        texts = {name: _json(value) for name, value in (metadata or {}).items()}
-        self._put(MODEL, _in_one_order(save(ordered, texts)))
+        self._put(MODEL, _packed(arrays, metadata or {}))
+
+    def doubt(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Write doubt.safetensors: by what a model's answers are doubted."""
+        self._put(DOUBT, _packed(arrays, {}))
 
     def summary(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json."""
@@ -259,6 +259,15 @@ def _bring(path: Path, content: bytearray, added: int = 0) -> None:
         with suppress(OSError):  # half a line: the next is not to follow it
             os.truncate(path, size)
         raise
+
+
+def _packed(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
+    """A safetensors file of arrays, and of metadata as JSON."""
+    from safetensors.numpy import save
+
+    # Not ascontiguousarray, which gives a scalar an axis.
+    ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    return _in_one_order(save(ordered, {name: _json(value) for name, value in metadata.items()}))
 
 
 def _in_one_order(content: bytes) -> bytes:

@@ -14,6 +14,7 @@ from models.command_line import InputError
 from models.runs.checkpoints import CHECKPOINTS, Checkpoint, go_on_from, newest, read
 from models.runs.files import (
     CONFIG,
+    DOUBT,
     FILES,
     HISTOGRAMS,
     METRICS,
@@ -78,7 +79,8 @@ class Resumed(NamedTuple):
             clear(run.path)
             if checkpoint is not None:
                 go_on_from(checkpoint)  # before the lines: those have to reach to the newest
-            (run.path / SUMMARY).unlink(missing_ok=True)
+            for name in (SUMMARY, DOUBT):
+                (run.path / name).unlink(missing_ok=True)
             for name in (METRICS, HISTOGRAMS):
                 lines = lines_until(run.path / name, step)
                 if lines or name == METRICS:

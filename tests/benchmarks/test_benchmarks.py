@@ -48,3 +48,24 @@ def test_prints_json(name: str) -> None:
     assert rows[0]["ratio"] is None and len(rows) >= 1 + len(PEERS[name])
     assert any(row["aim"] and row["ratio"]["median"] > 0 for row in rows)
     assert all(row["seconds"]["min"] > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_doubt_counts_what_it_says() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.doubt", "--quick", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    for table in found["reliability"].values():
+        assert sum(each["answers"] for each in table) == 10_000
+        right = sum(each["answers"] * each["right"] for each in table) / 10_000
+        assert right == pytest.approx(found["accuracy"])
+    kinds = found["kinds"]
+    assert all(0 <= each["refused"] <= each["doubted"] <= 100 for each in kinds.values())
+    letters = [each for name, each in kinds.items() if name.startswith("letter: ")]
+    assert sum(each["pictures"] for each in letters) == kinds["letters"]["pictures"] == 52

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from models.runs.files import FILES
 from tests.models.processes import (
     COMMAND,
     ENDLESS,
     ENVIRONMENT,
     RECIPE,
     WHOLE,
+    WRITTEN,
     begin,
     check_whole,
     end,
@@ -203,11 +203,11 @@ def test_a_full_disk_at_the_start_is_one_line_and_leaves_nothing(disk):
 
 def test_to_go_on_on_a_full_disk_is_refused_and_leaves_all_as_it_was(disk):
     run(begin("--epochs", "3", out="disk/run"))
-    before = {name: Path("disk/run", name).read_bytes() for name in FILES}
+    before = {name: Path("disk/run", name).read_bytes() for name in WRITTEN}
     fill()
     code, _, err = end(go_on("disk/run", "--epochs", "5"))
     assert code == 2 and "--resume: expected to be able to write disk/run" in err
-    assert {name: Path("disk/run", name).read_bytes() for name in FILES} == before
+    assert {name: Path("disk/run", name).read_bytes() for name in WRITTEN} == before
 
 
 # --- signals -------------------------------------------------------------------------------------

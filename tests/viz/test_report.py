@@ -20,7 +20,7 @@ from PIL import Image
 
 import data
 from models.command_line import InputError
-from models.mnist.checkpoint import load
+from models.mnist.checkpoint import load, load_temperature
 from models.mnist.cli import main
 from models.mnist.scoring import probabilities, score
 from models.training.text import epoch_count, percent
@@ -179,7 +179,8 @@ def test_confusions_and_mistakes_are_the_engines(page, trained, tmp_path):
     written(trained / "relu")
     page.goto((tmp_path / "report.html").as_uri())
     open_all(page)
-    model, test = load(str(trained / "relu"))[0], few().test
+    run = str(trained / "relu")
+    model, test = load(run)[0], few().test
     expected = score(model, test, 10, 255.0)
     _, *rows = tables(page)["Rows: the label. Columns: the answer."]
     assert [[int(cell) for cell in row[1:-1]] for row in rows] == expected.confusion.tolist()
@@ -187,7 +188,7 @@ def test_confusions_and_mistakes_are_the_engines(page, trained, tmp_path):
     (dots,) = chart(page, "Accuracy of each class")["data"]
     assert dots["y"] == expected.class_accuracy
 
-    chances = probabilities(model, test.images, 255.0)
+    chances = probabilities(model, test.images, 255.0, load_temperature(run))
     wrong = np.flatnonzero(chances.argmax(1) != test.labels)
     assert f"{len(wrong)} of 500 wrong" in page.inner_text("#s5 + p + details summary")
     surest = wrong[np.argsort(-chances[wrong].max(1), kind="stable")][:24]

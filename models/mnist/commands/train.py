@@ -19,6 +19,7 @@ from models.mnist import PROGRAM
 from models.mnist.calibration import calibrate
 from models.mnist.commands.callbacks import Sets, run_callbacks
 from models.mnist.datasets import Ahead, Described
+from models.mnist.doubt import Doubt
 from models.mnist.scoring import Score, Scorer, confusion_table, counts_table
 from models.mnist.settings import Settings
 from models.mnist.train import CHECKS, build_model, build_schedule, build_trainer, reader
@@ -140,20 +141,31 @@ def _train(begun: Start, dataset: Ahead, start: float) -> int:
         run.config(config)  # first: where it does not fit, all is as it was
         begun.resumed.begin(bool(begun.over))
     history, seconds = _learn(trainer, settings, sets)
-    told: dict[str, Any] = {"seed": settings.seed, "step": history.steps}
-    told["temperature"] = calibrate(model, sets.get("validation"), scale)
     # Before the scores: a second Ctrl-C loses only those.
-    run.model(model.state_dict(), {**given, **told})
+    temperature = _keep(begun, trainer, sets, given, scale)
     after = {name: scorer(examples) for name, examples in sets.items()}
     seconds_in_all = time.perf_counter() - start
     summary = _summary(trainer, settings, before, after, (seconds, seconds_in_all))
-    run.summary({**summary, "temperature": told["temperature"]})
+    run.summary({**summary, "temperature": temperature})
     kept = run.finish()
     if history.reason == "diverged":
         raise InputError(_divergence(history, kept))
     screen.show(f"\n{_ending(history, settings, received, seconds)}\n")
     screen.show(_results(after, classes, history, kept))
     return _code(kept, run, screen, received)
+
+
+def _keep(
+    begun: Start, trainer: Trainer, sets: Sets, given: Mapping[str, Any], scale: float
+) -> float:
+    """Write the network, and what tells how far to trust its answers: gives its temperature."""
+    run, model, aside = begun.run, trainer.model, sets.get("validation")
+    temperature = calibrate(model, aside, scale)
+    told = {"seed": begun.settings.seed, "step": trainer.history.steps, "temperature": temperature}
+    run.model(model.state_dict(), {**given, **told})
+    if doubt := Doubt.fit(model, sets["train"], aside, scale):
+        run.doubt(doubt.arrays())
+    return temperature
 
 
 def _summary(

@@ -49,6 +49,7 @@ def training(before=lambda epoch: None, out="run", after=lambda epoch: None):
         before(4)
         run.model(WEIGHTS)
         run.summary({"reason": "finished", "steps": 30})
+        run.doubt(WEIGHTS)
         after(4)
         yield said, run.finish()
 
@@ -590,7 +591,8 @@ def test_a_run_goes_on_from_its_newest_checkpoint(killed):
         run.model(WEIGHTS)
         kept = run.finish()
     assert len(read_lines(killed / "metrics.jsonl")[0]) == 4
-    assert kept.names == [name for name in FILES if name != "summary.json"]
+    never = ("summary.json", "doubt.safetensors")
+    assert kept.names == [name for name in FILES if name not in never]
     assert not said and not (killed / ".lock").exists()
 
 
@@ -635,6 +637,7 @@ def test_a_run_that_went_on_has_all_its_lines_in_the_fresh_folder(killed, tmp_pa
         resumed.begin()
         shutil.rmtree("run")
         run.model(WEIGHTS)
+        run.doubt(WEIGHTS)
         run.summary({"reason": "finished"})
         kept = run.finish()
     check_whole(kept.folder)
