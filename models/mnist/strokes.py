@@ -36,7 +36,8 @@ def describe(images: NDArray[Any], scale: float) -> NDArray[np.float32]:
         images = images[..., None]
     block = -(-max(images.shape[1:3]) // LARGEST)
     height, width = (max(1, n // block) for n in images.shape[1:3])
-    cells = np.einsum("ay,bx->yxab", _cells(height), _cells(width)).reshape(height * width, -1)
+    cells = np.einsum("ay,bx->yxab", _cells(height), _cells(width)).reshape(height, width, -1)
+    cells = np.pad(cells, ((1, 1), (1, 1), (0, 0)))
     parts = [
         _described(_smaller(images[i : i + CHUNK], block, height, width, scale), cells)
         for i in range(0, len(images), CHUNK)
@@ -59,38 +60,42 @@ def _smaller(
 
 
 def _described(images: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArray[np.float32]:
-    n, height, width, colours = images.shape
-    padded = np.zeros((n, height + 2, width + 2), np.float32)
-    padded[:, 1:-1, 1:-1] = images.mean(3)
-    across = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]).reshape(n, -1)
-    down = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]).reshape(n, -1)
-    changes = np.empty((2, DIRECTIONS, n, height * width), np.float32)
+    n, width, colours = len(images), cells.shape[1], images.shape[3]
+    weights = cells.reshape(-1, cells.shape[2])
+    # With a dark border a picture is a row of numbers, in which what is beside a pixel is beside
+    # it, and what is below it is `width` further on: whole rows are faster than many short ones.
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))).reshape(n, -1, colours)
+    grey = padded.mean(2) if colours > 1 else padded[..., 0]
+    across, down = np.zeros_like(grey), np.zeros_like(grey)
+    np.subtract(grey[:, 2:], grey[:, :-2], out=across[:, 1:-1])
+    np.subtract(grey[:, 2 * width :], grey[:, : -2 * width], out=down[:, width:-width])
+    changes = np.empty((2, DIRECTIONS, *grey.shape), np.float32)
     for i in range(DIRECTIONS):
         angle = math.pi * i / DIRECTIONS
         np.multiply(across, np.float32(math.cos(angle)), out=changes[0, i])
         changes[0, i] += np.float32(math.sin(angle)) * down
         np.maximum(changes[0, i], 0, out=changes[1, i])
     # One product: many small ones wait for each other's threads.
-    totals, rises = (changes.reshape(-1, height * width) @ cells).reshape(2, DIRECTIONS, n, -1)
+    totals, rises = (changes.reshape(-1, len(weights)) @ weights).reshape(2, DIRECTIONS, n, -1)
     falls = rises - totals  # of -change, without computing it
     # Roots, so that a strong stroke counts little more than a faint one.
     strokes = np.sqrt(np.maximum(np.concatenate([*rises, *falls], 1), 0))
-    light = [images[..., colour].reshape(n, -1) @ cells for colour in range(colours)]
-    return np.concatenate([strokes, *light, _broad(padded)], 1)
+    light = [padded[..., colour] @ weights for colour in range(colours)]
+    return np.concatenate([strokes, *light, _broad(grey, width)], 1)
 
 
-def _broad(padded: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much is bright in pictures with a dark border, (n, h, w), and is when peeled."""
-    found = [padded.mean((1, 2))]
+def _broad(grey: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """How much is bright in pictures with a dark border, rows of numbers, and is when peeled."""
+    found = [grey.mean(1)]
     for _ in range(PEELED):
-        rows = np.minimum(padded[:, 2:], padded[:, :-2])
-        rows = np.minimum(rows, padded[:, 1:-1], out=rows)
-        peeled = np.zeros_like(padded)
-        inner = np.minimum(padded[:, 1:-1, 2:], padded[:, 1:-1, :-2])
-        np.minimum(inner, rows[:, :, 1:-1], out=peeled[:, 1:-1, 1:-1])
-        padded = peeled
-        found.append(padded.mean((1, 2)))
-    weighted: NDArray[np.float32] = np.float32(WEIGHT) * np.sqrt(np.stack(found, 1))
+        peeled = grey.copy()
+        for apart in (1, width):
+            inner = peeled[:, apart:-apart]
+            np.minimum(inner, grey[:, 2 * apart :], out=inner)
+            np.minimum(inner, grey[:, : -2 * apart], out=inner)
+        grey = peeled
+        found.append(grey.mean(1))
+    weighted: NDArray[np.float32] = np.float32(WEIGHT) * np.sqrt(np.maximum(np.stack(found, 1), 0))
     return weighted
 
 
