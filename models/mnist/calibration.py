@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autograd.nn import Module
 from data import Examples
-from models.mnist.scoring import logits
+from models.mnist.scoring import logits, sample
 
 __all__ = ["calibrate", "fit_temperature"]
 
@@ -31,8 +31,7 @@ def calibrate(model: Module, examples: Examples | None, scale: float) -> float:
     there are none. scale: their divisor."""
     if not examples:
         return 1.0
-    # Evenly spaced: they may lie class by class.
-    some = examples.take(np.arange(0, len(examples), -(-len(examples) // SAMPLE)))
+    some = sample(examples, SAMPLE)
     return fit_temperature(logits(model, some.images, scale), some.labels)
 
 

@@ -25,7 +25,7 @@ from models.command_line import InputError
 from models.mnist.checkpoint import read_arrays, weights_file
 from models.mnist.datasets import Described
 from models.mnist.image import is_picture
-from models.mnist.scoring import logits
+from models.mnist.scoring import logits, sample
 from models.mnist.strokes import describe
 from models.runs.files import DOUBT
 
@@ -79,7 +79,7 @@ class Doubt:
         are no pictures, too few, or not finite. scale: their divisor."""
         if not aside or len(aside) < FEWEST or not is_picture(training.base[0].shape[1:]):
             return None
-        known, new = _some(training, SAMPLE), _some(aside, SAMPLE // 2)
+        known, new = sample(training, SAMPLE), sample(aside, SAMPLE // 2)
         answers, described = logits(model, new.images, scale), describe(known.images, scale)
         if not np.isfinite(answers).all() or not np.isfinite(described).all():
             return None
@@ -177,11 +177,6 @@ def _energy(logits: Floats) -> NDArray[np.float64]:
     highest = logits.max(1).astype(np.float64)
     total: NDArray[np.float64] = -highest - np.log(np.exp(logits - highest[:, None]).sum(1))
     return total
-
-
-def _some(examples: Examples, most: int) -> Examples:
-    """At most so many of the examples, evenly spaced: they may lie class by class."""
-    return examples.take(np.arange(0, len(examples), -(-len(examples) // most)))
 
 
 def _axes(described: Floats, most: int) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import fill
@@ -22,6 +23,8 @@ from models.training.text import columns, cut, padded, percent
 WIDTH = 80  # columns that a table may take, where the terminal is not narrower
 NAME = 26  # columns that the name of a class may take,
 LEAST = 8  # and what is left to a longer one
+SAMPLE = 40_000_000  # numbers, which a copy has room for,
+FEW = 200  # and of examples at least so many
 PAIRS = 20  # of classes, that are listed where the whole table is too wide
 
 
@@ -132,6 +135,17 @@ def logits(model: Module, images: NDArray[Any], scale: float) -> NDArray[np.floa
     parts = [images[i : i + CHUNK] for i in range(0, len(images), CHUNK)]
     answers: list[Any] = [model(inputs(part, scale)).data for part in parts]
     return np.concatenate(answers)
+
+
+def sample(examples: Examples, most: int) -> Examples:
+    """At most so many of the examples, fewer where they are large; evenly spaced, because they may
+    lie class by class.
+
+    >>> sample(Examples(np.zeros((70, 8, 8), np.uint8), np.zeros(70, int)), 30)
+    Examples(24 of shape (8, 8))
+    """
+    most = min(most, max(FEW, SAMPLE // math.prod(examples.base[0].shape[1:])))
+    return examples.take(np.arange(0, len(examples), -(-len(examples) // most)))
 
 
 def surest_mistakes(chances: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.int64]:
