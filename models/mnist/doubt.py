@@ -101,9 +101,12 @@ class Doubt:
 
     def score(self, images: NDArray[Any], logits: Floats, scale: float) -> NDArray[np.float64]:
         """How far from what the network learned from: (n,), of no unit."""
-        answers = logits.argmax(1)
-        distances = self.distances(describe(images, scale), answers)
-        mean, deviation = self.usual[answers].T.astype(np.float64)
+        distances = self.distances(describe(images, scale), logits.argmax(1))
+        return self.total(distances, logits)
+
+    def total(self, distances: NDArray[np.float64], logits: Floats) -> NDArray[np.float64]:
+        """The score, of distances from the classes of the answers, and the logits."""
+        mean, deviation = self.usual[logits.argmax(1)].T.astype(np.float64)
         low, spread = self.usual[-1].astype(np.float64)
         far: NDArray[np.float64] = (distances - mean) / deviation + (_energy(logits) - low) / spread
         return far
@@ -157,7 +160,7 @@ def _scaled(doubt: Doubt, images: NDArray[Any], logits: Floats, scale: float) ->
     usual = [_usual(distances[answers == label], *every) for label in range(logits.shape[1])]
     usual.append((energy.mean(), energy.std() + 1e-6))
     scaled = replace(doubt, usual=np.array(usual, np.float32))
-    scores = scaled.score(images, logits, scale)
+    scores = scaled.total(distances, logits)
     limit = np.quantile(scores, 1 - DOUBTED, method="higher")
     # The next float32: rounding may not put the limit below the score that it is.
     limit = np.nextafter(np.float32(limit), np.float32(np.inf))
