@@ -10,7 +10,11 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import data
+from tests.benchmarks.photographs import KINDS, Kind, photographs
 
 ROOT = Path(__file__).parents[2]
 PEERS = {
@@ -26,6 +30,16 @@ PEERS = {
     "compiling": ["jax"],
     "browser": ["playwright"],
 }
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_photographs_show_their_digits(kind: Kind) -> None:
+    """A picture without ink, or that ends within a digit, would be counted as badly read."""
+    images = data.load("mnist").test.images[:4]
+    for wild in (False, True):
+        for picture, labels in photographs(kind, images, np.arange(4), wild):
+            assert len(labels) == kind.digits
+            assert np.ptp(picture) > 50
 
 
 @pytest.mark.slow

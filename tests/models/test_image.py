@@ -53,7 +53,7 @@ def test_digits_of_mnist_stay_what_they_are():
     # Another centre than MNIST's, or a lossy resize, would change nearly all of them. One level:
     # a tenth of the digits are 254 at most and are stretched to 255. From 32 on: a row fainter
     # than an eighth may be cropped, which moves the digit by a pixel in 0.4 % of MNIST.
-    pairs = [(digit, prepare(digit)) for digit in digits()]
+    pairs = [(digit, prepare(digit)) for digit in digits()[:500]]
     stay = [np.abs(new.astype(int) - old)[old >= 32].max() <= 1 for old, new in pairs]
     assert np.mean(stay) >= 0.99
 
@@ -121,8 +121,8 @@ def test_a_thin_pen_is_not_faint():
     assert prepare(seven(30, pen=0.1)).max() == 255
 
 
-def test_a_line_of_one_pixel_is_a_digit_one_pixel_wide():
-    assert box(prepare(np.eye(1, 1000, 500) + np.zeros((300, 1)))) == (20, 1)
+def test_a_line_of_one_pixel_is_a_digit_of_a_pen_that_mnist_knows():
+    assert box(prepare(np.eye(1, 1000, 500) + np.zeros((300, 1)))) in [(20, 2), (20, 3)]
 
 
 def test_noise_and_shadow_of_the_paper_go():

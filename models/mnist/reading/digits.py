@@ -7,8 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.mnist.image import ImageError
+from models.mnist.reading.background import Grey
 from models.mnist.reading.framing import bounds, frame
-from models.mnist.reading.ink import find_ink
+from models.mnist.reading.groups import grouped
+from models.mnist.reading.ink import SURE, evened, find_ink, greys, shrunk
+from models.mnist.reading.pieces import Pieces, pieces
+from models.mnist.reading.strokes import penned
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,18 +38,16 @@ def find(picture: ArrayLike) -> list[Digit]:
     >>> [digit.box for digit in find(picture)]
     [(50, 70, 150, 90)]
     """
-    ink = find_ink(picture)
-    box = bounds(ink)
-    return [Digit(_framed(ink, box), box)]
+    ink, found, groups, times = _drawn(picture)
+    return [_digit(ink, found, group, times) for group in groups]
 
 
 def prepare(picture: ArrayLike) -> NDArray[np.uint8]:
-    """The digit in `picture`, sized and centred as in MNIST: (28, 28) uint8, ink 255 on 0.
+    """All that is drawn in `picture` as one digit, as in MNIST: (28, 28) uint8, ink 255 on 0.
 
-    `picture` is (h, w), real numbers on any scale, dark on light or light on dark. Its border
-    should be mostly background. The ink's longer side becomes 20 pixels, and its centre of mass
-    moves to the centre by whole pixels, as described at http://yann.lecun.com/exdb/mnist/.
-    The brightest pixel becomes 255, so that a thin pen is not a faint one.
+    `picture` is (h, w), real numbers on any scale, dark on light or light on dark. The ink's longer
+    side becomes 20 pixels, and its centre of mass moves to the centre by whole pixels, as described
+    at http://yann.lecun.com/exdb/mnist/. The strongest ink becomes 255.
 
     Raises ImageError unless `picture` is two-dimensional, finite, and has ink on it.
 
@@ -54,10 +57,35 @@ def prepare(picture: ArrayLike) -> NDArray[np.uint8]:
     >>> digit.shape, digit.max(), np.argwhere(digit).min(0), np.argwhere(digit).max(0)
     ((28, 28), np.uint8(255), array([ 4, 12]), array([23, 15]))
     """
-    ink = find_ink(picture)
-    return _framed(ink, bounds(ink))
+    ink, found, groups, times = _drawn(picture)
+    return _digit(ink, found, np.concatenate(groups), times).pixels
 
 
-def _framed(ink: NDArray[np.float32], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-    top, left, bottom, right = box
-    return frame(ink[top:bottom, left:right])
+def _drawn(picture: ArrayLike) -> tuple[Grey, Pieces, list[NDArray[np.int64]], int]:
+    """The ink, its pieces, those of each digit, and how many times the picture was shrunk."""
+    grey, times = shrunk(greys(picture))
+    ink = find_ink(grey)
+    found, strength, noise = ink.found, ink.strength, ink.noise
+    groups = grouped(found, ink.cut)
+    for _ in range(2):
+        if not groups:
+            raise ImageError("expected a digit, found dirt alone")
+        wanted = np.isin(found.labels, np.concatenate(groups))
+        strength = np.where(wanted | (found.labels < 0), strength, 0)
+        least = max(SURE * noise, (0.25 if noise else 0.125) * float(strength[wanted].max()))
+        found = pieces(strength > least, strength)
+        groups = grouped(found, ink.cut)
+    if noise:
+        strength = evened(np.where(wanted, strength, 0), ink.behind, least)
+    return strength, found, groups, times
+
+
+def _digit(ink: Grey, found: Pieces, group: NDArray[np.int64], times: int) -> Digit:
+    boxes = found.boxes[group]
+    (top, left), (bottom, right) = boxes[:, :2].min(0).tolist(), boxes[:, 2:].max(0).tolist()
+    here = slice(top, bottom), slice(left, right)
+    labels = found.labels[here]
+    mine = np.where((labels < 0) | np.isin(labels, group), ink[here], np.float32(0))
+    up, first, down, last = bounds(mine)
+    box = (top + up, left + first, top + down, left + last)
+    return Digit(frame(penned(mine[up:down, first:last])), tuple(times * side for side in box))
