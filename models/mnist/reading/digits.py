@@ -38,8 +38,8 @@ def find(picture: ArrayLike) -> list[Digit]:
     >>> [digit.box for digit in find(picture)]
     [(50, 70, 150, 90)]
     """
-    ink, found, groups, times = _drawn(picture)
-    return [_digit(ink, found, group, times) for group in groups]
+    ink, found, groups, times, photographed = _drawn(picture)
+    return [_digit(ink, found, group, times, photographed) for group in groups]
 
 
 def prepare(picture: ArrayLike) -> NDArray[np.uint8]:
@@ -57,12 +57,13 @@ def prepare(picture: ArrayLike) -> NDArray[np.uint8]:
     >>> digit.shape, digit.max(), np.argwhere(digit).min(0), np.argwhere(digit).max(0)
     ((28, 28), np.uint8(255), array([ 4, 12]), array([23, 15]))
     """
-    ink, found, groups, times = _drawn(picture)
-    return _digit(ink, found, np.concatenate(groups), times).pixels
+    ink, found, groups, times, photographed = _drawn(picture)
+    return _digit(ink, found, np.concatenate(groups), times, photographed).pixels
 
 
-def _drawn(picture: ArrayLike) -> tuple[Grey, Pieces, list[NDArray[np.int64]], int]:
-    """The ink, its pieces, those of each digit, and how many times the picture was shrunk."""
+def _drawn(picture: ArrayLike) -> tuple[Grey, Pieces, list[NDArray[np.int64]], int, bool]:
+    """The ink, its pieces, those of each digit, how many times the picture was shrunk, and whether
+    it is a photograph, with noise."""
     grey, times = shrunk(greys(picture))
     ink = find_ink(grey)
     found, strength, noise = ink.found, ink.strength, ink.noise
@@ -77,10 +78,12 @@ def _drawn(picture: ArrayLike) -> tuple[Grey, Pieces, list[NDArray[np.int64]], i
         groups = grouped(found, ink.cut)
     if noise:
         strength = evened(np.where(wanted, strength, 0), ink.behind, least)
-    return strength, found, groups, times
+    return strength, found, groups, times, noise > 0
 
 
-def _digit(ink: Grey, found: Pieces, group: NDArray[np.int64], times: int) -> Digit:
+def _digit(
+    ink: Grey, found: Pieces, group: NDArray[np.int64], times: int, photographed: bool
+) -> Digit:
     boxes = found.boxes[group]
     (top, left), (bottom, right) = boxes[:, :2].min(0).tolist(), boxes[:, 2:].max(0).tolist()
     here = slice(top, bottom), slice(left, right)
@@ -88,4 +91,5 @@ def _digit(ink: Grey, found: Pieces, group: NDArray[np.int64], times: int) -> Di
     mine = np.where((labels < 0) | np.isin(labels, group), ink[here], np.float32(0))
     up, first, down, last = bounds(mine)
     box = (top + up, left + first, top + down, left + last)
-    return Digit(frame(penned(mine[up:down, first:last])), tuple(times * side for side in box))
+    digit = frame(penned(mine[up:down, first:last], photographed))
+    return Digit(digit, tuple(times * side for side in box))
