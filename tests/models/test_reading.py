@@ -188,3 +188,12 @@ def test_a_photograph_of_twelve_megapixels():
     assert apart(digit.pixels, prepare(small)) < SAME
     top, _, bottom, _ = digit.box
     assert abs(top - 15 * 50) <= 30 and abs(bottom - 15 * 140) <= 30
+
+
+def test_a_digit_that_was_cut_out_closely_is_whole():
+    # Its strokes end at the border, as those of scikit-learn's 8 x 8 digits do.
+    for i in range(20):
+        drawn = np.uint8(255 * np.pad(ink(i, 64), ((0, 0), (4, 4))))
+        for picture in (drawn, 255 - drawn):
+            (digit,) = find(picture)
+            assert apart(digit.pixels, prepare(np.pad(drawn, 30))) < SAME

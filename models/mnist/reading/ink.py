@@ -15,7 +15,7 @@ from models.mnist.reading.pieces import Pieces, pieces
 FINEST = 640  # the longer side of what is looked at, in pixels, at most,
 COARSE = 160  # and of what is looked at first
 FAINT = 0.02  # of the greatest number in a picture: less contrast than that is rounding
-TINY = 48  # pixels of the shorter side: strokes of fewer are few pixels wide, as lines are
+TINY = 80  # pixels of the shorter side: strokes of fewer are few pixels wide, as lines are
 SURE = 6.0  # standard deviations of noise that bare paper does not reach
 # By the picture's height:
 LEAST = 0.12  # what stands alone and is smaller is no digit
@@ -104,7 +104,7 @@ def _cut_out(grey: Grey) -> Ink | None:
     if np.mean(np.abs(border - shade) > top / 4) > 0.4:
         return None
     main = found.mass.argmax()
-    large = found.boxes[main, 2:] - found.boxes[main, :2]
+    large = found.boxes[:, 2:].max(0) - found.boxes[:, :2].min(0)
     if main in inside(found) or large.max() < 0.7 * side or large.min() <= EDGE * side:
         return None
     if _thickness(strength > top / 2) > CUT * side:
