@@ -22,7 +22,7 @@ __all__ = ["calibrate", "fit_temperature"]
 # Where the examples are few and all right, the best temperature is 0, which is no wisdom.
 LEAST, GREATEST = 0.25, 20.0
 DIGITS = 4  # that are kept: the last bits of logits differ from machine to machine
-HALVINGS = 40
+HALVINGS = 20
 SAMPLE = 5000  # examples, which tell the number to about 2 %
 
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 __all__ = ["describe"]
 
 CELLS = 4  # along each side, in which changes are summed up
-DIRECTIONS = 4  # of the changes; each from dark to light and from light to dark
 LARGEST = 32  # pixels along a side; what is larger is made smaller
 PEELED = 3  # times that a pixel is taken off all edges: strokes are gone, a filled shape is not
 WEIGHT = 5  # of what is left then: without it Fashion-MNIST's trousers and dresses pass for ones
@@ -66,17 +65,17 @@ def _described(images: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArr
     # it, and what is below it is `width` further on: whole rows are faster than many short ones.
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))).reshape(n, -1, colours)
     grey = padded.mean(2) if colours > 1 else padded[..., 0]
-    across, down = np.zeros_like(grey), np.zeros_like(grey)
+    changes = np.zeros((2, 4, *grey.shape), np.float32)
+    across, falling, down, rising = changes[0]
     np.subtract(grey[:, 2:], grey[:, :-2], out=across[:, 1:-1])
     np.subtract(grey[:, 2 * width :], grey[:, : -2 * width], out=down[:, width:-width])
-    changes = np.empty((2, DIRECTIONS, *grey.shape), np.float32)
-    for i in range(DIRECTIONS):
-        angle = math.pi * i / DIRECTIONS
-        np.multiply(across, np.float32(math.cos(angle)), out=changes[0, i])
-        changes[0, i] += np.float32(math.sin(angle)) * down
-        np.maximum(changes[0, i], 0, out=changes[1, i])
+    np.add(across, down, out=falling)
+    np.subtract(down, across, out=rising)
+    np.maximum(changes[0], 0, out=changes[1])
     # One product: many small ones wait for each other's threads.
-    totals, rises = (changes.reshape(-1, len(weights)) @ weights).reshape(2, DIRECTIONS, n, -1)
+    sums = (changes.reshape(-1, len(weights)) @ weights).reshape(2, 4, n, -1)
+    sums[:, 1::2] *= np.float32(math.sqrt(0.5))  # of the diagonals
+    totals, rises = sums
     falls = rises - totals  # of -change, without computing it
     # Roots, so that a strong stroke counts little more than a faint one.
     strokes = np.sqrt(np.maximum(np.concatenate([*rises, *falls], 1), 0))
@@ -86,15 +85,16 @@ def _described(images: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArr
 
 def _broad(grey: NDArray[np.float32], width: int) -> NDArray[np.float32]:
     """How much is bright in pictures with a dark border, rows of numbers, and is when peeled."""
-    found = [grey.mean(1)]
+    found, ones = [grey.mean(1)], np.ones(grey.shape[1], np.float32)
     for _ in range(PEELED):
-        peeled = grey.copy()
-        for apart in (1, width):
-            inner = peeled[:, apart:-apart]
-            np.minimum(inner, grey[:, 2 * apart :], out=inner)
-            np.minimum(inner, grey[:, : -2 * apart], out=inner)
+        peeled = np.zeros_like(grey)  # the border stays dark
+        inner, middle = peeled[:, width:-width], grey[:, width:-width]
+        np.minimum(grey[:, : -2 * width], grey[:, 2 * width :], out=inner)
+        np.minimum(inner, middle, out=inner)
+        np.minimum(inner, grey[:, width - 1 : -width - 1], out=inner)
+        np.minimum(inner, grey[:, width + 1 : 1 - width], out=inner)
         grey = peeled
-        found.append(grey.mean(1))
+        found.append(grey @ ones / len(ones))
     weighted: NDArray[np.float32] = np.float32(WEIGHT) * np.sqrt(np.maximum(np.stack(found, 1), 0))
     return weighted
 
