@@ -150,8 +150,8 @@ def test_any_real_dtype(dtype):
 @pytest.mark.parametrize(
     ("picture", "message"),
     [
-        (np.zeros((28, 28), np.uint8), "blank picture: all about 0"),
-        (np.full((1, 1), 255, np.uint8), "blank picture: all about 255"),
+        (np.zeros((28, 28), np.uint8), "blank picture"),
+        (np.full((1, 1), 255, np.uint8), "blank picture"),
         (np.zeros((0, 28), np.uint8), r"shape \(h, w\), found uint8 of shape \(0, 28\)"),
         (np.zeros((28, 28, 3), np.uint8), r"found uint8 of shape \(28, 28, 3\)"),
         (np.zeros((28, 28), complex), "real numbers .* found complex128"),

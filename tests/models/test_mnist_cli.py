@@ -347,7 +347,7 @@ def test_predict_goes_on_after_a_bad_image(trained, tmp_path, capsys):
     text, none, blank = err.splitlines()
     assert text.startswith("error: text.png: expected an image (PNG, JPEG, ...), found")
     assert none == "error: none.png: No such file or directory"
-    assert blank.startswith("error: blank.png: expected a digit, found a blank picture")
+    assert blank.startswith("error: blank.png: expected a digit, found no strokes on paper")
 
 
 def test_show_by_index_and_by_class(capsys, monkeypatch):

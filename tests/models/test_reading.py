@@ -152,6 +152,43 @@ def test_digits_are_found_in_reading_order(chosen, rows, gap):
         assert apart(digit.pixels, prepare(np.pad(ink(i, 70), 30))) < 0.1
 
 
+@given(st.integers(0, 90), st.integers(1, 3), st.floats(-0.17, 0.17), st.integers(3, 6))
+@EXAMPLES
+def test_rows_may_slope(first, rows, slope, count):
+    """By ten degrees, as of a photograph that was not held straight: else digits change places."""
+    picture, expected = np.full((340 + 110 * rows, 620), 220, np.float32), []
+    for row in range(rows):
+        for column in range(count):
+            drawn = ink((first + 7 * row + column) % 99, 50)
+            left = 40 + 90 * column
+            top = round(150 + 110 * row + slope * (left - 300))
+            picture[top : top + 50, left : left + drawn.shape[1]] -= 180 * drawn
+            expected.append((top, left))
+    found = [digit.box[:2] for digit in find(picture)]
+    assert len(found) == len(expected)
+    assert np.abs(np.subtract(found, expected)).max() <= 8  # faint ends
+
+
+@given(st.integers(0, 99), st.integers(2, 6))
+@EXAMPLES
+def test_small_digits_on_a_large_paper_are_read_not_the_paper_between_them(first, count):
+    picture = np.full((600, 600), 220, np.float32)
+    for i in range(count):
+        drawn = ink((first + i) % 99, 55)
+        picture[270:325, 60 + 80 * i : 60 + 80 * i + drawn.shape[1]] -= 180 * drawn
+    assert len(find(picture)) == count
+
+
+@pytest.mark.parametrize("apart", [10, 24])
+def test_a_pattern_is_not_read(apart):
+    picture = np.full((400, 400), 220, np.float32)
+    for top in range(8, 380, apart):
+        for left in range(8, 380, apart):
+            picture[top : top + apart // 2, left : left + apart // 3] = 40
+    with pytest.raises(ImageError, match="expected"):
+        find(picture)
+
+
 @pytest.mark.parametrize("width", [2, 3, 4])
 def test_a_thin_pen_is_brought_to_the_width_of_a_usual_one(width):
     # A third of the usual width is one pixel of MNIST's: digits lost a tenth of their accuracy.

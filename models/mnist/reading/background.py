@@ -33,6 +33,11 @@ def highest(picture: Grey, reach: int, axis: int) -> Grey:
     return _highest_within(np.pad(picture, pad, mode="edge"), reach, axis)
 
 
+def widened(picture: Grey, reach: int) -> Grey:
+    """The greatest of the pixels in the square that reaches so far to all sides."""
+    return highest(highest(picture, reach, 0), reach, 1)
+
+
 def _highest_within(picture: Grey, reach: int, axis: int) -> Grey:
     """The same of pixels that have so many neighbours on both sides."""
     seen = np.moveaxis(picture, axis, 0)

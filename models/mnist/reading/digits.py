@@ -70,7 +70,9 @@ def _drawn(picture: ArrayLike) -> tuple[Grey, Pieces, list[NDArray[np.int64]], i
     groups = grouped(found, ink.cut)
     for _ in range(2):
         if not groups:
-            raise ImageError("expected a digit, found dirt alone")
+            raise ImageError(
+                "expected a digit, found only dirt, dashes and edges: cut it out, or come closer"
+            )
         wanted = np.isin(found.labels, np.concatenate(groups))
         strength = np.where(wanted | (found.labels < 0), strength, 0)
         least = max(SURE * noise, (0.25 if noise else 0.125) * float(strength[wanted].max()))

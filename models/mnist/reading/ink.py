@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.mnist.image import ImageError
-from models.mnist.reading.background import Grey, highest, paper
+from models.mnist.reading.background import Grey, paper, widened
 from models.mnist.reading.lines import without_lines
 from models.mnist.reading.pieces import Pieces, pieces
 
@@ -17,7 +17,7 @@ COARSE = 160  # and of what is looked at first
 FAINT = 0.02  # of the greatest number in a picture: less contrast than that is rounding
 TINY = 80  # pixels of the shorter side: strokes of fewer are few pixels wide, as lines are
 SURE = 6.0  # standard deviations of noise that bare paper does not reach
-# By the picture's height:
+# By the picture's shorter side:
 LEAST = 0.12  # what stands alone and is smaller is no digit
 EDGE = 0.05  # the widest dark edge that a scanner leaves
 CUT = 0.4  # the widest stroke that the border may cut
@@ -73,17 +73,17 @@ def find_ink(grey: Grey) -> Ink:
     sights = [(sign, _look(sign * small, reach)) for sign in (np.float32(1), np.float32(-1))]
     sign, sight = max(sights, key=lambda each: _likely(each[1]))
     if not _is_sharp(small, sight):
-        raise ImageError(f"expected a digit, found a blank picture: all about {np.median(grey):g}")
+        raise ImageError("expected a digit, found no strokes on paper: is it a blank picture?")
     thick = _thickness(sight.found.labels >= 0) * 3 // 4 + 2
     return _look(sign * grey, times * min(reach, thick))
 
 
-def inside(found: Pieces) -> NDArray[np.int64]:
+def inside(found: Pieces, least: float = LEAST) -> NDArray[np.int64]:
     """The pieces that do not touch the border of the picture and are not too small for digits."""
     height, width = found.labels.shape
     boxes = found.boxes
     free = (boxes[:, :2] > 0).all(1) & (boxes[:, 2] < height) & (boxes[:, 3] < width)
-    return np.flatnonzero(free & (found.sizes >= LEAST * height))
+    return np.flatnonzero(free & (found.sizes >= least * min(height, width)))
 
 
 def _cut_out(grey: Grey) -> Ink | None:
@@ -131,6 +131,7 @@ def _likely(ink: Ink) -> float:
     enclose, and of thin strokes. The paper is quiet, and most of all where strokes end: there the
     picture changes, not the paper."""
     chosen = inside(ink.found)
+    chosen = chosen if len(chosen) else inside(ink.found, LEAST / 2)
     if not len(ink.found.mass):
         return 0.0
     everywhere = 0.02 + _variation(ink.behind) / _variation(ink.behind - ink.strength)
@@ -139,7 +140,7 @@ def _likely(ink: Ink) -> float:
     boxes = ink.found.boxes[chosen]
     size = (boxes[:, 2:].max(0) - boxes[:, :2].min(0)).max()
     drawn = np.isin(ink.found.labels, chosen).astype(np.float32)
-    near = highest(highest(drawn, 2, 0), 2, 1)
+    near = widened(drawn, 2)
     there = _variation(ink.behind, near) / _variation(ink.strength, near)
     thin = size / _thickness(drawn > 0)
     return float(thin * size**2 / ((0.1 + there) * everywhere))
@@ -159,7 +160,7 @@ def _is_sharp(grey: Grey, ink: Ink) -> bool:
     if not drawn.any() or ink.strength.max() < FAINT * np.abs(grey).max():
         return False
     reach = max(2, round(0.02 * max(grey.shape)))
-    high, low = (highest(highest(each, reach, 0), reach, 1) for each in (grey, -grey))
+    high, low = (widened(each, reach) for each in (grey, -grey))
     step, top = (high + low)[drawn], ink.strength[drawn].max()
     return bool(((step > 0.4 * top) & (step < 3 * top)).any())  # more is the edge of a scan
 
@@ -202,7 +203,7 @@ def evened(ink: Grey, behind: Grey, least: float) -> Grey:
     fitted to the strongest ink by the paper behind it says which.
     """
     reach = max(1, round(0.03 * min(ink.shape)))
-    peak = highest(highest(ink, reach, 0), reach, 1)
+    peak = widened(ink, reach)
     core = (ink > least) & (ink >= 0.75 * peak)
     strong, light = ink[core], behind[core]
     top = np.float32(np.percentile(strong, 95))
