@@ -79,6 +79,7 @@ def clone(tmp_path):
     python = tmp_path / ".venv/bin/python"
     python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     python.chmod(0o755)
+    (tmp_path / ".venv/bin/activate").touch()  # the test sets PATH
     return tmp_path
 
 
