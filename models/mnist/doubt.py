@@ -127,7 +127,10 @@ def load_doubt(path: str, described: Described) -> Doubt | None:
     file = weights_file(path).with_name(DOUBT)
     if not file.exists():
         return None
-    arrays = read_arrays(file)
+    try:
+        arrays = read_arrays(file)
+    except InputError as error:
+        raise InputError(f"{error}; remove {file.name}, and nothing is doubted") from error
     classes, numbers = len(described.classes), len(describe(np.zeros((1, *described.shape)), 1)[0])
     axes = arrays.get("axes", np.zeros((0, 0)))
     k = axes.shape[-1] if axes.ndim else 0

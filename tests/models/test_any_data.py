@@ -319,8 +319,8 @@ def test_predict_resizes_to_the_shape_of_the_dataset(loads, tmp_path, shape):
     code, out, err = said("predict", run, "photo.png", "blank.png", "none.png")
     assert code == 2 and err == "error: none.png: No such file or directory\n"
     kind = "colours" if shape[2:] == (3,) else "greys"
-    assert f"resized from 30 x 40 to {shape[1]} x {shape[0]} {kind}" in out
-    assert f"read as it is, {shape[1]} x {shape[0]} {kind}" in out
+    assert f"read whole, resized from 30 x 40 to {shape[1]} x {shape[0]} {kind}" in out
+    assert f"read whole as it is, {shape[1]} x {shape[0]} {kind}" in out
     assert sum(map(float, re.findall(r"([\d.]+)%", out))) == pytest.approx(200, abs=0.01)
     assert not re.search("digit|mnist", out, re.IGNORECASE)
 
@@ -397,5 +397,5 @@ def test_mnist_itself_is_prepared_as_its_digits_are(monkeypatch, tmp_path, capsy
     run = run_of(dataset, tmp_path / "run")
     Image.new("L", (28, 28), 255).save("blank.png")
     assert predict(str(run), ["blank.png"]) == 2
-    assert "expected a digit, found a blank picture" in capsys.readouterr().err
+    assert "expected a digit, found no strokes on paper" in capsys.readouterr().err
     assert isinstance(Ahead({"source": ["mnist"]}), Ahead)

@@ -90,6 +90,8 @@ def test_a_doubt_stands_beside_the_answer(trained, drawn, capsys, count):
     lines = lines_of(capsys, trained, drawn("odd.png", *[DIGITS[7]] * (count - 1), odd))
     words = f"doubtful: this does not look like what the network learned from ({few().name})"
     assert lines.count(words) == 1
+    marks = [answer.endswith("?") for answer in lines[0].removeprefix("odd.png: ").split()]
+    assert marks == [False] * (count - 1) + [True]
     if count == 2:
         assert lines[lines.index(words) - 1].startswith("2 of 2: ")
     if count == 5:
@@ -107,7 +109,7 @@ def test_no_digit_of_its_own_is_called_doubtful(trained, capsys):
 
 def test_one_reads_all_ink_as_one_digit_and_says_of_how_many(trained, drawn, capsys):
     lines = lines_of(capsys, trained, "--one", drawn("two.png", DIGITS[7], DIGITS[1]))
-    assert re.fullmatch(r"two.png: \d", lines[0])
+    assert re.fullmatch(r"two.png: \d\??", lines[0])
     assert " ".join(lines[1:3]).startswith(
         "2 digits found, read as one, prepared as MNIST's digits: cut out, sized and centred"
     )

@@ -83,6 +83,8 @@ def predict(checkpoint: str, images: Sequence[str], one: bool = False, show: boo
             code = fail(text if text.startswith(path) else f"{path}: {text}")
             continue
         print("\n".join(_told(path, seen, network, show)), end="\n\n", flush=True)
+    if network.doubt is None:
+        print("Nothing is doubted: beside this network there is no doubt.safetensors.")
     return code
 
 
@@ -109,14 +111,19 @@ def _seen(path: str, described: Described, one: bool) -> Seen:
     """
     if described.source["source"] == MNIST["source"]:
         return _digits(read_image(path), one)
+    if one:
+        raise InputError(
+            "--one: expected for a network that learned MNIST by its name, found one of "
+            f"{described.name}: it reads each picture whole"
+        )
     picture = read_image(path, colour=described.shape[2:] == (3,))
     sizes = [f"{width} x {height}" for height, width in (picture.shape[:2], described.shape[:2])]
     kind = "colours" if picture.ndim == 3 else "greys"
     if sizes[0] == sizes[1]:
-        example, how = picture.reshape(described.shape), f"read as it is, {sizes[0]} {kind}"
+        example, how = picture.reshape(described.shape), f"read whole as it is, {sizes[0]} {kind}"
     else:
         example = resize(picture, described.shape)
-        how = f"resized from {sizes[0]} to {sizes[1]} {kind}"
+        how = f"read whole, resized from {sizes[0]} to {sizes[1]} {kind}"
     return Seen(picture, example[None], [], how)
 
 
@@ -147,9 +154,10 @@ def _told(path: str, seen: Seen, network: Network, show: bool) -> list[str]:
     width, classes = shutil.get_terminal_size().columns, network.described.classes
     found, doubted = network.answer(seen.examples)
     answers = [printable(classes[each.argmax()]) for each in found]
-    lines = [f"{printable(path)}: {' '.join(answers)}", *textwrap.wrap(seen.how, width)]
+    marked = [each + "?" * bool(doubt) for each, doubt in zip(answers, doubted, strict=True)]
+    lines = [f"{printable(path)}: {' '.join(marked)}", *textwrap.wrap(seen.how, width)]
     if show:
-        lines += ["", *_shown(seen, answers), ""]
+        lines += ["", *_shown(seen, marked), ""]
     name = cut(network.described.name, NAME)
     words = f"doubtful: this does not look like what the network learned from ({name})"
     doubt = textwrap.wrap(words, width)
