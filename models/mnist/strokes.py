@@ -38,33 +38,35 @@ def describe(images: NDArray[Any], scale: float) -> NDArray[np.float32]:
     cells = np.einsum("ay,bx->yxab", _cells(height), _cells(width)).reshape(height, width, -1)
     cells = np.pad(cells, ((1, 1), (1, 1), (0, 0)))
     parts = [
-        _described(_smaller(images[i : i + CHUNK], block, height, width, scale), cells)
+        _described(_smaller(images[i : i + CHUNK], block, height, width), cells, np.float32(scale))
         for i in range(0, len(images), CHUNK)
     ]
     return np.concatenate(parts)
 
 
-def _smaller(
-    images: NDArray[Any], block: int, height: int, width: int, scale: float
-) -> NDArray[np.float32]:
-    """As float32 from 0 to 1, each block of pixels made one."""
-    images = images[:, : height * block, : width * block].astype(np.float32) / np.float32(scale)
+def _smaller(images: NDArray[Any], block: int, height: int, width: int) -> NDArray[Any]:
+    """Each block of pixels made one."""
+    images = images[:, : height * block, : width * block]
     if block == 1:
         return images
-    parts = images.reshape(
-        len(images), height, -1, width, images.shape[2] // width, images.shape[3]
-    )
-    smaller: NDArray[np.float32] = parts.mean((2, 4))
+    n, wide, colours = len(images), images.shape[2] // width, images.shape[3]
+    parts = images.reshape(n, height, -1, width, wide, colours)
+    smaller: NDArray[np.float32] = parts.mean((2, 4), dtype=np.float32)
     return smaller
 
 
-def _described(images: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArray[np.float32]:
+def _described(
+    images: NDArray[Any], cells: NDArray[np.float32], scale: np.float32
+) -> NDArray[np.float32]:
     n, width, colours = len(images), cells.shape[1], images.shape[3]
     weights = cells.reshape(-1, cells.shape[2])
     # With a dark border a picture is a row of numbers, in which what is beside a pixel is beside
     # it, and what is below it is `width` further on: whole rows are faster than many short ones.
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))).reshape(n, -1, colours)
-    grey = padded.mean(2) if colours > 1 else padded[..., 0]
+    padded = np.zeros((n, *cells.shape[:2], colours), images.dtype)
+    padded[:, 1:-1, 1:-1] = images
+    padded = padded.reshape(n, -1, colours)
+    bright = padded.mean(2, dtype=np.float32) if colours > 1 else padded[..., 0]
+    grey = np.divide(bright, scale, dtype=np.float32)
     changes = np.zeros((2, 4, *grey.shape), np.float32)
     across, falling, down, rising = changes[0]
     np.subtract(grey[:, 2:], grey[:, :-2], out=across[:, 1:-1])
@@ -79,24 +81,26 @@ def _described(images: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArr
     falls = rises - totals  # of -change, without computing it
     # Roots, so that a strong stroke counts little more than a faint one.
     strokes = np.sqrt(np.maximum(np.concatenate([*rises, *falls], 1), 0))
-    light = [padded[..., colour] @ weights for colour in range(colours)]
-    return np.concatenate([strokes, *light, _broad(grey, width)], 1)
+    lights = [grey] if colours == 1 else [padded[..., i] / scale for i in range(colours)]
+    light = [each @ weights for each in lights]
+    broad = np.sqrt(np.maximum(_broad(bright, width) / scale, 0))
+    return np.concatenate([strokes, *light, np.float32(WEIGHT) * broad], 1)
 
 
-def _broad(grey: NDArray[np.float32], width: int) -> NDArray[np.float32]:
-    """How much is bright in pictures with a dark border, rows of numbers, and is when peeled."""
-    found, ones = [grey.mean(1)], np.ones(grey.shape[1], np.float32)
+def _broad(bright: NDArray[Any], width: int) -> NDArray[np.float32]:
+    """How much is bright in pictures with a dark border, rows of numbers, and is when peeled. The
+    numbers are as they lie in the dataset: minima of bytes are quick."""
+    found = [bright.mean(1, dtype=np.float32)]
     for _ in range(PEELED):
-        peeled = np.zeros_like(grey)  # the border stays dark
-        inner, middle = peeled[:, width:-width], grey[:, width:-width]
-        np.minimum(grey[:, : -2 * width], grey[:, 2 * width :], out=inner)
+        peeled = np.zeros_like(bright)  # the border stays dark
+        inner, middle = peeled[:, width:-width], bright[:, width:-width]
+        np.minimum(bright[:, : -2 * width], bright[:, 2 * width :], out=inner)
         np.minimum(inner, middle, out=inner)
-        np.minimum(inner, grey[:, width - 1 : -width - 1], out=inner)
-        np.minimum(inner, grey[:, width + 1 : 1 - width], out=inner)
-        grey = peeled
-        found.append(grey @ ones / len(ones))
-    weighted: NDArray[np.float32] = np.float32(WEIGHT) * np.sqrt(np.maximum(np.stack(found, 1), 0))
-    return weighted
+        np.minimum(inner, bright[:, width - 1 : -width - 1], out=inner)
+        np.minimum(inner, bright[:, width + 1 : 1 - width], out=inner)
+        bright = peeled
+        found.append(bright.mean(1, dtype=np.float32))
+    return np.stack(found, 1)
 
 
 def _cells(length: int) -> NDArray[np.float32]:
