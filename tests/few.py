@@ -8,9 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+import data
 from data import Examples
 from data.datasets import load
 from models.mlp import MLP
@@ -27,6 +29,13 @@ def few():
         mnist.classes,
         mnist.scale,
     )
+
+
+@pytest.fixture(autouse=True)
+def few_digits(monkeypatch, tmp_path):
+    """For a module that imports this: every dataset is the few digits, and the folder is new."""
+    monkeypatch.setattr(data, "load", lambda *source, **how: few())
+    monkeypatch.chdir(tmp_path)
 
 
 def stand_in(name: str, train: Examples, test: Examples, classes, scale: float):

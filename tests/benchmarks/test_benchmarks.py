@@ -9,6 +9,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +33,19 @@ PEERS = {
 }
 
 
+def quickly(name: str) -> Any:
+    """What a benchmark prints as JSON when it does the least."""
+    result = subprocess.run(
+        [sys.executable, "-m", f"tests.benchmarks.{name}", "--quick", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_photographs_show_their_digits(kind: Kind) -> None:
     """A picture without ink, or that ends within a digit, would be counted as badly read."""
@@ -48,15 +62,7 @@ def test_prints_json(name: str) -> None:
     missing = [peer for peer in PEERS[name] if find_spec(peer) is None]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)} (the extra [bench])")
-    result = subprocess.run(
-        [sys.executable, "-m", f"tests.benchmarks.{name}", "--quick", "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    report = json.loads(result.stdout)
+    report = quickly(name)
     assert report["machine"]["cpu"] and report["machine"]["versions"]["numpy"]
     rows = report["rows"]
     assert rows[0]["ratio"] is None and len(rows) >= 1 + len(PEERS[name])
@@ -66,15 +72,7 @@ def test_prints_json(name: str) -> None:
 
 @pytest.mark.slow
 def test_doubt_counts_what_it_says() -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.doubt", "--quick", "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    found = json.loads(result.stdout)
+    found = quickly("doubt")
     for table in found["reliability"].values():
         assert sum(each["answers"] for each in table) == 10_000
         right = sum(each["answers"] * each["right"] for each in table) / 10_000

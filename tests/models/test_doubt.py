@@ -17,15 +17,14 @@ from models.mnist.doubt import DOUBTED, FEWEST, Doubt, load_doubt
 from models.mnist.scoring import logits
 from models.mnist.strokes import describe
 from models.runs import folder as run_folder
-from tests.few import drawn, few, run_of
+from tests.few import (
+    drawn,
+    few,
+    few_digits,  # noqa: F401  (used by every test)
+    run_of,
+)
 
 QUICK = ["--hidden", "32", "--epochs", "3", "--batch-size", "50"]
-
-
-@pytest.fixture(autouse=True)
-def few_digits(monkeypatch, tmp_path):
-    monkeypatch.setattr(data, "load", lambda *source, **how: few())
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")

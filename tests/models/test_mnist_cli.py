@@ -28,18 +28,15 @@ from models.mnist import __main__ as door
 from models.mnist.cli import main
 from models.mnist.settings import Settings
 from models.runs.files import FILES
-from tests.few import few
+from tests.few import (
+    few,
+    few_digits,  # noqa: F401  (used by every test)
+)
 
 QUICK = ["--hidden", "32", "--epochs", "1", "--validation", "500"]
 COMMAND = [sys.executable, "-m", "models.mnist"]
 # Where the package lies, for a process that starts in another folder.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-
-
-@pytest.fixture(autouse=True)
-def few_digits(monkeypatch, tmp_path):
-    monkeypatch.setattr(data, "load", lambda *source, **how: few())
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,10 @@ from models.mnist.checkpoint import load, load_temperature
 from models.mnist.cli import main
 from models.mnist.scoring import probabilities, score
 from models.training.text import epoch_count, percent
-from tests.few import few
+from tests.few import (
+    few,
+    few_digits,  # noqa: F401  (used by every test)
+)
 from viz import cli
 from viz.report import report_command
 from viz.report.charts import curves, spread
@@ -38,12 +41,6 @@ TRAININGS = {
     "direct": ["--hidden", "--epochs", "2", "--validation", "0"],
     "stopped": ["--hidden", "8", "--epochs", "9", "--stop-at", "0.3", "--validation", "500"],
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def few_digits(monkeypatch, tmp_path):
-    monkeypatch.setattr(data, "load", lambda *source, **how: few())
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")
