@@ -1,0 +1,119 @@
+"""The application: the routes below /api behind the guard, and the page."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from data import DataError
+from models.command_line import InputError
+from viz.studio.api import datasets, samples, server
+from viz.studio.guard import Guard
+from viz.studio.replies import Refusal, errors, shown
+from viz.studio.studio import Studio
+
+__all__ = ["create"]
+
+ROUTERS = (server.router, datasets.router, samples.router)
+PAGE = Path(__file__).parent / "page" / "index.html"
+ALWAYS = errors(400, 401, 403, 406, 413, 415, 421, 422, 500, 503)  # what the guard and all say
+
+
+def create(studio: Studio) -> FastAPI:
+    """The application of a studio: an ASGI application, whose `openapi()` describes the API."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await studio.start()
+        try:
+            yield
+        finally:
+            await studio.close()
+
+    app = FastAPI(
+        title="Chainrule's studio",
+        version=metadata.version("chainrule"),
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    app.state.studio = studio
+    for router in ROUTERS:
+        app.include_router(router, prefix="/api", responses=ALWAYS)
+    app.add_api_route("/", page, include_in_schema=False)
+    for kind, handler in HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    app.add_middleware(
+        Guard,
+        token=studio.token,
+        hosts=studio.hosts,
+        origins=studio.origins,
+        read_only=studio.read_only,
+    )
+    return app
+
+
+async def page() -> Response:
+    """The page."""
+    return Response(PAGE.read_bytes(), media_type="text/html")
+
+
+# --- errors, all with one body --------------------------------------------------------------------
+
+
+async def _refused(request: Request, error: Any) -> Response:
+    refusal: Refusal = error
+    return refusal.response()
+
+
+async def _wrong_input(request: Request, error: Any) -> Response:
+    return Refusal.of(error).response()
+
+
+async def _invalid(request: Request, error: Any) -> Response:
+    """What pydantic found first."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or "request"
+    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    found = "none" if first["type"] == "missing" else shown(first.get("input"))
+    return Refusal(422, where, expected[:1].lower() + expected[1:], found).response()
+
+
+async def _no_route(request: Request, error: Any) -> Response:
+    """What Starlette says: an address that is none, a method that an address does not take."""
+    path = request.url.path
+    if error.status_code == 405:
+        methods = (error.headers or {}).get("Allow", "")
+        refusal = Refusal(405, path, methods or "another method", request.method, error.headers)
+    elif error.status_code == 404:
+        refusal = Refusal(404, "address", "one that /api/openapi.json describes", path)
+    else:
+        refusal = Refusal(error.status_code, path, "a request that can be read", error.detail)
+    return refusal.response()
+
+
+async def _fault(request: Request, error: Any) -> Response:
+    """Anything else is ours; Starlette logs it after this."""
+    logging.getLogger("chainrule.studio").debug("%s %s", request.method, request.url.path)
+    expected = "no fault of the studio's own; what it was stands where the studio was started"
+    return Refusal(500, request.url.path, expected, type(error).__name__).response()
+
+
+HANDLERS: dict[Any, Any] = {
+    Refusal: _refused,
+    InputError: _wrong_input,
+    DataError: _wrong_input,
+    RequestValidationError: _invalid,
+    HTTPException: _no_route,
+    Exception: _fault,
+}

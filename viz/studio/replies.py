@@ -1,0 +1,209 @@
+"""What every route answers with: one body for errors, the form that Accept asks for, ETags.
+
+HTTP is meant as RFC 9110 has it: content negotiation is its section 12.5.1, conditional requests
+are its section 13.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from fastapi import Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from models.command_line import InputError, printable
+
+__all__ = [
+    "BINARY",
+    "FOREVER",
+    "JSON",
+    "NO_CACHE",
+    "ErrorBody",
+    "Refusal",
+    "Strict",
+    "accepted",
+    "answer",
+    "errors",
+    "quoted",
+    "require_match",
+]
+
+JSON, BINARY = "application/json", "application/octet-stream"
+NO_CACHE = "no-cache"  # kept, but asked for again with If-None-Match
+FOREVER = "private, max-age=31536000, immutable"  # where the address says the content
+SENTENCE = re.compile(
+    r"(?:(?P<where>.*?): )?expected (?P<expected>.*?),? found:? (?P<found>.*)", re.S
+)
+TAG = re.compile(r'(?:W/)?"[!\x23-\x7e\x80-\xff]*"')
+SHOWN = 200  # characters of what was found
+
+
+class Strict(BaseModel):
+    """A JSON body or reply: exactly these names, of exactly these types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Error(Strict):
+    """What is wrong: where, what was expected there and found; and all of it as a sentence."""
+
+    status: int
+    where: str
+    expected: str
+    found: str
+    message: str
+
+
+class ErrorBody(Strict):
+    """The body of every answer from 400 on."""
+
+    error: Error
+
+
+class Refusal(Exception):  # noqa: N818
+    """A request that is answered by an error: `where` it is wrong, what was `expected` there and
+    what was `found`. status: of HTTP. headers: that the answer has besides.
+
+    >>> print(Refusal(412, "If-Match", 'the tag "b" of the weights as they are', '"a"'))
+    If-Match: expected the tag "b" of the weights as they are, found "a"
+    """
+
+    def __init__(
+        self,
+        status: int,
+        where: str,
+        expected: str,
+        found: object,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, where, expected, found, headers)
+        self.status, self.where, self.expected = status, where, expected
+        self.found = shown(found)
+        self.headers = dict(headers or {})
+
+    def __str__(self) -> str:
+        return f"{self.where}: expected {self.expected}, found {self.found}"
+
+    @classmethod
+    def of(cls, error: InputError, where: str = "request") -> Refusal:
+        """What models refuse, whose sentences all say what was expected and found."""
+        sentence = " ".join(str(error).split())
+        read = SENTENCE.fullmatch(sentence)
+        if read is None:
+            return cls(422, where, "what can be read", sentence)
+        return cls(422, read["where"] or where, read["expected"], read["found"])
+
+    def response(self) -> Response:
+        """The answer."""
+        return Response(self.body(), self.status, self.headers, JSON)
+
+    def body(self) -> bytes:
+        """The answer's body, JSON."""
+        said = {
+            "status": self.status,
+            "where": printable(self.where),
+            "expected": printable(self.expected),
+            "found": self.found,
+            "message": printable(str(self)),
+        }
+        return json.dumps({"error": said}).encode()
+
+
+def shown(found: object) -> str:
+    """What was found, as one may print it, and not too long."""
+    text = printable(found if isinstance(found, str) else repr(found))
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For OpenAPI: that a route may answer with these, besides those that all may."""
+    return {status: {"model": ErrorBody} for status in statuses}
+
+
+# --- the form of an answer ------------------------------------------------------------------------
+
+
+def accepted(request: Request, *offers: str) -> str:
+    """The media type, of those that a route offers, that the request likes best; of equals the
+    first. Raises a Refusal where it takes none of them."""
+    header = request.headers.get("accept", "*/*")
+    best = _best(header, offers)
+    if best is None:
+        raise Refusal(406, "Accept", f"one of {', '.join(offers)}", header)
+    return best
+
+
+@lru_cache(maxsize=256)
+def _best(header: str, offers: Sequence[str]) -> str | None:
+    weights = [(_weight(header, offer), -i) for i, offer in enumerate(offers)]
+    weight, place = max(weights)
+    return offers[-place] if weight > 0 else None
+
+
+def _weight(header: str, offer: str) -> float:
+    """How much a media type is liked, 0 to 1: what the most specific range says."""
+    ranges = [offer, f"{offer.split('/', maxsplit=1)[0]}/*", "*/*"]
+    found: dict[str, float] = {}
+    for part in header.split(","):
+        name, *parameters = (each.strip().lower() for each in part.split(";"))
+        qualities = [each[2:] for each in parameters if each.startswith("q=")]
+        found[name] = max(found.get(name, 0.0), _quality(*qualities[:1]))
+    return next((found[each] for each in ranges if each in found), 0.0)
+
+
+def _quality(text: str = "1") -> float:
+    """A weight of Accept, 0 where it is none."""
+    return float(text) if re.fullmatch(r"0(\.\d{0,3})?|1(\.0{0,3})?", text) else 0.0
+
+
+def answer(
+    request: Request,
+    content: bytes,
+    media: str,
+    tag: str,
+    cache: str = NO_CACHE,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An answer of 200; of 304, without content, where the request has it already.
+
+    tag: the ETag, with its quotes.
+    """
+    said = {"ETag": tag, "Cache-Control": cache, "Vary": "Accept", **(headers or {})}
+    if is_known(request, tag):
+        return Response(status_code=304, headers=said)
+    return Response(content, headers=said, media_type=media)
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Whether If-None-Match names the tag, so that nothing need be sent."""
+    header = request.headers.get("if-none-match")
+    if header is None:
+        return False
+    return header.strip() == "*" or tag.removeprefix("W/") in {
+        each.removeprefix("W/") for each in TAG.findall(header)
+    }
+
+
+def require_match(request: Request) -> str:
+    """What If-Match says: the tag that a write is meant to replace, with its quotes, or "*" for
+    any. Raises a Refusal where there is none, or several."""
+    header = request.headers.get("if-match", "").strip()
+    expected = "the ETag that a GET of it gave, so that no other's write is lost"
+    if not header:
+        raise Refusal(428, "If-Match", expected, "none")
+    if header != "*" and not TAG.fullmatch(header):
+        raise Refusal(412, "If-Match", expected, header)
+    return header
+
+
+def quoted(digest: str) -> str:
+    """The ETag of a digest.
+
+    >>> quoted("ab12")
+    '"ab12"'
+    """
+    return f'"{digest}"'
