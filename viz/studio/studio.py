@@ -38,7 +38,7 @@ class Studio:
         self.ending.set()
 
 
-def studio_of(request: Request) -> Studio:
-    """The studio that a request is for."""
+async def studio_of(request: Request) -> Studio:
+    """The studio that a request is for. (Of a plain function FastAPI would make a thread.)"""
     studio: Studio = request.app.state.studio
     return studio

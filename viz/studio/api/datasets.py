@@ -7,12 +7,13 @@ import json
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 
+from viz.studio.api import new_router
 from viz.studio.replies import JSON, Strict, accepted, answer, errors, quoted
 from viz.studio.studio import Studio, studio_of
 
-router = APIRouter(tags=["datasets"])
+router = new_router("datasets")
 
 EXAMPLES = {
     "sample": {

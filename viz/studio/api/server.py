@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
+from viz.studio.api import new_router
 from viz.studio.replies import Strict
 from viz.studio.studio import Studio, studio_of
 
-router = APIRouter(tags=["server"])
+router = new_router("server")
 
 
 class Server(Strict):
