@@ -2,9 +2,10 @@
 
 An op is materialized if it is an output of the step; if loops of its own kind compute it (a matrix
 product, a reduction of columns, a scatter), or NumPy does; if such loops, or a reshape without
-strides, read it; if it says at which positions others read; or if several materialized ops need it
-and it is not cheap to compute again. plan.py puts each materialized op into a kernel, and finds a
-few more on the way: reductions that a loop would repeat.
+strides, read it; if it says at which positions others read; or if several materialized ops need it,
+or one needs many of its entries for each of its own, and it is not cheap to compute again. plan.py
+puts each materialized op into a kernel, and finds a few more on the way: reductions that a loop
+would repeat.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from .simplify import LEAVES, Graph
 
 # Entries are computed by recursion, and C compilers take the square of a function's length.
 MAX_DEPTH = 40  # ops on a path from one materialized op to the next
+# Entries of an op that one entry of another is made of, without a loop: a minimum of neighbours is
+# made of five. Computed again for each, three such, one of the other, take 125 times the work.
+MAX_PLACES = 3
 
 
 def materialize(
@@ -79,15 +83,22 @@ def _is_leaf_view(graph: Graph, number: int) -> bool:
 
 
 def _with_shared(graph: Graph, chosen: set[int]) -> set[int]:
-    """The chosen ops, and those that several of them would compute again, unless that is cheap."""
-    needed_by: list[set[int]] = [set() for _ in graph.ops]
+    """The chosen ops, and those that would be computed again, for several of them or at many
+    places for one, unless that is cheap."""
+    # By which chosen op each is needed, and by way of which ops that read other entries: a hash.
+    needed: list[set[tuple[int, int]]] = [set() for _ in graph.ops]
     for number in range(len(graph.ops) - 1, -1, -1):
-        op = graph.ops[number]
+        op, places = graph.ops[number], needed[number]
+        again = len(places) > MAX_PLACES or len({root for root, _ in places}) > 1
         fused = op.primitive not in LEAVES and number not in chosen
-        if fused and len(needed_by[number]) > 1 and not _is_cheap(graph, number, chosen):
+        if fused and again and not _is_cheap(graph, number, chosen):
             chosen.add(number)
+        if number in chosen:
+            places = {(number, 0)}
+        elif op.primitive.entry:
+            places = {(root, hash((way, number))) for root, way in places}
         for arg in op.args:
-            needed_by[arg] |= {number} if number in chosen else needed_by[number]
+            needed[arg] |= places
     return chosen
 
 

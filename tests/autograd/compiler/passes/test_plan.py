@@ -24,6 +24,7 @@ from autograd.primitives.primitive import TABLE
 from tests.mutation.compiler import steps
 
 X, SQUARE, VECTOR, COLUMN = np.ones((3, 4)), np.ones((4, 4)), np.ones(4), np.ones((4, 1))
+X20 = np.random.default_rng(0).random((20, 20))
 
 
 def kernels(function: Any, *args: Any) -> list[list[str]]:
@@ -60,6 +61,26 @@ def test_axes_of_length_1_do_not_matter() -> None:
     assert not apart(lambda x: (h := ag.exp(x), h * 2.0), COLUMN)
     assert not apart(lambda x: (h := ag.exp(x), h[:, 0] * 2.0), COLUMN)
     assert not apart(lambda x: (h := ag.exp(x), h * 2.0), np.ones((5, 1, 1)))
+
+
+def neighbours(x: Any, times: int) -> Any:
+    """The least of each entry and its four neighbours, and of those again."""
+    for _ in range(times):
+        inner = x[1:-1, 1:-1]
+        sides = x[:-2, 1:-1], x[2:, 1:-1], x[1:-1, :-2], x[1:-1, 2:]
+        for side in sides:
+            inner = ag.minimum(inner, side)
+        x = inner
+    return x
+
+
+def test_what_is_read_at_many_places_is_not_computed_again_for_each() -> None:
+    """Else n minima of neighbours, one of the other, take 5^n times the work of one."""
+    for times in (1, 2, 3, 4):
+        names = [name for k in kernels(lambda x, n=times: neighbours(x, n), X20) for name in k]
+        assert names.count("minimum") == times
+    # At two or three places, to compute again is cheaper than to store and to load.
+    assert kernels(lambda x: (h := ag.exp(x))[1:] - h[:-1], X) == [["sub"]]
 
 
 def test_an_op_does_not_join_if_it_needs_a_neighbour() -> None:
