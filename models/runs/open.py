@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -32,7 +33,8 @@ __all__ = ["Resumed", "new_run", "resume"]
 def new_run(out: str | None, stem: str, say: Say) -> Iterator[RunFolder]:
     """The folder for a new run: `out`, or runs/<stem>-<time>; held by this process (lock.py).
 
-    Where the run ends before an epoch has, by an error too, what it wrote is removed.
+    Where the run ends before an epoch has, by an error too, what it wrote is removed. A folder
+    that a run was killed in before its config.json was written is taken over.
     Raises InputError where `out` holds a run already or cannot be written.
     """
     path, made, lock = _claim([Path(out)] if out is not None else _paths_by_time(stem))
@@ -49,7 +51,8 @@ def new_run(out: str | None, stem: str, say: Say) -> Iterator[RunFolder]:
 def _leave(run: RunFolder, made: list[Path]) -> None:
     """Let a folder go, without the files of a run that learned nothing."""
     unused = not run.has_learned and run.lock.is_held()  # else it is another's by now
-    for name in run.contents if unused else ():
+    # The last first: killed on the way, it leaves what --resume or --out take.
+    for name in reversed(run.contents) if unused else ():
         with suppress(OSError):
             (run.path / name).unlink(missing_ok=True)
     run.close()
@@ -181,7 +184,7 @@ def _claim_one(path: Path, made: list[Path]) -> Lock:
     try:
         _refuse_run(path)  # one that began and ended meanwhile
         clear(path)
-        (path / METRICS).touch(exist_ok=False)
+        (path / METRICS).touch()
         is_mine = True
         for each in made:
             sync(each.parent)
@@ -195,11 +198,18 @@ def _claim_one(path: Path, made: list[Path]) -> Lock:
 
 def _refuse_run(path: Path) -> None:
     for name in (*FILES, CHECKPOINTS):
-        if os.path.lexists(path / name):
+        if os.path.lexists(path / name) and not _is_claim(path / name):
             raise InputError(
                 f"--out: expected a folder without a run in it, found {path / name}; "
                 "name another one"
             )
+
+
+def _is_claim(path: Path) -> bool:
+    """Whether this is what claims a folder: with nothing beside it, of a run that was killed
+    before it began."""
+    found = path.lstat()
+    return path.name == METRICS and stat.S_ISREG(found.st_mode) and not found.st_size
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:

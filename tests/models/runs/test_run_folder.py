@@ -5,7 +5,9 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -471,6 +473,67 @@ def test_a_folder_with_a_run_in_it_is_not_taken(name):
     with pytest.raises(InputError, match=message), new_run("run", "test", print):
         pass
     assert [path.read_text() for path in Path("run").iterdir()] == ["precious"]
+
+
+def killed_at(number):
+    """Whether a run that begins, and ends before it has learned, made so many changes to the disk:
+    a process of its own is killed just before the next one."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1] == signal.SIGKILL
+    count = 0
+
+    def hook(event, arguments):
+        nonlocal count
+        is_open = event == "open" and arguments[2] & (os.O_CREAT | os.O_RDWR)
+        if is_open or event in ("os.mkdir", "os.rename", "os.remove", "os.rmdir"):
+            count += 1
+            if count > number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+    with new_run("run", "test", print) as run:
+        run.config({"sizes": [3, 2]})
+        run.histograms(0, 0, {})
+    os._exit(0)
+
+
+def test_a_run_that_was_killed_before_it_learned_is_taken_over_or_goes_on():
+    """Else its folder is of no use to anybody until it is removed by hand."""
+    number, found = 0, set()
+    while killed_at(number):
+        names = sorted(os.listdir("run") if Path("run").exists() else ())
+        found.add(tuple(name for name in names if not name.startswith(".writing")))
+        opening = resume if "config.json" in names else new_run
+        arguments = ("run", print) if opening is resume else ("run", "test", print)
+        with opening(*arguments):
+            pass
+        shutil.rmtree("run", ignore_errors=True)
+        number += 1
+    assert not Path("run").exists()
+    claimed = (".lock", "metrics.jsonl")
+    assert found >= {(), (".lock",), claimed, (".lock", "config.json", "metrics.jsonl")}
+
+
+@pytest.mark.parametrize("beside", ["a line", "a link", "a pipe", *FILES[1:3], "checkpoints"])
+def test_a_claim_is_taken_over_only_where_nothing_was_learned(beside):
+    Path("run").mkdir()
+    file = Path("run/metrics.jsonl")
+    match beside:
+        case "a line":
+            file.write_text(json.dumps(LINES[0]) + "\n")
+        case "a link":
+            Path("elsewhere").touch()
+            file.symlink_to("../elsewhere")
+        case "a pipe":
+            os.mkfifo(file)
+        case name:
+            file.touch()
+            Path("run", name).touch()
+    message = "without a run in it, found run/"
+    with pytest.raises(InputError, match=message), new_run("run", "test", print):
+        pass
+    assert os.path.lexists(file)
 
 
 def test_two_runs_of_one_second_do_not_meet(monkeypatch):
