@@ -139,6 +139,11 @@ def _are(kind: Any, values: Any) -> bool:
     return isinstance(values, list) and bool(values) and all(kind(value) for value in values)
 
 
+def _is_shape(value: Any) -> bool:
+    # Few, before they are multiplied: of a million such numbers that would take minutes.
+    return _are(_is_count, value) and len(value) <= 32 and 0 < math.prod(value) < 2**53
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
@@ -174,7 +179,7 @@ def _is_option(name: str, value: Any) -> bool:
 
 _FIELDS: Mapping[str, tuple[Any, str]] = {
     "name": (_is_text, "a text"),
-    "shape": (lambda v: _are(_is_count, v) and 0 < math.prod(v) < 2**53, "a list of whole numbers"),
+    "shape": (_is_shape, "a list of whole numbers"),
     "classes": (lambda v: _are(_is_text, v), "a list of names"),
     "scale": (_is_number, "a positive number"),
     "splits": (_are_splits, 'a "count" and a "sha256" of each set'),

@@ -21,11 +21,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
 from data.files import clear, reason, sync, write_folder
 from models.command_line import InputError
+from models.runs.arrays import pack, unpack
 
 __all__ = ["CHECKPOINTS", "Checkpoint", "CheckpointWriter", "go_on_from", "newest", "read", "save"]
 
@@ -61,7 +61,7 @@ def save(folder: str | Path, arrays: Arrays, state: Mapping[str, Any], keep: int
     its parents. Raises OSError where it cannot be written; ValueError or TypeError for arrays or a
     state that would not be read back as they are.
 
-    >>> import tempfile
+    >>> import tempfile, numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = save(folder, {"model.w": np.ones(2)}, {"step": 750, "epoch": 1})
     ...     path.name, read(path).arrays["model.w"].tolist(), read(path).state["epoch"]
@@ -183,14 +183,11 @@ class CheckpointWriter:
 
 def _pack(arrays: Arrays) -> bytes:
     from safetensors import SafetensorError
-    from safetensors.numpy import save as encode
 
     if wrong := [name for name in arrays if not isinstance(name, str) or name == "__metadata__"]:
         raise ValueError(f"expected names of arrays, found {wrong[0]!r}")
-    # Not ascontiguousarray, which gives a scalar an axis.
-    plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     try:
-        return bytes(encode(plain))
+        return pack(arrays)
     except SafetensorError as error:
         raise ValueError(f"expected arrays that safetensors can hold, found: {error}") from error
 
@@ -305,14 +302,10 @@ def _content(file: Path, size: int | None = None) -> bytes:
 
 
 def _unpack(file: Path, content: bytes) -> dict[str, npt.NDArray[Any]]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as decode
-
     try:
-        # Copies: what is decoded shares the bytes and cannot be written.
-        return {name: array.copy() for name, array in decode(content).items()}
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        # The last three: types that NumPy lacks.
+        # Copies: the arrays share the bytes and cannot be written.
+        return {name: array.copy() for name, array in unpack(content)[0].items()}
+    except ValueError as error:
         raise _damaged(file, f"what are no arrays ({error})") from error
 
 

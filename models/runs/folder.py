@@ -18,11 +18,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
 from data.files import reason, sync, write
 from models.command_line import InputError
+from models.runs.arrays import pack
 from models.runs.checkpoints import (
     CHECKPOINTS,
     CheckpointWriter,
@@ -91,11 +91,11 @@ class RunFolder:
         """Write model.safetensors: the arrays of a module's `state_dict`, and what says of them
         without config.json what they are, each value as JSON."""
         self.has_learned = True
-        self._put(MODEL, _packed(arrays, metadata or {}))
+        self._put(MODEL, pack(arrays, metadata))
 
     def doubt(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write doubt.safetensors: by what a model's answers are doubted."""
-        self._put(DOUBT, _packed(arrays, {}))
+        self._put(DOUBT, pack(arrays))
 
     def summary(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json."""
@@ -259,26 +259,6 @@ def _bring(path: Path, content: bytearray, added: int = 0) -> None:
         with suppress(OSError):  # half a line: the next is not to follow it
             os.truncate(path, size)
         raise
-
-
-def _packed(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
-    """A safetensors file of arrays, and of metadata as JSON."""
-    from safetensors.numpy import save
-
-    # Not ascontiguousarray, which gives a scalar an axis.
-    ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    return _in_one_order(save(ordered, {name: _json(value) for name, value in metadata.items()}))
-
-
-def _in_one_order(content: bytes) -> bytes:
-    """A safetensors file with its metadata sorted: the library writes them in an order that differs
-    from process to process, and the same weights are to be the same bytes."""
-    end = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:end])
-    header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # as the format has it, so that the arrays are aligned
-    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def _other_places() -> Iterator[Callable[[], str | Path]]:
