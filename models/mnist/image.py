@@ -71,9 +71,14 @@ def resize(picture: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[np.uint8
     return array.reshape(shape)
 
 
-def read_image(path: str | os.PathLike[str], colour: bool = False) -> NDArray[np.uint8]:
+def read_image(
+    source: str | os.PathLike[str] | BinaryIO,
+    colour: bool = False,
+    kinds: Sequence[str] | None = None,
+) -> NDArray[np.uint8]:
     """The picture in a file that Pillow can open, upright, as (h, w) uint8 greys; in `colour` as
-    (h, w, 3) of red, green and blue.
+    (h, w, 3) of red, green and blue. source: a path, or an open file. kinds: of files that are
+    read, by Pillow's names ("PNG"), if not all are; some start other programs.
 
     An animation gives its first frame. Transparency becomes paper that contrasts with the drawing:
     white behind dark ink, black behind light ink. Greys of more than 8 bits are scaled.
@@ -85,16 +90,18 @@ def read_image(path: str | os.PathLike[str], colour: bool = False) -> NDArray[np
     Traceback (most recent call last):
     ImageError: no-such-file.png: No such file or directory
     """
+    if not isinstance(source, str | os.PathLike):
+        return _decode(source, colour, kinds)
     try:
-        with Path(path).open("rb") as file:
-            return _decode(file, colour)
+        with Path(source).open("rb") as file:
+            return _decode(file, colour, kinds)
     except ImageError as error:
-        raise ImageError(f"{path}: {error}") from error
+        raise ImageError(f"{source}: {error}") from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        raise ImageError(f"{path}: {reason(error)}") from error
+        raise ImageError(f"{source}: {reason(error)}") from error
 
 
-def _decode(file: BinaryIO, colour: bool) -> NDArray[np.uint8]:
+def _decode(file: BinaryIO, colour: bool, kinds: Sequence[str] | None) -> NDArray[np.uint8]:
     """The picture in an open file; whatever Pillow raises or warns of becomes an ImageError."""
     from PIL import Image, UnidentifiedImageError
 
@@ -103,7 +110,7 @@ def _decode(file: BinaryIO, colour: bool) -> NDArray[np.uint8]:
         # Up to twice its limit Pillow only warns.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(file) as picture:
+            with Image.open(file, formats=None if kinds is None else list(kinds)) as picture:
                 return _colours(picture) if colour else _grey(picture)
         except UnidentifiedImageError as error:
             file.seek(0)

@@ -9,7 +9,7 @@ from PIL import Image
 import data
 from models.mnist.cli import main
 from models.mnist.commands import predict as command
-from models.mnist.reading import Digit
+from models.mnist.reading import Digit, seen
 from models.training.text import columns
 from tests.few import few
 
@@ -43,7 +43,7 @@ def drawn(monkeypatch):
         Image.fromarray(255 - np.concatenate(images, 1)).resize((140 * len(digits), 140)).save(name)
         found = [Digit(image, (10, 140 * i + 10, 130, 140 * i + 130))
                  for i, image in enumerate(digits)]  # fmt: skip
-        monkeypatch.setattr(command, "find", lambda picture: found)
+        monkeypatch.setattr(seen, "find", lambda picture: found)
         return name
 
     return draw

@@ -15,10 +15,10 @@ from models.command_line import InputError, fail, has_unicode, printable
 from models.mlp import MLP
 from models.mnist.checkpoint import load, load_temperature
 from models.mnist.commands.terminal import render
-from models.mnist.datasets import MNIST, Described
+from models.mnist.datasets import Described
 from models.mnist.doubt import Doubt, load_doubt
-from models.mnist.image import ImageError, is_picture, pixels, read_image, resize
-from models.mnist.reading import find, prepare
+from models.mnist.image import ImageError, is_picture, pixels
+from models.mnist.reading.seen import Seen, seen, white_of
 from models.mnist.scoring import chances, logits
 from models.training.text import columns, cut, padded
 
@@ -33,19 +33,6 @@ GAP = 2  # columns between what stands side by side
 NUMBER = 8  # columns of a probability
 FRAME = (255, 64, 64)  # a red that is neither paper nor ink, as a grey too
 
-Box = tuple[int, int, int, int]  # top, left, bottom, right
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What a network sees of a picture. picture: (h, w) or (h, w, 3), as it is in the file.
-    examples: (n, *shape), from 0 to 255. boxes: where in the picture. how: made of it, in words."""
-
-    picture: NDArray[np.uint8]
-    examples: NDArray[np.uint8]
-    boxes: Sequence[Box]
-    how: str
-
 
 @dataclass(frozen=True, eq=False)
 class Network:
@@ -58,7 +45,7 @@ class Network:
 
     def answer(self, examples: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """The probabilities of the classes, (n, classes), and which examples are doubted, (n,)."""
-        white = _white(self.described)
+        white = white_of(self.described)
         found = logits(self.model, examples, white)
         doubted = np.zeros(len(examples), bool)
         if self.doubt is not None:
@@ -76,13 +63,13 @@ def predict(checkpoint: str, images: Sequence[str], one: bool = False, show: boo
     code = 0
     for path in images:
         try:
-            seen = _seen(path, network.described, one)
+            found = seen(path, network.described, one)
         except ImageError as error:
             sys.stdout.flush()
             text = str(error)
             code = fail(text if text.startswith(path) else f"{path}: {text}")
             continue
-        print("\n".join(_told(path, seen, network, show)), end="\n\n", flush=True)
+        print("\n".join(_told(path, found, network, show)), end="\n\n", flush=True)
     if network.doubt is None:
         print("Nothing is doubted: beside this network there is no doubt.safetensors.")
     return code
@@ -97,53 +84,6 @@ def _network(checkpoint: str) -> Network:
         )
     doubt = load_doubt(checkpoint, described)
     return Network(model, described, load_temperature(checkpoint), doubt)
-
-
-# --- what the network sees -----------------------------------------------------------------------
-
-
-def _seen(path: str, described: Described, one: bool) -> Seen:
-    """The picture in a file as the network reads it.
-
-    Only MNIST's own digits, by its name in the registry, were made as `prepare` does: to cut out
-    and to centre would spoil a picture of any other dataset, and nobody knows which of its colours
-    is the background.
-    """
-    if described.source["source"] == MNIST["source"]:
-        return _digits(read_image(path), one)
-    if one:
-        raise InputError(
-            "--one: expected for a network that learned MNIST by its name, found one of "
-            f"{described.name}: it reads each picture whole"
-        )
-    picture = read_image(path, colour=described.shape[2:] == (3,))
-    sizes = [f"{width} x {height}" for height, width in (picture.shape[:2], described.shape[:2])]
-    kind = "colours" if picture.ndim == 3 else "greys"
-    if sizes[0] == sizes[1]:
-        example, how = picture.reshape(described.shape), f"read whole as it is, {sizes[0]} {kind}"
-    else:
-        example = resize(picture, described.shape)
-        how = f"read whole, resized from {sizes[0]} to {sizes[1]} {kind}"
-    return Seen(picture, example[None], [], how)
-
-
-def _digits(picture: NDArray[np.uint8], one: bool) -> Seen:
-    """The digits in a picture, made as MNIST's are; in `one`, all ink as a single one."""
-    found = find(picture)
-    how = "prepared as MNIST's digits: cut out, sized and centred"
-    if len(found) > 1:
-        how = f"{len(found)} digits found, {'read as one,' if one else 'each'} {how}"
-    if one:
-        return Seen(picture, prepare(picture)[None], [], how)
-    boxes = [digit.box for digit in found]
-    return Seen(picture, np.stack([digit.pixels for digit in found]), boxes, how)
-
-
-def _white(described: Described) -> float:
-    """What pixels of a picture, from 0 to 255, are divided by. The numbers of a table or of arrays
-    may be of any unit, as the 8 x 8 digits are from 0 to 16: there white is taken for `scale`."""
-    in_any_unit = described.source["source"][0].endswith((".csv", ".npz"))
-    return 255.0 if in_any_unit else described.scale
 
 
 # --- what is printed -----------------------------------------------------------------------------
