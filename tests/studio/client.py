@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fastapi.testclient import TestClient
 
@@ -19,8 +21,10 @@ BINARY = {"Accept": "application/octet-stream"}
 @contextmanager
 def client(**how) -> Iterator[TestClient]:
     """A client of the studio that is made `how` the fields of Studio say."""
-    with TestClient(create(Studio(TOKEN, **how)), base_url="http://localhost") as made:
-        yield made
+    with TemporaryDirectory() as folder:
+        studio = Studio(TOKEN, **{"folder": Path(folder), **how})
+        with TestClient(create(studio), base_url="http://localhost") as made:
+            yield made
 
 
 def refused(answer, status: int, where: str) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "accepted",
     "answer",
     "errors",
+    "is_known",
     "quoted",
     "require_match",
 ]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from anyio import to_thread
 from fastapi import Request
 
+from models.command_line import InputError
+from models.mnist.checkpoint import read_snapshot
 from viz.studio.datasets import Datasets
+from viz.studio.weights import Weights, untrained_for
 
 __all__ = ["Studio", "studio_of"]
 
@@ -18,6 +23,7 @@ class Studio:
     """A studio, as `create` (app.py) makes an application of it.
 
     token: what may change anything. folder: where the runs lie, and in .studio the studio's own.
+    run: a run's folder or a file, whose weights are served; else those that were served last.
     hosts, origins: the further ones that are answered. ending: set when the server ends, so that
     streams do.
     """
@@ -25,17 +31,37 @@ class Studio:
     token: str
     datasets: Datasets = field(default_factory=Datasets)
     folder: Path = Path("runs")
+    run: str | None = None
     read_only: bool = False
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     ending: asyncio.Event = field(default_factory=asyncio.Event)
 
+    weights: Weights = field(init=False)
+
+    def open(self) -> None:
+        """Open what lies on disk, before `start`, which does it where it was not done. Raises
+        InputError where that cannot be."""
+        folder = self.folder / ".studio" / "weights"
+        self.weights = Weights(folder, self._untrained, self.run, self.read_only)
+        learned = read_snapshot(self.weights.content()[1], "weights").described
+        if learned.name not in self.datasets.names:
+            with suppress(InputError):  # it has gone; the weights are still those of a network
+                self.datasets.add(learned.load().dataset)
+
     async def start(self) -> None:
-        """Before the first request."""
+        """Before the first request. Raises InputError as `open` does."""
+        if not hasattr(self, "weights"):
+            await to_thread.run_sync(self.open)
 
     async def close(self) -> None:
         """After the last one: what is being done is saved."""
         self.ending.set()
+        self.weights.close()
+
+    def _untrained(self) -> bytes:
+        """What is served where nothing was yet: the network that `models.mnist train` teaches."""
+        return untrained_for(self.datasets.get("mnist").dataset.describe())
 
 
 async def studio_of(request: Request) -> Studio:
