@@ -41,6 +41,7 @@ viz debug a*b --at a=2 b=3
 viz lesson
 viz lesson 1
 viz report run -o new.html
+viz studio --no-browser --port 0
 """
 PROGRAMS = {"models.mnist": mnist, "data": data, "viz": viz}
 DEMOS = ["models.moons", "models.ode", "models.gaussian_process", "models.rosenbrock"]
@@ -219,6 +220,11 @@ viz lesson -o @new.html
 viz lesson @
 viz report @run -o @new.html
 viz report @none
+viz studio --host @
+viz studio --port @
+viz studio --port 0 --token @
+viz studio --port 0 --allow-host @
+viz studio --port 0 --allow-origin @
 """
 
 

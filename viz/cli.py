@@ -1,4 +1,4 @@
-"""The command line: `python -m viz draw | debug | report | lesson`.
+"""The command line: `python -m viz draw | debug | report | lesson | studio`.
 
 What computes is imported after parsing, and each command imports only what it needs: drawing an
 expression loads nothing of MNIST.
@@ -97,6 +97,13 @@ def _lesson(options: argparse.Namespace) -> int:
         raise InputError(f"N: expected a lesson from 1 to {len(steps)}, found {n}")
     node, title, text = steps[n - 1]
     return _show(Debugger("", [(node, f"{n}. {title}", text)]), options.out)
+
+
+def _studio(options: argparse.Namespace) -> int:
+    from viz.studio.command import Options, studio_command
+
+    given = {name: value for name, value in vars(options).items() if name not in ("command", "run")}
+    return studio_command(Options(**given))
 
 
 def _show(debugger: Any, path: str | None) -> int:
@@ -271,6 +278,7 @@ def _parser() -> Parser:
     _add_debug(commands)
     _add_report(commands)
     _add_lesson(commands)
+    _add_studio(commands)
     commands.metavar = "|".join(commands.choices)
     return parser
 
@@ -353,6 +361,31 @@ def _add_lesson(commands: Any) -> None:
                         help="the lesson to open (default: list them)")  # fmt: skip
     lesson.add_argument("-o", dest="out", metavar="FILE",
                         help="an .html file to write, of all lessons or of this one")  # fmt: skip
+
+
+def _add_studio(commands: Any) -> None:
+    examples = ("", "--weights runs/mnist-1", "--host 0.0.0.0 --allow-host studio.example.com")
+    what = "serve a page to train a network on, and an API"
+    studio = _add(commands, _studio, "studio", what, *examples)
+    studio.add_argument("--host", default="127.0.0.1",
+                        help="the address to listen on (default: %(default)s, which only this "
+                        "machine reaches)")  # fmt: skip
+    studio.add_argument("--port", type=whole, default=8000,
+                        help="the port, 0 for any that is free (default: %(default)s)")  # fmt: skip
+    studio.add_argument("--weights", metavar="RUN",
+                        help="the folder of a training, whose network to begin with")  # fmt: skip
+    studio.add_argument("--read-only", action="store_true", help="refuse what changes anything")
+    studio.add_argument("--token", metavar="TEXT", default="",
+                        help="what a request that changes anything has to know (default: made at "
+                        "each start); other users of this machine see a command line: better set "
+                        "CHAINRULE_TOKEN in the environment")  # fmt: skip
+    studio.add_argument("--allow-host", metavar="NAME", action="append", default=[],
+                        help="answer under this name too, besides localhost")  # fmt: skip
+    studio.add_argument("--allow-origin", metavar="ORIGIN", action="append", default=[],
+                        help="let pages of this site use the API too, as "
+                        "https://example.com")  # fmt: skip
+    studio.add_argument("--no-browser", dest="browser", action="store_false",
+                        help="do not open the page")  # fmt: skip
 
 
 def _about_expr(gives: str) -> str:

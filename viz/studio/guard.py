@@ -302,11 +302,15 @@ def origin(text: str) -> str:
     >>> origin("https://Example.com/")
     'https://example.com'
     """
-    parts = urlsplit(text)
-    is_origin = parts.scheme in PORTS and parts.path in ("", "/") and split_host(parts.netloc)[0]
-    if not is_origin or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError(f"expected an origin, as https://example.com, found {text!r}")
+    wrong = ValueError(f"expected an origin, as https://example.com, found {text!r}")
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise wrong from None
     name, port = split_host(parts.netloc)
+    is_origin = parts.scheme in PORTS and name and int(port or 0) <= 65_535
+    if not is_origin or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise wrong
     shown = f"[{name}]" if ":" in name else name
     is_usual = not port or int(port) == PORTS[parts.scheme]
     return f"{parts.scheme}://{shown}" + ("" if is_usual else f":{port}")

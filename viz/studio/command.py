@@ -1,0 +1,129 @@
+"""`python -m viz studio`: from options to a running server, and to its end.
+
+Low to high: address.py opens the port; app.py and what it puts together answers; server.py runs it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from models.command_line import InputError, warn
+from models.training.signals import ENDING, noted
+from viz.studio.address import is_loopback, listen, url
+
+__all__ = ["TOKEN", "Options", "studio_command"]
+
+TOKEN = "CHAINRULE_TOKEN"  # the variable of the environment, which other users do not see
+SHORTEST = 16  # characters of a token
+PATIENCE = 0.2  # seconds for threads that are still at work at the end
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says. token: "" for one made here."""
+
+    host: str
+    port: int
+    weights: str | None
+    read_only: bool
+    token: str
+    allow_host: Sequence[str]
+    allow_origin: Sequence[str]
+    browser: bool
+
+
+def studio_command(options: Options) -> int:
+    """Serve until a signal; gives its exit code. Raises InputError."""
+    # Not for the processes that compute, nor for what they start.
+    token = checked_token(options.token or os.environ.pop(TOKEN, "")) or secrets.token_urlsafe()
+    with noted(ENDING) as received, listen(options.host, options.port) as listener:
+        _serve(options, token, listener, received)
+    code = 128 + received[0]
+    leave_threads(code)
+    return code
+
+
+def leave_threads(code: int) -> None:
+    """End the process here if some thread does not end: Python would wait for it."""
+    others = [each for each in threading.enumerate() if each is not threading.current_thread()]
+    for thread in others:
+        if not thread.daemon:
+            thread.join(PATIENCE / len(others))
+    if any(thread.is_alive() and not thread.daemon for thread in others):
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def checked_token(text: str) -> str:
+    """A token that was given, or the empty text where none was. Raises InputError."""
+    is_plain = re.fullmatch(r"[!-~]*", text)
+    if text and (not is_plain or len(text) < SHORTEST):
+        expected = f"at least {SHORTEST} characters of ASCII without spaces"
+        found = f"{len(text)} characters" if is_plain else "others"  # itself it stands nowhere
+        raise InputError(f"--token: expected {expected}, found {found}")
+    return text
+
+
+def named(text: str, split: Callable[[str], tuple[str, str]]) -> str:
+    """The name of a host. Raises InputError for what is none, or more than one."""
+    is_bare = text.count(":") > 1 and not text.startswith("[")  # an address of IPv6
+    name, port = split(f"[{text}]" if is_bare else text)
+    if not name or port:
+        raise InputError(f"--allow-host: expected a name, as studio.example.com, found {text!r}")
+    return name
+
+
+def _serve(options: Options, token: str, listener: socket.socket, received: list[int]) -> None:
+    try:
+        from viz.studio.app import create
+        from viz.studio.guard import origin, split_host
+        from viz.studio.server import serve
+        from viz.studio.studio import Studio
+    except ImportError as error:
+        wanted = "pip install -e '.[studio]' in Chainrule's folder"
+        raise InputError(f"studio: it needs fastapi and uvicorn ({error}): {wanted}") from error
+
+    hosts = [named(text, split_host) for text in options.allow_host]
+    if not hosts and not is_loopback(listener):
+        warn(
+            f"--host {options.host}: requests for localhost alone are answered; --allow-host NAME "
+            "has those answered that ask for a name or an address of this machine"
+        )
+    try:
+        origins = [origin(text) for text in options.allow_origin]
+    except ValueError as error:
+        raise InputError(f"--allow-origin: {error}") from None
+    studio = Studio(
+        token=token, read_only=options.read_only, hosts=tuple(hosts), origins=tuple(origins)
+    )
+    address = url(listener, options.host, token)
+
+    def ready() -> None:
+        print(f"the studio is at {address}\n(Ctrl-C ends it)", flush=True)
+        if options.browser:
+            open_browser(address)
+
+    serve(create(studio), listener, received, ready, studio.ending.set, [token])
+
+
+def open_browser(address: str) -> None:
+    """Have the user's browser open the page, where there is a screen; and not wait for it."""
+    has_screen = sys.platform in ("win32", "darwin") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
+
+    def attempt() -> None:
+        with suppress(Exception):  # there may be none, and the address is printed
+            webbrowser.open(address)
+
+    if has_screen:
+        threading.Thread(target=attempt, daemon=True).start()
