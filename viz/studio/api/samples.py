@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import secrets
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from anyio import to_thread
 from fastapi import Path, Query, Request, Response
+from fastapi.routing import APIRoute
 from numpy.typing import NDArray
 
 from models.runs.files import plain
@@ -44,6 +47,8 @@ BLOCK = {
     "content": {BINARY: {"schema": {"type": "string", "format": "binary"}}},
     "description": "A sample, or as a Block its entries and then its label.",
 }
+
+PLAIN = re.compile(r"\d{1,9}", re.ASCII)
 
 Name = Literal["train", "test"]
 Index = Annotated[int, Path(ge=0, le=2**53)]
@@ -132,13 +137,41 @@ async def thumbnails(
     return answer(request, content, BINARY, tag, cache, {"Vary": "Accept, Accept-Encoding"})
 
 
-@router.get("/{index}", response_model=Sample, responses={**errors(404), 200: BLOCK})
+class Quick(APIRoute):
+    """The route of a sample. FastAPI reads an address in the time in which all else is done, so a
+    plain one is read here."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        careful = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            path, studio = request.path_params, request.app.state.studio
+            index = path["index"]
+            if PLAIN.fullmatch(index) and not request.scope["query_string"]:
+                examples = studio.datasets.ready(path["dataset"], path["split"])
+                if examples is not None:
+                    return _sample(request, examples, int(index))
+            return await careful(request)
+
+        return handle
+
+
 async def sample(
     request: Request, dataset: str, split: Name, index: Index, sha256: Digest = None
 ) -> Response:
     """One example, by its index."""
     examples = await split_of(request, dataset, split, sha256)
     return _sample(request, examples, index)
+
+
+router.add_api_route(
+    "/{index}",
+    sample,
+    methods=["GET"],
+    response_model=Sample,
+    responses={**errors(404), 200: BLOCK},
+    route_class_override=Quick,
+)
 
 
 @router.get(
