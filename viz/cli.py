@@ -375,7 +375,7 @@ def _add_studio(commands: Any) -> None:
     studio.add_argument("--weights", metavar="RUN",
                         help="the folder of a training, whose network to begin with")  # fmt: skip
     studio.add_argument("--read-only", action="store_true", help="refuse what changes anything")
-    studio.add_argument("--token", metavar="TEXT", default="",
+    studio.add_argument("--token", metavar="TEXT",
                         help="what a request that changes anything has to know (default: made at "
                         "each start); other users of this machine see a command line: better set "
                         "CHAINRULE_TOKEN in the environment")  # fmt: skip

@@ -30,6 +30,7 @@ PEERS = {
     "load": ["jax"],
     "compiling": ["jax"],
     "browser": ["playwright"],
+    "studio": ["uvloop"],
 }
 
 

@@ -169,6 +169,7 @@ WRONG = [
     (["--host", "a" * 70 + ".example"], "--host: expected a name or an address of this machine"),
     (["--host", "http://localhost"], "--host: expected a name or an address of this machine"),
     (["--token", "short"], "--token: expected at least 16 characters of ASCII without spaces"),
+    (["--token", ""], "--token: expected at least 16 characters of ASCII without spaces, found 0"),
     (["--token", "with a space in it"], "--token: expected at least 16 characters of ASCII"),
     (["--token", "with-\u00fcmlaut-in-it"], "--token: expected at least 16 characters of ASCII"),
     (["--allow-host", "http://example.com"], "--allow-host: expected a name, as studio.example"),
@@ -190,6 +191,15 @@ def test_what_cannot_be_is_refused_in_a_line(words, sentence, capsys):
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1
     assert err.startswith(f"error: {sentence}")
+
+
+def test_a_token_of_the_environment_is_checked_too(monkeypatch, capsys):
+    monkeypatch.setenv(command.TOKEN, "secret")
+    assert said("--port", "0") == 2
+    assert capsys.readouterr().err == (
+        "error: CHAINRULE_TOKEN: expected at least 16 characters of ASCII without spaces, "
+        "found 6 characters\n"
+    )
 
 
 @pytest.mark.parametrize("token", ["secret", "secret with a space", "secret-\u00fc"])

@@ -29,13 +29,13 @@ PATIENCE = 0.2  # seconds for threads that are still at work at the end
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says. token: "" for one made here."""
+    """What the command line says."""
 
     host: str
     port: int
     weights: str | None
     read_only: bool
-    token: str
+    token: str | None
     allow_host: Sequence[str]
     allow_origin: Sequence[str]
     browser: bool
@@ -43,8 +43,7 @@ class Options:
 
 def studio_command(options: Options) -> int:
     """Serve until a signal; gives its exit code. Raises InputError."""
-    # Not for the processes that compute, nor for what they start.
-    token = checked_token(options.token or os.environ.pop(TOKEN, "")) or secrets.token_urlsafe()
+    token = chosen_token(options.token)
     with noted(ENDING) as received, listen(options.host, options.port) as listener:
         _serve(options, token, listener, received)
     code = 128 + received[0]
@@ -63,14 +62,18 @@ def leave_threads(code: int) -> None:
         os._exit(code)
 
 
-def checked_token(text: str) -> str:
-    """A token that was given, or the empty text where none was. Raises InputError."""
-    is_plain = re.fullmatch(r"[!-~]*", text)
-    if text and (not is_plain or len(text) < SHORTEST):
+def chosen_token(given: str | None) -> str:
+    """The token of --token, else of the environment, else a new one. Raises InputError."""
+    set_for_all = os.environ.pop(TOKEN, "")  # not for the processes that compute
+    if given is None and not set_for_all:
+        return secrets.token_urlsafe()
+    token, where = (set_for_all, TOKEN) if given is None else (given, "--token")
+    is_plain = re.fullmatch(r"[!-~]*", token)
+    if not is_plain or len(token) < SHORTEST:
         expected = f"at least {SHORTEST} characters of ASCII without spaces"
-        found = f"{len(text)} characters" if is_plain else "others"  # itself it stands nowhere
-        raise InputError(f"--token: expected {expected}, found {found}")
-    return text
+        found = f"{len(token)} characters" if is_plain else "others"  # itself it stands nowhere
+        raise InputError(f"{where}: expected {expected}, found {found}")
+    return token
 
 
 def named(text: str, split: Callable[[str], tuple[str, str]]) -> str:
