@@ -106,7 +106,11 @@ def _serve(options: Options, token: str, listener: socket.socket, received: list
     except ValueError as error:
         raise InputError(f"--allow-origin: {error}") from None
     studio = Studio(
-        token=token, read_only=options.read_only, hosts=tuple(hosts), origins=tuple(origins)
+        token=token,
+        run=options.weights,
+        read_only=options.read_only,
+        hosts=tuple(hosts),
+        origins=tuple(origins),
     )
     address = url(listener, options.host, token)
 
