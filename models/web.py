@@ -19,6 +19,7 @@ from autograd.optim import Optimizer, clip_by_global_norm
 from autograd.random import draws
 from models.mlp import MLP
 from models.training.metrics import LABEL, predictions
+from models.training.steps import Reduce
 
 __all__ = ["entries"]
 
@@ -33,6 +34,8 @@ def entries(
     scored: int = 1000,
     drawn: int = 1000,
     clip: float | None = None,
+    scale: float = 255.0,
+    reduce: Reduce | None = None,
 ) -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """The entries, by name; each takes images, (n, *shape) uint8, and labels, (n,) int32.
 
@@ -46,7 +49,9 @@ def entries(
     """
 
     def inputs(images: Any) -> Any:
-        return astype(reshape(images, (len(images), math.prod(shape))), np.float32) / 255.0
+        return astype(reshape(images, (len(images), math.prod(shape))), np.float32) / np.float32(
+            scale
+        )
 
     @jit
     def step(images: Any, labels: Any) -> dict[str, Any]:
@@ -55,6 +60,8 @@ def entries(
         optimizer.zero_grad()
         loss.backward()
         deltas = gradients(loss, outputs[::2])
+        if reduce is not None:
+            reduce(model.parameters())
         if clip is not None:
             clip_by_global_norm(model.parameters(), clip)
         optimizer.step()

@@ -73,11 +73,12 @@ def centred(mean: Any) -> Callable[[Sequence[Any]], None]:
 
     Along the mean, which all examples share, the loss curves far more than elsewhere: what is a
     good rate elsewhere throws whole layers of relu units to where they are 0 for every example.
+    mean: an array; or a Tensor, which may change between steps.
     """
-    squared = np.float32(mean @ mean)
 
     def reduce(parameters: Sequence[Any]) -> None:
         weight, bias, *_ = parameters
+        squared = mean @ mean
         slope, offset = weight.grad, bias.grad
         weight.grad = slope - reshape(offset, (-1, 1)) * mean
         bias.grad = offset * (1 + squared) - slope @ mean  # of b = (b + W mean) - W mean

@@ -1,5 +1,5 @@
 """The user's cache of machine code: compiled steps, and what else is slow to make (viz keeps its
-WebAssembly there).
+WebAssembly there, the studio its modules in a folder beside).
 
 What is read here is executed. So the folder and its files are this user's and nobody else may
 write there; each file ends with a digest of the bytes before it, and is moved into its place whole.
@@ -31,7 +31,7 @@ __all__ = [
 
 DIGEST = hashlib.sha256().digest_size
 CACHE_MB = 256
-KEPT = (".so", ".cwasm")  # the endings of the files' names
+KEPT = (".so", ".cwasm", ".module")  # the endings of the files' names
 BUILD_PREFIX = "tmp-step-"  # of the names of folders in which files are made
 WARNED = set[str]()  # the causes that were logged
 
@@ -46,19 +46,19 @@ def warn_once(message: str) -> None:
         logging.getLogger("autograd.jit").warning("%s", plain)
 
 
-def cache_folder() -> Path:
+def cache_folder(name: str = "jit") -> Path:
     """Where the files are kept. Raises RuntimeError where the user has no home."""
     root = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(root if os.path.isabs(root) else Path.home() / ".cache", "chainrule", "jit")
+    return Path(root if os.path.isabs(root) else Path.home() / ".cache", "chainrule", name)
 
 
-def private_folder() -> tuple[Path | None, Exception | None]:
-    """The cache folder, made if it does not exist; or why it cannot be used: only this user may
+def private_folder(name: str = "jit") -> tuple[Path | None, Exception | None]:
+    """A cache folder, made if it does not exist; or why it cannot be used: only this user may
     write to it."""
     try:
         if sys.platform == "win32":
             raise OSError("Windows does not say whose a folder is")
-        folder = cache_folder()
+        folder = cache_folder(name)
         for part in (*reversed(folder.parents), folder):
             part.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
@@ -89,14 +89,15 @@ def read(file: Path) -> bytes | None:
     return data[:-DIGEST]
 
 
-def keep(file: Path, data: bytes) -> None:
-    """Put a file into the private folder, where that is possible."""
+def keep(file: Path, data: bytes, megabytes: int | None = None) -> None:
+    """Put a file into a private folder, where that is possible. megabytes: that all files there may
+    have; None: as many as `CHAINRULE_CACHE_MB` says."""
     with contextlib.suppress(OSError), build_folder(file.parent) as (folder, refused):
         if not refused:
             made = folder / file.name
             made.write_bytes(data)
             seal(made)
-            store(made, file)
+            store(made, file, megabytes)
 
 
 def seal(made: Path) -> None:
@@ -128,7 +129,7 @@ def build_folder(folder: Path | None) -> Iterator[tuple[Path, OSError | None]]:
         yield Path(build_folder), refused
 
 
-def store(made: Path, file: Path) -> bool:
+def store(made: Path, file: Path, megabytes: int | None = None) -> bool:
     """Move what was made into the cache, and remove old files there; whether it could be moved."""
     now = made.stat().st_mtime_ns
     with contextlib.suppress(OSError):  # there is a folder of that name
@@ -137,7 +138,7 @@ def store(made: Path, file: Path) -> bool:
         with contextlib.suppress(OSError):
             if _abandoned(left, now):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
-    _evict(file)
+    _evict(file, _megabytes() if megabytes is None else megabytes)
     return file.is_file()
 
 
@@ -160,15 +161,21 @@ def _abandoned(left: Path, now: int) -> bool:
         os.close(handle)
 
 
-def _evict(newest: Path) -> None:
-    """Remove the least recently used files beyond CHAINRULE_CACHE_MB megabytes."""
+def _megabytes() -> int:
+    """What CHAINRULE_CACHE_MB says."""
     given = os.environ.get("CHAINRULE_CACHE_MB", "")
-    number = given.isascii() and given.isdigit()
-    if given and not number:
+    if given.isascii() and given.isdigit():
+        return int(given)
+    if given:
         warn_once(
             f"CHAINRULE_CACHE_MB is a whole number of megabytes, not {given!r}: it is {CACHE_MB}"
         )
-    free = (int(given) if number else CACHE_MB) * 10**6
+    return CACHE_MB
+
+
+def _evict(newest: Path, megabytes: int) -> None:
+    """Remove the least recently used files beyond so many megabytes."""
+    free = megabytes * 10**6
     kept = list[tuple[int, int, Path]]()
     for file in newest.parent.iterdir():
         with contextlib.suppress(OSError):
