@@ -1,0 +1,78 @@
+"""What the server calls: bytes of a body to bytes of an answer. The numbers are of network.py,
+pictures.py and graph.py."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.training.metrics import predictions
+from viz.studio.engine import graph as graphs
+from viz.studio.engine import network as networks
+from viz.studio.engine import pictures
+from viz.studio.engine.bodies import Body, read, written
+from viz.studio.engine.network import Weights, network
+from viz.studio.replies import Refusal
+
+__all__ = ["Example", "activations", "gradient", "graph", "predict", "prepare"]
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """An example of a dataset, and what a network for it reads: (*shape) entries, classes."""
+
+    image: NDArray[Any]
+    label: int
+    classes: tuple[str, ...]
+
+
+def predict(weights: Weights, body: Body, media: str) -> bytes:
+    """Of images the `probabilities` of the classes, (n, classes), and the `prediction`,
+    (n,) int32; where a probability is nan, it is the number of classes, which is none."""
+    of = network(weights)
+    images, _ = read(body, of.described)
+    found = networks.predict(of, images)
+    arrays = {"probabilities": found, "prediction": np.asarray(predictions(found))}
+    return written(media, "probabilities", arrays)
+
+
+def prepare(weights: Weights, content: bytes, media: str) -> bytes:
+    """Of a picture the `images` that the network sees, their `boxes`, and `how` they were made."""
+    found = pictures.prepare(content, network(weights).described)
+    flat = found.images.reshape(len(found.images), -1)
+    arrays = {"images": flat, "boxes": found.boxes}
+    more = {"how": found.how, "shape": list(found.images.shape[1:]), "dtype": str(flat.dtype)}
+    return written(media, "images", arrays, **more)
+
+
+def activations(weights: Weights, body: Body, media: str) -> bytes:
+    """Of images what each layer gives, by name, each (n, width)."""
+    of = network(weights)
+    images, _ = read(body, of.described)
+    return written(media, "", networks.activations(of, images))
+
+
+def gradient(weights: Weights, body: Body, what: str, media: str) -> bytes:
+    """Of images and labels the `gradient` of the "loss" or of the logit of the "class", (n, entries
+    of an image), and its `value`, (n,)."""
+    of = network(weights)
+    images, labels = read(body, of.described, labelled=True)
+    slopes, values = networks.gradient(of, images, labels, what)
+    return written(
+        media, "gradient", {"gradient": slopes.reshape(len(slopes), -1), "value": values}
+    )
+
+
+def graph(weights: Weights, example: Example, what: str) -> bytes:
+    """Of an example the graph of the "loss", or of one number of a layer, JSON."""
+    of = network(weights)
+    mine, its = of.described, example
+    if (its.image.shape, its.classes) != (mine.shape, mine.classes):
+        wanted = f"{'x'.join(map(str, mine.shape))} and {len(mine.classes)} classes"
+        found = f"{'x'.join(map(str, its.image.shape))} and {len(its.classes)}"
+        raise Refusal(409, "dataset", f"one for the served weights, of {wanted}", found)
+    return json.dumps(graphs.graph(of, example.image, example.label, what)).encode()
