@@ -15,14 +15,14 @@ from starlette.exceptions import HTTPException
 
 from data import DataError
 from models.command_line import InputError
-from viz.studio.api import datasets, samples, server, weights
+from viz.studio.api import datasets, samples, server, train, weights
 from viz.studio.guard import Guard
 from viz.studio.replies import Refusal, shown
 from viz.studio.studio import Studio
 
 __all__ = ["create"]
 
-ROUTERS = (samples.router, server.router, datasets.router, weights.router)
+ROUTERS = (samples.router, server.router, datasets.router, weights.router, train.router)
 PAGE = Path(__file__).parent / "page" / "index.html"
 
 

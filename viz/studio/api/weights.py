@@ -31,7 +31,7 @@ from viz.studio.studio import Studio, studio_of
 from viz.studio.weights.text import MOST_BYTES, WeightsBody, from_json, to_json
 from viz.studio.weights.versions import Cause, Version
 
-__all__ = ["VersionBody", "written"]
+__all__ = ["FILE", "WROTE", "IfMatch", "Opened", "VersionBody", "body_of", "router"]
 
 router = new_router("weights", "/weights")
 
@@ -40,7 +40,7 @@ FILE = {"schema": {"type": "string", "format": "binary"}}
 ETAG = {"ETag": {"schema": {"type": "string"}, "description": "What If-Match is to say."}}
 REPLACING = {
     name: {"operationId": name, "parameters": {"If-Match": "$response.header.ETag"}}
-    for name in ("put_weights", "delete_weights", "rollback_weights")
+    for name in ("put_weights", "delete_weights", "rollback_weights", "train")
 }
 READ: dict[int | str, dict[str, Any]] = {
     200: {

@@ -93,6 +93,16 @@ class Weights:
         numbers = f"{history[0].number} to {current[0].number}"
         raise Refusal(404, "version", f"one of the versions {numbers}", number)
 
+    def seen(self, if_match: str) -> tuple[Version, bytes]:
+        """What is served, with its bytes. Raises a Refusal of 412 unless it is what If-Match says:
+        by now another one may be served."""
+        current = self._current
+        now = current[0].etag
+        if if_match not in ("*", now):
+            expected = f"{now}, which the weights have now"
+            raise Refusal(412, "If-Match", expected, if_match, {"ETag": now})
+        return current
+
     def put(self, content: bytes, if_match: str, cause: Cause = "put") -> Version:
         """Make a file of weights the next version.
 
@@ -173,10 +183,7 @@ class Weights:
     def _replacing(self, if_match: str) -> Iterator[None]:
         """One write at a time, each of the version that it is meant to replace."""
         with self._mutex:
-            now = self.current.etag
-            if if_match not in ("*", now):
-                expected = f"{now}, which the weights have now"
-                raise Refusal(412, "If-Match", expected, if_match, {"ETag": now})
+            self.seen(if_match)
             if self._lock is None:
                 raise Refusal(403, "weights", "no write, because the studio is --read-only", "one")
             try:
