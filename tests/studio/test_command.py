@@ -64,36 +64,53 @@ def said(*words):
 
 
 def test_it_says_where_it_is_and_answers(tmp_path):
-    with started(tmp_path, "--token", TOKEN) as (process, line):
+    words = ("--token", TOKEN, "--allow-host", "example.com")
+    with started(tmp_path, *words) as (process, line):
         assert line.startswith("the studio is at http://127.0.0.1:")
         assert line.endswith("/#token=0123456789abcdef-%25%23%3F\n")
         assert "Ctrl-C" in process.stdout.readline()
-        with sent(port_of(line), f"{HEAD}Connection: close\n\n") as client:
-            assert client.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+        for host in ("localhost", "example.com"):
+            with sent(port_of(line), f"{HEAD.replace('localhost', host)}\n") as client:
+                assert client.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
         process.terminate()
         assert process.communicate(timeout=10) == ("", "")  # no other line, nothing of a request
         assert process.returncode == 143
 
 
-def test_each_start_has_a_token_of_its_own(tmp_path):
-    lines = []
-    for _ in range(2):
-        with started(tmp_path) as (_, line):
-            lines.append(line.partition("#token=")[2])
-    assert len({*lines}) == 2 and min(map(len, lines)) > 40
-
-
-def test_the_token_is_taken_from_the_environment_and_not_handed_on(monkeypatch):
-    monkeypatch.setenv(command.TOKEN, TOKEN)
-    seen = []
+@pytest.fixture
+def seen(monkeypatch):
+    """What a studio is served with, which ends at once."""
+    found = []
 
     def serve(app, listener, received, *others):
-        seen.extend((app.state.studio.token, os.environ.get(command.TOKEN)))
+        found.append((app.state.studio, os.environ.get(command.TOKEN)))
         received.append(signal.SIGTERM)
 
     monkeypatch.setattr(server, "serve", serve)
-    assert said("--port", "0") == 143
-    assert seen == [TOKEN, None]
+    return found
+
+
+def test_each_start_has_a_token_of_its_own(seen):
+    assert said("--port", "0") == said("--port", "0") == 143
+    tokens = {studio.token for studio, _ in seen}
+    assert len(tokens) == 2 and min(map(len, tokens)) > 40
+
+
+def test_the_token_is_taken_from_the_environment_and_not_handed_on(monkeypatch, seen):
+    for words, token in (((), TOKEN), (("--token", TOKEN[::-1]), TOKEN[::-1])):
+        monkeypatch.setenv(command.TOKEN, TOKEN)
+        assert said("--port", "0", *words) == 143
+        assert (seen[-1][0].token, seen[-1][1]) == (token, None)
+
+
+def test_names_and_origins_are_written_as_they_are_compared(seen):
+    words = ("--allow-host", "Example.com", "--allow-host", "fd00::1", "--allow-host", "[fd00::2]")
+    words += ("--allow-origin", "HTTPS://Example.com:443/", "--read-only")
+    assert said("--port", "0", *words) == 143
+    ((studio, _),) = seen
+    assert studio.hosts == ("example.com", "fd00::1", "fd00::2")
+    assert studio.origins == ("https://example.com",)
+    assert studio.read_only
 
 
 def test_help_imports_next_to_nothing(tmp_path):
@@ -107,7 +124,7 @@ def test_help_imports_next_to_nothing(tmp_path):
     assert not re.search(r"\b(fastapi|uvicorn|pydantic)\b", done.stderr)
 
 
-@pytest.mark.parametrize("name", ["fastapi", "uvicorn", "httptools"])
+@pytest.mark.parametrize("name", ["fastapi", "uvicorn"])
 def test_without_the_extra_it_says_how_to_get_it(tmp_path, name):
     program = f"import sys; sys.modules[{name!r}] = None; from viz import cli; "
     program += "sys.exit(cli.main(['studio', '--port', '0', '--no-browser']))"
@@ -251,14 +268,18 @@ def test_the_address_is_one_that_a_browser_here_reaches(host, shown):
             pass
 
 
-def test_who_listens_to_others_is_told_that_names_are_needed(tmp_path):
-    with started(tmp_path, "--host", "0.0.0.0") as (process, _):
-        assert process.stderr.readline().startswith("warning: --host 0.0.0.0: requests for local")
-    with started(tmp_path, "--host", "0.0.0.0", "--allow-host", "example.com") as (process, line):
-        with sent(port_of(line), f"{HEAD.replace('localhost', 'example.com')}\n") as client:
-            assert client.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
-        process.terminate()
-        assert process.communicate(timeout=10)[1] == ""
+@pytest.mark.usefixtures("seen")
+@pytest.mark.parametrize(
+    ("words", "is_told"),
+    [
+        (["--host", "0.0.0.0"], True),
+        (["--host", "0.0.0.0", "--allow-host", "example.com"], False),
+        (["--host", "localhost"], False),
+    ],
+)
+def test_who_listens_to_others_is_told_that_names_are_needed(words, is_told, capsys):
+    assert said("--port", "0", *words) == 143
+    assert capsys.readouterr().err.startswith("warning: --host 0.0.0.0: requests for") is is_told
 
 
 # --- it ends --------------------------------------------------------------------------------------
@@ -288,29 +309,24 @@ def test_a_signal_ends_it_whatever_is_going_on(tmp_path, number, code):
             client.close()
 
 
-PATHS = ["/", "/stream", "/large", "/wait"]
+PATHS = ["/", "/stream", "/large", "/wait", "/soon"]
 
 
-def test_what_is_asked_already_is_answered_and_no_more(tmp_path):
+def test_at_the_end_there_are_answers_for_who_has_asked_already(tmp_path):
+    """The one that is asked for, if it comes soon; else one that says why it does not."""
     with started(tmp_path, program=STRANGE) as (process, line):
         port = port_of(line)
-        with sent(port, "GET /soon HTTP/1.1\nHost: localhost\n\n") as client:
-            time.sleep(0.2)
-            process.terminate()
-            assert client.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+        clients = [sent(port, f"GET {path} HTTP/1.1\nHost: localhost\n\n") for path in PATHS[3:]]
+        time.sleep(0.2)
+        process.terminate()
+        answers = [client.recv(1000) for client in clients]
+        assert answers[0].startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        assert answers[1].startswith(b"HTTP/1.1 200 OK\r\n")
         assert process.wait(10) == 143
         with pytest.raises(ConnectionRefusedError):
             sent(port, "")
-
-
-def test_who_is_not_answered_is_told_why(tmp_path):
-    with started(tmp_path, program=STRANGE) as (process, line):
-        path = "GET /wait HTTP/1.1\nHost: localhost\n\n"
-        with sent(port_of(line), path) as client:
-            time.sleep(0.2)
-            process.terminate()
-            assert client.recv(1000).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
-        assert process.wait(10) == 143
+        for client in clients:
+            client.close()
 
 
 @pytest.mark.parametrize("path", ["/sleep", "/spin"])
@@ -337,13 +353,11 @@ def test_a_signal_while_it_starts_ends_it(tmp_path):
         assert process.stderr.read() == ""
 
 
-@pytest.mark.parametrize("where", ["start", "close"])
-def test_what_the_studio_refuses_as_it_starts_or_ends_is_one_line(tmp_path, where):
+def test_what_the_studio_refuses_as_it_starts_is_one_line(tmp_path):
     refuse = "from models.command_line import InputError; from viz.studio.studio import Studio; "
     refuse += "\nasync def refuse(self): raise InputError('weights: expected some, found none')"
-    refuse += f"\nStudio.{where} = refuse\n"
+    refuse += "\nStudio.start = refuse\n"
     program = refuse + STRANGE.replace("app.create", "app.nothing")
     with started(tmp_path, program=program) as (process, _):
-        process.terminate()
         assert process.wait(10) == 2
         assert process.stderr.read() == "error: weights: expected some, found none\n"

@@ -224,16 +224,16 @@ def test_a_body_that_stops_coming_is_given_up(patient):
 def test_a_body_that_comes_slowly_is_read(patient):
     with connected(patient) as client:
         client.sendall(request("Content-Length: 10", target="/length", method="POST"))
-        for _ in range(10):
+        for _ in range(5):
             time.sleep(0.1)
-            client.sendall(b"a")
+            client.sendall(b"aa")
         assert parsed(read(client))[::2] == (200, b"10")
 
 
 def test_who_takes_no_answer_is_hung_up_on(patient):
     with connected(patient) as client:
         client.sendall(request(target="/large", last=False))
-        time.sleep(1.5)
+        time.sleep(1)
         assert len(read(client)) < 30_000_000
 
 
@@ -241,7 +241,7 @@ def test_who_takes_an_answer_slowly_gets_all_of_it(patient):
     with connected(patient) as client:
         client.sendall(request(target="/large", last=False))
         found = 0
-        for _ in range(10):
+        for _ in range(6):
             time.sleep(0.1)
             found += len(client.recv(2_000_000))
         assert found + len(read(client)) > 40_000_000
@@ -250,7 +250,7 @@ def test_who_takes_an_answer_slowly_gets_all_of_it(patient):
 def test_a_stream_outlives_all_times(patient):
     with connected(patient) as client:
         client.sendall(request(target="/stream"))
-        end = time.monotonic() + 1
+        end = time.monotonic() + 0.5
         while time.monotonic() < end:
             assert client.recv(1000)
 
