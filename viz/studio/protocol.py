@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from viz.studio.replies import JSON, Refusal
 
@@ -48,6 +48,7 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._refusal: Refusal | None = None
+        self._running: RequestResponseCycle | None = None  # the request that is being answered
         self._is_over = False  # nothing that comes is looked at any more
         self._is_head = True  # a request's head is due, or coming; else its body
         self._size = 0  # bytes since the last whole request
@@ -64,7 +65,7 @@ class Protocol(HttpToolsProtocol):
         self._due(self.limits.head_time)
         most = self.limits.connections
         if len(self.connections) > 2 * most:  # of which half were told
-            transport.abort()
+            self.cut_off()
         elif len(self.connections) > most:
             found = str(len(self.connections))
             self._refuse(Refusal(503, "connections", f"at most {most} at a time", found))
@@ -106,8 +107,14 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            # To a WebSocket, or HTTP/2: the request is answered as any other, and is the last one,
+            # for the parser does not look at what comes after it.
+            self.cycle.keep_alive = False
         self._is_head = False
         self._due(self.limits.stall_time)
+        if not self.pipeline:
+            self._running = self.cycle
         if len(self.pipeline) > self.limits.pipelined:
             raise Refused
 
@@ -134,6 +141,8 @@ class Protocol(HttpToolsProtocol):
     # --- what goes out ---
 
     def on_response_complete(self) -> None:
+        if self.pipeline:
+            self._running = self.pipeline[-1][0]
         super().on_response_complete()
         if not self._is_head:
             self._due(self.limits.linger_time)
@@ -146,11 +155,6 @@ class Protocol(HttpToolsProtocol):
         super().resume_writing()
         self._left = (math.inf, 0)
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """A WebSocket, or HTTP/2, is asked for: the request is answered as any other, the last one,
-        because the parser does not look at what comes after it."""
-        self.cycle.keep_alive = False
-
     # --- time ---
 
     def check(self) -> None:
@@ -158,13 +162,13 @@ class Protocol(HttpToolsProtocol):
         now = self.loop.time()
         if now > self._left[0]:
             if self.transport.get_write_buffer_size() >= self._left[1]:
-                self.transport.abort()
+                self.cut_off()
                 return
             self._look_at_writing()
         if now <= self._deadline:
             return
         if self._is_over:
-            self.transport.abort()
+            self.cut_off()
         elif self.flow.read_paused:  # the application is slow, not the client
             self._due(self.limits.stall_time)
         elif self._is_head and not self._size:
@@ -174,9 +178,28 @@ class Protocol(HttpToolsProtocol):
 
     def leave(self) -> None:
         """End a connection because the server ends: with 503 where an answer is due."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._is_answering():
             self._is_head = False  # no other request comes after the one that is refused
             self._refuse(Refusal(503, "server", "that it runs", "that it is ending"))
+
+    def cut_off(self) -> None:
+        """End a connection as it is."""
+        self._forget()
+        self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Of several requests that were sent ahead, uvicorn forgets the last one alone."""
+        super().connection_lost(exc)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Have what is being answered know that nobody reads it."""
+        if self._running is not None:
+            self._running.disconnected = True
+            self._running.message_event.set()
+
+    def _is_answering(self) -> bool:
+        return self._running is not None and not self._running.response_complete
 
     def _due(self, seconds: float) -> None:
         self._deadline = self.loop.time() + seconds
@@ -205,13 +228,12 @@ class Protocol(HttpToolsProtocol):
         """Answer, where no other answer has begun, and look at nothing that comes."""
         if self.transport.is_closing():
             return
-        is_answering = self.cycle is not None and not self.cycle.response_complete
+        is_answering = self._is_answering()
         if self.pipeline or (is_answering and (self._is_head or self.cycle.response_started)):
-            self.transport.abort()  # in the middle of an answer to a request before this one
+            self.cut_off()  # in the middle of an answer to a request before this one
             return
         if is_answering:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+            self._forget()
         if self._is_head or is_answering:
             self.transport.write(answer(refusal))
         self._is_over = True

@@ -109,7 +109,7 @@ class Server(uvicorn.Server):
             task.cancel()
         await _done(tasks, LEFT)
         for connection in self._connections():
-            connection.transport.abort()
+            connection.cut_off()
 
     def _connections(self) -> list[Protocol]:
         return list(self.server_state.connections)  # type: ignore[arg-type]
