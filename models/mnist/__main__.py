@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import MutableMapping
 
 CPUINFO = "/proc/cpuinfo"
 # The instructions that OpenBLAS's SKYLAKEX kernels use.
@@ -21,16 +22,16 @@ def _has_avx512() -> bool:
         return False
 
 
-def _prepare_blas() -> None:
-    """Set what OpenBLAS chooses badly; it reads this once, when NumPy is imported."""
+def prepare_blas(environment: MutableMapping[str, str]) -> None:
+    """Set what OpenBLAS chooses badly; a process reads this once, when it imports NumPy."""
     if _has_avx512():
         # Older OpenBLAS takes many AMD CPUs for a Haswell, at half their speed in sgemm; an
         # inherited setting may name another CPU. Without AVX-512 this would be an illegal
         # instruction.
-        os.environ["OPENBLAS_CORETYPE"] = "SKYLAKEX"
+        environment["OPENBLAS_CORETYPE"] = "SKYLAKEX"
     # By default its idle threads spin for 2**26 cycles after a product, on a core that the next
     # computation needs; now for 2**4.
-    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+    environment.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 
 def _end_at_once() -> None:
@@ -42,7 +43,7 @@ def _end_at_once() -> None:
 
 if __name__ == "__main__":
     _end_at_once()
-    _prepare_blas()
+    prepare_blas(os.environ)
     from models.mnist.cli import main
 
     code = main()

@@ -11,6 +11,7 @@ summary.json        how it ended
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from models.command_line import InputError
 MODEL, CONFIG = "model.safetensors", "config.json"
 METRICS, HISTOGRAMS, SUMMARY = "metrics.jsonl", "histograms.jsonl", "summary.json"
 DOUBT = "doubt.safetensors"
+LONGEST = 64 << 20  # bytes of a JSON object: a confusion of 2,000 classes has as many
 FILES = (MODEL, DOUBT, CONFIG, METRICS, HISTOGRAMS, SUMMARY)
 
 
@@ -55,7 +57,7 @@ def plain(value: Any) -> Any:
 def read_object(file: Path) -> dict[str, Any]:
     """The object in a JSON file of a run. Raises InputError where there is none."""
     try:
-        found = json.loads(_read(file))
+        found = json.loads(_read(file, LONGEST))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{file}: expected JSON, found: {error}") from error
     if not isinstance(found, dict):
@@ -63,11 +65,12 @@ def read_object(file: Path) -> dict[str, Any]:
     return found
 
 
-def read_lines(file: Path) -> tuple[list[dict[str, Any]], list[int]]:
+def read_lines(file: Path, most: float = math.inf) -> tuple[list[dict[str, Any]], list[int]]:
     """The objects of a .jsonl file of a run, each with its "epoch" and its "step", and the numbers
-    of the lines, from 1, that hold no such object. Raises InputError where there is no file."""
-    texts = enumerate(_read(file).split(b"\n"), 1)
-    found = [(number, _line(text)) for number, text in texts if text.strip()]
+    of the lines, from 1, that hold no such object. Raises InputError where there is no file, or
+    one of more than `most` bytes."""
+    texts = enumerate(_read(file, most).split(b"\n"), 1)
+    found = [(number, read_line(text)) for number, text in texts if text.strip()]
     lines = [line for _, line in found if line is not None]
     return lines, [number for number, line in found if line is None]
 
@@ -79,7 +82,7 @@ def lines_until(file: Path, step: int) -> bytes:
     """
     if not file.exists():
         return b""
-    texts = [(text, _line(text)) for text in _read(file).split(b"\n")]
+    texts = [(text, read_line(text)) for text in _read(file).split(b"\n")]
     return b"".join(text + b"\n" for text, line in texts if line and line["step"] <= step)
 
 
@@ -90,7 +93,7 @@ def read_number(value: Any) -> float | None:
     return value if is_number else None
 
 
-def _line(text: bytes) -> dict[str, Any] | None:
+def read_line(text: bytes) -> dict[str, Any] | None:
     """The object in a line; None where there is none with an epoch and a step."""
     try:
         line = json.loads(text)
@@ -105,8 +108,13 @@ def _is_count(value: Any) -> bool:
     return number is not None and number >= 0
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path, most: float = math.inf) -> bytes:
     try:
+        if file.exists() and not file.is_file():  # a pipe would be waited for
+            raise OSError(errno.EINVAL, "not a regular file")
+        size = file.stat().st_size
+        if size > most:
+            raise OSError(errno.EFBIG, f"{size:,} bytes, of which {most:,} are read at most")
         return file.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         raise InputError(

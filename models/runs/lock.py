@@ -18,7 +18,7 @@ from typing import Any
 from data.files import flock
 from models.command_line import InputError
 
-__all__ = ["LOCK", "Lock"]
+__all__ = ["LOCK", "Lock", "in_use"]
 
 LOCK = ".lock"
 
@@ -122,6 +122,25 @@ class Lock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def in_use(folder: str | Path) -> bool:
+    """Whether a process holds a folder. The lock is not tried where the process that it names has
+    ended: to try one that is free is to hold it for a moment, in which another would be refused."""
+    path = Path(folder) / LOCK
+    if not path.is_file():
+        return False
+    holder = _holder(path)
+    if holder and holder["host"] == platform.node() and not _is_alive(holder["pid"]):
+        return False
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError as error:
+        return error.errno != errno.ENOENT
+    try:
+        return not flock(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 _LOCKS: weakref.WeakSet[Lock] = weakref.WeakSet()

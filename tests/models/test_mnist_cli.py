@@ -516,7 +516,7 @@ def test_blas_is_told_of_avx512_only_where_there_is_avx512(monkeypatch, machine,
     monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine=machine))
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     monkeypatch.setenv("OPENBLAS_THREAD_TIMEOUT", "9")
-    door._prepare_blas()
+    door.prepare_blas(os.environ)
     assert os.environ["OPENBLAS_CORETYPE"] == coretype
     assert os.environ["OPENBLAS_THREAD_TIMEOUT"] == "9"
 

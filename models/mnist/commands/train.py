@@ -27,7 +27,7 @@ from models.runs.checkpoints import CHECKPOINTS, Checkpoint
 from models.runs.files import CONFIG, MODEL, SUMMARY
 from models.runs.folder import Kept, RunFolder
 from models.runs.open import Resumed, new_run, resume
-from models.training import History, Trainer
+from models.training import Callback, History, Trainer
 from models.training.plan import Plan
 from models.training.screen import Screen
 from models.training.signals import ENDING, noted
@@ -46,6 +46,7 @@ class Start:
     received: list[int]
     resumed: Resumed | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)  # of the settings, since then
+    callbacks: Sequence[Callback] = ()  # further ones, the last to be told
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -63,19 +64,28 @@ class Start:
         return "reached" if is_reached else ""
 
 
-def train_command(settings: Settings, out: str | None, dataset: Ahead, start: float) -> int:
+def train_command(
+    settings: Settings,
+    out: str | None,
+    dataset: Ahead,
+    start: float,
+    callbacks: Sequence[Callback] = (),
+) -> int:
     """Teach a network by `settings` and keep it in `out`; gives the exit code.
 
-    start: when the command began, by time.perf_counter. Raises InputError. The test examples
-    are scored before and after, and decide nothing.
+    start: when the command began, by time.perf_counter. callbacks: further ones, which are told
+    after what is written was; they may raise KeyboardInterrupt, as a second Ctrl-C does. Raises
+    InputError. The test examples are scored before and after, and decide nothing.
     """
     with noted(ENDING) as received, new_run(out, dataset.name, warn) as run, _interrupted(run):
-        return _train(Start(run, settings, received), dataset, start)
+        return _train(Start(run, settings, received, callbacks=callbacks), dataset, start)
 
 
-def resume_command(path: str, changes: Mapping[str, Any], start: float) -> int:
+def resume_command(
+    path: str, changes: Mapping[str, Any], start: float, callbacks: Sequence[Callback] = ()
+) -> int:
     """Go on with the training in a run's folder, or in one of its checkpoints, with these changes
-    of its settings; gives the exit code. Raises InputError."""
+    of its settings; gives the exit code. Raises InputError. The rest as `train_command`."""
     with noted(ENDING) as received, resume(path, warn) as resumed, _interrupted(resumed.run):
         run, config = resumed.run, resumed.config
         try:
@@ -83,7 +93,7 @@ def resume_command(path: str, changes: Mapping[str, Any], start: float) -> int:
             described = Described.read(config.get("dataset"))
         except InputError as error:
             raise InputError(f"{run.path / CONFIG}: {error}") from error
-        begun = Start(run, before.changed(changes), received, resumed, changes)
+        begun = Start(run, before.changed(changes), received, resumed, changes, callbacks)
         _refuse_ended(begun)
         return _train(begun, described.load("train", "test"), start)
 
@@ -204,6 +214,7 @@ def _trainer(
     """The Trainer of this run, standing where its checkpoint does. Raises InputError."""
     settings = begun.settings
     callbacks = run_callbacks(begun.run, sets, described, screen, received, begun.over)
+    callbacks += begun.callbacks
     trainer = build_trainer(settings, model, sets["train"], described["scale"], callbacks)
     if begun.checkpoint is None:
         return trainer

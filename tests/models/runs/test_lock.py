@@ -1,5 +1,6 @@
 """One process per folder: the second is told, and the lock dies with the first."""
 
+import json
 import os
 import platform
 import signal
@@ -11,7 +12,7 @@ import pytest
 
 from models.command_line import InputError
 from models.runs import lock
-from models.runs.lock import LOCK, Lock
+from models.runs.lock import LOCK, Lock, in_use
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
 HOLDER = """
@@ -65,6 +66,31 @@ def test_the_second_process_is_told_who_holds_it(tmp_path, system):
     assert "\n" not in words
     Lock(tmp_path).release()  # kill -9 freed it
     assert not list(tmp_path.iterdir())
+
+
+def test_whether_a_folder_is_in_use_is_told_without_taking_it(tmp_path):
+    assert not in_use(tmp_path)
+    process = hold(tmp_path)
+    try:
+        assert in_use(tmp_path)
+    finally:
+        end(process)
+    assert (tmp_path / LOCK).exists() and not in_use(tmp_path)  # kill -9 freed it
+    held = Lock(tmp_path)
+    assert in_use(tmp_path)
+    held.release()
+    assert not in_use(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "words"])
+def test_a_lock_that_nobody_holds_is_not_in_use_whatever_it_says(tmp_path, text):
+    """A process that has the number of a dead one is not taken for it."""
+    words = json.dumps({"pid": os.getpid(), "host": platform.node(), "since": "20"})
+    (tmp_path / LOCK).write_text(text or words)
+    assert not in_use(tmp_path)
+    (tmp_path / LOCK).unlink()
+    os.mkfifo(tmp_path / LOCK)
+    assert not in_use(tmp_path)
 
 
 def test_a_forked_child_does_not_hold_the_lock_of_its_dead_parent(tmp_path):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from models.command_line import InputError
 from models.runs import checkpoints
 from models.runs import folder as run_folder
 from models.runs.checkpoints import newest, save
-from models.runs.files import FILES, read_lines
+from models.runs.files import FILES, read_lines, read_object
 from models.runs.open import new_run, resume
 
 WEIGHTS = {"0.weight": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "count": np.array(7)}
@@ -794,3 +795,22 @@ def test_all_checkpoints_damaged_is_one_line(killed):
     with pytest.raises(InputError) as caught, resume("run", print):
         pass
     assert str(caught.value).count("state.json: ") == 3 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [read_object, read_lines])
+def test_what_is_no_regular_file_is_not_waited_for(read):
+    os.mkfifo("pipe")
+    with pytest.raises(InputError, match="found: not a regular file"):
+        read(Path("pipe"))
+    with pytest.raises(InputError, match="not a regular file"):
+        read(Path("/dev/zero"))
+
+
+def test_a_file_beyond_its_bound_is_not_read():
+    with open("long", "wb") as file:
+        file.truncate(1 << 40)
+    for read in (read_object, partial(read_lines, most=1 << 20)):
+        with pytest.raises(
+            InputError, match=r"found: 1,099,511,627,776 bytes, of which .* at most"
+        ):
+            read(Path("long"))
