@@ -7,15 +7,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from anyio import to_thread
+from anyio import create_task_group, to_thread
 from fastapi import Request
 
 from models.command_line import InputError
 from models.mnist.checkpoint import read_snapshot
 from viz.studio.datasets import Datasets
+from viz.studio.engine import Engine
+from viz.studio.engine.modules import Module
+from viz.studio.jobs.jobs import Jobs
+from viz.studio.jobs.runs import Runs
 from viz.studio.weights import Weights, untrained_for
 
 __all__ = ["Studio", "studio_of"]
+
+STREAMS = 32  # of events that are open at once
 
 
 @dataclass(eq=False)
@@ -25,7 +31,7 @@ class Studio:
     token: what may change anything. folder: where the runs lie, and in .studio the studio's own.
     run: a run's folder or a file, whose weights are served; else those that were served last.
     hosts, origins: the further ones that are answered. ending: set when the server ends, so that
-    streams do.
+    streams do. streams: the places for those. modules: those that were asked for last, by name.
     """
 
     token: str
@@ -37,7 +43,17 @@ class Studio:
     origins: tuple[str, ...] = ()
     ending: asyncio.Event = field(default_factory=asyncio.Event)
 
+    streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STREAMS))
+
+    engine: Engine = field(default_factory=Engine)
+    modules: dict[str, Module] = field(default_factory=dict)
     weights: Weights = field(init=False)
+    runs: Runs = field(init=False)
+    jobs: Jobs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.runs = Runs(self.folder)
+        self.jobs = Jobs(self.folder, self._put)
 
     def open(self) -> None:
         """Open what lies on disk, before `start`, which does it where it was not done. Raises
@@ -51,13 +67,26 @@ class Studio:
 
     async def start(self) -> None:
         """Before the first request. Raises InputError as `open` does."""
+        self.engine.start()
         if not hasattr(self, "weights"):
             await to_thread.run_sync(self.open)
 
     async def close(self) -> None:
         """After the last one: what is being done is saved."""
         self.ending.set()
+        async with create_task_group() as group:
+            group.start_soon(to_thread.run_sync, self.jobs.close)
+            group.start_soon(to_thread.run_sync, self.engine.close)
         self.weights.close()
+
+    @property
+    def dataset(self) -> str:
+        """The name of the one that the served weights learned from."""
+        return read_snapshot(self.weights.content()[1], "weights").described.name
+
+    def _put(self, content: bytes, if_match: str) -> str:
+        """Serve what a job has learned; gives its ETag."""
+        return self.weights.put(content, if_match, "retrain").etag
 
     def _untrained(self) -> bytes:
         """What is served where nothing was yet: the network that `models.mnist train` teaches."""
