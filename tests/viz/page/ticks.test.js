@@ -1,0 +1,76 @@
+// @ts-check
+// Scales and ticks of charts: every number lies where it should, and what is written can be read.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { nearest } from "../../../viz/page/chart.js";
+import { numberAt, placeOn, scaleOf, ticks, written } from "../../../viz/page/ticks.js";
+
+/** Numbers of any size, the same ones every time. @param {number} seed */
+function* drawn(seed) {
+  for (let i = 0; i < 500; i++) {
+    seed = (seed * 1103515245 + 12345) % 2 ** 31;
+    yield (seed / 2 ** 31 - 0.5) * 10 ** ((seed % 25) - 12);
+  }
+}
+
+test("a scale holds all its numbers, and a place and its number are one", () => {
+  const numbers = [...drawn(1)];
+  for (let i = 0; i + 2 < numbers.length; i++) {
+    const three = numbers.slice(i, i + 3);
+    for (const log of [false, true]) {
+      const some = log ? three.map(Math.abs) : three;
+      const scale = scaleOf(some, log);
+      assert.ok(scale.low < scale.high, `${some}: no range`);
+      for (const number of some) {
+        const place = placeOn(scale, number);
+        assert.ok(place >= -1e-9 && place <= 1 + 1e-9, `${number} of ${some} lies at ${place}`);
+        const back = numberAt(scale, place);
+        assert.ok(Math.abs(back - number) <= 1e-9 * (scale.high - scale.low), `${number} became ${back}`);
+      }
+    }
+  }
+});
+
+test("what cannot be shown is left out", () => {
+  const scale = scaleOf([NaN, 1, Infinity, 3], false, true);
+  assert.ok(scale.low === 1 && scale.high === 3, "NaN or infinity is in the scale");
+  assert.ok(scaleOf([-1, 0, 2, 8], true, true).low === 2, "a logarithm of no positive number");
+  assert.ok(Number.isNaN(placeOn(scaleOf([1, 10], true), -1)), "-1 has a place on a logarithm");
+  for (const log of [false, true]) assert.ok(scaleOf([], log).low < scaleOf([], log).high, "no range");
+});
+
+test("ticks are few, in order, on the scale, and told apart by what is written", () => {
+  const numbers = [...drawn(2)];
+  for (let i = 0; i + 1 < numbers.length; i++) {
+    for (const log of [false, true]) {
+      const pair = numbers.slice(i, i + 2).map((n) => log ? Math.abs(n) : n);
+      const scale = scaleOf(pair, log);
+      const found = ticks(scale, 6);
+      assert.ok(found.length >= 1 && found.length <= 20, `${found.length} ticks of ${pair}, log ${log}`);
+      found.forEach((tick, k) => {
+        assert.ok(tick >= scale.low && tick <= scale.high, `${tick} is not on ${pair}`);
+        assert.ok(k === 0 || tick > found[k - 1], `${found} are not in order`);
+      });
+    }
+  }
+});
+
+test("numbers are written as people read them", () => {
+  const pairs = /** @type {[number, string][]} */ ([
+    [0, "0"], [0.5, "0.5"], [1234, "1,234"], [60000, "60,000"], [1e7, "1e7"], [1.25e-5, "1.25e-5"],
+    [NaN, "nan"], [Infinity, "inf"], [-0.25, "-0.25"], [0.1 + 0.2, "0.3"],
+  ]);
+  for (const [number, text] of pairs) {
+    assert.ok(written(number) === text, `${number}: ${written(number)}, wanted ${text}`);
+  }
+});
+
+test("the nearest of a list is found", () => {
+  const list = [...drawn(3)].sort((a, b) => a - b);
+  for (const x of drawn(4)) {
+    const best = Math.min(...list.map((each) => Math.abs(each - x)));
+    assert.ok(Math.abs(list[nearest(list, x)] - x) === best, `${x}: not the nearest`);
+  }
+  assert.ok(nearest([], 1) === -1, "an empty list has none");
+});
