@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -15,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from data import DataError
 from models.command_line import InputError
+from viz.studio import page
 from viz.studio.api import datasets, samples, server, train, weights
 from viz.studio.guard import Guard
 from viz.studio.replies import Refusal, shown
@@ -23,7 +23,6 @@ from viz.studio.studio import Studio
 __all__ = ["create"]
 
 ROUTERS = (samples.router, server.router, datasets.router, weights.router, train.router)
-PAGE = Path(__file__).parent / "page" / "index.html"
 
 
 def create(studio: Studio) -> FastAPI:
@@ -49,7 +48,7 @@ def create(studio: Studio) -> FastAPI:
     app.state.studio = studio
     for router in ROUTERS:  # not by include_router, whose matching takes as long as an answer
         app.router.routes += router.routes
-    app.add_api_route("/", page, include_in_schema=False)
+    app.router.routes += page.routes()
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     app.add_middleware(
@@ -60,11 +59,6 @@ def create(studio: Studio) -> FastAPI:
         read_only=studio.read_only,
     )
     return app
-
-
-async def page() -> Response:
-    """The page."""
-    return Response(PAGE.read_bytes(), media_type="text/html")
 
 
 # --- errors, all with one body --------------------------------------------------------------------

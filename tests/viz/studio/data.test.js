@@ -1,0 +1,86 @@
+// @ts-check
+// Which examples are shown in which order, how they lie in squares, and what an address says.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Layers, placeOf, rowOf, SIDE } from "../../../viz/studio/page/data/layers.js";
+import { shownOf } from "../../../viz/studio/page/data/order.js";
+import { fromAddress, settle, START, toAddress } from "../../../viz/studio/page/state.js";
+
+const LABELS = Uint16Array.of(1, 0, 1, 2, 0, 1);
+const KNOWN = {
+  labels: LABELS,
+  known: 6,
+  ink: Float32Array.of(0.5, 0.25, 0.125, 0.75, 0.25, 0),
+  odd: Float32Array.of(0, 1, 2, 3, 4, 5),
+  splits: new Map([["train", { first: 0, count: 4 }], ["test", { first: 4, count: 2 }]]),
+};
+
+test("the examples that are asked for are shown, in order, equal ones as they stand", () => {
+  const shown = (/** @type {object} */ change) => [...shownOf({ ...START, ...change }, KNOWN)];
+  assert.deepEqual(shown({}), [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual(shown({ split: "test" }), [4, 5]);
+  assert.deepEqual(shown({ label: 1 }), [0, 2, 5]);
+  assert.deepEqual(shown({ label: 1, split: "train" }), [0, 2]);
+  assert.deepEqual(shown({ label: 7 }), []);
+  assert.deepEqual(shown({ sort: "class" }), [1, 4, 0, 2, 5, 3]);
+  assert.deepEqual(shown({ sort: "ink" }), [5, 2, 1, 4, 0, 3]);
+  assert.deepEqual(shown({ sort: "typical", split: "test" }), [4, 5]);
+});
+
+test("a class is shown when it is known, and not before", () => {
+  const part = { ...KNOWN, known: 4 };
+  assert.deepEqual([...shownOf({ ...START, label: 0 }, part)], [1]);
+});
+
+test("an example lies in the middle of its square, its mean is told, the next layer is empty", () => {
+  const layers = new Layers([2, 3], 32, 255);
+  const entries = Uint8Array.of(9, 9, 0, 51, 102, 153, 204, 255);
+  assert.ok(Math.abs(layers.draw(33, entries, 2) - 0.5) < 0.01);
+  const side = 32 * SIDE;
+  const { top, left } = placeOf([2, 3]);
+  const at = (SIDE + top) * side + SIDE + left;
+  const [whole, half, ...rest] = layers.finish();
+  assert.deepEqual([...whole.subarray(at, at + 3)], [0, 51, 102]);
+  assert.deepEqual([...whole.subarray(at + side, at + side + 3)], [153, 204, 255]);
+  const sum = (/** @type {Uint8Array} */ pixels) => pixels.reduce((total, pixel) => total + pixel, 0);
+  assert.equal(sum(whole), 765);
+  assert.ok(Math.abs(sum(half) - 765 / 4) <= 3, "a smaller copy is as bright");
+  assert.equal(rest.at(-1)?.length, 32 * 32, "the smallest copy has a pixel for each square");
+  assert.equal(sum(layers.finish()[0]), 0);
+});
+
+test("any shape has a place in a square", () => {
+  for (const shape of [[28, 28], [32, 32], [64], [1], [7, 300], [40, 30, 3], [1000]]) {
+    const { height, width, shrink, top, left } = placeOf(shape);
+    assert.ok(top >= 0 && top + Math.ceil(height / shrink) <= SIDE, `${shape}`);
+    assert.ok(left >= 0 && left + Math.ceil(width / shrink) <= SIDE, `${shape}`);
+    const layers = new Layers(shape, rowOf(1), 1);
+    layers.draw(0, new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1), 0);
+    assert.ok(layers.finish()[0].some((pixel) => pixel === 255), `${shape} is blank`);
+  }
+});
+
+/** @type {import("../../../viz/studio/page/api.js").Dataset} */
+const DATASET = {
+  name: "mnist", shape: [28, 28], classes: [..."0123456789"], scale: 255, dtype: "uint8",
+  splits: { train: { count: 60000, sha256: "" }, test: { count: 10000, sha256: "" } },
+  thumbnail: { shape: [28, 28] },
+};
+
+test("an address gives the state that it was made of", () => {
+  const state = {
+    ...START, dataset: "mnist", split: "test", label: 7, x: 12.5, zoom: 48, digit: 61234,
+    sort: /** @type {const} */ ("ink"),
+  };
+  const address = toAddress(state);
+  assert.deepEqual(settle({ ...START, ...fromAddress(address) }, DATASET), state);
+  assert.ok(!toAddress(START).includes("zoom"), "what is as usual stands in no address");
+});
+
+test("every address opens something", () => {
+  for (const hash of ["", "#", "#digit=-5&zoom=x&label=1e9&sort=up&split=a&dataset=%00", "#zoom=-1"]) {
+    const state = settle({ ...START, ...fromAddress(hash) }, DATASET);
+    assert.deepEqual(state, { ...START, dataset: "mnist" }, hash);
+  }
+});

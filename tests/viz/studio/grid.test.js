@@ -1,0 +1,77 @@
+// @ts-check
+// The grid of examples: what a person points at is what is found, at any zoom.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as grids from "../../../viz/studio/page/data/grid.js";
+
+/** Numbers from 0 to 1, the same ones every time. @param {number} seed */
+function* drawn(seed) {
+  for (;;) {
+    seed = (seed * 1103515245 + 12345) % 2 ** 31;
+    yield seed / 2 ** 31;
+  }
+}
+
+const numbers = drawn(1);
+const between = (/** @type {number} */ low, /** @type {number} */ high) =>
+  low + Number(numbers.next().value) * (high - low);
+
+/** A grid and a camera somewhere over it. */
+function somewhere() {
+  const [width, height] = [between(100, 2000), between(100, 1500)];
+  const grid = grids.gridOf(Math.ceil(10 ** between(0, 5)), width, height);
+  const camera = { ...grids.all(grid, width, height), zoom: 10 ** between(-1, 3) };
+  const middle = { x: between(0, grid.columns), y: between(0, grids.rowsOf(grid)) };
+  return { grid, camera: grids.kept({ ...camera, ...middle }, grid) };
+}
+
+test("a slot is found at every pixel of its rectangle, and nowhere else", () => {
+  for (let i = 0; i < 2000; i++) {
+    const { grid, camera } = somewhere();
+    const slot = Math.floor(between(0, grid.count));
+    const { left, top, size } = grids.rectangleOf(camera, grid, slot);
+    const inside = [left + size * between(0.01, 0.99), top + size * between(0.01, 0.99)];
+    assert.equal(grids.slotAt(camera, grid, inside[0], inside[1]), slot);
+    assert.notEqual(grids.slotAt(camera, grid, left - size * 0.01, inside[1]), slot);
+    assert.notEqual(grids.slotAt(camera, grid, inside[0], top + size * 1.01), slot);
+  }
+});
+
+test("what is under the pointer stays there while the zoom changes", () => {
+  for (let i = 0; i < 2000; i++) {
+    const { grid, camera } = somewhere();
+    const slot = Math.floor(between(0, grid.count));
+    const { left, top, size } = grids.rectangleOf(camera, grid, slot);
+    const place = /** @type {const} */ ([left + size / 2, top + size / 2]);
+    const after = grids.zoomed(camera, grid, between(0.5, 2), ...place);
+    const inside = after.x > 0 && after.x < grid.columns && after.y > 0 && after.y < grids.rowsOf(grid);
+    if (inside) assert.equal(grids.slotAt(after, grid, ...place), slot);
+  }
+});
+
+test("all are seen from afar, and the zoom has ends", () => {
+  for (let i = 0; i < 500; i++) {
+    const { grid, camera: { width, height } } = somewhere();
+    const all = grids.all(grid, width, height);
+    const first = grids.rectangleOf(all, grid, 0);
+    const last = grids.rectangleOf(all, grid, grid.count - 1);
+    assert.ok(first.left >= -1 && first.top >= -1, "the first is outside");
+    assert.ok(last.left + last.size <= width + 1 && last.top + last.size <= height + 1, "the last is");
+    assert.ok(grids.zoomed(all, grid, 1e9, 0, 0).zoom <= grids.NEAREST);
+    assert.ok(grids.zoomed(all, grid, 1e-9, 0, 0).zoom > 0);
+  }
+});
+
+test("what is asked for is wholly seen, where it has room, and large enough", () => {
+  for (let i = 0; i < 2000; i++) {
+    const { grid, camera } = somewhere();
+    const slot = Math.floor(between(0, grid.count));
+    const after = grids.showing(camera, grid, slot, 48);
+    const { left, top, size } = grids.rectangleOf(after, grid, slot);
+    assert.ok(size >= 48 - 1e-6);
+    if (size > Math.min(camera.width, camera.height)) continue;
+    assert.ok(left >= -1e-6 && left + size <= camera.width + 1e-6, `${left} of ${camera.width}`);
+    assert.ok(top >= -1e-6 && top + size <= camera.height + 1e-6, `${top} of ${camera.height}`);
+  }
+});

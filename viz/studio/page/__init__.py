@@ -1,0 +1,56 @@
+"""The studio's page: plain modules of JavaScript, which the server hands out as they are.
+
+index.html loads app.js, which shows the view that the address names (state.js); api.js asks the
+server. data/ is the view of the examples: grid.js, order.js and layers.js are numbers alone,
+atlas.js draws, reader.js is its worker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from viz import page as shared
+from viz.studio.replies import answer, quoted
+
+__all__ = ["files", "routes"]
+
+FOLDER = Path(__file__).parent
+KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+
+
+def files() -> dict[str, Path]:
+    """Every file of the page by its address, which is its place below viz/; index.html is at "".
+
+    >>> sorted(files())[:2], "page/dom.js" in files()
+    (['', 'page/dom.js'], True)
+    """
+    root = shared.FOLDER.parent
+    found = [
+        path
+        for folder in (shared.FOLDER, FOLDER)
+        for path in folder.rglob("*")
+        if path.suffix in KINDS and path.name != "index.html"
+    ]
+    return {
+        "": FOLDER / "index.html",
+        **{path.relative_to(root).as_posix(): path for path in found},
+    }
+
+
+def routes() -> list[APIRoute]:
+    """A route for each file: no address is ever a path."""
+    return [_route(address, path) for address, path in files().items()]
+
+
+def _route(address: str, path: Path) -> APIRoute:
+    media = KINDS[path.suffix]
+
+    async def file(request: Request) -> Response:
+        content = path.read_bytes()
+        return answer(request, content, media, quoted(hashlib.sha256(content).hexdigest()[:32]))
+
+    return APIRoute(f"/{address}", file, include_in_schema=False, response_model=None)

@@ -1,0 +1,56 @@
+// @ts-check
+// What the page asks of the server, and what it cannot be given, in words.
+
+/**
+ * @typedef {{count: number, sha256: string}} Split
+ * @typedef {{
+ *   name: string, shape: number[], classes: string[], splits: Record<string, Split>,
+ *   scale: number, dtype: "uint8" | "float32", thumbnail: {shape: number[]},
+ * }} Dataset
+ * @typedef {{version: number, writable: boolean, datasets: string[]}} Server
+ */
+
+// Relative to this file, so that a page in any folder of a host finds its own; in a worker too.
+const BASE = new URL("../../api/", import.meta.url).href;
+
+/** Where an example, or all of them small, can be fetched.
+ * @param {Dataset} dataset @param {string} split @param {string} what */
+export function samplesAddress(dataset, split, what) {
+  const { name, splits } = dataset;
+  return `${BASE}samples/${encodeURIComponent(name)}/${split}/${what}?sha256=${splits[split].sha256}`;
+}
+
+/** What this server is. Throws an Error in words, as all here. */
+export const serverOf = async () => /** @type {Server} */ (await get("server"));
+
+/** @param {string} name */
+export const datasetOf = async (name) =>
+  /** @type {Dataset} */ (await get(`datasets/${encodeURIComponent(name)}`));
+
+/** JSON from the server. @param {string} path @returns {Promise<unknown>} */
+async function get(path) {
+  const answer = await reached(BASE + path);
+  const body = await answer.json().catch(() => null);
+  if (answer.ok && body !== null) return body;
+  throw new Error(body?.error?.message ?? `${path}: the server answered ${answer.status}`);
+}
+
+/** @param {string} address @param {Record<string, string>} [headers] */
+async function reached(address, headers) {
+  try {
+    return await fetch(address, { headers });
+  } catch (cause) {
+    throw new Error("the server does not answer: is it still running?", { cause });
+  }
+}
+
+/** The entries of one example. @param {Dataset} dataset @param {string} split
+ * @param {number} index */
+export async function sampleOf(dataset, split, index) {
+  const headers = { Accept: "application/octet-stream" };
+  const answer = await reached(samplesAddress(dataset, split, String(index)), headers);
+  if (!answer.ok) throw new Error(`${split} ${index}: the server answered ${answer.status}`);
+  const bytes = await answer.arrayBuffer();
+  const size = dataset.shape.reduce((product, length) => product * length, 1);
+  return dataset.dtype === "uint8" ? new Uint8Array(bytes, 0, size) : new Float32Array(bytes, 0, size);
+}

@@ -1,0 +1,46 @@
+// @ts-check
+// Which examples are shown, and in which order: from what is known of each to a list of them.
+
+/** @typedef {import("../state.js").State} State */
+
+/**
+ * What is known of the examples. labels: of each its class; known: how many labels are there.
+ * ink: of each the mean of its pixels; odd: how far it is from the mean picture of its class.
+ * splits: by name, the first of its examples and how many there are.
+ * @typedef {{
+ *   labels: Uint16Array, known: number, ink: Float32Array, odd: Float32Array,
+ *   splits: Map<string, {first: number, count: number}>,
+ * }} Known
+ */
+
+/** The examples that a state shows, in its order. @param {State} state @param {Known} known */
+export function shownOf({ split, label, sort }, known) {
+  const { first, count } = rangeOf(split, known);
+  const kept = new Uint32Array(count);
+  let n = 0;
+  for (let i = first; i < first + count; i++) {
+    if (label < 0 || (i < known.known && known.labels[i] === label)) kept[n++] = i;
+  }
+  const chosen = kept.subarray(0, n);
+  return sort === "index" ? chosen : sorted(chosen, keysOf(sort, known));
+}
+
+/** @param {string} split @param {Known} known */
+function rangeOf(split, { labels, splits }) {
+  return splits.get(split) ?? { first: 0, count: labels.length };
+}
+
+/** @param {import("../state.js").Sort} sort @param {Known} known @returns {ArrayLike<number>} */
+function keysOf(sort, { labels, ink, odd }) {
+  if (sort === "class") return labels;
+  return sort === "ink" ? ink : odd;
+}
+
+/** By key, equal ones as they stand. A typed array sorts by number, and fastest: so the key and the
+ * place make one number. @param {Uint32Array} chosen @param {ArrayLike<number>} keys */
+function sorted(chosen, keys) {
+  const scaled = 2 ** 21;
+  const pairs = Float64Array.from(chosen, (i, place) => Math.round(keys[i] * scaled) * 2 ** 22 + place);
+  pairs.sort();
+  return Uint32Array.from(pairs, (pair) => chosen[pair % 2 ** 22]);
+}

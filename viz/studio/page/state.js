@@ -1,0 +1,70 @@
+// @ts-check
+// The page's one state, and the address that holds it, so that a link opens what its sender saw.
+
+/** @typedef {import("./api.js").Dataset} Dataset */
+
+/**
+ * `x`, `y`: the place in the grid, in cells, that is in the middle; `zoom`: pixels of a cell, 0 for
+ * all of them to be seen. `digit`: the chosen example, -1 for none.
+ * @typedef {{
+ *   view: "data", dataset: string, split: string, label: number, sort: Sort,
+ *   x: number, y: number, zoom: number, digit: number,
+ * }} State
+ * @typedef {"index" | "class" | "ink" | "typical"} Sort
+ */
+
+/** @type {Sort[]} */
+export const SORTS = ["index", "class", "ink", "typical"];
+
+/** @type {State} */
+export const START = {
+  view: "data", dataset: "", split: "", label: -1, sort: "index", x: 0, y: 0, zoom: 0, digit: -1,
+};
+
+/** The nearest state that a dataset allows. @param {State} state @param {Dataset} dataset */
+export function settle(state, dataset) {
+  const total = Object.values(dataset.splits).reduce((sum, { count }) => sum + count, 0);
+  const finite = (/** @type {number} */ n) => Number.isFinite(n) ? n : 0;
+  return {
+    ...state,
+    dataset: dataset.name,
+    split: Object.hasOwn(dataset.splits, state.split) ? state.split : "",
+    label: within(state.label, dataset.classes.length),
+    sort: SORTS.includes(state.sort) ? state.sort : "index",
+    digit: within(state.digit, total),
+    x: finite(state.x),
+    y: finite(state.y),
+    zoom: Math.max(0, finite(state.zoom)),
+  };
+}
+
+/** @param {number} number @param {number} count */
+const within = (number, count) =>
+  Number.isInteger(number) && number >= 0 && number < count ? number : -1;
+
+/** @param {string} hash @returns {Partial<State>} */
+export function fromAddress(hash) {
+  const values = new URLSearchParams(hash.slice(1));
+  /** @type {Record<string, string | number>} */
+  const found = {};
+  for (const [name, usual] of Object.entries(START)) {
+    const text = values.get(name);
+    if (text === null || name === "view") continue;
+    found[name] = typeof usual === "number" ? Number(text) : text;
+  }
+  return found;
+}
+
+/** @param {State} state */
+export function toAddress(state) {
+  const values = new URLSearchParams();
+  for (const [name, usual] of Object.entries(START)) {
+    const value = state[/** @type {keyof State} */ (name)];
+    if (value !== usual || name === "view") values.set(name, shortened(value));
+  }
+  return `#${values}`;
+}
+
+/** @param {string | number} value */
+const shortened = (value) =>
+  typeof value === "number" ? String(Math.round(value * 1000) / 1000) : value;
