@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,19 +17,26 @@ import pytest
 import data
 from models.command_line import InputError
 from models.mnist.settings import Settings
+from models.runs.files import read_lines
 from models.runs.lock import in_use
 from tests.models.processes import ENVIRONMENT, go_on, here, result, run  # noqa: F401
+from tests.studio.client import WRITING, client, refused
+from tests.studio.live import LIMIT, live
+from viz.studio.datasets import Datasets
 from viz.studio.jobs.jobs import ACTIVE, Jobs
 from viz.studio.replies import Refusal
 
-LIMIT = 60.0  # seconds, that only what hangs takes
 RECIPE = Settings(hidden=(8,), batch_size=16, lr=0.1, epochs=150)
+ANY = {**WRITING, "If-Match": "*", "Content-Type": "application/json"}
 ENDLESS = Settings(hidden=(8,), batch_size=16, lr=0.1, epochs=1_000_000, schedule="constant")
 SERVER = """
 import sys, time
 from pathlib import Path
 import data
 from models.mnist.settings import Settings
+from tests.studio.client import WRITING, client, refused
+from tests.studio.live import LIMIT, live
+from viz.studio.datasets import Datasets
 from viz.studio.jobs.jobs import Jobs
 jobs = Jobs(Path("runs"), lambda content, tag: "")
 settings = Settings(hidden=(8,), batch_size=16, lr=0.1, epochs=1_000_000, schedule="constant")
@@ -185,9 +194,9 @@ def test_the_process_of_a_killed_server_saves_what_it_learned_and_ends(jobs):
     id = server.stdout.readline().strip()
     folder = Path("runs", id)
     assert jobs.get(id).state == "running" and in_use(folder)
-    for refused in (lambda: jobs.cancel(id), lambda: jobs.resume(id, "*"), lambda: start(jobs)):
+    for asked in (lambda: jobs.cancel(id), lambda: jobs.resume(id, "*"), lambda: start(jobs)):
         with pytest.raises(Refusal) as caught:
-            refused()
+            asked()
         assert caught.value.status == 409 and id in str(caught.value)
     server.kill()
     server.communicate()
@@ -207,3 +216,114 @@ def test_what_is_no_job_is_not_there(jobs, id):
             jobs.get(id)
         assert caught.value.status == 404
         assert jobs.all() == []
+
+
+# --- over HTTP ------------------------------------------------------------------------------------
+
+SMALL = {"dataset": "tiny", "hidden": [8], "batch_size": 16, "lr": 0.1, "epochs": 3}
+
+
+@pytest.fixture
+def served():
+    with live(folder=Path("runs"), datasets=Datasets(data.load("tiny.npz"))) as found:
+        yield found
+
+
+def ask(served, method, path, body=None, tag=None, **headers):
+    """The answer to a request with the token: its status, headers, and JSON."""
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=LIMIT)
+    headers = {**WRITING, "Content-Type": "application/json", **headers}
+    headers |= {"If-Match": tag} if tag else {}
+    connection.request(method, path, body and json.dumps(body), headers)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, answer.headers, json.loads(content or "null")
+
+
+def test_a_job_is_watched_to_its_end_and_then_served(served):
+    first = served.studio.weights.current.etag
+    status, headers, job = ask(served, "POST", "/api/retrain", SMALL, first)
+    assert status == 202 and job["state"] in ACTIVE
+    assert headers["Location"] == f"/api/jobs/{job['id']}"
+    status, again, error = ask(served, "POST", "/api/retrain", SMALL, first)
+    assert (status, again["Location"]) == (409, headers["Location"])
+    assert headers["Location"] in error["error"]["message"]
+    seen = list(served.events(f"{headers['Location']}/events"))
+    lines = [data for event, _, data in seen if event == "epoch"]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert lines == read_lines(Path("runs", job["id"], "metrics.jsonl"))[0]
+    progress = [data for event, _, data in seen if event == "progress"]
+    assert progress and all(each["epochs"] == 3 for each in progress)
+    assert [each["step"] for each in progress] == sorted(each["step"] for each in progress)
+    assert seen[-1][0] == "end" and seen[-1][2]["state"] == "finished"
+    now = served.studio.weights.current
+    assert seen[-1][2]["weights"] == now.etag and now.cause == "retrain"
+    assert ask(served, "GET", headers["Location"])[2] == seen[-1][2]
+    assert ask(served, "GET", "/api/jobs")[2] == [seen[-1][2]]
+    (run,) = ask(served, "GET", "/api/runs")[2]
+    assert (run["name"], run["state"]) == (job["id"], "finished")
+    assert ask(served, "POST", f"{headers['Location']}/resume", tag=now.etag)[0] == 409
+
+
+def test_a_job_is_cancelled_and_goes_on(served):
+    endless = {**SMALL, "epochs": 100_000, "schedule": "constant"}
+    address = ask(served, "POST", "/api/retrain", endless, "*")[1]["Location"]
+    watched = iter(served.events(f"{address}/events"))
+    assert any(event == "epoch" for event, _, _ in watched)
+    assert ask(served, "DELETE", address)[0] == 200
+    *_, (event, _, job) = watched
+    assert event == "end" and job["state"] == "cancelled"
+    status, headers, _ = ask(served, "POST", f"{address}/resume", tag="*")
+    assert (status, headers["Location"]) == (202, address)
+    assert any(event == "progress" for event, _, _ in served.events(f"{address}/events"))
+    served.close()
+    served.thread.join(LIMIT)
+    found = Jobs(Path("runs"), lambda content, tag: tag).get(job["id"])
+    assert found.state == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"hidden": [0]}, "body.hidden.0"),
+        ({"hidden": [8] * 9}, "body.hidden"),
+        ({"hidden": [4097]}, "body.hidden.0"),
+        ({"epochs": 0}, "body.epochs"),
+        ({"epochs": 1.5}, "body.epochs"),
+        ({"epochs": "3"}, "body.epochs"),
+        ({"epochs": 10**9}, "body.epochs"),
+        ({"lr": -1}, "body.lr"),
+        ({"lr": float("nan")}, "body.lr"),
+        ({"lr": float("inf")}, "lr"),
+        ({"dropout": 1}, "body.dropout"),
+        ({"activation": "sine"}, "activation"),
+        ({"optimizer": "adam", "momentum": 0.5}, "momentum"),
+        ({"stop_at": 0.9, "validation": 0}, "validation"),
+        ({"batch_size": 10_000}, "batch_size"),
+        ({"out": "/etc"}, "body.out"),
+        ({"eager": True}, "body.eager"),
+    ],
+)
+def test_what_cannot_be_taught_is_refused_in_words_and_leaves_nothing(studio, change, where):
+    answer = studio.post("/api/retrain", content=json.dumps({**SMALL, **change}), headers=ANY)
+    refused(answer, 422, where)
+    assert studio.get("/api/jobs").json() == []
+
+
+def test_a_job_names_a_dataset_and_the_weights_that_it_is_to_replace(studio):
+    send = partial(studio.post, "/api/retrain")
+    refused(send(json={**SMALL, "dataset": "../tiny.npz"}, headers=ANY), 404, "dataset")
+    refused(send(json=SMALL, headers=WRITING), 428, "If-Match")
+    old = {**WRITING, "If-Match": '"old"'}
+    refused(send(json=SMALL, headers=old), 412, "If-Match")
+    refused(studio.post("/api/jobs/none/resume", headers=ANY), 404, "job")
+    refused(studio.delete("/api/jobs/none", headers=WRITING), 404, "job")
+    refused(studio.get("/api/jobs/none/events"), 404, "job")
+    refused(studio.post("/api/retrain", json=SMALL), 401, "Authorization")
+
+
+@pytest.fixture
+def studio():
+    with client(folder=Path("runs"), datasets=Datasets(data.load("tiny.npz"))) as found:
+        yield found

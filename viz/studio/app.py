@@ -15,14 +15,30 @@ from starlette.exceptions import HTTPException
 from data import DataError
 from models.command_line import InputError
 from viz.studio import page
-from viz.studio.api import datasets, samples, server, train, weights
+from viz.studio.api import (
+    datasets,
+    jobs,
+    runs,
+    samples,
+    server,
+    train,
+    weights,
+)
 from viz.studio.guard import Guard
 from viz.studio.replies import Refusal, shown
 from viz.studio.studio import Studio
 
 __all__ = ["create"]
 
-ROUTERS = (samples.router, server.router, datasets.router, weights.router, train.router)
+ROUTERS = (
+    samples.router,
+    datasets.router,
+    jobs.router,
+    runs.router,
+    server.router,
+    train.router,
+    weights.router,
+)
 
 
 def create(studio: Studio) -> FastAPI:

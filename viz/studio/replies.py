@@ -6,6 +6,7 @@ are its section 13.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ __all__ = [
     "Strict",
     "accepted",
     "answer",
+    "answer_json",
     "errors",
     "is_known",
     "quoted",
@@ -39,6 +41,7 @@ FOREVER = "private, max-age=31536000, immutable"  # where the address says the c
 SENTENCE = re.compile(
     r"(?:(?P<where>.*?): )?expected (?P<expected>.*?),? found:? (?P<found>.*)", re.S
 )
+OPTION = re.compile("--([a-z-]+)")
 TAG = re.compile(r'(?:W/)?"[!\x23-\x7e\x80-\xff]*"')
 SHOWN = 200  # characters of what was found
 
@@ -91,12 +94,14 @@ class Refusal(Exception):  # noqa: N818
 
     @classmethod
     def of(cls, error: InputError, where: str = "request") -> Refusal:
-        """What models refuse, whose sentences all say what was expected and found."""
+        """What models refuse, whose sentences all say what was expected and found. An option of a
+        command line, --batch-size, is a name in JSON, batch_size."""
         sentence = " ".join(str(error).split())
         read = SENTENCE.fullmatch(sentence)
         if read is None:
             return cls(422, where, "what can be read", sentence)
-        return cls(422, read["where"] or where, read["expected"], read["found"])
+        place = OPTION.sub(lambda option: option[1].replace("-", "_"), read["where"] or where)
+        return cls(422, place, read["expected"], read["found"])
 
     def response(self) -> Response:
         """The answer."""
@@ -177,6 +182,12 @@ def answer(
     if is_known(request, tag):
         return Response(status_code=304, headers=said)
     return Response(content, headers=said, media_type=media)
+
+
+def answer_json(request: Request, content: bytes) -> Response:
+    """An answer of JSON, whose ETag is that of its content."""
+    tag = quoted(hashlib.sha256(content).hexdigest()[:32])
+    return answer(request, content, accepted(request, JSON), tag)
 
 
 def is_known(request: Request, tag: str) -> bool:

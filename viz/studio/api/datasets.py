@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Annotated
 
@@ -10,7 +9,7 @@ from anyio import to_thread
 from fastapi import Depends, Request, Response
 
 from viz.studio.api import new_router
-from viz.studio.replies import JSON, Strict, accepted, answer, errors, quoted
+from viz.studio.replies import Strict, answer_json, errors
 from viz.studio.studio import Studio, studio_of
 
 router = new_router("datasets")
@@ -56,7 +55,7 @@ class DatasetBody(Strict):
 @router.get("/datasets", response_model=list[str])
 async def datasets(request: Request, studio: Annotated[Studio, Depends(studio_of)]) -> Response:
     """The names of the datasets that are here."""
-    return _json(request, studio.datasets.names)
+    return answer_json(request, json.dumps(studio.datasets.names).encode())
 
 
 @router.get(
@@ -69,10 +68,5 @@ async def dataset(
 ) -> Response:
     """What a dataset is."""
     served = await to_thread.run_sync(studio.datasets.get, dataset)
-    return _json(request, await to_thread.run_sync(lambda: served.description))
-
-
-def _json(request: Request, value: object) -> Response:
-    content = json.dumps(value).encode()
-    media = accepted(request, JSON)
-    return answer(request, content, media, quoted(hashlib.sha256(content).hexdigest()[:32]))
+    description = await to_thread.run_sync(lambda: served.description)
+    return answer_json(request, json.dumps(description).encode())

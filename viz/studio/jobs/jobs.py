@@ -56,6 +56,10 @@ class Job:
         """Where the API has it."""
         return f"/api/jobs/{self.id}"
 
+    def as_json(self) -> dict[str, Any]:
+        """What the API says of it."""
+        return asdict(self)
+
 
 @dataclass
 class Running:

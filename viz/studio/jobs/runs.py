@@ -8,6 +8,7 @@ longer than its bound.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,7 +21,8 @@ from data.files import reason
 from models.command_line import InputError
 from models.mnist.datasets import Described
 from models.mnist.settings import Settings
-from models.runs.checkpoints import CHECKPOINTS, NAME
+from models.runs.arrays import pack
+from models.runs.checkpoints import CHECKPOINTS, NAME, read
 from models.runs.files import (
     CONFIG,
     METRICS,
@@ -35,7 +37,7 @@ from models.runs.files import (
 from models.runs.lock import in_use
 from viz.studio.replies import Refusal
 
-__all__ = ["Run", "Runs"]
+__all__ = ["Run", "Runs", "size_of"]
 
 MOST_LINES = 64 << 20  # bytes of a .jsonl file, beyond which it is not served
 MOST_WEIGHTS = 1 << 30
@@ -45,6 +47,8 @@ ENTRIES = 10_000  # of a folder, that are looked at for a list
 STATES = {"finished": "finished", "reached": "finished"} | {
     reason: reason for reason in ("stopped", "diverged")
 }  # by the reason in summary.json
+OPTIMIZER = re.compile(r"optimizer\.")
+WEIGHT = re.compile(r"model\.\d+\.(weight|bias)")  # what dropout counts is no weight
 
 
 class Runs:
@@ -67,10 +71,10 @@ class Runs:
         """The newest runs, the last one first."""
         return [self._run(folder) for folder in self.folders(CONFIG)[:LISTED]]
 
-    def get(self, name: str) -> Run:
-        """A run. Raises a Refusal where there is none."""
+    def get(self, name: str, file: str = CONFIG) -> Run:
+        """A run, that holds such a file. Raises a Refusal where there is none."""
         folder = self.folder(name)
-        if folder is None or not (folder / CONFIG).is_file():
+        if folder is None or not (folder / file).is_file():
             raise Refusal(404, "run", "one of those at /api/runs", name)
         return self._run(folder)
 
@@ -168,13 +172,30 @@ class Run:
         except OSError as error:
             raise _missing(self.name, MODEL, reason(error)) from error
 
-    def checkpoints(self) -> list[dict[str, Any]]:
-        """What a list says of its checkpoints, the oldest first."""
-        found = []
-        for path in self._checkpoints():
-            step = int(path.name.partition("-")[0])
-            found.append({"name": path.name, "step": step, "bytes": _size(path)})
-        return sorted(found, key=lambda each: (each["step"], len(each["name"]), each["name"]))
+    def checkpoints(self) -> dict[int, Path]:
+        """The folders of its checkpoints by their steps, the first one first; of two at a step the
+        later one."""
+        found = {}
+        for path in sorted(self._checkpoints(), key=lambda path: (len(path.name), path.name)):
+            found[int(path.name.partition("-")[0])] = path
+        return dict(sorted(found.items()))
+
+    def checkpoint(self, step: int) -> bytes:
+        """The weights at a checkpoint, with the optimizer's states, as a file of weights has them.
+        Raises a Refusal where there is no such, InputError where it is damaged."""
+        path = self.checkpoints().get(step)
+        if path is None:
+            steps = ", ".join(map(str, self.checkpoints())) or "none"
+            raise Refusal(404, "step", f"one of the checkpoints of {self.name}: {steps}", step)
+        if size_of(path) > MOST_WEIGHTS:
+            raise _too_long(f"{self.name}/{path.name}", size_of(path))
+        found, config = read(path), self.config()
+        arrays = {name: array for name, array in found.arrays.items() if OPTIMIZER.match(name)}
+        for name, array in found.arrays.items():
+            if WEIGHT.fullmatch(name):
+                arrays[name.removeprefix("model.")] = array
+        given = {key: config.get(key) for key in ("sizes", "activation", "dataset")}
+        return pack(arrays, {**given, "seed": found.state.get("seed"), "step": found.step})
 
     # --- files ---
 
@@ -231,7 +252,7 @@ def _changed(folder: Path) -> float:
     return max(times)
 
 
-def _size(folder: Path) -> int:
+def size_of(folder: Path) -> int:
     """The bytes of the files in a folder."""
     with suppress(OSError), os.scandir(folder) as entries:
         return sum(entry.stat().st_size for entry in entries)

@@ -1,0 +1,108 @@
+"""How a run goes on, as events (https://html.spec.whatwg.org/multipage/server-sent-events.html),
+wherever its training is: in a job, or in a terminal.
+
+"epoch" is a line of metrics.jsonl, as it stands there; "progress" is how far a job is; "end" is
+what became of it, and the last one. The id of an epoch's is the number of whole epochs until then:
+the line of a part is written anew when a run goes on, and is then told again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from anyio import to_thread
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+
+from models.runs.files import METRICS, plain, read_line
+from viz.studio.jobs.jobs import ACTIVE, Job
+from viz.studio.jobs.runs import Run
+from viz.studio.replies import Refusal
+
+__all__ = ["events", "last_of"]
+
+PAUSE = 0.25  # seconds between two looks
+SILENCE = 15.0  # seconds, after which proxies are told that the stream is still there
+PIECE = 1 << 20  # bytes that are read at once
+COMPARED = 256  # bytes: the end of a line, in which the seconds of no two are the same
+ID = re.compile(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
+
+Line = dict[str, Any]
+
+
+class Tail:
+    """The lines that are added to a run's metrics.jsonl, each once; again from the first one where
+    the file does not go on any more with what was read: the run went back to an earlier place.
+
+    after: lines of epochs until this one are left out, until then.
+    """
+
+    def __init__(self, run: Run, after: float = -1.0) -> None:
+        self._run, self._after = run, after
+        self._offset, self._last = 0, b""  # where the next line begins, and what is before it
+
+    def lines(self) -> list[Line] | None:
+        """The next whole lines, without damaged ones; None where there are no more for now."""
+        content = b""
+        with suppress(OSError, Refusal), self._run.path(METRICS).open("rb") as file:
+            file.seek(self._offset - len(self._last))
+            if file.read(len(self._last)) != self._last:
+                self._offset, self._last, self._after = 0, b"", -1.0
+                file.seek(0)
+            content = file.read(PIECE)
+        # A line without an end in a whole piece is none of ours.
+        end = content.rfind(b"\n") + 1 or (PIECE if len(content) == PIECE else 0)
+        self._offset += end
+        self._last = (self._last + content[:end])[-COMPARED:]
+        found = map(read_line, content[:end].split(b"\n"))
+        lines = [plain(line) for line in found if line and line["epoch"] > self._after]
+        return lines if end else None
+
+
+async def events(
+    run: Run, look: Callable[[], Job | str], after: float, ending: asyncio.Event
+) -> AsyncIterator[bytes]:
+    """The events of a run until it has ended, or `ending` is set. look: gives the job, or without
+    one the state. after: as `last_of` gives it."""
+    tail, told, spoken = Tail(run, after), None, time.monotonic()
+    while not ending.is_set():
+        now = await to_thread.run_sync(look)  # first: what was written before the end is told
+        said = b""
+        while not ending.is_set() and (lines := await to_thread.run_sync(tail.lines)) is not None:
+            yield (said := b"".join(_event("epoch", line, _whole(line, run)) for line in lines))
+        job = now if isinstance(now, Job) else None
+        if job and job.progress and job.progress != told:
+            told = job.progress
+            yield (said := _event("progress", asdict(told)))
+        if (job.state if job else now) not in ACTIVE:
+            yield _event("end", job.as_json() if job else {"state": now})
+            return
+        if said:
+            spoken = time.monotonic()
+        elif time.monotonic() - spoken >= SILENCE:
+            spoken = time.monotonic()
+            yield KEEPALIVE_COMMENT
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ending.wait(), PAUSE)
+
+
+def last_of(header: str | None) -> float:
+    """The number of epochs that Last-Event-ID says were told; -1 where it says none."""
+    return float(header) if header and ID.fullmatch(header) else -1.0
+
+
+def _whole(line: Line, run: Run) -> str:
+    """The number of whole epochs at a line."""
+    per_epoch = run.steps_per_epoch
+    is_part = per_epoch is not None and line["step"] % per_epoch
+    return str(max(0, line["epoch"] - 1) if is_part else line["epoch"])
+
+
+def _event(name: str, data: Mapping[str, Any], id: str | None = None) -> bytes:
+    return format_sse_event(event=name, id=id, data_str=json.dumps(data, allow_nan=False))
