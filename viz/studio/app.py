@@ -18,6 +18,8 @@ from viz.studio import page
 from viz.studio.api import (
     datasets,
     jobs,
+    modules,
+    network,
     runs,
     samples,
     server,
@@ -31,13 +33,15 @@ from viz.studio.studio import Studio
 __all__ = ["create"]
 
 ROUTERS = (
-    samples.router,
+    samples.router,  # first: it is asked for the most
+    server.router,
     datasets.router,
+    weights.router,
+    train.router,
+    network.router,
+    modules.router,
     jobs.router,
     runs.router,
-    server.router,
-    train.router,
-    weights.router,
 )
 
 

@@ -67,9 +67,9 @@ class Studio:
 
     async def start(self) -> None:
         """Before the first request. Raises InputError as `open` does."""
-        self.engine.start()
         if not hasattr(self, "weights"):
             await to_thread.run_sync(self.open)
+        self.engine.start()
 
     async def close(self) -> None:
         """After the last one: what is being done is saved."""

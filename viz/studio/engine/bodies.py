@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from models.mnist.datasets import Described
+from models.runs.arrays import pack
 from models.runs.files import plain
 from viz.studio.replies import BINARY, JSON, Refusal, Strict, shown
 
@@ -114,9 +115,7 @@ def written(media: str, raw: str, arrays: Mapping[str, NDArray[Any]], **more: An
         array = arrays[raw]
         return array.astype(array.dtype.newbyteorder("<")).tobytes()
     if media == SAFETENSORS:
-        from safetensors.numpy import save
-
-        return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        return pack(arrays)
     numbers = sum(array.size for array in arrays.values())
     if numbers > MOST_NUMBERS:
         less = f"fewer images, or an Accept that is not {JSON}: at most {MOST_NUMBERS:,} numbers"

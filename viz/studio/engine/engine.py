@@ -91,9 +91,9 @@ class Engine:
             return self._worker
 
     def _ask(self, call: Any, limit: float) -> Any:
-        worker, request = self._ready(), pickle.dumps(call, pickle.HIGHEST_PROTOCOL)
+        request = pickle.dumps(call, pickle.HIGHEST_PROTOCOL)
         try:
-            kind, answer = pickle.loads(worker.ask(request, limit))
+            kind, answer = pickle.loads(self._ready().ask(request, limit))
         except TimeoutError:
             raise _ended(f"it took more than {limit:g} s") from None
         except (EOFError, OSError):

@@ -40,10 +40,15 @@ RATE, MOMENTUM, DECAY = 0.1, 0.9, 1e-4
 
 @dataclass(frozen=True)
 class Module:
-    """A module and its manifest, JSON, as the page's loader takes them."""
+    """A module, as the page's loader takes it. manifest: JSON, with the `sha256` of the bytes of
+    `wasm`."""
 
     wasm: bytes
     manifest: bytes
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.wasm).hexdigest()
 
 
 @lru_cache(maxsize=16)
@@ -71,7 +76,8 @@ def make(of: Architecture) -> Module:
         raise Refusal(
             422, "architecture", "a module that WebAssembly has room for", error
         ) from error
-    return Module(built.wasm, json.dumps(built.manifest).encode())
+    said = {**built.manifest, "sha256": hashlib.sha256(built.wasm).hexdigest()}
+    return Module(built.wasm, json.dumps(said).encode())
 
 
 def built_of(of: Architecture) -> WasmModule:
