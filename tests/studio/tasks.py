@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from models.command_line import InputError
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 
 
 def echo(value):

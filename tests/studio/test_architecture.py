@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.mnist.settings import ACTIVATIONS, OPTIMIZERS
 from viz.studio.engine.architecture import Architecture
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 
 SOME = "28x28-128-10_relu_sgd_128"
 

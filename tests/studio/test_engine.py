@@ -17,7 +17,7 @@ from models.command_line import InputError
 from tests.studio import tasks
 from viz.studio.engine import Engine
 from viz.studio.engine import engine as module
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 
 
 @pytest.fixture(scope="module")

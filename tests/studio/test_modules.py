@@ -18,7 +18,7 @@ from models.mnist.train import build_trainer, mean_of
 from tests.autograd.compiler.webpage import Page
 from viz.studio.engine import modules
 from viz.studio.engine.architecture import Architecture
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 
 STEPS, BATCH, SEED = 100, 32, 3
 

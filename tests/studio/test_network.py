@@ -15,7 +15,7 @@ from tests.few import drawn
 from viz.studio.engine import graph as graphs
 from viz.studio.engine import network as networks
 from viz.studio.engine.network import Weights, network
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 
 HIDDEN = (9, 6)
 TEMPERATURE = 1.7

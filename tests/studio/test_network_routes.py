@@ -106,7 +106,7 @@ WRONG = [
     ("/api/predict", bytes(783), RAW, 422, "body"),
     ("/api/predict", bytes(784 * 4097), RAW, 413, "images"),
     ("/api/predict", b"[]", {"Content-Type": "application/json"}, 422, "body"),
-    ("/api/predict", b"{}", {"Content-Type": "application/json; charset=utf-8"}, 422, "images"),
+    ("/api/predict", b"{}", {"Content-Type": "application/json; charset=utf-8"}, 422, "body"),
     ("/api/predict", b"", {"Content-Type": "text/plain"}, 415, "Content-Type"),
     ("/api/predict", bytes(784), RAW | {"Accept": "text/html"}, 406, "Accept"),
     ("/api/predict?dtype=int8", bytes(784), RAW, 422, "query.dtype"),

@@ -20,7 +20,7 @@ from models.mnist.reading.seen import seen
 from tests.few import drawn
 from viz.studio.engine import pictures
 from viz.studio.engine.pictures import KINDS, MOST_PIXELS, prepare
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 
 MNIST = Described.read(data.load("mnist").describe())
 SMALL = Described.read(drawn((6, 8), ["a", "b"]).describe())

@@ -16,7 +16,7 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from models.command_line import InputError, printable
+from viz.studio.refusal import Refusal, shown
 
 __all__ = [
     "BINARY",
@@ -33,17 +33,13 @@ __all__ = [
     "is_known",
     "quoted",
     "require_match",
+    "shown",
 ]
 
 JSON, BINARY = "application/json", "application/octet-stream"
 NO_CACHE = "no-cache"  # kept, but asked for again with If-None-Match
 FOREVER = "private, max-age=31536000, immutable"  # where the address says the content
-SENTENCE = re.compile(
-    r"(?:(?P<where>.*?): )?expected (?P<expected>.*?),? found:? (?P<found>.*)", re.S
-)
-OPTION = re.compile("--([a-z-]+)")
 TAG = re.compile(r'(?:W/)?"[!\x23-\x7e\x80-\xff]*"')
-SHOWN = 200  # characters of what was found
 
 
 class Strict(BaseModel):
@@ -66,63 +62,6 @@ class ErrorBody(Strict):
     """The body of every answer from 400 on."""
 
     error: Error
-
-
-class Refusal(Exception):  # noqa: N818
-    """A request that is answered by an error: `where` it is wrong, what was `expected` there and
-    what was `found`. status: of HTTP. headers: that the answer has besides.
-
-    >>> print(Refusal(412, "If-Match", 'the tag "b" of the weights as they are', '"a"'))
-    If-Match: expected the tag "b" of the weights as they are, found "a"
-    """
-
-    def __init__(
-        self,
-        status: int,
-        where: str,
-        expected: str,
-        found: object,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(status, where, expected, found, headers)
-        self.status, self.where, self.expected = status, where, expected
-        self.found = shown(found)
-        self.headers = dict(headers or {})
-
-    def __str__(self) -> str:
-        return f"{self.where}: expected {self.expected}, found {self.found}"
-
-    @classmethod
-    def of(cls, error: InputError, where: str = "request") -> Refusal:
-        """What models refuse, whose sentences all say what was expected and found. An option of a
-        command line, --batch-size, is a name in JSON, batch_size."""
-        sentence = " ".join(str(error).split())
-        read = SENTENCE.fullmatch(sentence)
-        if read is None:
-            return cls(422, where, "what can be read", sentence)
-        place = OPTION.sub(lambda option: option[1].replace("-", "_"), read["where"] or where)
-        return cls(422, place, read["expected"], read["found"])
-
-    def response(self) -> Response:
-        """The answer."""
-        return Response(self.body(), self.status, self.headers, JSON)
-
-    def body(self) -> bytes:
-        """The answer's body, JSON."""
-        said = {
-            "status": self.status,
-            "where": printable(self.where),
-            "expected": printable(self.expected),
-            "found": self.found,
-            "message": printable(str(self)),
-        }
-        return json.dumps({"error": said}).encode()
-
-
-def shown(found: object) -> str:
-    """What was found, as one may print it, and not too long."""
-    text = printable(found if isinstance(found, str) else repr(found))
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -14,9 +14,9 @@ from fastapi import Query, Request, Response
 
 from viz.studio.api import new_router
 from viz.studio.api.samples import Digest, Index, Name, split_of
-from viz.studio.api.weights import FILE, Opened
+from viz.studio.api.weights import FILE, SAFETENSORS, Opened
 from viz.studio.engine import answers
-from viz.studio.engine.bodies import SAFETENSORS, Body, Images, Labelled
+from viz.studio.engine.bodies import Body, Form
 from viz.studio.engine.network import Weights
 from viz.studio.engine.pictures import KINDS
 from viz.studio.replies import BINARY, JSON, Refusal, Strict, accepted, answer, errors, is_known
@@ -24,12 +24,26 @@ from viz.studio.studio import Studio
 
 router = new_router("network")
 
+FORMS: dict[str, Form] = {JSON: "json", BINARY: "raw", SAFETENSORS: "safetensors"}
 PICTURES = [f"image/{kind.lower()}" for kind in KINDS]
 Rows = list[list[float | None]]  # None: what is not finite
 
 Dtype = Annotated[
     Literal["uint8", "float32"], Query(description="Of the entries, where they are raw bytes.")
 ]
+
+
+class Images(Strict):
+    """images: lists within lists, of the shape that the network reads, or each as one list of its
+    entries; in the unit of the dataset: 0 to 255 of most."""
+
+    images: list[Any]
+
+
+class Labelled(Images):
+    """labels: of each image its class, by number."""
+
+    labels: list[int]
 
 
 class Predicted(Strict):
@@ -105,7 +119,7 @@ PREPARED = {
 async def predict(request: Request, studio: Opened, dtype: Dtype = "uint8") -> Response:
     """What the network takes images for."""
     body, media = await _body(request, dtype), accepted(request, JSON, BINARY, SAFETENSORS)
-    return await _computed(studio, media, answers.predict, body, media)
+    return await _computed(studio, media, answers.predict, body, FORMS[media])
 
 
 @router.post(
@@ -120,7 +134,7 @@ async def prepare(request: Request, studio: Opened) -> Response:
     """A picture as the network sees it: digits cut out, sized and centred, or the whole resized."""
     content, _ = await _content(request, BINARY, *PICTURES)
     media = accepted(request, JSON, BINARY, SAFETENSORS)
-    return await _computed(studio, media, answers.prepare, content, media)
+    return await _computed(studio, media, answers.prepare, content, FORMS[media])
 
 
 @router.post(
@@ -133,7 +147,7 @@ async def activations(request: Request, studio: Opened, dtype: Dtype = "uint8") 
     """What the layers give for images: `layer.0`, ... after the activation function, `logits`,
     `probabilities`."""
     body, media = await _body(request, dtype), accepted(request, JSON, SAFETENSORS)
-    return await _computed(studio, media, answers.activations, body, media)
+    return await _computed(studio, media, answers.activations, body, FORMS[media])
 
 
 @router.post(
@@ -153,7 +167,7 @@ async def gradient(
     """The gradient by each entry of each image, as it lies there: the change for a step of 1, where
     most images have 0 to 255."""
     body, media = await _body(request, dtype), accepted(request, JSON, BINARY, SAFETENSORS)
-    return await _computed(studio, media, answers.gradient, body, of, media)
+    return await _computed(studio, media, answers.gradient, body, of, FORMS[media])
 
 
 @router.get(
@@ -201,7 +215,7 @@ async def _computed(studio: Studio, media: str, function: Any, *arguments: Any) 
 
 async def _body(request: Request, dtype: str) -> Body:
     content, media = await _content(request, JSON, BINARY)
-    return Body(media, content, dtype)
+    return Body(FORMS[media], content, dtype)
 
 
 async def _content(request: Request, *known: str) -> tuple[bytes, str]:

@@ -14,9 +14,9 @@ from models.training.metrics import predictions
 from viz.studio.engine import graph as graphs
 from viz.studio.engine import network as networks
 from viz.studio.engine import pictures
-from viz.studio.engine.bodies import Body, read, written
+from viz.studio.engine.bodies import Body, Form, read, written
 from viz.studio.engine.network import Weights, network
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 
 __all__ = ["Example", "activations", "gradient", "graph", "predict", "prepare"]
 
@@ -30,41 +30,40 @@ class Example:
     classes: tuple[str, ...]
 
 
-def predict(weights: Weights, body: Body, media: str) -> bytes:
+def predict(weights: Weights, body: Body, form: Form) -> bytes:
     """Of images the `probabilities` of the classes, (n, classes), and the `prediction`,
     (n,) int32; where a probability is nan, it is the number of classes, which is none."""
     of = network(weights)
     images, _ = read(body, of.described)
     found = networks.predict(of, images)
     arrays = {"probabilities": found, "prediction": np.asarray(predictions(found))}
-    return written(media, "probabilities", arrays)
+    return written(form, "probabilities", arrays)
 
 
-def prepare(weights: Weights, content: bytes, media: str) -> bytes:
+def prepare(weights: Weights, content: bytes, form: Form) -> bytes:
     """Of a picture the `images` that the network sees, their `boxes`, and `how` they were made."""
     found = pictures.prepare(content, network(weights).described)
     flat = found.images.reshape(len(found.images), -1)
     arrays = {"images": flat, "boxes": found.boxes}
     more = {"how": found.how, "shape": list(found.images.shape[1:]), "dtype": str(flat.dtype)}
-    return written(media, "images", arrays, **more)
+    return written(form, "images", arrays, **more)
 
 
-def activations(weights: Weights, body: Body, media: str) -> bytes:
+def activations(weights: Weights, body: Body, form: Form) -> bytes:
     """Of images what each layer gives, by name, each (n, width)."""
     of = network(weights)
     images, _ = read(body, of.described)
-    return written(media, "", networks.activations(of, images))
+    return written(form, "", networks.activations(of, images))
 
 
-def gradient(weights: Weights, body: Body, what: str, media: str) -> bytes:
+def gradient(weights: Weights, body: Body, what: str, form: Form) -> bytes:
     """Of images and labels the `gradient` of the "loss" or of the logit of the "class", (n, entries
     of an image), and its `value`, (n,)."""
     of = network(weights)
     images, labels = read(body, of.described, labelled=True)
     slopes, values = networks.gradient(of, images, labels, what)
-    return written(
-        media, "gradient", {"gradient": slopes.reshape(len(slopes), -1), "value": values}
-    )
+    arrays = {"gradient": slopes.reshape(len(slopes), -1), "value": values}
+    return written(form, "gradient", arrays)
 
 
 def graph(weights: Weights, example: Example, what: str) -> bytes:

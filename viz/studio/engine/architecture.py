@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from models.mnist.settings import ACTIVATIONS, OPTIMIZERS
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 
 __all__ = ["Architecture"]
 

@@ -7,44 +7,33 @@ may be busy with one request.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from models.mnist.datasets import Described
 from models.runs.arrays import pack
 from models.runs.files import plain
-from viz.studio.replies import BINARY, JSON, Refusal, Strict, shown
+from viz.studio.refusal import Refusal
 
-__all__ = ["MOST_IMAGES", "SAFETENSORS", "Body", "Images", "Labelled", "read", "written"]
+__all__ = ["MOST_IMAGES", "Body", "Form", "read", "written"]
 
-SAFETENSORS = "application/vnd.safetensors"
+Form = Literal["json", "raw", "safetensors"]
+
 MOST_IMAGES = 4096
 MOST_NUMBERS = 1 << 20  # of an answer in JSON, some 20 MB
-DTYPES: Mapping[str, np.dtype[Any]] = {"uint8": np.dtype("u1"), "float32": np.dtype("<f4")}
-
-
-class Images(Strict):
-    """images: of each the entries, in the order of memory, in the unit of the dataset."""
-
-    images: list[list[float]]
-
-
-class Labelled(Images):
-    """labels: of each image the number of a class."""
-
-    labels: list[int]
+GREATEST = 1e30  # which float32 holds, and its square not by far: a network's own numbers may be 1
 
 
 @dataclass(frozen=True)
 class Body:
-    """A body as it came. media: of Content-Type. dtype: of the images in raw bytes."""
+    """Images as they came. dtype: of their entries, where they are raw."""
 
-    media: str
+    form: Form
     content: bytes
     dtype: str = "uint8"
 
@@ -52,74 +41,84 @@ class Body:
 def read(
     body: Body, of: Described, labelled: bool = False
 ) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """The images in a body, (n, *shape), 1 to MOST_IMAGES; and where `labelled` their labels, (n,),
-    else none. In raw bytes the images lie one after the other, and then the labels as uint16.
-    Raises Refusal."""
-    images, labels = _from_json(body, labelled) if body.media == JSON else _raw(body, of, labelled)
-    size = int(np.prod(of.shape))
+    """The images in a body, (n, *shape), at most MOST_IMAGES; and where `labelled` their labels,
+    (n,), else none. Raises Refusal.
+
+    Raw, it is a Block: the entries of all, little-endian, and then the labels as uint16. As JSON it
+    is {"images": [...], "labels": [...]}, an image being lists within lists, or one list of its
+    entries.
+    """
+    images, labels = (_from_json if body.form == "json" else _raw)(body, of, labelled)
     if not 1 <= len(images) <= MOST_IMAGES:
         status = 413 if len(images) else 422
         raise Refusal(status, "images", f"1 to {MOST_IMAGES:,} of them", f"{len(images):,}")
-    if images.shape[1:] != (size,):
-        raise Refusal(422, "images", f"{size} entries of each", images.shape[1])
-    if not np.isfinite(images).all():
-        raise Refusal(422, "images", "finite numbers that float32 holds", "others")
-    classes = len(of.classes)
-    if labelled and len(labels) != len(images):
-        raise Refusal(422, "labels", f"{len(images)}, one of each image", len(labels))
-    outside = labels[(labels < 0) | (labels >= classes)]
-    if outside.size:
-        raise Refusal(422, "labels", f"classes from 0 to {classes - 1}", int(outside[0]))
+    if images.shape[1:] not in (of.shape, (math.prod(of.shape),)):
+        raise Refusal(422, "images", f"each of shape {of.shape}, or flat", images.shape[1:])
+    if images.dtype.kind == "f" and not (abs(images) < GREATEST).all():
+        raise Refusal(422, "images", "finite numbers below 1e30", "others")
+    if labelled and labels.shape != images.shape[:1]:
+        raise Refusal(422, "labels", f"{len(images)}, one of each image", labels.shape)
+    wrong = labels[(labels < 0) | (labels >= len(of.classes))]
+    if wrong.size:
+        raise Refusal(422, "labels", f"classes from 0 to {len(of.classes) - 1}", int(wrong[0]))
     return images.reshape(-1, *of.shape), labels.astype(np.int32)
 
 
-def _from_json(body: Body, labelled: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+def _from_json(body: Body, of: Described, labelled: bool) -> tuple[NDArray[Any], NDArray[Any]]:
     try:
-        found: Any = (Labelled if labelled else Images).model_validate_json(body.content)
-    except ValidationError as error:
-        raise invalid(error.errors()) from None
-    widths = {len(image) for image in found.images}
-    if len(widths) > 1:
-        raise Refusal(422, "images", "as many entries of each", f"{min(widths)} and {max(widths)}")
-    with np.errstate(over="ignore"):  # what float32 does not hold is inf, and refused
-        images = np.array(found.images, np.float32).reshape(len(found.images), *widths)
-    labels = np.array(found.labels if labelled else [], object)
-    return images, np.where(abs(labels) < 2**31, labels, -1).astype(np.int64)
+        found = json.loads(body.content)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(422, "body", "JSON", str(error)) from error
+    names = ["images", "labels"] if labelled else ["images"]
+    if not isinstance(found, dict) or sorted(found) != names:
+        keys = sorted(found) if isinstance(found, dict) else type(found).__name__
+        raise Refusal(422, "body", f"an object of {' and '.join(names)}", keys)
+    # In such an object they can only stand among the numbers, and NumPy takes true for 1.
+    if b"true" in body.content or b"false" in body.content:
+        raise Refusal(422, "body", "numbers", "true or false")
+    images = _array("images", found["images"], "if")
+    return images, _array("labels", found["labels"] if labelled else [], "i")
+
+
+def _array(name: str, value: object, kinds: str) -> NDArray[Any]:
+    """Lists within lists as an array, of floats or of integers."""
+    if not isinstance(value, list):
+        raise Refusal(422, name, "a list", value)
+    try:
+        array = np.array(value or np.zeros(0, int))
+    except ValueError as error:  # of unlike lengths
+        raise Refusal(422, name, "lists of one length", str(error)) from error
+    if array.dtype.kind not in kinds:
+        expected = "numbers of at most 18 digits" if "f" in kinds else "whole numbers"
+        raise Refusal(422, name, expected, f"{array.dtype} among them")
+    return array
 
 
 def _raw(body: Body, of: Described, labelled: bool) -> tuple[NDArray[Any], NDArray[Any]]:
-    dtype, size = DTYPES[body.dtype], int(np.prod(of.shape))
+    dtype, size = np.dtype(body.dtype).newbyteorder("<"), math.prod(of.shape)
     each = size * dtype.itemsize + 2 * labelled
     n, rest = divmod(len(body.content), each)
     if rest:
-        what = f"images of {each} bytes each" if not labelled else f"{each} bytes of each image"
-        raise Refusal(422, "body", what, f"{len(body.content):,} bytes")
-    images = np.frombuffer(body.content, dtype, n * size).reshape(n, size)
-    labels = np.frombuffer(body.content, "<u2", n * labelled, n * size * dtype.itemsize)
+        then = " and then their labels as uint16" if labelled else ""
+        wanted = f"images of {size} {body.dtype}{then}, n x {each} bytes"
+        raise Refusal(422, "body", wanted, f"{len(body.content):,} bytes")
+    images = np.frombuffer(body.content, dtype, n * size).reshape(n, *of.shape)
+    labels = np.frombuffer(body.content, "<u2", n * labelled, images.nbytes)
     return images, labels.astype(np.int64)
 
 
-def invalid(errors: Sequence[Any]) -> Refusal:
-    """What pydantic found first."""
-    first = errors[0]
-    where = ".".join(map(str, first["loc"])) or "body"
-    expected = first["msg"].removeprefix("Input should be ")
-    found = "none" if first["type"] == "missing" else shown(first.get("input"))
-    return Refusal(422, where, expected[:1].lower() + expected[1:], found)
-
-
-def written(media: str, raw: str, arrays: Mapping[str, NDArray[Any]], **more: Any) -> bytes:
-    """An answer. media: JSON, with `more` in it; raw bytes of the array called `raw`; or
-    safetensors of all arrays. Raises Refusal 413 for more numbers than JSON should carry."""
-    if media == BINARY:
+def written(form: Form, raw: str, arrays: Mapping[str, NDArray[Any]], **more: Any) -> bytes:
+    """An answer: JSON, with `more` in it; the raw entries of the array called `raw`; or safetensors
+    of all arrays. Raises Refusal 413 for more numbers than JSON should carry."""
+    if form == "raw":
         array = arrays[raw]
         return array.astype(array.dtype.newbyteorder("<")).tobytes()
-    if media == SAFETENSORS:
+    if form == "safetensors":
         return pack(arrays)
     numbers = sum(array.size for array in arrays.values())
     if numbers > MOST_NUMBERS:
-        less = f"fewer images, or an Accept that is not {JSON}: at most {MOST_NUMBERS:,} numbers"
-        raise Refusal(413, "images", less, f"{numbers:,}")
+        fewer = f"fewer, or another form than JSON: at most {MOST_NUMBERS:,} numbers"
+        raise Refusal(413, "images", fewer, f"{numbers:,}")
     listed = {name: _listed(array) for name, array in arrays.items()}
     return json.dumps({**listed, **more}).encode()
 

@@ -20,7 +20,7 @@ from threading import BoundedSemaphore, Lock, Timer
 from typing import Any, TypeVar
 
 from models.command_line import InputError
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 
 __all__ = ["Engine"]
 

@@ -17,7 +17,7 @@ from models.mnist.scoring import inputs
 from viz.debugger.trace_view import trace_view
 from viz.diagram import outline
 from viz.studio.engine.network import Network
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 
 __all__ = ["graph", "root"]
 

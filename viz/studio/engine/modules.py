@@ -27,7 +27,7 @@ from models.mlp import MLP
 from models.mnist.train import centred
 from models.web import entries
 from viz.studio.engine.architecture import Architecture
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 
 __all__ = ["Module", "module"]
 

@@ -22,7 +22,7 @@ from models.mnist.datasets import Described
 from models.mnist.scoring import chances, inputs, logits
 from models.training.steps import CHUNK
 from models.web import activations as named
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 
 __all__ = ["Network", "Weights", "activations", "gradient", "network", "predict"]
 

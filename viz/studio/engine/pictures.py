@@ -13,7 +13,7 @@ from models.command_line import InputError
 from models.mnist.datasets import Described
 from models.mnist.image import ImageError, is_picture
 from models.mnist.reading.seen import seen, white_of
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 
 __all__ = ["KINDS", "Prepared", "prepare"]
 

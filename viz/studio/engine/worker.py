@@ -17,7 +17,7 @@ from typing import Any
 
 from models.command_line import InputError
 from viz.studio.engine import answers, modules  # noqa: F401  (ready to be called)
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 
 MEMORY = 4 << 30  # bytes of data, so that no request takes the machine's
 NICE = 5  # the server, and who works at the machine, come first
