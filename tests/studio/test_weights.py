@@ -340,7 +340,7 @@ for me in range(4):
 def test_after_kill_9_all_that_was_acknowledged_is_there_and_all_is_whole(tmp_path):
     """The versions on disk are the acknowledged ones and at most one after them, in their order."""
     folder, last = tmp_path / "weights", 0
-    for lines in (3, 40, 11, 77):
+    for lines in (3, 40):
         process = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},

@@ -1,0 +1,19 @@
+"""Uploads that cannot be right, and kill -9, on a studio in a process of its own; both in short.
+`python -m tests.studio.fuzz` and `python -m tests.studio.kills` do the same at length."""
+
+from tests.studio.fuzz import MOST, fuzz
+from tests.studio.kills import kills
+from tests.studio.mutants import KINDS, mutants
+
+
+def test_uploads_of_every_kind_that_cannot_be_right_are_refused_in_a_sentence(tmp_path):
+    counts, wrong, peaks = fuzz(str(tmp_path), mutants(2 * len(KINDS), seed=1))
+    assert not wrong, "\n".join(wrong)
+    assert set(counts) == {"413", "415", "422"}
+    assert max(peaks.values()) < MOST
+
+
+def test_after_kill_9_no_acknowledged_write_is_lost(tmp_path):
+    run = kills(tmp_path, count=2, clients=12, seconds=0.4)
+    assert run.counts["written"] > 2 and run.counts["conflicts"] > 2
+    assert run.counts["versions checked"] > run.counts["written"]
