@@ -223,6 +223,7 @@ viz report @none
 viz studio --host @
 viz studio --port @
 viz studio --port 0 --token @
+viz studio --port 0 --weights @none
 viz studio --port 0 --allow-host @
 viz studio --port 0 --allow-origin @
 """

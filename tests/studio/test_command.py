@@ -27,6 +27,12 @@ TOKEN = "0123456789abcdef-%#?"
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Where runs/ may be made."""
+    monkeypatch.chdir(tmp_path)
+
+
 @contextmanager
 def started(folder, *words, program=None):
     """A studio in a process of its own, and the line in which it has said where it is."""
@@ -68,7 +74,9 @@ def test_it_says_where_it_is_and_answers(tmp_path):
     with started(tmp_path, *words) as (process, line):
         assert line.startswith("the studio is at http://127.0.0.1:")
         assert line.endswith("/#token=0123456789abcdef-%25%23%3F\n")
-        assert "Ctrl-C" in process.stdout.readline()
+        assert process.stdout.readline() == (
+            "it serves version 1 of the weights, 784-512-10 for mnist; Ctrl-C ends it\n"
+        )
         for host in ("localhost", "example.com"):
             with sent(port_of(line), f"{HEAD.replace('localhost', host)}\n") as client:
                 assert client.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
@@ -84,6 +92,7 @@ def seen(monkeypatch):
 
     def serve(app, listener, received, *others):
         found.append((app.state.studio, os.environ.get(command.TOKEN)))
+        app.state.studio.weights.close()
         received.append(signal.SIGTERM)
 
     monkeypatch.setattr(server, "serve", serve)
@@ -198,6 +207,7 @@ WRONG = [
     (["--allow-origin", "https://[::1"], "--allow-origin: expected an origin"),
     (["--allow-origin", "https://a:99999"], "--allow-origin: expected an origin"),
     (["--allow-origin", "null"], "--allow-origin: expected an origin"),
+    (["--weights", "none"], "none: "),
     (["more"], "unrecognized arguments: more"),
 ]
 

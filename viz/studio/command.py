@@ -15,10 +15,16 @@ import webbrowser
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from models.command_line import InputError, warn
+from models.command_line import InputError, printable, warn
+from models.mnist.checkpoint import read_snapshot
 from models.training.signals import ENDING, noted
+from models.training.text import layer_sizes
 from viz.studio.address import is_loopback, listen, url
+
+if TYPE_CHECKING:
+    from viz.studio.weights import Weights
 
 __all__ = ["TOKEN", "Options", "studio_command"]
 
@@ -112,14 +118,23 @@ def _serve(options: Options, token: str, listener: socket.socket, received: list
         hosts=tuple(hosts),
         origins=tuple(origins),
     )
-    address = url(listener, options.host, token)
+    studio.open()
+    address, served = url(listener, options.host, token), description(studio.weights)
 
     def ready() -> None:
-        print(f"the studio is at {address}\n(Ctrl-C ends it)", flush=True)
+        print(f"the studio is at {address}\nit serves {served}; Ctrl-C ends it", flush=True)
         if options.browser:
             open_browser(address)
 
     serve(create(studio), listener, received, ready, studio.ending.set, [token])
+
+
+def description(weights: Weights) -> str:
+    """Which weights are served."""
+    version, content = weights.content()
+    found = read_snapshot(content, "weights")
+    network = f"{layer_sizes(found.sizes)} for {printable(found.described.name)}"
+    return f"version {version.number} of the weights, {network}"
 
 
 def open_browser(address: str) -> None:
