@@ -105,7 +105,7 @@ def test_with_the_token_the_route_answers(studio):
     for said in (f"Bearer {TOKEN}", f"bearer {TOKEN}", f"BEARER  {TOKEN}"):
         answer = studio.post("/api/server", headers={"Authorization": said})
         refused(answer, 405, "/api/server")
-        assert answer.headers["allow"] == "GET"
+        assert answer.headers["allow"] == "GET, HEAD"
 
 
 def test_the_token_is_compared_in_constant_time(studio, monkeypatch):

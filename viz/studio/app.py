@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from data import DataError
 from models.command_line import InputError
@@ -56,7 +57,7 @@ def create(studio: Studio) -> FastAPI:
         finally:
             await studio.close()
 
-    app = FastAPI(
+    app = Application(
         title="Chainrule's studio",
         version=metadata.version("chainrule"),
         docs_url=None,  # its page loads scripts from elsewhere
@@ -79,6 +80,20 @@ def create(studio: Studio) -> FastAPI:
         read_only=studio.read_only,
     )
     return app
+
+
+class Application(FastAPI):
+    """FastAPI's, whose description says too which operations need the token."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        said = super().openapi()
+        said["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        for operations in said["paths"].values():
+            for method, operation in operations.items():
+                if method != "get":
+                    operation["security"] = [{"token": []}]
+        return said
 
 
 # --- errors, all with one body --------------------------------------------------------------------
@@ -106,13 +121,20 @@ async def _no_route(request: Request, error: Any) -> Response:
     """What Starlette says: an address that is none, a method that an address does not take."""
     path = request.url.path
     if error.status_code == 405:
-        methods = (error.headers or {}).get("Allow", "")
-        refusal = Refusal(405, path, methods or "another method", request.method, error.headers)
+        allowed = ", ".join(_methods(request))
+        refusal = Refusal(405, path, allowed, request.method, {"Allow": allowed})
     elif error.status_code == 404:
         refusal = Refusal(404, "address", "one that /api/openapi.json describes", path)
     else:
         refusal = Refusal(error.status_code, path, "a request that can be read", error.detail)
     return refusal.response()
+
+
+def _methods(request: Request) -> list[str]:
+    """Those that an address takes, of all its routes."""
+    routes = [each for each in request.app.routes if each.matches(request.scope)[0] != Match.NONE]
+    found = {method for route in routes for method in route.methods}
+    return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 
 async def _fault(request: Request, error: Any) -> Response:

@@ -11,4 +11,9 @@ ALWAYS = errors(400, 401, 403, 406, 413, 415, 421, 422, 500, 503)  # what the gu
 
 def new_router(tag: str, prefix: str = "") -> APIRouter:
     """A router for routes below /api."""
-    return APIRouter(prefix=f"/api{prefix}", tags=[tag], responses=ALWAYS)
+    return APIRouter(
+        prefix=f"/api{prefix}",
+        tags=[tag],
+        responses=ALWAYS,
+        generate_unique_id_function=lambda route: route.name,  # what links call it
+    )

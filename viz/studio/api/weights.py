@@ -66,7 +66,9 @@ BODY = {
 }
 
 Opened = Annotated[Studio, Depends(studio_of)]
-IfMatch = Annotated[str | None, Header(description="The ETag of the weights, or *.")]
+IfMatch = Annotated[
+    str | None, Header(alias="If-Match", description="The ETag of the weights, or *.")
+]
 Number = Annotated[int, Path(ge=1, le=2**53)]
 
 

@@ -1,0 +1,14 @@
+"""What the API describes is what it does: each question that its description allows or forbids is
+answered as it says, never by a fault; `python -m tests.studio.api --examples 1000` asks many."""
+
+import pytest
+
+pytest.importorskip("schemathesis")
+
+from tests.studio.api import tried
+
+
+def test_every_answer_is_as_described(tmp_path):
+    found = tried(tmp_path, 5)
+    assert found.wrong == []
+    assert max(found.statuses) < 500
