@@ -25,8 +25,9 @@ KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 def files() -> dict[str, Path]:
     """Every file of the page by its address, which is its place below viz/; index.html is at "".
 
-    >>> sorted(files())[:2], "page/dom.js" in files()
-    (['', 'page/dom.js'], True)
+    >>> found = files()
+    >>> found[""].name, "page/dom.js" in found, "studio/page/app.js" in found
+    ('index.html', True, True)
     """
     root = shared.FOLDER.parent
     found = [
