@@ -14,11 +14,11 @@ from models.runs.arrays import pack
 from tests.few import drawn
 from tests.studio.test_weights import SIZES, TINY, content
 from viz.studio.engine import learning
-from viz.studio.engine.examples import of_block, of_json
+from viz.studio.engine.bodies import Body
 from viz.studio.engine.learning import descend, learn, learn_from
-from viz.studio.replies import Refusal
+from viz.studio.engine.network import Weights
+from viz.studio.refusal import Refusal
 
-DESCRIBED = read_snapshot(content(), "body").described
 IMAGES, LABELS = TINY.train.images[:6], TINY.train.labels[:6]
 
 
@@ -131,9 +131,11 @@ def test_a_block_and_json_teach_the_same(count, dtype):
     flat = images.reshape(count, -1)
     bodies = [json.dumps({"images": each.tolist(), "labels": labels.tolist()}).encode()
               for each in (images, flat)]  # fmt: skip
-    assert learn_from(content(), block(images, labels), False, dtype, 0.1, 2) == expected
+    weights = Weights("", None, content())
+    raw = Body("raw", block(images, labels), dtype)
+    assert learn_from(weights, raw, 0.1, 2) == expected
     for body in bodies:
-        assert learn_from(content(), body, True, "uint8", 0.1, 2) == expected
+        assert learn_from(weights, Body("json", body), 0.1, 2) == expected
 
 
 def test_shape_and_classes_are_those_of_the_weights():
@@ -142,74 +144,5 @@ def test_shape_and_classes_are_those_of_the_weights():
     said = {"sizes": (45, 4), "activation": "relu", "dataset": dataset.describe()}
     weights = pack(MLP((45, 4)).state_dict(), said)
     images, labels = dataset.train.images[:8], dataset.train.labels[:8]
-    learned = learn_from(weights, block(images, labels), False, "uint8", 0.05, 1)
+    learned = learn_from(Weights("", None, weights), Body("raw", block(images, labels)), 0.05, 1)
     assert learned == learn(weights, images, labels, 0.05, 1)
-
-
-@pytest.mark.parametrize(
-    ("body", "where"),
-    [
-        (b"", "body"),
-        (b"\0" * 5, "body"),
-        (block(IMAGES, LABELS) + b"\0", "body"),
-        (block(IMAGES, [0, 1, 0, 1, 0, 2]), "labels"),
-        (block(IMAGES, [65535] * 6), "labels"),
-    ],
-)
-def test_a_block_that_is_none_is_refused(body, where):
-    with pytest.raises(Refusal) as info:
-        of_block(body, DESCRIBED)
-    assert (info.value.status, info.value.where) == (422, where)
-
-
-@pytest.mark.parametrize("number", [np.nan, np.inf, -1e31])
-def test_examples_that_are_not_finite_are_refused(number):
-    images = IMAGES.astype(np.float32)
-    images[1, 1, 1] = number
-    with pytest.raises(Refusal, match="images: expected finite numbers"):
-        of_block(block(images, LABELS), DESCRIBED, "float32")
-    body = json.dumps({"images": images.tolist(), "labels": LABELS.tolist()}).encode()
-    with pytest.raises(Refusal, match="images: expected finite numbers"):
-        of_json(body, DESCRIBED)
-
-
-FLAT = [1, 2, 3, 4]
-
-
-@pytest.mark.parametrize(
-    ("said", "where"),
-    [
-        (None, "body"),
-        ([], "body"),
-        ({}, "body"),
-        ({"images": [FLAT]}, "body"),
-        ({"images": [FLAT], "labels": [0], "rate": 1}, "body"),
-        ({"images": FLAT, "labels": [0]}, "images"),
-        ({"images": [FLAT], "labels": 0}, "labels"),
-        ({"images": [FLAT], "labels": []}, "labels"),
-        ({"images": [FLAT], "labels": [0, 1]}, "images"),
-        ({"images": [FLAT], "labels": [2]}, "labels"),
-        ({"images": [FLAT], "labels": [-1]}, "labels"),
-        ({"images": [FLAT], "labels": [0.0]}, "labels"),
-        ({"images": [FLAT], "labels": [True]}, "labels"),
-        ({"images": [FLAT], "labels": ["a"]}, "labels"),
-        ({"images": [FLAT[:3]], "labels": [0]}, "images"),
-        ({"images": [FLAT, FLAT[:3]], "labels": [0, 1]}, "images"),
-        ({"images": [[[1, 2], [3]]], "labels": [0]}, "images"),
-        ({"images": ["1234"], "labels": [0]}, "images"),
-        ({"images": [[1, 2, 3, None]], "labels": [0]}, "images"),
-        ({"images": [[1, 2, 3, 10**30]], "labels": [0]}, "images"),
-        ({"images": [[[[1, 2], [3, 4]]]], "labels": [0]}, "images"),
-        ({"images": {}, "labels": [0]}, "images"),
-    ],
-)
-def test_json_that_is_no_examples_is_refused(said, where):
-    with pytest.raises(Refusal) as info:
-        of_json(json.dumps(said).encode(), DESCRIBED)
-    assert (info.value.status, info.value.where) == (422, where)
-
-
-@pytest.mark.parametrize("body", [b"", b"[" * 10**5, b"\xff", b"{"])
-def test_what_is_no_json_is_refused(body):
-    with pytest.raises(Refusal, match="body: expected JSON"):
-        of_json(body, DESCRIBED)

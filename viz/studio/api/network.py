@@ -21,6 +21,9 @@ from viz.studio.engine.network import Weights
 from viz.studio.engine.pictures import KINDS
 from viz.studio.replies import BINARY, JSON, Refusal, Strict, accepted, answer, errors, is_known
 from viz.studio.studio import Studio
+from viz.studio.weights import Version
+
+__all__ = ["LABELLED", "Dtype", "images_of", "router", "weights_of"]
 
 router = new_router("network")
 
@@ -118,7 +121,7 @@ PREPARED = {
 )
 async def predict(request: Request, studio: Opened, dtype: Dtype = "uint8") -> Response:
     """What the network takes images for."""
-    body, media = await _body(request, dtype), accepted(request, JSON, BINARY, SAFETENSORS)
+    body, media = await images_of(request, dtype), accepted(request, JSON, BINARY, SAFETENSORS)
     return await _computed(studio, media, answers.predict, body, FORMS[media])
 
 
@@ -146,7 +149,7 @@ async def prepare(request: Request, studio: Opened) -> Response:
 async def activations(request: Request, studio: Opened, dtype: Dtype = "uint8") -> Response:
     """What the layers give for images: `layer.0`, ... after the activation function, `logits`,
     `probabilities`."""
-    body, media = await _body(request, dtype), accepted(request, JSON, SAFETENSORS)
+    body, media = await images_of(request, dtype), accepted(request, JSON, SAFETENSORS)
     return await _computed(studio, media, answers.activations, body, FORMS[media])
 
 
@@ -166,7 +169,7 @@ async def gradient(
 ) -> Response:
     """The gradient by each entry of each image, as it lies there: the change for a step of 1, where
     most images have 0 to 255."""
-    body, media = await _body(request, dtype), accepted(request, JSON, BINARY, SAFETENSORS)
+    body, media = await images_of(request, dtype), accepted(request, JSON, BINARY, SAFETENSORS)
     return await _computed(studio, media, answers.gradient, body, of, FORMS[media])
 
 
@@ -191,7 +194,7 @@ async def graph(
     examples = await split_of(request, dataset, split, sha256)
     if index >= len(examples):
         raise Refusal(404, "index", f"0 to {len(examples) - 1}", index)
-    weights = weights_of(studio)
+    weights = weights_of(*studio.weights.content())
     said = f"{weights.sha256} {examples.sha256} {index} {of}"
     tag = f'"{hashlib.sha256(said.encode()).hexdigest()[:32]}"'
     if is_known(request, tag):
@@ -202,18 +205,18 @@ async def graph(
     return answer(request, content, JSON, tag)
 
 
-def weights_of(studio: Studio) -> Weights:
-    """The served weights, as the worker finds them."""
-    version, content = studio.weights.content()
+def weights_of(version: Version, content: bytes) -> Weights:
+    """A version of the weights, as the worker finds it."""
     return Weights(version.sha256, version.path, None if version.path else content)
 
 
 async def _computed(studio: Studio, media: str, function: Any, *arguments: Any) -> Response:
-    content = await studio.engine.call(function, weights_of(studio), *arguments)
+    content = await studio.engine.call(function, weights_of(*studio.weights.content()), *arguments)
     return Response(content, headers={"Vary": "Accept"}, media_type=media)
 
 
-async def _body(request: Request, dtype: str) -> Body:
+async def images_of(request: Request, dtype: str) -> Body:
+    """Images in a request. Raises a Refusal of 415."""
     content, media = await _content(request, JSON, BINARY)
     return Body(FORMS[media], content, dtype)
 

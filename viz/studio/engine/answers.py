@@ -15,10 +15,13 @@ from viz.studio.engine import graph as graphs
 from viz.studio.engine import network as networks
 from viz.studio.engine import pictures
 from viz.studio.engine.bodies import Body, Form, read, written
-from viz.studio.engine.network import Weights, network
+from viz.studio.engine.network import Network, Weights, network
 from viz.studio.refusal import Refusal
 
 __all__ = ["Example", "activations", "gradient", "graph", "predict", "prepare"]
+
+
+MOST_IMAGES = 4096  # of a request
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +37,7 @@ def predict(weights: Weights, body: Body, form: Form) -> bytes:
     """Of images the `probabilities` of the classes, (n, classes), and the `prediction`,
     (n,) int32; where a probability is nan, it is the number of classes, which is none."""
     of = network(weights)
-    images, _ = read(body, of.described)
+    images, _ = _few(body, of)
     found = networks.predict(of, images)
     arrays = {"probabilities": found, "prediction": np.asarray(predictions(found))}
     return written(form, "probabilities", arrays)
@@ -52,7 +55,7 @@ def prepare(weights: Weights, content: bytes, form: Form) -> bytes:
 def activations(weights: Weights, body: Body, form: Form) -> bytes:
     """Of images what each layer gives, by name, each (n, width)."""
     of = network(weights)
-    images, _ = read(body, of.described)
+    images, _ = _few(body, of)
     return written(form, "", networks.activations(of, images))
 
 
@@ -60,7 +63,7 @@ def gradient(weights: Weights, body: Body, what: str, form: Form) -> bytes:
     """Of images and labels the `gradient` of the "loss" or of the logit of the "class", (n, entries
     of an image), and its `value`, (n,)."""
     of = network(weights)
-    images, labels = read(body, of.described, labelled=True)
+    images, labels = _few(body, of, labelled=True)
     slopes, values = networks.gradient(of, images, labels, what)
     arrays = {"gradient": slopes.reshape(len(slopes), -1), "value": values}
     return written(form, "gradient", arrays)
@@ -75,3 +78,10 @@ def graph(weights: Weights, example: Example, what: str) -> bytes:
         found = f"{'x'.join(map(str, its.image.shape))} and {len(its.classes)}"
         raise Refusal(409, "dataset", f"one for the served weights, of {wanted}", found)
     return json.dumps(graphs.graph(of, example.image, example.label, what)).encode()
+
+
+def _few(body: Body, of: Network, labelled: bool = False) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    images, labels = read(body, of.described, labelled)
+    if len(images) > MOST_IMAGES:
+        raise Refusal(413, "images", f"at most {MOST_IMAGES:,} of them", f"{len(images):,}")
+    return images, labels

@@ -20,11 +20,10 @@ from models.runs.arrays import pack
 from models.runs.files import plain
 from viz.studio.refusal import Refusal
 
-__all__ = ["MOST_IMAGES", "Body", "Form", "read", "written"]
+__all__ = ["Body", "Form", "read", "written"]
 
 Form = Literal["json", "raw", "safetensors"]
 
-MOST_IMAGES = 4096
 MOST_NUMBERS = 1 << 20  # of an answer in JSON, some 20 MB
 GREATEST = 1e30  # which float32 holds, and its square not by far: a network's own numbers may be 1
 
@@ -41,17 +40,16 @@ class Body:
 def read(
     body: Body, of: Described, labelled: bool = False
 ) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """The images in a body, (n, *shape), at most MOST_IMAGES; and where `labelled` their labels,
-    (n,), else none. Raises Refusal.
+    """The images in a body, (n, *shape), one or more; and where `labelled` their labels, (n,),
+    else none. Raises Refusal 422.
 
     Raw, it is a Block: the entries of all, little-endian, and then the labels as uint16. As JSON it
     is {"images": [...], "labels": [...]}, an image being lists within lists, or one list of its
     entries.
     """
     images, labels = (_from_json if body.form == "json" else _raw)(body, of, labelled)
-    if not 1 <= len(images) <= MOST_IMAGES:
-        status = 413 if len(images) else 422
-        raise Refusal(status, "images", f"1 to {MOST_IMAGES:,} of them", f"{len(images):,}")
+    if not len(images):
+        raise Refusal(422, "images", "one or more", "none")
     if images.shape[1:] not in (of.shape, (math.prod(of.shape),)):
         raise Refusal(422, "images", f"each of shape {of.shape}, or flat", images.shape[1:])
     if images.dtype.kind == "f" and not (abs(images) < GREATEST).all():

@@ -19,8 +19,9 @@ from models.mnist.checkpoint import read_snapshot
 from models.mnist.scoring import inputs
 from models.runs.arrays import pack
 from models.training.metrics import accuracy
-from viz.studio.engine.examples import of_block, of_json
-from viz.studio.replies import Refusal
+from viz.studio.engine.bodies import Body, read
+from viz.studio.engine.network import Weights
+from viz.studio.refusal import Refusal
 
 __all__ = ["Learned", "descend", "learn", "learn_from"]
 
@@ -38,18 +39,16 @@ class Learned(NamedTuple):
     accuracy: tuple[float, float]
 
 
-def learn_from(
-    content: bytes, body: bytes, is_json: bool, dtype: str, rate: float, steps: int
-) -> Learned:
+def learn_from(weights: Weights, body: Body, rate: float, steps: int) -> Learned:
     """Have the network in a file of weights learn from the examples in a body. Raises a Refusal."""
-    described = read_snapshot(content, "weights").described
-    images, labels = of_json(body, described) if is_json else of_block(body, described, dtype)
+    content = weights.read()
+    images, labels = read(body, read_snapshot(content, "weights").described, labelled=True)
     return learn(content, images, labels, rate, steps)
 
 
 @np.errstate(all="ignore")
 def learn(
-    content: bytes, images: NDArray[Any], labels: NDArray[np.int64], rate: float, steps: int
+    content: bytes, images: NDArray[Any], labels: NDArray[np.int32], rate: float, steps: int
 ) -> Learned:
     """Have the network in a file of weights learn from examples, (n, *shape) and (n,).
 
@@ -71,7 +70,7 @@ def learn(
 
 
 def descend(
-    model: Module, x: NDArray[Any], labels: NDArray[np.int64], rate: float, steps: int
+    model: Module, x: NDArray[Any], labels: NDArray[np.int32], rate: float, steps: int
 ) -> list[float]:
     """Take so many steps against the gradient of the mean cross-entropy; gives it before each."""
     model.eval()  # without dropout: what is told would be another loss
@@ -97,5 +96,5 @@ def _check_work(sizes: Sequence[int], weights: int, count: int, steps: int) -> N
 
 
 @no_grad()
-def _accuracy(model: Module, x: NDArray[Any], labels: NDArray[np.int64]) -> float:
+def _accuracy(model: Module, x: NDArray[Any], labels: NDArray[np.int32]) -> float:
     return float(accuracy(model(x), labels).item())

@@ -39,6 +39,13 @@ class Weights:
     path: Path | None = field(compare=False)
     content: bytes | None = field(default=None, compare=False, repr=False)
 
+    def read(self) -> bytes:
+        """The bytes. Raises Refusal 503 where the file has gone, a hundred versions later."""
+        try:
+            return self.content or (self.path or Path()).read_bytes()
+        except OSError as error:
+            raise Refusal(503, "weights", "those that were served", reason(error)) from error
+
 
 @dataclass(frozen=True, eq=False)
 class Network:
@@ -53,11 +60,7 @@ class Network:
 @lru_cache(maxsize=2)  # the served weights, and those before them
 def network(weights: Weights) -> Network:
     """The network of a file. Raises Refusal 503 where it has gone, InputError where it is none."""
-    try:
-        content = weights.content or (weights.path or Path()).read_bytes()
-    except OSError as error:  # a hundred versions later
-        raise Refusal(503, "weights", "those that were served", reason(error)) from error
-    snapshot = read_snapshot(content, "weights")
+    snapshot = read_snapshot(weights.read(), "weights")
     model = snapshot.model()
     model.eval()
     for name, parameter in model.named_parameters():

@@ -16,7 +16,7 @@ from threading import Thread
 from typing import Any
 
 from models.command_line import InputError
-from viz.studio.engine import answers, modules  # noqa: F401  (ready to be called)
+from viz.studio.engine import answers, learning, modules  # noqa: F401  (ready to be called)
 from viz.studio.refusal import Refusal
 
 MEMORY = 4 << 30  # bytes of data, so that no request takes the machine's
