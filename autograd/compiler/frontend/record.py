@@ -21,6 +21,8 @@ from ...primitives.primitive import Primitive
 from ...tensor import Tensor
 from .program import TraceError
 
+LARGE = 1 << 20  # bytes of a result that is not kept
+
 
 def _line() -> str:
     """The line of the user's code that runs now."""
@@ -45,6 +47,7 @@ class Trace:
         self.assigned: set[Tensor] = set()  # states
         self.grads: dict[Tensor, Any] = {}  # leaves whose .grad was read or set: its value before
         self.cleared: set[Tensor] = set()  # leaves whose .grad was set to None before it was read
+        self.blank: Any = np.zeros(0, np.uint8)
 
     def error(self, message: str) -> TraceError:
         """An error that names the user's line. `trace` raises it even if the step catches it: what
@@ -85,6 +88,17 @@ class Trace:
         """Called with the node of every operation."""
         self.events.append(node)
         self.lines[node] = _line()
+        data = node._data
+        is_own = data.base is None and all(data is not getattr(a, "_data", a) for a in node.args)
+        if is_own and data.nbytes >= LARGE:
+            node._data = self._blank(data)
+
+    def _blank(self, array: Any) -> Any:
+        """Zeros in place of an array, in memory that all such arrays share and nothing touches: the
+        record keeps every result, and the numbers in it mean nothing."""
+        if self.blank.size < array.nbytes:
+            self.blank = np.zeros(array.nbytes, np.uint8)
+        return self.blank[: array.nbytes].view(array.dtype).reshape(array.shape)
 
     def leaf_created(self, tensor: Tensor, data: Any) -> None:
         """Called with every leaf made in the step."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -230,3 +232,27 @@ def test_a_line_of_the_users_is_named_under_a_decorator():
     with pytest.raises(TraceError) as error:
         jit(optimizer.step)()
     assert "contextlib" not in str(error.value)
+
+
+def test_large_results_are_not_kept_while_a_step_is_traced():
+    """Their numbers mean nothing: else a step of many large arrays takes all memory there is."""
+    w = Tensor(np.ones((1024, 512), np.float32), requires_grad=True)
+
+    def step(x):
+        y = x
+        for _ in range(30):
+            y = (y * w).tanh()
+        w.grad = None
+        y.sum().backward()
+        w.assign(w - 0.1 * w.grad)
+        return y.sum()
+
+    x = np.ones((1024, 512), np.float32)
+    tracemalloc.start()
+    try:
+        compiled = jit(step)
+        compiled.lower(x)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 * x.nbytes  # of some 150 results
