@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,13 +22,15 @@ import viz.studio.engine
 from autograd import Tensor
 from autograd.compiler import RefusedError, wasm
 from autograd.compiler.runtime.cache import keep, private_folder, read
-from autograd.compiler.web.module import WasmModule
 from autograd.optim import SGD, Adam, AdamW, Optimizer
 from models.mlp import MLP
 from models.mnist.train import centred
 from models.web import entries
 from viz.studio.engine.architecture import Architecture
 from viz.studio.refusal import Refusal
+
+if TYPE_CHECKING:
+    from autograd.compiler.web.module import WasmModule
 
 __all__ = ["Module", "module"]
 
