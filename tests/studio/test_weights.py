@@ -23,7 +23,7 @@ from models.mlp import MLP
 from models.mnist.checkpoint import read_snapshot
 from models.runs.arrays import pack
 from tests.few import drawn, run_of
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 from viz.studio.weights import Weights, untrained, versions
 from viz.studio.weights.first import of_run, untrained_for
 

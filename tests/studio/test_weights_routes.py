@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from models.runs.arrays import pack, unpack
 from tests.few import drawn, run_of
 from tests.studio.client import BINARY, JSON, WRITING, client, refused
 from tests.studio.test_weights import FIRST, content
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 from viz.studio.weights import text
 from viz.studio.weights.text import from_json, to_json
 
@@ -248,7 +251,7 @@ def test_json_is_written_in_pieces_that_let_others_run(monkeypatch):
 
 def test_weights_of_many_numbers_are_no_json():
     packed = pack({"w": np.zeros(text.MOST_NUMBERS + 1, np.float16)})
-    with pytest.raises(Refusal, match="Accept: expected application/octet-stream, for more than"):
+    with pytest.raises(Refusal, match="Accept: expected no JSON of over"):
         to_json(packed)
 
 
@@ -294,3 +297,9 @@ def test_what_is_no_json_of_weights_is_refused(body):
     with pytest.raises((Refusal, ValueError)):
         unpack(from_json(body))
     assert time.perf_counter() - start < 10
+
+
+def test_who_reads_json_of_weights_loads_nothing_of_http():
+    """The engine's process does; FastAPI would take half a second of its start."""
+    program = "import sys, viz.studio.weights.text; assert 'fastapi' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], check=True)

@@ -7,7 +7,7 @@ is meant to replace, and is answered when the next one is on disk.
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from anyio import to_thread
 from fastapi import Depends, Header, Path, Request, Response
@@ -28,7 +28,7 @@ from viz.studio.replies import (
     require_match,
 )
 from viz.studio.studio import Studio, studio_of
-from viz.studio.weights.text import MOST_BYTES, WeightsBody, from_json, to_json
+from viz.studio.weights.text import MOST_BYTES, from_json, to_json
 from viz.studio.weights.versions import Cause, Version
 
 __all__ = ["FILE", "WROTE", "IfMatch", "Opened", "VersionBody", "body_of", "router"]
@@ -60,7 +60,7 @@ BODY = {
         "content": {
             SAFETENSORS: FILE,
             BINARY: FILE,
-            JSON: {"schema": {"$ref": f"#/components/schemas/{WeightsBody.__name__}"}},
+            JSON: {"schema": {"$ref": "#/components/schemas/WeightsBody"}},
         },
     }
 }
@@ -70,6 +70,23 @@ IfMatch = Annotated[
     str | None, Header(alias="If-Match", description="The ETag of the weights, or *.")
 ]
 Number = Annotated[int, Path(ge=1, le=2**53)]
+
+
+class ArrayBody(Strict):
+    """An array. data: its entries in the order of memory, which `shape` lays out."""
+
+    dtype: Literal["float32", "float64"]
+    shape: list[int]
+    data: list[float]
+
+
+class WeightsBody(Strict):
+    """A network. metadata: "sizes", "activation" and "dataset" say which it is; "seed", "step" and
+    "temperature" may be there. arrays: "0.weight", of shape (out, in), "0.bias", (out,), with 2, 4,
+    ... those of the next layers; and an optimizer's states: "optimizer.count", ..."""
+
+    metadata: dict[str, Any]
+    arrays: dict[str, ArrayBody]
 
 
 class VersionBody(Strict):
@@ -119,7 +136,7 @@ async def weights_of_version(request: Request, version: Number, studio: Opened) 
 async def put_weights(request: Request, studio: Opened, if_match: IfMatch = None) -> Response:
     """Serve other weights, of the same network or another one."""
     tag = require_match(request)
-    content = await _content(request)
+    content = await _content(request, studio)
     return written(await to_thread.run_sync(studio.weights.put, content, tag))
 
 
@@ -157,7 +174,7 @@ async def _read(request: Request, version: Version, content: bytes) -> Response:
     return answer(request, content, media, version.etag)
 
 
-async def _content(request: Request) -> bytes:
+async def _content(request: Request, studio: Studio) -> bytes:
     """The file of weights in a request."""
     body, media = await request.body(), request.headers.get("content-type", BINARY)
     match media.partition(";")[0].strip().lower():
@@ -166,5 +183,5 @@ async def _content(request: Request) -> bytes:
         case "application/json":
             if len(body) > MOST_BYTES:
                 raise too_large(MOST_BYTES, f"{len(body):,}")
-            return await to_thread.run_sync(from_json, body)
+            return await studio.engine.call(from_json, body)
     raise Refusal(415, "Content-Type", f"one of {SAFETENSORS}, {BINARY}, {JSON}", media)

@@ -16,7 +16,7 @@ from models.mnist.checkpoint import read_snapshot
 from models.runs.files import read_object
 from models.runs.folder import writing
 from models.runs.lock import Lock
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 from viz.studio.weights.first import of_run, untrained
 from viz.studio.weights.versions import (
     Cause,

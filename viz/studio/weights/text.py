@@ -11,38 +11,21 @@ import json
 import math
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from models.runs.arrays import pack, unpack
-from viz.studio.replies import BINARY, Refusal, Strict
+from viz.studio.refusal import Refusal
 
-__all__ = ["MOST_BYTES", "WeightsBody", "from_json", "to_json"]
+__all__ = ["MOST_BYTES", "from_json", "to_json"]
 
 MOST_NUMBERS = 2**19  # that are written as JSON
 MOST_BYTES = 12 * 2**20  # of JSON that is read: as Python's objects it takes 25 times as much
 CHUNK = 1000  # numbers that are written without a pause for other threads: 0.7 ms
 FORMATS = {"float32": "%.9g", "float64": "%.17g"}  # digits that are read again to the last bit
-
-
-class ArrayBody(Strict):
-    """An array. data: its entries in the order of memory, which `shape` lays out."""
-
-    dtype: Literal["float32", "float64"]
-    shape: list[int]
-    data: list[float]
-
-
-class WeightsBody(Strict):
-    """A network. metadata: "sizes", "activation" and "dataset" say which it is; "seed", "step" and
-    "temperature" may be there. arrays: "0.weight", of shape (out, in), "0.bias", (out,), with 2, 4,
-    ... those of the next layers; and an optimizer's states: "optimizer.count", ..."""
-
-    metadata: dict[str, Any]
-    arrays: dict[str, ArrayBody]
 
 
 @lru_cache(maxsize=2)
@@ -51,7 +34,7 @@ def to_json(content: bytes) -> bytes:
     arrays, texts = unpack(content)
     numbers = sum(array.size for array in arrays.values())
     if numbers > MOST_NUMBERS:
-        raise Refusal(406, "Accept", f"{BINARY}, for more than {MOST_NUMBERS:,} numbers", numbers)
+        raise Refusal(406, "Accept", f"no JSON of over {MOST_NUMBERS:,} numbers", numbers)
     metadata = ", ".join(f"{json.dumps(name)}: {text}" for name, text in texts.items())
     written = ", ".join(f"{json.dumps(name)}: {_array(each)}" for name, each in arrays.items())
     return f'{{"metadata": {{{metadata}}}, "arrays": {{{written}}}}}'.encode()
