@@ -241,6 +241,32 @@ def test_a_disk_without_room_changes_nothing(store, tmp_path, monkeypatch):
     assert store.content()[1] == FIRST and on_disk(tmp_path / "weights") == before
 
 
+def test_the_folder_is_let_go_after_the_write_at_hand(store, tmp_path, monkeypatch):
+    """Else a studio that starts meanwhile does not see it, and numbers its own alike."""
+    begun, go_on, write = threading.Event(), threading.Event(), versions.write
+
+    def slow(path, content):
+        begun.set()
+        go_on.wait(10)
+        write(path, content)
+
+    monkeypatch.setattr(versions, "write", slow)
+    threads = [threading.Thread(target=store.put, args=[content(1), "*"])]
+    threads.append(threading.Thread(target=store.close))
+    threads[0].start()
+    begun.wait(10)
+    threads[1].start()
+    with pytest.raises(InputError, match="writes into this folder"):
+        opened(tmp_path / "weights")
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    with pytest.raises(Refusal, match="no write to a studio that ends"):
+        store.put(content(2), "*")
+    with closing(opened(tmp_path / "weights")) as again:
+        assert again.content()[1] == content(1)
+
+
 # --- starting again -------------------------------------------------------------------------------
 
 
@@ -314,7 +340,7 @@ def test_read_only_writes_nothing_and_needs_no_lock(tmp_path):
         before = on_disk(folder)
         store = opened(folder, read_only=True)
         assert store.content()[1] == content(1) and store.history == other.history
-        with pytest.raises(Refusal, match="no write, because the studio is --read-only"):
+        with pytest.raises(Refusal, match="no write to a studio that ends or only reads"):
             store.put(content(2), "*")
         assert opened(folder, read_only=True, run=run).content()[1] == of_run(run)
         assert on_disk(folder) == before

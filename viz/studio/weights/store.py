@@ -128,9 +128,11 @@ class Weights:
             return self._add(self.content(number)[1], "rollback")
 
     def close(self) -> None:
-        """Let the folder go."""
-        if self._lock is not None:
-            self._lock.release()
+        """Let the folder go, after the write at hand. There are no more."""
+        with self._mutex:
+            lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
 
     # --- the beginning ---
 
@@ -185,7 +187,7 @@ class Weights:
         with self._mutex:
             self.seen(if_match)
             if self._lock is None:
-                raise Refusal(403, "weights", "no write, because the studio is --read-only", "one")
+                raise Refusal(403, "weights", "no write to a studio that ends or only reads", "one")
             try:
                 self._lock.take()  # again, where the folder was made anew
                 yield
