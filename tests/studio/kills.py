@@ -58,7 +58,7 @@ class Run:
         assert status == 200 and headers["etag"] == f'"{hashlib.sha256(body).hexdigest()}"'
         snapshot = read_snapshot(body, "what was read")
         self.counts["read"] += 1
-        if choose.random() < 0.5:
+        if choose.random() < 0.8:
             return
         written = content(snapshot.step + 1, writer=choose.random())
         with self.lock:  # before it is sent: it may be on disk without an answer
@@ -88,7 +88,7 @@ class Run:
         self.counts["versions checked"] += len(versions)
 
 
-def kills(folder: Path, count: int = KILLS, clients: int = CLIENTS, seconds: float = 1.0) -> Run:
+def kills(folder: Path, count: int = KILLS, clients: int = CLIENTS, seconds: float = 1.5) -> Run:
     """Kill a studio so many times, each time after about so many seconds of its life."""
     run, failures, choose = Run(folder), list[BaseException](), random.Random(0)
 
