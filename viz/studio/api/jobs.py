@@ -21,7 +21,7 @@ from viz.studio.jobs.events import events, last_of
 from viz.studio.jobs.jobs import Job
 from viz.studio.jobs.mark import MARK
 from viz.studio.jobs.runs import Run
-from viz.studio.replies import JSON, Refusal, Strict, accepted, answer_json, errors, require_match
+from viz.studio.replies import JSON, Refusal, Strict, answer_json, errors, require_match
 from viz.studio.studio import Studio, studio_of
 
 __all__ = ["EVENTS", "STREAM", "LastEventId", "stream"]
@@ -33,7 +33,7 @@ EPOCHS = 100_000
 OF_JOB = {
     name: {"operationId": name, "parameters": {"id": "$response.body#/id"}}
     for name in ("job", "job_events", "cancel_job", "resume_job")
-}
+} | {"run": {"operationId": "run", "parameters": {"run": "$response.body#/id"}}}
 LOCATION = {"Location": {"schema": {"type": "string"}, "description": "The job."}}
 BEGUN: dict[int | str, dict[str, Any]] = {
     202: {"description": "It has begun.", "headers": LOCATION, "links": OF_JOB},
@@ -133,7 +133,6 @@ async def retrain(
 @router.get("/jobs", response_model=list[JobBody])
 async def jobs(request: Request, studio: Opened) -> Response:
     """The jobs, the newest first."""
-    accepted(request, JSON)
     found = await to_thread.run_sync(studio.jobs.all)
     bodies = [_body(job).model_dump_json() for job in found]
     return answer_json(request, f"[{','.join(bodies)}]".encode())
@@ -142,7 +141,6 @@ async def jobs(request: Request, studio: Opened) -> Response:
 @router.get("/jobs/{id}", response_model=JobBody, responses={**errors(404), 200: {"links": OF_JOB}})
 async def job(request: Request, id: Id, studio: Opened) -> Response:
     """How a job is."""
-    accepted(request, JSON)
     found = await to_thread.run_sync(studio.jobs.get, id)
     return answer_json(request, _body(found).model_dump_json().encode())
 
@@ -187,7 +185,7 @@ async def job_events(
     run: Annotated[Run, Depends(_watched)], studio: Opened, last_event_id: LastEventId = None
 ) -> Response:
     """How a job goes on, until it ends."""
-    look = partial(studio.jobs.get, run.name)
+    look = partial(studio.jobs.of, run.folder)
     return stream(events(run, look, last_of(last_event_id), studio.ending))
 
 

@@ -34,6 +34,9 @@ OF_RUN = {
 }
 
 
+FIRST = {"run": {"operationId": "run", "parameters": {"run": "$response.body#/0/name"}}}
+
+
 class RunBody(Strict):
     """A run. state: "unknown" of one that was killed. epochs: that were asked for. epoch, accuracy:
     of its newest line, on the validation set if there is one. changed: when it was written to.
@@ -74,7 +77,7 @@ async def run_of(
 Found = Annotated[Run, Depends(run_of)]
 
 
-@router.get("", response_model=list[RunBody])
+@router.get("", response_model=list[RunBody], responses={200: {"links": FIRST}})
 async def runs(request: Request, studio: Annotated[Studio, Depends(studio_of)]) -> Response:
     """The newest runs, the last one first."""
 

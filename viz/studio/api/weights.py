@@ -22,9 +22,9 @@ from viz.studio.replies import (
     Strict,
     accepted,
     answer,
+    answer_json,
     errors,
     is_known,
-    quoted,
     require_match,
 )
 from viz.studio.studio import Studio, studio_of
@@ -120,10 +120,8 @@ async def weights(request: Request, studio: Opened) -> Response:
 @router.get("/history", response_model=HistoryBody)
 async def weights_history(request: Request, studio: Opened) -> Response:
     """Which versions there are, the newest first."""
-    accepted(request, JSON)
     said = HistoryBody(versions=[body_of(each) for each in reversed(studio.weights.history)])
-    content = said.model_dump_json().encode()
-    return answer(request, content, JSON, quoted(hashlib.sha256(content).hexdigest()[:32]))
+    return answer_json(request, said.model_dump_json().encode())
 
 
 @router.get("/history/{version}", response_model=WeightsBody, responses={**errors(404), **READ})

@@ -66,13 +66,15 @@ class Tail:
 
 
 async def events(
-    run: Run, look: Callable[[], Job | str], after: float, ending: asyncio.Event
+    run: Run, look: Callable[[], Job | str | None], after: float, ending: asyncio.Event
 ) -> AsyncIterator[bytes]:
     """The events of a run until it has ended, or `ending` is set. look: gives the job, or without
-    one the state. after: as `last_of` gives it."""
+    one the state; None where it has gone. after: as `last_of` gives it."""
     tail, told, spoken = Tail(run, after), None, time.monotonic()
     while not ending.is_set():
         now = await to_thread.run_sync(look)  # first: what was written before the end is told
+        if now is None:
+            return
         said = b""
         while not ending.is_set() and (lines := await to_thread.run_sync(tail.lines)) is not None:
             yield (said := b"".join(_event("epoch", line, _whole(line, run)) for line in lines))

@@ -85,15 +85,27 @@ class Jobs:
     def all(self) -> list[Job]:
         """The newest jobs, the last one first."""
         folders = self._runs.folders(MARK)[:MOST]
-        return [job for folder in folders if (job := self._read(folder))]
+        return [job for folder in folders if (job := self.of(folder))]
 
     def get(self, id: str) -> Job:
         """A job. Raises a Refusal where there is none."""
         folder = self._runs.folder(id)
-        job = folder and self._read(folder)
+        job = folder and self.of(folder)
         if not job:
             raise Refusal(404, "job", "one of those at /api/jobs", id)
         return job
+
+    def of(self, folder: Path) -> Job | None:
+        """The job in a folder of a run; None where there is none that can be read."""
+        running = self._running
+        if running and running.folder.name == folder.name:
+            return self._live(running)
+        try:
+            mark = Mark.read(folder)
+        except InputError:
+            return None
+        state, message = ending_of(folder, mark)
+        return _job(folder, mark, state, message)
 
     def start(self, settings: Settings, dataset: Mapping[str, Any], if_match: str) -> Job:
         """Teach a new network on the dataset that describes itself so, and serve its weights in
@@ -186,18 +198,6 @@ class Jobs:
             self._running = None
             raise _not_written(folder, error) from error
         return self._live(running)
-
-    def _read(self, folder: Path) -> Job | None:
-        """The job in a folder; None where there is none that can be read."""
-        running = self._running
-        if running and running.folder.name == folder.name:
-            return self._live(running)
-        try:
-            mark = Mark.read(folder)
-        except InputError:
-            return None
-        state, message = ending_of(folder, mark)
-        return _job(folder, mark, state, message)
 
     def _live(self, running: Running) -> Job:
         progress = running.process.progress if running.process else None

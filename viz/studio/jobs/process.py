@@ -52,7 +52,9 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=_environment(),
-            start_new_session=True,  # Ctrl-C in the terminal is for the server alone
+            # Ctrl-C in the terminal is for the server alone. (In a session of its own the process
+            # would not be as nice: Linux shares out a desktop's cores by session.)
+            process_group=0,
         )
         self._thread = Thread(target=self._watch, args=[ended], name="job", daemon=True)
         self._thread.start()
