@@ -8,12 +8,14 @@ before the memory of the server is looked at again.
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -27,7 +29,13 @@ SAMPLES = "/api/samples/mnist/train"
 TOKEN = "only-for-the-benchmark"
 CONSTANT = {"binary": 786, "JSON": 3_300}  # bytes, as many as a sample has
 # requests a second, their p99 in seconds, and the time of the constant bytes by ours
-AIMS = {"sample, binary": (2000, 0.02), "sample, JSON": (1500, 0.02), "block of 128": (500, None)}
+LEARNING = "sample while a network learns"
+AIMS: dict[str, tuple[int | None, float | None]] = {
+    "sample, binary": (2000, 0.02),
+    "sample, JSON": (1500, 0.02),
+    "block of 128": (500, None),
+    LEARNING: (None, 0.06),
+}
 RATIO = 0.6
 
 
@@ -111,6 +119,27 @@ def ask(
     return found
 
 
+@contextmanager
+def learning(port: int) -> Iterator[None]:
+    """A network learns meanwhile: MNIST, by the defaults, for longer than this lasts."""
+    recipe = {"epochs": 10_000, "schedule": "constant"}
+    job = tell(port, "POST", "/api/retrain", recipe)["id"]
+    while not tell(port, "GET", f"/api/jobs/{job}")["progress"]:
+        time.sleep(0.1)
+    yield
+    tell(port, "DELETE", f"/api/jobs/{job}")
+
+
+def tell(port: int, method: str, path: str, body: object = None) -> Any:
+    """What the studio answers to one who may change things."""
+    headers = {"Authorization": f"Bearer {TOKEN}", "If-Match": "*"}
+    headers["Content-Type"] = "application/json"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request(method, path, None if body is None else json.dumps(body), headers)
+    with connection.getresponse() as answer:
+        return json.load(answer)
+
+
 def memory(pid: int) -> float:
     """Megabytes that a process has in memory; 0 where the system does not say."""
     with suppress(OSError):
@@ -186,6 +215,8 @@ def main() -> None:
         before = memory(pid)
         mixed = ask(port, MIXED, CONNECTIONS, 1e9, most)
         after = memory(pid)
+        with learning(port):
+            rounds[LEARNING] = [contestants["sample, binary"]() for _ in rounds["block of 128"]]
     rows = [line(name, rounds[name], rounds.get(f"constant, {name[8:]}", [])) for name in rounds]
     harness.report(
         f"studio: {CONNECTIONS} connections that ask as fast as they are answered",
