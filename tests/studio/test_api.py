@@ -9,6 +9,7 @@ from tests.studio.api import tried
 
 
 def test_every_answer_is_as_described(tmp_path):
-    found = tried(tmp_path, 5)
+    found = tried(tmp_path, 3)
     assert found.wrong == []
     assert max(found.statuses) < 500
+    assert len(found.done) > 20  # of 34: it does not only ask what is refused

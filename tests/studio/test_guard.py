@@ -298,3 +298,40 @@ def test_an_origin_is_written_as_browsers_write_it(typed, found):
 def test_what_is_no_origin_is_refused(typed):
     with pytest.raises(ValueError, match="expected an origin"):
         origin(typed)
+
+
+# --- bodies that no route takes -------------------------------------------------------------------
+
+
+JSON_TYPE = "application/json"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status", "where", "sentence"),
+    [
+        (
+            b'{"version": 1}',
+            "text/plain",
+            415,
+            "Content-Type",
+            "application/json, found text/plain",
+        ),
+        (b'{"version": 1}', None, 415, "Content-Type", "application/json, found none"),
+        (b"", None, 422, "body", "a value, found none"),
+        (b"{}", JSON_TYPE, 422, "body.version", "a value, found none"),
+        (b'{"version": "1"}', JSON_TYPE, 422, "body.version", "a valid integer, found 1"),
+        (
+            b'{"version": 1, "x": 2}',
+            "application/json",
+            422,
+            "body.x",
+            "nothing of this name, found 2",
+        ),
+    ],
+)
+def test_a_body_is_json_of_the_names_that_are_described(
+    studio, content, kind, status, where, sentence
+):
+    headers = WRITING | {"If-Match": "*"} | ({"Content-Type": kind} if kind else {})
+    answer = studio.post("/api/weights/rollback", content=content, headers=headers)
+    assert refused(answer, status, where) == f"{where}: expected {sentence}"

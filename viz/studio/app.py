@@ -28,7 +28,7 @@ from viz.studio.api import (
     weights,
 )
 from viz.studio.guard import Guard
-from viz.studio.replies import Refusal, shown
+from viz.studio.replies import JSON, Refusal, shown
 from viz.studio.studio import Studio
 
 __all__ = ["create"]
@@ -44,6 +44,7 @@ ROUTERS = (
     jobs.router,
     runs.router,
 )
+EXPECTED = {"missing": "a value", "extra_forbidden": "nothing of this name"}  # by pydantic's
 
 
 def create(studio: Studio) -> FastAPI:
@@ -111,10 +112,14 @@ async def _wrong_input(request: Request, error: Any) -> Response:
 async def _invalid(request: Request, error: Any) -> Response:
     """What pydantic found first."""
     first = error.errors()[0]
+    media = request.headers.get("content-type", "none")
+    if first["loc"] == ("body",) and isinstance(error.body, bytes) and error.body:
+        return Refusal(415, "Content-Type", JSON, media).response()
     where = ".".join(map(str, first["loc"])) or "request"
-    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    said = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    expected = EXPECTED.get(first["type"], said[:1].lower() + said[1:])
     found = "none" if first["type"] == "missing" else shown(first.get("input"))
-    return Refusal(422, where, expected[:1].lower() + expected[1:], found).response()
+    return Refusal(422, where, expected, found).response()
 
 
 async def _no_route(request: Request, error: Any) -> Response:

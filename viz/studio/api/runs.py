@@ -60,6 +60,14 @@ class WholeRunBody(RunBody):
     summary: dict[str, Any] | None
 
 
+FIRST = {
+    "run_checkpoint": {
+        "operationId": "run_checkpoint",
+        "parameters": {"run": "$request.path.run", "step": "$response.body#/0/step"},
+    }
+}
+
+
 class CheckpointBody(Strict):
     """A checkpoint. step: after which it was written. bytes: of its files."""
 
@@ -119,7 +127,11 @@ async def run_weights(request: Request, found: Found) -> Response:
     return await _file(request, content)
 
 
-@router.get("/{run}/checkpoints", response_model=list[CheckpointBody], responses=errors(404))
+@router.get(
+    "/{run}/checkpoints",
+    response_model=list[CheckpointBody],
+    responses={**errors(404), 200: {"links": FIRST}},
+)
 async def run_checkpoints(request: Request, found: Found) -> Response:
     """Its checkpoints, the first one first."""
 

@@ -51,6 +51,13 @@ READ: dict[int | str, dict[str, Any]] = {
     },
     304: {"description": "They are those that If-None-Match names."},
 }
+FORMER = {
+    "rollback_weights": {
+        "operationId": "rollback_weights",
+        "parameters": {"If-Match": "$response.body#/versions/0/etag"},
+        "requestBody": {"version": "$response.body#/versions/0/version"},
+    }
+}
 WROTE = errors(412, 428, 507) | {
     200: {"description": "What is served now.", "headers": ETAG, "links": REPLACING}
 }
@@ -117,7 +124,7 @@ async def weights(request: Request, studio: Opened) -> Response:
     return await _read(request, *studio.weights.content())
 
 
-@router.get("/history", response_model=HistoryBody)
+@router.get("/history", response_model=HistoryBody, responses={200: {"links": FORMER}})
 async def weights_history(request: Request, studio: Opened) -> Response:
     """Which versions there are, the newest first."""
     said = HistoryBody(versions=[body_of(each) for each in reversed(studio.weights.history)])
