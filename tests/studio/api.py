@@ -101,6 +101,7 @@ def tried(folder: Path, examples: int, seed: int = 1) -> Found:
                 "database": "none",
                 "dictionaries": {"integer": {"dictionary": "index", "probability": 0.5}},
             },
+            "phases": {"coverage": {"unexpected-methods": ["OPTIONS"]}},
             "checks": {
                 "positive_data_acceptance": {"expected-statuses": DEPENDS},
                 "negative_data_rejection": {"expected-statuses": REFUSED},

@@ -6,7 +6,6 @@ is meant to replace, and is answered when the next one is on disk.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Any, Literal
 
 from anyio import to_thread
