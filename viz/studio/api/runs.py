@@ -60,7 +60,7 @@ class WholeRunBody(RunBody):
     summary: dict[str, Any] | None
 
 
-FIRST = {
+CHECKPOINT = {
     "run_checkpoint": {
         "operationId": "run_checkpoint",
         "parameters": {"run": "$request.path.run", "step": "$response.body#/0/step"},
@@ -130,7 +130,7 @@ async def run_weights(request: Request, found: Found) -> Response:
 @router.get(
     "/{run}/checkpoints",
     response_model=list[CheckpointBody],
-    responses={**errors(404), 200: {"links": FIRST}},
+    responses={**errors(404), 200: {"links": CHECKPOINT}},
 )
 async def run_checkpoints(request: Request, found: Found) -> Response:
     """Its checkpoints, the first one first."""
