@@ -222,8 +222,8 @@ def _check_states(place: Path | str, states: Arrays, shapes: Collection[tuple[in
         else:
             continue
         raise InputError(
-            f"{place}: expected {name:.60} to be finite numbers, one or as many as a weight or "
-            f"bias has, in its shape, found {found}"
+            f"{place}: expected {name:.60} to be finite, a number or of the shape of a weight or "
+            f"bias, found {found}"
         )
 
 

@@ -30,11 +30,12 @@ class Lock:
     Where a file system has no flock, the file itself is the lock: it is taken over only from a
     process of this machine that has ended; any other has to be removed by hand.
 
-    Raises InputError where another holds the folder, OSError where it cannot be written.
+    Raises InputError where another holds the folder, with the `advice` what to do beside waiting;
+    OSError where it cannot be written.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, advice: str = "name another folder") -> None:
+        self.folder, self.advice = Path(folder), advice
         self.path = self.folder / LOCK
         self._descriptor: int | None = None
         self._mutex = threading.Lock()
@@ -94,7 +95,7 @@ class Lock:
                 self._take_over()
                 is_free = True
             if is_free is False:
-                raise self._refusal("wait until it ends, or name another folder")
+                raise self._refusal(f"wait until it ends, or {self.advice}")
         except BaseException:
             os.close(descriptor)
             raise

@@ -84,7 +84,7 @@ def test_the_commands_take_a_file_with_the_states_of_an_optimizer(tmp_path, caps
     ],
 )
 def test_states_that_are_none_are_refused(name, how, found):
-    expected = f"body: expected {name} to be finite numbers, .*, found {found}"
+    expected = f"body: expected {name} to be finite, a number or .*, found {found}"
     with pytest.raises(InputError, match=expected):
         read_snapshot(content({name: how(STATES[name])}), "body")
 

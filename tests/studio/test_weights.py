@@ -211,7 +211,9 @@ def test_of_writers_that_saw_the_same_version_one_wins(store):
 
 
 def test_a_second_studio_in_the_same_folder_is_refused(store, tmp_path):
-    words = f"weights: process {os.getpid()} on .* writes into this folder; wait until it ends"
+    words = (
+        f"weights: process {os.getpid()} on .* wait until it ends, or start the studio elsewhere"
+    )
     with pytest.raises(InputError, match=words):
         opened(tmp_path / "weights")
     store.close()

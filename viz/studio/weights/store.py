@@ -62,7 +62,7 @@ class Weights:
             return
         with writing(folder, "studio"):
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = Lock(folder)
+            self._lock = Lock(folder, "start the studio elsewhere")
             try:
                 clear(folder)
                 self._history = listed(folder)
