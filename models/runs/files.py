@@ -65,11 +65,10 @@ def read_object(file: Path) -> dict[str, Any]:
     return found
 
 
-def read_lines(file: Path, most: float = math.inf) -> tuple[list[dict[str, Any]], list[int]]:
+def read_lines(file: Path) -> tuple[list[dict[str, Any]], list[int]]:
     """The objects of a .jsonl file of a run, each with its "epoch" and its "step", and the numbers
-    of the lines, from 1, that hold no such object. Raises InputError where there is no file, or
-    one of more than `most` bytes."""
-    texts = enumerate(_read(file, most).split(b"\n"), 1)
+    of the lines, from 1, that hold no such object. Raises InputError where there is no file."""
+    texts = enumerate(_read(file).split(b"\n"), 1)
     found = [(number, read_line(text)) for number, text in texts if text.strip()]
     lines = [line for _, line in found if line is not None]
     return lines, [number for number, line in found if line is None]

@@ -19,6 +19,7 @@ from models.command_line import InputError
 from models.mnist.settings import Settings
 from models.runs.files import read_lines
 from models.runs.lock import in_use
+from tests.few import drawn
 from tests.models.processes import ENVIRONMENT, go_on, here, result, run  # noqa: F401
 from tests.studio.client import WRITING, client, refused
 from tests.studio.live import LIMIT, live
@@ -284,6 +285,12 @@ def test_a_job_is_cancelled_and_goes_on(served):
     assert found.state == "interrupted"
 
 
+@pytest.fixture(scope="module")
+def studio():
+    with client(datasets=Datasets(drawn((5, 5), "abc", name="tiny"))) as found:
+        yield found
+
+
 @pytest.mark.parametrize(
     ("change", "where"),
     [
@@ -322,9 +329,3 @@ def test_a_job_names_a_dataset_and_the_weights_that_it_is_to_replace(studio):
     refused(studio.delete("/api/jobs/none", headers=WRITING), 404, "job")
     refused(studio.get("/api/jobs/none/events"), 404, "job")
     refused(studio.post("/api/retrain", json=SMALL), 401, "Authorization")
-
-
-@pytest.fixture
-def studio():
-    with client(folder=Path("runs"), datasets=Datasets(data.load("tiny.npz"))) as found:
-        yield found

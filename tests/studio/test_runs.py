@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -55,17 +56,30 @@ def made(tmp_path_factory):
     return folder / "run"
 
 
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """A studio for all tests, which costs a process, and its folder of runs."""
+    folder = tmp_path_factory.mktemp("opened")
+    with client(folder=folder) as found:
+        yield found, folder
+
+
 @pytest.fixture
-def run_folder(made):
-    """The run, in the folder of runs that the studio serves."""
+def run_folder(request, made):
+    """The run, in a folder of runs; where there is a studio, in its own."""
+    if "studio" in request.fixturenames:
+        folder = request.getfixturevalue("opened")[1]
+        for name in set(os.listdir(folder)) - {".studio"}:
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        os.symlink(folder, "runs")
     shutil.copytree(made, "runs/first")
     return Path("runs/first")
 
 
 @pytest.fixture
-def studio(run_folder):
-    with client(folder=Path("runs")) as opened:
-        yield opened
+def studio(opened, run_folder):
+    return opened[0]
 
 
 def lines_of(file):
@@ -122,7 +136,7 @@ def test_what_is_no_run_is_not_there(studio, name, of):
         Path("runs" if folder == "notes" else ".", folder).mkdir(exist_ok=True)
     Path("runs/file").touch()
     shutil.copy("runs/first/config.json", "elsewhere")
-    Path("runs/out").symlink_to("../elsewhere")
+    Path("runs/out").symlink_to(Path("elsewhere").absolute())
     assert studio.get(f"/api/runs/{name}{of}").status_code == 404
     assert [each["name"] for each in studio.get("/api/runs").json()] == ["first"]
 
@@ -165,6 +179,13 @@ def test_what_a_run_says_is_not_trusted(studio, run_folder, name, text):
     is_object = text.startswith("{") and len(text) > 1
     assert answer.status_code == (200 if is_object else 422)
     assert "NaN" not in answer.text and "Infinity" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["two words", "お茶", "100%", "a+b", "#1?", "é"])
+def test_a_run_of_any_name_is_found(studio, run_folder, name):
+    shutil.move(run_folder, Path("runs", name))
+    assert [each["name"] for each in studio.get("/api/runs").json()] == [name]
+    assert studio.get(f"/api/runs/{quote(name, safe='')}").json()["name"] == name
 
 
 def test_lines_that_are_damaged_or_not_finite_are_left_out_or_null(studio, run_folder):

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -809,8 +808,5 @@ def test_what_is_no_regular_file_is_not_waited_for(read):
 def test_a_file_beyond_its_bound_is_not_read():
     with open("long", "wb") as file:
         file.truncate(1 << 40)
-    for read in (read_object, partial(read_lines, most=1 << 20)):
-        with pytest.raises(
-            InputError, match=r"found: 1,099,511,627,776 bytes, of which .* at most"
-        ):
-            read(Path("long"))
+    with pytest.raises(InputError, match=r"found: 1,099,511,627,776 bytes, of which .* at most"):
+        read_object(Path("long"))

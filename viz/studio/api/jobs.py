@@ -21,7 +21,7 @@ from viz.studio.jobs.events import events, last_of
 from viz.studio.jobs.jobs import Job
 from viz.studio.jobs.mark import MARK
 from viz.studio.jobs.runs import Run
-from viz.studio.replies import JSON, Refusal, Strict, answer_json, errors, require_match
+from viz.studio.replies import JSON, Refusal, Strict, accepted, answer_json, errors, require_match
 from viz.studio.studio import Studio, studio_of
 
 __all__ = ["EVENTS", "STREAM", "LastEventId", "stream"]
@@ -182,16 +182,20 @@ async def _watched(id: Id, studio: Opened) -> Run:
     "/jobs/{id}/events", response_class=StreamingResponse, responses=EVENTS, dependencies=STREAM
 )
 async def job_events(
-    run: Annotated[Run, Depends(_watched)], studio: Opened, last_event_id: LastEventId = None
+    request: Request,
+    run: Annotated[Run, Depends(_watched)],
+    studio: Opened,
+    last_event_id: LastEventId = None,
 ) -> Response:
     """How a job goes on, until it ends."""
     look = partial(studio.jobs.of, run.folder)
-    return stream(events(run, look, last_of(last_event_id), studio.ending))
+    return stream(request, events(run, look, last_of(last_event_id), studio.ending))
 
 
-def stream(content: AsyncIterator[bytes]) -> Response:
+def stream(request: Request, content: AsyncIterator[bytes]) -> Response:
     """The answer of events. (Not by an endpoint that yields them: as of FastAPI 0.165 that fails
     where a client goes while something is sent.)"""
+    accepted(request, EventSourceResponse.media_type)
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # nginx is not to wait
     return EventSourceResponse(content, headers=headers)
 

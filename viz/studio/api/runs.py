@@ -155,12 +155,14 @@ async def run_checkpoint(
     "/{run}/events", response_class=StreamingResponse, responses=EVENTS, dependencies=STREAM
 )
 async def run_events(
+    request: Request,
     found: Found,
     studio: Annotated[Studio, Depends(studio_of)],
     last_event_id: LastEventId = None,
 ) -> Response:
     """How a run goes on, until it ends."""
-    return stream(events(found, lambda: found.state, last_of(last_event_id), studio.ending))
+    content = events(found, lambda: found.state, last_of(last_event_id), studio.ending)
+    return stream(request, content)
 
 
 async def _lines(request: Request, run: Run, name: str) -> Response:

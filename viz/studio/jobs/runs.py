@@ -30,7 +30,6 @@ from models.runs.files import (
     SUMMARY,
     plain,
     read_line,
-    read_lines,
     read_number,
     read_object,
 )
@@ -39,8 +38,7 @@ from viz.studio.replies import Refusal
 
 __all__ = ["Run", "Runs", "size_of"]
 
-MOST_LINES = 64 << 20  # bytes of a .jsonl file, beyond which it is not served
-MOST_WEIGHTS = 1 << 30
+MOST = 64 << 20  # bytes of a file that is served: as many as weights may have that are put
 TAIL = 65_536  # bytes in which the newest line is looked for
 LISTED = 500  # runs that a list has
 ENTRIES = 10_000  # of a folder, that are looked at for a list
@@ -143,11 +141,12 @@ class Run:
         found: dict[str, Any] = plain(read_object(self.path(SUMMARY)))
         return found
 
-    def lines(self, name: str) -> list[dict[str, Any]]:
-        """Those of its METRICS or HISTOGRAMS, without damaged ones. Raises InputError where there
-        is no such file."""
-        found: list[dict[str, Any]] = plain(read_lines(self.path(name), MOST_LINES)[0])
-        return found
+    def lines(self, name: str) -> Iterator[dict[str, Any]]:
+        """Those of its METRICS or HISTOGRAMS, one by one, without damaged ones. Raises a Refusal
+        where there is no such file."""
+        for text in self._read(name).split(b"\n"):
+            if (line := read_line(text)) is not None:
+                yield plain(line)
 
     @cached_property
     def steps_per_epoch(self) -> int | None:
@@ -164,13 +163,7 @@ class Run:
 
     def weights(self) -> bytes:
         """Its model.safetensors. Raises a Refusal where there is none that may be read."""
-        path = self.path(MODEL)
-        try:
-            if path.stat().st_size > MOST_WEIGHTS:
-                raise _too_long(f"{self.name}/{MODEL}", path.stat().st_size)
-            return path.read_bytes()
-        except OSError as error:
-            raise _missing(self.name, MODEL, reason(error)) from error
+        return self._read(MODEL)
 
     def checkpoints(self) -> dict[int, Path]:
         """The folders of its checkpoints by their steps, the first one first; of two at a step the
@@ -187,8 +180,7 @@ class Run:
         if path is None:
             steps = ", ".join(map(str, self.checkpoints())) or "none"
             raise Refusal(404, "step", f"one of the checkpoints of {self.name}: {steps}", step)
-        if size_of(path) > MOST_WEIGHTS:
-            raise _too_long(f"{self.name}/{path.name}", size_of(path))
+        _check_size(f"{self.name}/{step}", size_of(path))
         found, config = read(path), self.config()
         arrays = {name: array for name, array in found.arrays.items() if OPTIMIZER.match(name)}
         for name, array in found.arrays.items():
@@ -207,6 +199,14 @@ class Run:
         if not _is_within(path, self.root):
             raise _missing(self.name, name, "a link that leads elsewhere")
         return path
+
+    def _read(self, name: str) -> bytes:
+        path = self.path(name)
+        try:
+            _check_size(f"{self.name}/{name}", path.stat().st_size)
+            return path.read_bytes()
+        except OSError as error:
+            raise _missing(self.name, name, reason(error)) from error
 
     def _said(self, name: str) -> dict[str, Any]:
         """What an object of it says, nothing where it cannot be read."""
@@ -263,8 +263,9 @@ def _missing(run: str, name: str, found: str) -> Refusal:
     return Refusal(404, f"{run}/{name}", "a file that a training writes", found)
 
 
-def _too_long(where: str, size: int) -> Refusal:
-    return Refusal(422, where, f"at most {MOST_WEIGHTS:,} bytes", f"{size:,}")
+def _check_size(where: str, size: int) -> None:
+    if size > MOST:
+        raise Refusal(422, where, f"at most {MOST:,} bytes", f"{size:,}")
 
 
 def _text(value: Any) -> str | None:
