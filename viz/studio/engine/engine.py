@@ -66,7 +66,12 @@ class Engine:
             self._places.release()
             raise _ended("it was closed") from None
         future.add_done_callback(lambda _: self._places.release())
-        answer: T = await asyncio.wrap_future(future)
+        try:
+            answer: T = await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            if self._closed:
+                raise _ended("it was closed") from None
+            raise
         return answer
 
     def close(self) -> None:
