@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import astype, equal, gather, gradients, jit, reshape, softmax, sum
+from autograd import astype, equal, gather, gradients, jit, logsumexp, reshape, softmax, sum
 from autograd.nn import Module, cross_entropy
 from autograd.optim import Optimizer, clip_by_global_norm
 from autograd.random import draws
@@ -43,9 +43,11 @@ def entries(
     activations (`layer.0`, ..., `logits`, `probabilities`) and the cotangents of what its Linear
     gave (`delta.0`, ...). loop: that for rows of `order`, (steps, batch), of a block of images.
     forward: the activations and the `prediction` of one image. image_gradient: the gradient of the
-    logit of a label by the pixels of one image. score: of so many images, how many are `right`, and
-    the sum of their losses. draws: what so many (`drawn`) examples draw in an `epoch` with a
-    `seed`, by which the page sorts them. clip: the greatest norm of the gradient of a step.
+    logit of a label by the pixels of one image. score: of so many images, how many are `right`, the
+    sum of their losses, and of each its loss (`losses`), the class that it is taken for
+    (`predictions`) and the probability of that (`confidences`). draws: what so many (`drawn`)
+    examples draw in an `epoch` with a `seed`, by which the page sorts them. clip: the greatest norm
+    of the gradient of a step.
     """
 
     def inputs(images: Any) -> Any:
@@ -85,8 +87,15 @@ def entries(
     def score(images: Any, labels: Any) -> dict[str, Any]:
         with evaluating(model):
             logits = model(inputs(images))
-        right = sum(astype(equal(predictions(logits), labels), np.float32))
-        return {"right": right, "loss": cross_entropy(logits, labels) * float(len(images))}
+        found = predictions(logits)
+        losses = logsumexp(logits, axis=1) - gather(logits, labels)
+        return {
+            "right": sum(astype(equal(found, labels), np.float32)),
+            "loss": sum(losses),
+            "losses": losses,
+            "predictions": found,
+            "confidences": softmax(logits).max(axis=1),
+        }
 
     def draw(epoch: Any, seed: Any) -> dict[str, Any]:
         return {"draws": draws(epoch, drawn, seed)}

@@ -89,6 +89,10 @@ def test_a_score_counts_and_sums():
     logits = model(inputs(images, 255.0))
     assert got["right"] == (logits.data.argmax(1) == labels).sum()
     np.testing.assert_allclose(got["loss"], cross_entropy(logits, labels).item() * 20, rtol=1e-5)
+    chances = softmax(logits).data
+    assert (got["predictions"] == chances.argmax(1)).all()
+    np.testing.assert_allclose(got["confidences"], chances.max(1), rtol=1e-5)
+    np.testing.assert_allclose(got["losses"], -np.log(chances[range(20), labels]), rtol=1e-4)
 
 
 @pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])

@@ -15,6 +15,7 @@ from autograd.random import order
 from models.mlp import MLP
 from models.mnist.settings import Settings
 from models.mnist.train import build_trainer, mean_of
+from models.runs.arrays import unpack
 from tests.autograd.compiler.webpage import Page
 from viz.studio.engine import modules
 from viz.studio.engine.architecture import Architecture
@@ -42,6 +43,22 @@ def put(page, arrays):
     for (name, entry), array in page.arrays.items():
         if entry is None and name in page.module.states:
             array[...] = arrays.get(name, 0)
+
+
+@pytest.mark.parametrize(
+    "name", ["8x8-5-3_tanh_adam_4_d0.5", "8x8-3_relu_sgd_4", "6-4-4-2_gelu_adamw_2"]
+)
+def test_the_states_are_those_of_the_module_and_of_an_untrained_model(name):
+    of = Architecture.read(name)
+    arrays, _ = unpack(modules.states(name, 7))
+    manifest = json.loads(modules.make(of).manifest)
+    layouts = {each["name"]: each for each in manifest["arrays"] if each["kind"] == "state"}
+    assert {key: list(array.shape) for key, array in arrays.items()} == {
+        key: layout["shape"] for key, layout in layouts.items()
+    }
+    assert all(arrays[key].dtype == layout["dtype"] for key, layout in layouts.items())
+    for key, array in MLP(of.sizes, of.activation, 7).state_dict().items():
+        assert (arrays[f"model.{key}"] == array).all()
 
 
 # --- training -------------------------------------------------------------------------------------

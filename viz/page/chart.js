@@ -14,7 +14,7 @@ import { numberAt, placeOn, scaleOf, ticks, written } from "./ticks.js";
  * @typedef {{x: string, y: string}} Names of what the axes measure
  */
 
-const ROOM = { left: 56, right: 14, top: 10, bottom: 30 }; // pixels around the lines
+const ROOM = { left: 50, right: 12, top: 8, bottom: 38 }; // pixels around the lines
 const APART = { x: 90, y: 44 }; // pixels between two ticks
 const ROWS = 30; // of the table at most
 
@@ -31,6 +31,8 @@ export class Chart {
     /** @type {[number, number] | null} */ this.range = null; // of x, where that is not all
     /** @type {number | null} */ this.at = null; // the x that is looked at
     /** @type {number | null} */ this.dragged = null; // the x where a drag began
+    /** @type {Map<string, string>} */ this.colours = new Map();
+    this.floor = -Infinity; // of y: what lies below is not shown
     this.frame = 0;
     this.scales = { x: scaleOf([], false), y: scaleOf([], false) };
     this.box = { left: 0, top: 0, width: 1, height: 1 }; // where the lines are, in pixels
@@ -45,6 +47,12 @@ export class Chart {
   /** Show other lines. @param {Line[]} lines */
   set(lines) {
     this.lines = lines;
+    this.redraw();
+  }
+
+  /** Leave out what lies below. @param {number} floor */
+  setFloor(floor) {
+    this.floor = floor;
     this.redraw();
   }
 
@@ -85,15 +93,15 @@ export class Chart {
       width: Math.max(1, width - ROOM.left - ROOM.right),
       height: Math.max(1, height - ROOM.top - ROOM.bottom),
     };
-    const style = getComputedStyle(canvas);
-    this.#drawAxes(context, style);
+    this.colours = new Map(); // as the page has them now, light or dark
+    this.#drawAxes(context);
     context.save();
     context.beginPath();
     context.rect(this.box.left, this.box.top, this.box.width, this.box.height);
     context.clip();
-    for (const line of this.lines) this.#drawLine(context, line, style);
+    for (const line of this.lines) this.#drawLine(context, line);
     context.restore();
-    this.#drawLooked(context, style);
+    this.#drawLooked(context);
     this.#writeTable();
   }
 
@@ -109,7 +117,8 @@ export class Chart {
         }
       }
     };
-    return { x, y: scaleOf(seen(), log.y) };
+    const y = scaleOf(seen(), log.y);
+    return { x, y: { ...y, low: Math.max(y.low, this.floor) } };
   }
 
   /** @param {number} x @param {number} y @returns {[number, number]} in pixels */
@@ -121,13 +130,13 @@ export class Chart {
     ];
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {CSSStyleDeclaration} style */
-  #drawAxes(context, style) {
+  /** @param {CanvasRenderingContext2D} context */
+  #drawAxes(context) {
     const { scales, box, names } = this;
-    context.font = `12px ${style.fontFamily}`;
+    context.font = `12px ${getComputedStyle(this.canvas).fontFamily}`;
     context.lineWidth = 1;
-    const line = style.getPropertyValue("--line");
-    context.fillStyle = style.getPropertyValue("--quiet");
+    const line = this.#colour("--line");
+    context.fillStyle = this.#colour("--quiet");
     context.textAlign = "right";
     context.textBaseline = "middle";
     for (const tick of ticks(scales.y, box.height / APART.y)) {
@@ -143,28 +152,33 @@ export class Chart {
       context.fillText(written(tick), x, box.top + box.height + 5);
     }
     context.textAlign = "right";
-    context.textBaseline = "bottom";
-    context.fillText(names.x, box.left + box.width, box.top + box.height - 3);
-    context.textAlign = "left";
-    context.textBaseline = "top";
-    context.fillText(names.y, box.left + 6, box.top + 2);
+    context.fillText(names.x, box.left + box.width, box.top + box.height + 21);
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {Line} line
-   * @param {CSSStyleDeclaration} style */
-  #drawLine(context, { colour, x, y, faint }, style) {
+  /** A colour of CSS, or a variable of the page's, as a canvas takes it. @param {string} name */
+  #colour(name) {
+    const known = this.colours.get(name);
+    if (known) return known;
+    this.canvas.style.color = name.startsWith("--") ? `var(${name})` : name;
+    const { color } = getComputedStyle(this.canvas);
+    this.colours.set(name, color);
+    return color;
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {Line} line */
+  #drawLine(context, { colour, x, y, faint }) {
     const points = [];
     for (let i = 0; i < x.length; i++) points.push(this.#pixel(x[i], y[i]));
     context.lineWidth = faint ? 1 : 2;
     context.globalAlpha = faint ? 0.45 : 1;
-    const paint = colourOf(colour, style);
+    const paint = this.#colour(colour);
     stroke(context, paint, points);
     if (points.length < 3) points.forEach(([left, top]) => dot(context, paint, left, top));
     context.globalAlpha = 1;
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {CSSStyleDeclaration} style */
-  #drawLooked(context, style) {
+  /** @param {CanvasRenderingContext2D} context */
+  #drawLooked(context) {
     const { box, at, lines, tip } = this;
     const found = at === null ? [] : lines.flatMap((line) => {
       const i = nearest(line.x, at);
@@ -177,10 +191,10 @@ export class Chart {
       tip.hidden = true;
       return;
     }
-    const quiet = style.getPropertyValue("--quiet");
+    const quiet = this.#colour("--quiet");
     context.lineWidth = 1;
     stroke(context, quiet, [[left, box.top], [left, box.top + box.height]]);
-    for (const { line, x, y } of found) dot(context, colourOf(line.colour, style), ...this.#pixel(x, y));
+    for (const { line, x, y } of found) dot(context, this.#colour(line.colour), ...this.#pixel(x, y));
     const text = found.map(({ line, y }) => `${line.name} ${written(y, 4)}`);
     write(tip, [`${this.names.x} ${written(found[0].x)}`, ...text].join("\n"));
     const beyond = left + tip.offsetWidth + 16 > this.canvas.clientWidth;
@@ -315,8 +329,3 @@ function dot(context, colour, left, top) {
   context.arc(left, top, 3.5, 0, 2 * Math.PI);
   context.fill();
 }
-
-/** A colour of CSS, a variable of the page's too. @param {string} colour
- * @param {CSSStyleDeclaration} style */
-const colourOf = (colour, style) =>
-  colour.startsWith("--") ? style.getPropertyValue(colour).trim() : colour;

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Layers, placeOf, rowOf, SIDE } from "../../../viz/studio/page/data/layers.js";
-import { shownOf } from "../../../viz/studio/page/data/order.js";
+import { NOBODY, shownOf } from "../../../viz/studio/page/data/order.js";
 import { fromAddress, settle, START, toAddress } from "../../../viz/studio/page/state.js";
 
 const LABELS = Uint16Array.of(1, 0, 1, 2, 0, 1);
@@ -13,6 +13,9 @@ const KNOWN = {
   known: 6,
   ink: Float32Array.of(0.5, 0.25, 0.125, 0.75, 0.25, 0),
   odd: Float32Array.of(0, 1, 2, 3, 4, 5),
+  predictions: Uint16Array.of(1, 1, 0, NOBODY, 0, 1),
+  losses: Float32Array.of(0.1, 3, Infinity, 0, 0.2, NaN),
+  confidences: Float32Array.of(0.9, 0.8, 0.7, 0, 0.6, 0.5),
   splits: new Map([["train", { first: 0, count: 4 }], ["test", { first: 4, count: 2 }]]),
 };
 
@@ -26,6 +29,11 @@ test("the examples that are asked for are shown, in order, equal ones as they st
   assert.deepEqual(shown({ sort: "class" }), [1, 4, 0, 2, 5, 3]);
   assert.deepEqual(shown({ sort: "ink" }), [5, 2, 1, 4, 0, 3]);
   assert.deepEqual(shown({ sort: "typical", split: "test" }), [4, 5]);
+  assert.deepEqual(shown({ wrong: 1 }), [1, 2]);
+  assert.deepEqual(shown({ answer: 1 }), [0, 1, 5]);
+  assert.deepEqual(shown({ answer: 1, label: 0 }), [1]);
+  assert.deepEqual(shown({ sort: "loss", split: "train" }), [3, 0, 1, 2]);
+  assert.deepEqual(shown({ sort: "confidence", split: "test" }), [5, 4]);
 });
 
 test("a class is shown when it is known, and not before", () => {

@@ -25,6 +25,7 @@ from autograd.compiler.runtime.cache import keep, private_folder, read
 from autograd.optim import SGD, Adam, AdamW, Optimizer
 from models.mlp import MLP
 from models.mnist.train import centred
+from models.runs.arrays import pack
 from models.web import entries
 from viz.studio.engine.architecture import Architecture
 from viz.studio.refusal import Refusal
@@ -32,7 +33,7 @@ from viz.studio.refusal import Refusal
 if TYPE_CHECKING:
     from autograd.compiler.web.module import WasmModule
 
-__all__ = ["Module", "module"]
+__all__ = ["Module", "module", "states"]
 
 FOLDER = "modules"  # beside the cache of compiled steps
 MEGABYTES = 64
@@ -71,6 +72,30 @@ def module(name: str) -> Module:
     return made
 
 
+def states(name: str, seed: int) -> bytes:
+    """What the states of a module are before its first step, as a file of weights by the names of
+    the manifest: an untrained model's by its seed, the optimizer's, and a `mean` of zeros. Raises
+    Refusal as `module` does."""
+    of = Architecture.read(name)
+    model, optimizer, mean = _owners(of, seed)
+    owned = {"model": model, "optimizer": optimizer}
+    arrays = {
+        f"{owner}.{each}": tensor.data
+        for owner, holder in owned.items()
+        for each, tensor in holder.named_state(hidden=True)
+        if of.dropout or not each.startswith("dropouts.")  # which nothing reads then
+    }
+    return pack({**arrays, **({} if mean is None else {"mean": mean.data})}, {"seed": seed})
+
+
+def _owners(of: Architecture, seed: int = 0) -> tuple[MLP, Optimizer, Tensor | None]:
+    """What holds the states of a module; the mean is sgd's alone."""
+    model = MLP(of.sizes, of.activation, seed, of.dropout)
+    is_sgd = of.optimizer == "sgd"
+    mean = Tensor(np.zeros(of.sizes[0], np.float32), name="mean") if is_sgd else None
+    return model, optimizer_of(of, model), mean
+
+
 def make(of: Architecture) -> Module:
     """The module, made."""
     try:
@@ -87,9 +112,7 @@ def built_of(of: Architecture) -> WasmModule:
     """What `autograd.compiler.wasm` gives. Its states are those of model and optimizer; and of sgd
     the `mean` of the images, divided by the scale, about which the network learns as
     `models.mnist.train.centred` says: zeros are plain sgd."""
-    model = MLP(of.sizes, of.activation, dropout=of.dropout)
-    optimizer = optimizer_of(of, model)
-    mean = Tensor(np.zeros(of.sizes[0], np.float32), name="mean")
+    model, optimizer, mean = _owners(of)
     made = entries(
         model,
         optimizer,
@@ -100,7 +123,7 @@ def built_of(of: Architecture) -> WasmModule:
         scored=of.scored,
         drawn=DRAWN,
         scale=of.scale,
-        reduce=centred(mean) if of.optimizer == "sgd" else None,
+        reduce=None if mean is None else centred(mean),
     )
     simd = "relaxed" if of.relaxed else "v128"
     return wasm(made, simd, model=model, optimizer=optimizer)

@@ -35,10 +35,11 @@ async function get(path) {
   throw new Error(body?.error?.message ?? `${path}: the server answered ${answer.status}`);
 }
 
-/** @param {string} address @param {Record<string, string>} [headers] */
-async function reached(address, headers) {
+/** @param {string} address @param {Record<string, string>} [headers] @param {string} [method]
+ * @param {Uint8Array<ArrayBuffer>} [body] */
+async function reached(address, headers, method, body) {
   try {
-    return await fetch(address, { headers });
+    return await fetch(address, { headers, method, body });
   } catch (cause) {
     throw new Error("the server does not answer: is it still running?", { cause });
   }
@@ -53,4 +54,48 @@ export async function sampleOf(dataset, split, index) {
   const bytes = await answer.arrayBuffer();
   const size = dataset.shape.reduce((product, length) => product * length, 1);
   return dataset.dtype === "uint8" ? new Uint8Array(bytes, 0, size) : new Float32Array(bytes, 0, size);
+}
+
+/** A module by the name of its architecture, and what its states are before the first step.
+ * @param {string} architecture @param {number} seed */
+export async function moduleOf(architecture, seed) {
+  const folder = `modules/${architecture}`;
+  const manifest = /** @type {{sha256: string}} */ (await get(`${folder}/manifest`));
+  const [bytes, states] = await Promise.all([
+    bytesOf(`${folder}/module.wasm?sha256=${manifest.sha256}`),
+    bytesOf(`${folder}/states/${seed}`),
+  ]);
+  const { sha256: _, ...rest } = manifest;
+  return { manifest: rest, bytes, states };
+}
+
+/** @param {string} path */
+async function bytesOf(path) {
+  const answer = await reached(BASE + path);
+  if (answer.ok) return new Uint8Array(await answer.arrayBuffer());
+  const body = await answer.json().catch(() => null);
+  throw new Error(body?.error?.message ?? `${path}: the server answered ${answer.status}`);
+}
+
+/** The token that the studio gave this tab; null where it gave none. */
+export function token() {
+  try {
+    return sessionStorage.getItem("token");
+  } catch {
+    return null; // this browser keeps nothing for the page
+  }
+}
+
+/** Have the server serve these weights, in place of those that it serves now.
+ * @param {Uint8Array<ArrayBuffer>} content @returns {Promise<{version: number}>} */
+export async function sendWeights(content) {
+  const now = await reached(`${BASE}weights`, { Accept: "application/vnd.safetensors" }, "HEAD");
+  const answer = await reached(`${BASE}weights`, {
+    "Authorization": `Bearer ${token()}`,
+    "Content-Type": "application/vnd.safetensors",
+    "If-Match": now.headers.get("etag") ?? "*",
+  }, "PUT", content);
+  const body = await answer.json().catch(() => null);
+  if (answer.ok && body) return body;
+  throw new Error(body?.error?.message ?? `the server answered ${answer.status}`);
 }

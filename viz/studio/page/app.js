@@ -5,7 +5,11 @@ import { byId, write } from "../../page/dom.js";
 import { Store } from "../../page/store.js";
 import { datasetOf, serverOf } from "./api.js";
 import { DataView } from "./data/view.js";
-import { fromAddress, settle, START, toAddress } from "./state.js";
+import { fromAddress, settle, START, toAddress, VIEWS } from "./state.js";
+import { TrainView } from "./train/view.js";
+
+/** @typedef {import("./state.js").State} State */
+/** @typedef {import("./state.js").View} View */
 
 /** Say what is wrong, where everybody sees it; nothing where all is right again.
  * @param {string} message */
@@ -44,15 +48,33 @@ async function begin() {
     `${count.toLocaleString("en")} ${name}`
   );
   write(byId("about"), `${dataset.name}: ${counts.join(", ")}`);
-  byId("data").hidden = false;
-  const view = new DataView(dataset, (change) => store.set(change), complain);
+  const change = (/** @type {Partial<State>} */ some) => store.set(some);
+  const data = new DataView(dataset, change, complain);
+  const train = new TrainView(
+    dataset, change, complain, (split, score) => data.answered(split, score), () => data.forget(),
+  );
   const store = new Store(START, {
     settle: (state) => settle(state, dataset),
-    show: (state) => view.show(state),
+    show: (state) => {
+      showView(state.view);
+      if (state.view === "data") data.show(state);
+      else train.show();
+    },
     fromAddress: (hash) => ({ ...START, ...fromAddress(hash) }),
     toAddress,
   });
   store.follow();
+  if (store.state.view === "train") train.start();
+}
+
+/** Show one of the views. @param {View} name */
+function showView(name) {
+  for (const view of VIEWS) byId(view).hidden = view !== name;
+  for (const link of document.querySelectorAll("[data-view]")) {
+    if (!(link instanceof HTMLElement)) continue;
+    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
 }
 
 begin().catch((error) => complain(error instanceof Error ? error.message : String(error)));

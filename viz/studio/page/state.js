@@ -7,18 +7,22 @@
  * `x`, `y`: the place in the grid, in cells, that is in the middle; `zoom`: pixels of a cell, 0 for
  * all of them to be seen. `digit`: the chosen example, -1 for none.
  * @typedef {{
- *   view: "data", dataset: string, split: string, label: number, sort: Sort,
- *   x: number, y: number, zoom: number, digit: number,
- * }} State
- * @typedef {"index" | "class" | "ink" | "typical"} Sort
+ *   view: View, dataset: string, split: string, label: number, answer: number, wrong: number,
+ *   sort: Sort, x: number, y: number, zoom: number, digit: number,
+ * }} State answer: the class that the network takes them for; wrong: 1 for those that it gets wrong
+ * @typedef {"data" | "train"} View
+ * @typedef {"index" | "class" | "ink" | "typical" | "loss" | "confidence"} Sort
  */
 
+/** @type {View[]} */
+export const VIEWS = ["train", "data"];
 /** @type {Sort[]} */
-export const SORTS = ["index", "class", "ink", "typical"];
+export const SORTS = ["index", "class", "ink", "typical", "loss", "confidence"];
 
 /** @type {State} */
 export const START = {
-  view: "data", dataset: "", split: "", label: -1, sort: "index", x: 0, y: 0, zoom: 0, digit: -1,
+  view: "train", dataset: "", split: "", label: -1, answer: -1, wrong: 0, sort: "index",
+  x: 0, y: 0, zoom: 0, digit: -1,
 };
 
 /** The nearest state that a dataset allows. @param {State} state @param {Dataset} dataset */
@@ -27,9 +31,12 @@ export function settle(state, dataset) {
   const finite = (/** @type {number} */ n) => Number.isFinite(n) ? n : 0;
   return {
     ...state,
+    view: VIEWS.includes(state.view) ? state.view : START.view,
     dataset: dataset.name,
     split: Object.hasOwn(dataset.splits, state.split) ? state.split : "",
     label: within(state.label, dataset.classes.length),
+    answer: within(state.answer, dataset.classes.length),
+    wrong: state.wrong === 1 ? 1 : 0,
     sort: SORTS.includes(state.sort) ? state.sort : "index",
     digit: within(state.digit, total),
     x: finite(state.x),
@@ -49,7 +56,7 @@ export function fromAddress(hash) {
   const found = {};
   for (const [name, usual] of Object.entries(START)) {
     const text = values.get(name);
-    if (text === null || name === "view") continue;
+    if (text === null) continue;
     found[name] = typeof usual === "number" ? Number(text) : text;
   }
   return found;

@@ -6,20 +6,28 @@
 /**
  * What is known of the examples. labels: of each its class; known: how many labels are there.
  * ink: of each the mean of its pixels; odd: how far it is from the mean picture of its class.
- * splits: by name, the first of its examples and how many there are.
+ * splits: by name, the first of its examples and how many there are. predictions: the class that
+ * the network takes it for, NOBODY before it was asked; losses and confidences of those.
  * @typedef {{
  *   labels: Uint16Array, known: number, ink: Float32Array, odd: Float32Array,
+ *   predictions: Uint16Array, losses: Float32Array, confidences: Float32Array,
  *   splits: Map<string, {first: number, count: number}>,
  * }} Known
  */
 
+export const NOBODY = 65535; // a class that there is not
+
 /** The examples that a state shows, in its order. @param {State} state @param {Known} known */
-export function shownOf({ split, label, sort }, known) {
+export function shownOf({ split, label, answer, wrong, sort }, known) {
   const { first, count } = rangeOf(split, known);
+  const { labels, predictions } = known;
   const kept = new Uint32Array(count);
   let n = 0;
   for (let i = first; i < first + count; i++) {
-    if (label < 0 || (i < known.known && known.labels[i] === label)) kept[n++] = i;
+    if (label >= 0 && (i >= known.known || labels[i] !== label)) continue;
+    if (answer >= 0 && predictions[i] !== answer) continue;
+    if (wrong && (predictions[i] === NOBODY || predictions[i] === labels[i])) continue;
+    kept[n++] = i;
   }
   const chosen = kept.subarray(0, n);
   return sort === "index" ? chosen : sorted(chosen, keysOf(sort, known));
@@ -31,16 +39,17 @@ function rangeOf(split, { labels, splits }) {
 }
 
 /** @param {import("../state.js").Sort} sort @param {Known} known @returns {ArrayLike<number>} */
-function keysOf(sort, { labels, ink, odd }) {
-  if (sort === "class") return labels;
-  return sort === "ink" ? ink : odd;
+function keysOf(sort, { labels, ink, odd, losses, confidences }) {
+  const keys = { index: labels, class: labels, ink, typical: odd, loss: losses, confidence: confidences };
+  return keys[sort];
 }
 
 /** By key, equal ones as they stand. A typed array sorts by number, and fastest: so the key and the
  * place make one number. @param {Uint32Array} chosen @param {ArrayLike<number>} keys */
 function sorted(chosen, keys) {
-  const scaled = 2 ** 21;
-  const pairs = Float64Array.from(chosen, (i, place) => Math.round(keys[i] * scaled) * 2 ** 22 + place);
+  const most = 2 ** 30; // which times 2 ** 22 is a whole number that a float has
+  const whole = (/** @type {number} */ key) => Math.min(Math.round(key * 2 ** 18), most) || 0;
+  const pairs = Float64Array.from(chosen, (i, place) => whole(keys[i]) * 2 ** 22 + place);
   pairs.sort();
   return Uint32Array.from(pairs, (pair) => chosen[pair % 2 ** 22]);
 }

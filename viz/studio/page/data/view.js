@@ -6,7 +6,7 @@ import { sampleOf } from "../api.js";
 import { Atlas } from "./atlas.js";
 import { all, gridOf, moved, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
 import { placeOf, rowOf } from "./layers.js";
-import { shownOf } from "./order.js";
+import { NOBODY, shownOf } from "./order.js";
 import { follow } from "./pointers.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
@@ -34,6 +34,7 @@ export class DataView {
     this.shown = new Uint32Array(0);
     this.slots = new Int32Array(this.total).fill(-1); // of each example
     this.criteria = "";
+    this.answers = 0; // how often the network's answers were told
     this.hovered = -1;
     this.pictured = -1;
     this.frame = 0;
@@ -91,10 +92,31 @@ export class DataView {
     if (this.state) this.show(this.state);
   }
 
+  /** Take how the network answers a set. @param {string} split
+   * @param {import("../train/training.js").Score} score */
+  answered(split, { predictions, confidences, losses }) {
+    const { first = 0 } = this.known.splits.get(split) ?? {};
+    this.known.predictions.set(predictions, first);
+    this.known.confidences.set(confidences, first);
+    this.known.losses.set(losses, first);
+    this.answers += 1;
+    const depends = this.state && (this.state.wrong || this.state.answer >= 0 || this.state.sort === "loss" ||
+      this.state.sort === "confidence");
+    if (this.state?.view === "data" && (depends || this.state.digit >= 0)) this.show(this.state);
+  }
+
+  /** The network learns anew: what it answered holds no longer. */
+  forget() {
+    this.known.predictions.fill(NOBODY);
+    this.answers += 1;
+  }
+
   /** Which examples are in which slot. @param {State} state */
   #arrange(state) {
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    const criteria = JSON.stringify([state.split, state.label, state.sort, this.known.known]);
+    const criteria = JSON.stringify([
+      state.split, state.label, state.answer, state.wrong, state.sort, this.known.known, this.answers,
+    ]);
     if (criteria !== this.criteria) {
       this.criteria = criteria;
       this.shown = shownOf(state, this.known);
@@ -237,20 +259,27 @@ export class DataView {
     const split = this.#field("split", HTMLSelectElement);
     const label = this.#field("label", HTMLSelectElement);
     for (const name of Object.keys(splits)) split.append(element("option", { value: name }, name));
-    classes.forEach((name, i) => label.append(element("option", { value: i }, name)));
+    const answer = this.#field("answer", HTMLSelectElement);
+    classes.forEach((name, i) => {
+      for (const field of [label, answer]) field.append(element("option", { value: i }, name));
+    });
     const form = byId("filters", HTMLFormElement);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("change", ({ target }) => {
-      if (target instanceof HTMLSelectElement) this.#filter();
-      if (target instanceof HTMLInputElement) this.#jump(target);
+      if (target instanceof HTMLInputElement && target.name === "index") this.#jump(target);
+      else this.#filter();
     });
   }
 
   #filter() {
     const split = this.#field("split", HTMLSelectElement).value;
-    const label = this.#field("label", HTMLSelectElement).value;
+    const classOf = (/** @type {string} */ name) => {
+      const { value } = this.#field(name, HTMLSelectElement);
+      return value === "" ? -1 : Number(value);
+    };
     const sort = /** @type {import("../state.js").Sort} */ (this.#field("sort", HTMLSelectElement).value);
-    this.change({ split, label: label === "" ? -1 : Number(label), sort, zoom: 0 });
+    const wrong = Number(this.#field("wrong", HTMLInputElement).checked);
+    this.change({ split, label: classOf("label"), answer: classOf("answer"), wrong, sort, zoom: 0 });
   }
 
   /** @param {HTMLInputElement} field */
@@ -262,7 +291,7 @@ export class DataView {
     field.setCustomValidity(wrong ? `a number from 0 to ${count - 1} of ${split}` : "");
     if (wrong) field.reportValidity();
     else if (field.value !== "") {
-      if (this.slots[start + index] < 0) this.change({ label: -1 });
+      if (this.slots[start + index] < 0) this.change({ label: -1, answer: -1, wrong: 0 });
       this.choose(start + index, CLEAR);
     }
   }
@@ -273,7 +302,11 @@ export class DataView {
   }
 
   /** @param {State} state */
-  #writeForm({ split, label, sort }) {
+  #writeForm({ split, label, answer, wrong, sort }) {
+    this.#field("answer", HTMLSelectElement).value = answer < 0 ? "" : String(answer);
+    this.#field("wrong", HTMLInputElement).checked = Boolean(wrong);
+    byId("none").hidden = this.shown.length > 0 || this.known.known < this.total;
+    write(byId("shown"), `${this.shown.length.toLocaleString("en")} shown`);
     this.#field("split", HTMLSelectElement).value = split;
     this.#field("label", HTMLSelectElement).value = label < 0 ? "" : String(label);
     this.#field("sort", HTMLSelectElement).value = sort;
@@ -312,7 +345,13 @@ export class DataView {
     byId("chosen").hidden = digit < 0;
     if (digit < 0) return;
     const { label, split, index } = this.about(digit);
+    const { predictions, confidences, losses } = this.known;
     const rows = [["class", label ?? "…"], ["set", split], ["index", String(index)]];
+    if (predictions[digit] !== NOBODY) {
+      const answer = this.dataset.classes[predictions[digit]];
+      rows.push(["answer", `${answer}, ${(100 * confidences[digit]).toFixed(1)} %`]);
+      rows.push(["loss", losses[digit].toPrecision(3)]);
+    }
     facts.replaceChildren(
       ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
     );
@@ -367,8 +406,11 @@ function knownOf({ splits }) {
     ranges.set(name, { first: total, count });
     total += count;
   }
-  const none = new Float32Array(total);
-  return { labels: new Uint16Array(total), known: 0, ink: none, odd: none, splits: ranges };
+  const zeros = () => new Float32Array(total);
+  return {
+    labels: new Uint16Array(total), known: 0, ink: zeros(), odd: zeros(), splits: ranges,
+    predictions: new Uint16Array(total).fill(NOBODY), losses: zeros(), confidences: zeros(),
+  };
 }
 
 /** Draw an example, in grey on the page's paper. @param {HTMLCanvasElement} canvas

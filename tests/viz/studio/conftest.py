@@ -1,0 +1,48 @@
+"""A studio that runs, and a tab of a browser that may ask it alone."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from tests.few import few
+from tests.studio.client import TOKEN
+from viz.studio.app import create
+from viz.studio.datasets import Datasets
+from viz.studio.studio import Studio
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a studio in a thread, with 2,000 and 500 digits: all of them take seconds on a machine
+    that does much else."""
+    folder = tmp_path_factory.mktemp("studio")
+    listener = socket.create_server(("127.0.0.1", 0))
+    app = create(Studio(TOKEN, datasets=Datasets(few()), folder=folder))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
+    thread = threading.Thread(target=server.run, args=[[listener]])
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def tab(browser: Any, address: str) -> Iterator[Any]:
+    """A tab that may ask this host alone, and may not fail."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(20_000)
+    opened = context.new_page()
+    errors: list[str] = []
+    own = (address, f"blob:{address}", "data:image/")
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    opened.on("request", lambda it: None if it.url.startswith(own) else errors.append(it.url))
+    yield opened
+    context.close()
+    assert not errors, errors

@@ -1,0 +1,88 @@
+// @ts-check
+// The examples of a dataset in the worker's memory: fetched in blocks, several at a time, and dealt
+// out in any order.
+
+import { samplesAddress } from "../api.js";
+
+/** @typedef {import("../api.js").Dataset} Dataset */
+
+const BLOCK = 4000; // examples, of which the server gives a block at once
+const BYTES = 4e6; // of a block at most
+const AT_ONCE = 3; // blocks in flight
+
+/** Examples in order: `images` one after the other, and their labels. */
+export class Examples {
+  /** @param {Uint8Array} images @param {Uint16Array} labels @param {number} size entries of each */
+  constructor(images, labels, size) {
+    this.images = images;
+    this.labels = labels;
+    this.size = size;
+  }
+
+  get count() {
+    return this.labels.length;
+  }
+
+  /** Copy the examples that `rows` names into arrays of as many.
+   * @param {ArrayLike<number>} rows @param {Uint8Array} images @param {Int32Array} labels */
+  deal(rows, images, labels) {
+    const { size } = this;
+    for (let i = 0; i < rows.length; i++) {
+      const from = rows[i] * size;
+      images.set(this.images.subarray(from, from + size), i * size);
+      labels[i] = this.labels[rows[i]];
+    }
+  }
+
+  /** The mean of all, divided by the scale: what a network's first layer learns about.
+   * @param {number} scale */
+  mean(scale) {
+    const { images, size, count } = this;
+    const sums = new Float64Array(size);
+    for (let i = 0, at = 0; i < count; i++) {
+      for (let k = 0; k < size; k++) sums[k] += images[at++];
+    }
+    return Float32Array.from(sums, (sum) => sum / count / scale);
+  }
+}
+
+/**
+ * Fetch a set of a dataset.
+ * @param {Dataset} dataset @param {string} split
+ * @param {(here: number, flying: number, of: number) => void} tell blocks that are here, and in flight
+ */
+export async function fetchExamples(dataset, split, tell) {
+  if (dataset.dtype !== "uint8") throw new Error("this page learns from pictures of bytes alone");
+  const size = dataset.shape.reduce((product, length) => product * length, 1);
+  const { count } = dataset.splits[split];
+  const block = Math.max(1, Math.min(BLOCK, Math.floor(BYTES / size)));
+  const images = new Uint8Array(count * size);
+  const labels = new Uint16Array(count);
+  const blocks = Math.ceil(count / block);
+  let next = 0;
+  let here = 0;
+  let flying = 0;
+  const work = async () => {
+    while (next < blocks) {
+      const number = next++;
+      tell(here, ++flying, blocks);
+      const first = number * block;
+      const own = Math.min(block, count - first);
+      const bytes = await blockOf(samplesAddress(dataset, split, `blocks/${block}/${number}`), own * (size + 2));
+      images.set(bytes.subarray(0, own * size), first * size);
+      labels.set(new Uint16Array(bytes.slice(own * size).buffer), first);
+      flying -= 1;
+      tell(++here, flying, blocks);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return new Examples(images, labels, size);
+}
+
+/** @param {string} address @param {number} length in bytes */
+async function blockOf(address, length) {
+  const answer = await fetch(address, { headers: { Accept: "application/octet-stream" } });
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  if (answer.ok && bytes.length === length) return bytes;
+  throw new Error(`${address}: expected ${length} bytes, found ${answer.status} and ${bytes.length}`);
+}

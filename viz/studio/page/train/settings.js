@@ -1,0 +1,80 @@
+// @ts-check
+// What a training is set to, what of that a module is made for, and what may change while it runs.
+
+/** @typedef {import("../api.js").Dataset} Dataset */
+
+/**
+ * hidden: the widths of the layers between.
+ * @typedef {{
+ *   hidden: number[], activation: string, optimizer: string, batch: number, dropout: number,
+ *   rate: number, momentum: number, decay: number, seed: number,
+ * }} Settings
+ */
+
+export const ACTIVATIONS = ["relu", "leaky_relu", "gelu", "tanh", "sigmoid", "softplus", "identity"];
+export const OPTIMIZERS = ["sgd", "adam", "adamw"];
+const MOST = { layers: 8, width: 4096, batch: 4096, seed: 2 ** 32 - 1 };
+const RATES = /** @type {Record<string, number>} */ ({ sgd: 0.1, adam: 0.001, adamw: 0.001 });
+
+/** @type {Settings} */
+export const DEFAULTS = {
+  hidden: [128], activation: "relu", optimizer: "sgd", batch: 128, dropout: 0,
+  rate: 0.1, momentum: 0.9, decay: 0, seed: 0,
+};
+
+/** The rate that is usual for an optimizer. @param {string} optimizer */
+export const usualRate = (optimizer) => RATES[optimizer] ?? DEFAULTS.rate;
+
+/** The name of the module that trains so: what cannot change while it runs.
+ * @param {Settings} settings @param {Dataset} dataset @param {boolean} relaxed */
+export function architectureOf({ hidden, activation, optimizer, batch, dropout }, dataset, relaxed) {
+  const layers = [dataset.shape.join("x"), ...hidden, dataset.classes.length].join("-");
+  const parts = [layers, activation, optimizer, batch];
+  if (dropout) parts.push(`d${dropout}`);
+  if (dataset.scale !== 255) parts.push(`s${dataset.scale}`);
+  if (relaxed) parts.push("relaxed");
+  return parts.join("_");
+}
+
+/**
+ * Settings from what was typed, by name. Throws an Error, which begins with the name of the field,
+ * for what makes no sense.
+ * @param {Record<string, string>} typed @returns {Settings}
+ */
+export function settingsOf(typed) {
+  const number = (/** @type {string} */ name, /** @type {number} */ least, /** @type {number} */ most,
+    whole = false) => {
+    const value = Number(typed[name].trim() || "x");
+    const fits = value >= least && value <= most && (!whole || Number.isInteger(value));
+    if (fits) return value;
+    const kind = whole ? "a whole number" : "a number";
+    throw new Error(`${name}: expected ${kind} from ${least} to ${most}, found ${typed[name] || "nothing"}`);
+  };
+  return {
+    hidden: widthsOf(typed.hidden),
+    activation: oneOf("activation", typed.activation, ACTIVATIONS),
+    optimizer: oneOf("optimizer", typed.optimizer, OPTIMIZERS),
+    batch: number("batch", 1, MOST.batch, true),
+    dropout: number("dropout", 0, 0.95),
+    rate: number("rate", 0, 1e9),
+    momentum: number("momentum", 0, 1),
+    decay: number("decay", 0, 1e9),
+    seed: number("seed", 0, MOST.seed, true),
+  };
+}
+
+/** @param {string} text such as "128, 64"; nothing for no hidden layer */
+function widthsOf(text) {
+  const parts = text.split(/[\s,x-]+/).filter(Boolean);
+  const widths = parts.map(Number);
+  const fits = widths.every((width) => Number.isInteger(width) && width >= 1 && width <= MOST.width);
+  if (fits && widths.length <= MOST.layers) return widths;
+  const wanted = `at most ${MOST.layers} widths from 1 to ${MOST.width}, such as 128, 64`;
+  throw new Error(`hidden: expected ${wanted}, found ${text}`);
+}
+
+/** @param {string} name @param {string} value @param {string[]} known */
+function oneOf(name, value, known) {
+  if (known.includes(value)) return value;
+  throw new Error(`${name}: expected one of ${known.join(", ")}, found ${value}`);
+}

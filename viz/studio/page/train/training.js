@@ -1,0 +1,160 @@
+// @ts-check
+// A training in the worker: the module, where it stands, and all that is known of how it went. It
+// knows nothing of messages or of the page.
+
+import { order } from "../../../page/order.js";
+
+/** @typedef {import("../../../page/wasm.js").Module} Module */
+/** @typedef {import("../../../page/tensors.js").Tensor} Tensor */
+/** @typedef {import("./examples.js").Examples} Examples */
+/** @typedef {import("./settings.js").Settings} Settings */
+
+/**
+ * How a set of examples is answered: of each the class it is taken for, how sure, and its loss.
+ * confusion: how many of a class (row) are taken for a class (column).
+ * @typedef {{
+ *   right: number, count: number, loss: number, confusion: Uint32Array,
+ *   predictions: Uint16Array, confidences: Float32Array, losses: Float32Array,
+ * }} Score
+ */
+
+/** Where a training stands, and the states that it goes on from.
+ * @typedef {{epoch: number, position: number, states: Map<string, Tensor>}} Place */
+
+const FIGURES = ["loss", "right"]; // that the loop gives of each step
+
+export class Training {
+  /** @param {Module} module @param {Examples} examples to learn from @param {Settings} settings
+   * @param {Map<string, Tensor>} states to begin with @param {Float32Array} mean of the examples */
+  constructor(module, examples, settings, states, mean) {
+    this.module = module;
+    this.examples = examples;
+    this.settings = settings;
+    this.batch = settings.batch;
+    const [most] = module.array("order", "loop").layout.shape;
+    this.most = most; // steps of one call of the loop
+    this.epoch = 0;
+    this.position = 0; // steps of this epoch that are done
+    this.ordered = -1; // the epoch whose order is drawn
+    this.order = new Int32Array(0);
+    this.images = new Uint8Array(most * this.batch * examples.size);
+    this.labels = new Int32Array(most * this.batch);
+    module.restore(states);
+    if (module.states.some(({ layout }) => layout.name === "mean")) module.array("mean").write(mean);
+    module.array("order", "loop").write(Int32Array.from({ length: most * this.batch }, (_, i) => i));
+    this.set(settings);
+  }
+
+  /** Steps of an epoch. */
+  get steps() {
+    return Math.max(1, Math.floor(this.examples.count / this.batch));
+  }
+
+  /** Steps that are done. */
+  get step() {
+    return this.epoch * this.steps + this.position;
+  }
+
+  /** Floating-point operations of a step. */
+  get flops() {
+    return this.module.manifest.entries.loop.flops / this.most;
+  }
+
+  /** Go on by other numbers, from the next step on.
+   * @param {{rate: number, momentum: number, decay: number}} numbers */
+  set({ rate, momentum, decay }) {
+    this.#write("optimizer.rate", rate);
+    this.#write("optimizer.momentum", momentum);
+    this.#write("optimizer.weight_decay", decay);
+  }
+
+  /** @param {string} name @param {number} value */
+  #write(name, value) {
+    const known = this.module.states.some(({ layout }) => layout.name === name);
+    if (known) this.module.array(name).write([value]);
+  }
+
+  /** Learn from at most `most` batches, and not beyond the epoch, in slices of at most 30 ms. Gives
+   * after each the losses of its steps, and how many of their examples were right.
+   * @param {number} most @param {AbortSignal} [signal] */
+  async *learn(most, signal) {
+    const count = Math.min(most, this.most, this.steps - this.position);
+    this.#draw();
+    const first = this.position * this.batch;
+    const rows = this.order.subarray(first, first + count * this.batch);
+    this.examples.deal(rows, this.images, this.labels);
+    this.module.array("images", "loop").write(this.images);
+    this.module.array("labels", "loop").write(this.labels);
+    let told = 0;
+    for await (const done of this.module.loop("loop", 0, count, signal)) {
+      const [losses, rights] = FIGURES.map((name) =>
+        /** @type {Float32Array} */ (this.module.array(name, "loop").read()).slice(told, done)
+      );
+      this.position += done - told;
+      told = done;
+      yield { losses, rights };
+    }
+    if (this.position >= this.steps) {
+      this.position = 0;
+      this.epoch += 1;
+    }
+  }
+
+  /** The order of this epoch, which seed and epoch decide. */
+  #draw() {
+    if (this.ordered === this.epoch) return;
+    const { module, examples: { count }, settings: { seed } } = this;
+    module.array("epoch", "draws").write([BigInt(this.epoch)]);
+    module.array("seed", "draws").write([BigInt(seed)]);
+    module.run("draws");
+    this.order = order(/** @type {Float32Array} */ (module.array("draws", "draws").read()).subarray(0, count));
+    this.ordered = this.epoch;
+  }
+
+  /** How examples are answered now; a part at a time, so that others have their turn between.
+   * @param {Examples} examples @param {() => Promise<void>} turn @returns {Promise<Score>} */
+  async score(examples, turn) {
+    const { module } = this;
+    const [size] = module.array("labels", "score").layout.shape;
+    const images = new Uint8Array(size * examples.size);
+    const labels = new Int32Array(size);
+    const { count } = examples;
+    const classes = module.array("labels", "score").layout.below ?? 0;
+    const score = {
+      right: 0, count, loss: 0, confusion: new Uint32Array(classes ** 2),
+      predictions: new Uint16Array(count),
+      confidences: new Float32Array(count), losses: new Float32Array(count),
+    };
+    for (let first = 0; first < count; first += size) {
+      const own = Math.min(size, count - first);
+      examples.deal(Array.from({ length: own }, (_, i) => first + i), images, labels);
+      module.array("images", "score").write(images);
+      module.array("labels", "score").write(labels);
+      module.run("score");
+      const read = (/** @type {string} */ name) =>
+        /** @type {Float32Array} */ (module.array(name, "score").read()).subarray(0, own);
+      score.predictions.set(read("predictions"), first);
+      score.confidences.set(read("confidences"), first);
+      score.losses.set(read("losses"), first);
+      await turn();
+    }
+    for (let i = 0; i < count; i++) {
+      const [label, answer] = [examples.labels[i], score.predictions[i]];
+      score.right += Number(answer === label);
+      score.confusion[label * classes + answer] += 1;
+      score.loss += score.losses[i] / count;
+    }
+    return score;
+  }
+
+  /** Where it stands. @returns {Place} */
+  place() {
+    return { epoch: this.epoch, position: this.position, states: this.module.snapshot() };
+  }
+
+  /** Stand there again. @param {Place} place */
+  goTo({ epoch, position, states }) {
+    this.module.restore(states);
+    Object.assign(this, { epoch, position });
+  }
+}
