@@ -240,15 +240,6 @@ def test_numbers_are_read_from_json_as_they_were(numbers, narrow):
     assert from_json(to_json(packed)) == packed
 
 
-def test_json_is_written_in_pieces_that_let_others_run(monkeypatch):
-    longest = []
-    join = text._pieces
-    monkeypatch.setattr(text, "_pieces", lambda array: longest.append(array) or join(array))
-    packed = pack({"w": np.zeros((3, 1500), np.float32)})
-    assert len(json.loads(to_json(packed))["arrays"]["w"]["data"]) == 4500 and longest
-    assert max(piece.count(",") for piece in join(np.zeros(4500, np.float32))) < text.CHUNK
-
-
 def test_weights_of_many_numbers_are_no_json():
     packed = pack({"w": np.zeros(text.MOST_NUMBERS + 1, np.float16)})
     with pytest.raises(Refusal, match="Accept: expected no JSON of over"):

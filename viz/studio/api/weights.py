@@ -120,7 +120,7 @@ class RollbackBody(Strict):
 @router.get("", response_model=WeightsBody, responses=READ)
 async def weights(request: Request, studio: Opened) -> Response:
     """The weights that are served."""
-    return await _read(request, *studio.weights.content())
+    return await _read(request, studio, *studio.weights.content())
 
 
 @router.get("/history", response_model=HistoryBody, responses={200: {"links": FORMER}})
@@ -133,7 +133,8 @@ async def weights_history(request: Request, studio: Opened) -> Response:
 @router.get("/history/{version}", response_model=WeightsBody, responses={**errors(404), **READ})
 async def weights_of_version(request: Request, version: Number, studio: Opened) -> Response:
     """The weights of a version."""
-    return await _read(request, *await to_thread.run_sync(studio.weights.content, version))
+    found = await to_thread.run_sync(studio.weights.content, version)
+    return await _read(request, studio, *found)
 
 
 @router.put("", response_model=VersionBody, responses=WROTE, openapi_extra=BODY)
@@ -171,10 +172,10 @@ def body_of(version: Version) -> VersionBody:
     return VersionBody(version=number, etag=tag, time=time, cause=cause, bytes=version.size)
 
 
-async def _read(request: Request, version: Version, content: bytes) -> Response:
+async def _read(request: Request, studio: Studio, version: Version, content: bytes) -> Response:
     media = accepted(request, SAFETENSORS, BINARY, JSON)
     if media == JSON and not is_known(request, version.etag):
-        content = await to_thread.run_sync(to_json, content)
+        content = await studio.engine.call(to_json, content)
     return answer(request, content, media, version.etag)
 
 
