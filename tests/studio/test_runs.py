@@ -274,11 +274,15 @@ def test_part_of_an_epoch_is_told_again_when_it_is_whole(run_folder):
         put(*whole[:2])
         put(*whole[:3])
         for each in (watched, again):
-            assert [next(each)[2] for _ in range(3)] == whole[:3]
+            assert next(each)[2] == whole[2]
         put(*whole[:3])  # the same, made whole again: nothing is new
-        put(*whole)
+        put(*whole[:4])
         for each in (watched, again):
-            assert [next(each)[2] for _ in range(2)] == whole[3:]
+            assert next(each)[2] == whole[3]
+        other = {**whole[1], "train_loss": 9.0}
+        put(whole[0], other, *whole[2:3])  # it went back to an earlier checkpoint
+        for each in (watched, again):
+            assert [next(each)[2] for _ in range(3)] == [whole[0], other, whole[2]]
 
 
 def test_streams_are_bounded_free_their_places_and_end_with_the_server(run_folder):

@@ -14,7 +14,8 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from io import BufferedReader
 from typing import Any
 
 from anyio import to_thread
@@ -36,33 +37,54 @@ ID = re.compile(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
 Line = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a line ends in a file, and what is before that."""
+
+    offset: int = 0
+    last: bytes = b""
+
+    def is_in(self, file: BufferedReader) -> bool:
+        """Whether a file still has that."""
+        file.seek(self.offset - len(self.last))
+        return file.read(len(self.last)) == self.last
+
+    def after(self, content: bytes) -> Place:
+        """The place behind what was read from here on."""
+        return Place(self.offset + len(content), (self.last + content)[-COMPARED:])
+
+
 class Tail:
-    """The lines that are added to a run's metrics.jsonl, each once; again from the first one where
-    the file does not go on any more with what was read: the run went back to an earlier place.
+    """The lines that are added to a run's metrics.jsonl, each once. A run that goes on writes the
+    line of an epoch anew that was not whole: it is told again. One that goes on from an earlier
+    checkpoint tells all its lines again.
 
     after: lines of epochs until this one are left out, until then.
     """
 
     def __init__(self, run: Run, after: float = -1.0) -> None:
         self._run, self._after = run, after
-        self._offset, self._last = 0, b""  # where the next line begins, and what is before it
+        self._places: tuple[Place, ...] = ()  # behind the last line, and before it
 
     def lines(self) -> list[Line] | None:
         """The next whole lines, without damaged ones; None where there are no more for now."""
-        content = b""
-        with suppress(OSError, Refusal), self._run.path(METRICS).open("rb") as file:
-            file.seek(self._offset - len(self._last))
-            if file.read(len(self._last)) != self._last:
-                self._offset, self._last, self._after = 0, b"", -1.0
-                file.seek(0)
-            content = file.read(PIECE)
+        try:
+            with self._run.path(METRICS).open("rb") as file:
+                place = next(each for each in (*self._places, Place()) if each.is_in(file))
+                file.seek(place.offset)
+                content = file.read(PIECE)
+        except (OSError, Refusal):
+            return None
+        if self._places and not place.offset:
+            self._after = -1.0
         # A line without an end in a whole piece is none of ours.
         end = content.rfind(b"\n") + 1 or (PIECE if len(content) == PIECE else 0)
-        self._offset += end
-        self._last = (self._last + content[:end])[-COMPARED:]
+        if not end:
+            return None
+        begin = content.rfind(b"\n", 0, end - 1) + 1  # of the last line
+        self._places = place.after(content[:end]), place.after(content[:begin])
         found = map(read_line, content[:end].split(b"\n"))
-        lines = [plain(line) for line in found if line and line["epoch"] > self._after]
-        return lines if end else None
+        return [plain(line) for line in found if line and line["epoch"] > self._after]
 
 
 async def events(
