@@ -126,7 +126,7 @@ def _serve(options: Options, token: str, listener: socket.socket, received: list
         if options.browser:
             open_browser(address)
 
-    serve(create(studio), listener, received, ready, studio.ending.set, [token])
+    serve(create(studio), listener, received, ready, studio.end, [token])
 
 
 def description(weights: Weights) -> str:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from anyio import create_task_group, to_thread
+from anyio import to_thread
 from fastapi import Request
 
 from models.command_line import InputError
@@ -51,6 +51,8 @@ class Studio:
     runs: Runs = field(init=False)
     jobs: Jobs = field(init=False)
 
+    _saving: asyncio.Task[None] | None = field(init=False, default=None)
+
     def __post_init__(self) -> None:
         self.runs = Runs(self.folder)
         self.jobs = Jobs(self.folder, self._put)
@@ -71,12 +73,18 @@ class Studio:
             await to_thread.run_sync(self.open)
         self.engine.start()
 
+    def end(self) -> None:
+        """When no more requests are accepted, and some are still answered: streams end, and what is
+        being done begins to be saved."""
+        self.ending.set()
+        if self._saving is None:
+            self._saving = asyncio.create_task(to_thread.run_sync(self.jobs.close))
+
     async def close(self) -> None:
         """After the last one: what is being done is saved."""
-        self.ending.set()
-        async with create_task_group() as group:
-            group.start_soon(to_thread.run_sync, self.jobs.close)
-            group.start_soon(to_thread.run_sync, self.engine.close)
+        self.end()
+        assert self._saving is not None
+        await asyncio.gather(self._saving, to_thread.run_sync(self.engine.close))
         self.weights.close()
 
     @property
