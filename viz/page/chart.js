@@ -39,15 +39,30 @@ export class Chart {
     this.canvas = element("canvas", { tabindex: 0, role: "img", "aria-label": title });
     this.tip = element("div", { class: "chart-tip", hidden: "" });
     this.table = element("table", { class: "spoken" }, element("caption", {}, title));
+    this.legend = element("p", { class: "chart-legend", "aria-hidden": "true" });
     host.classList.add("chart");
-    host.replaceChildren(this.canvas, this.tip, this.table);
+    host.replaceChildren(this.canvas, this.legend, this.tip, this.table);
     this.#listen();
   }
 
   /** Show other lines. @param {Line[]} lines */
   set(lines) {
     this.lines = lines;
+    this.#writeLegend();
     this.redraw();
+  }
+
+  /** Which colour is which line. */
+  #writeLegend() {
+    const named = this.lines.filter(({ faint }) => !faint);
+    const text = named.map(({ name }) => name).join();
+    if (this.legend.dataset.lines === text) return;
+    this.legend.dataset.lines = text;
+    this.legend.replaceChildren(...named.map(({ name, colour }) => {
+      const entry = element("span", {}, name);
+      entry.style.setProperty("--of", colour.startsWith("--") ? `var(${colour})` : colour);
+      return entry;
+    }));
   }
 
   /** Leave out what lies below. @param {number} floor */

@@ -43,7 +43,8 @@ export function smoothed(values, width) {
   const sums = new Float64Array(values.length + 1);
   for (let i = 0; i < values.length; i++) sums[i + 1] = sums[i] + values[i];
   return Float64Array.from(values, (_, i) => {
-    const own = Math.min(width, i, values.length - 1 - i);
-    return (sums[i + own + 1] - sums[i - own]) / (2 * own + 1);
+    const first = Math.max(0, i - width);
+    const end = Math.min(values.length, i + width + 1);
+    return (sums[end] - sums[first]) / (end - first);
   });
 }

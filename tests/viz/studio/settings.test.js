@@ -1,0 +1,51 @@
+// @ts-check
+// What a training is set to, and figures of many steps as few points.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { History, smoothed } from "../../../viz/studio/page/train/history.js";
+import { architectureOf, DEFAULTS, settingsOf } from "../../../viz/studio/page/train/settings.js";
+
+const TYPED = Object.fromEntries(Object.entries(DEFAULTS).map(([name, value]) => [name, String(value)]));
+
+test("what is typed is what is set", () => {
+  assert.deepEqual(settingsOf(TYPED), DEFAULTS);
+  const typed = { ...TYPED, hidden: " 64,32  16 ", rate: "1e-3", batch: "1" };
+  const { hidden, rate, batch } = settingsOf(typed);
+  assert.deepEqual([hidden, rate, batch], [[64, 32, 16], 0.001, 1]);
+  assert.deepEqual(settingsOf({ ...TYPED, hidden: "" }).hidden, []);
+});
+
+test("what makes no sense is refused by the name of its field", () => {
+  const wrong = [
+    ["hidden", "a"], ["hidden", "5000"], ["hidden", "0"], ["hidden", "1,1,1,1,1,1,1,1,1"],
+    ["hidden", "1.5"], ["batch", "0"], ["batch", "1.5"], ["batch", "5000"], ["batch", ""],
+    ["dropout", "1"], ["dropout", "-0.1"], ["seed", "-1"], ["seed", "4294967296"], ["rate", "x"],
+    ["rate", "-1"], ["rate", "NaN"], ["rate", "Infinity"], ["momentum", "2"], ["decay", " "],
+    ["activation", "sine"], ["optimizer", ""],
+  ];
+  for (const [name, value] of wrong) {
+    const set = () => settingsOf({ ...TYPED, [name]: value });
+    assert.throws(set, (error) => error instanceof Error && error.message.startsWith(`${name}: expected`), `${name} ${value}`);
+  }
+});
+
+test("an architecture is named as the server names it", () => {
+  const dataset = {
+    name: "d", shape: [8, 8], classes: ["a", "b"], scale: 16, dtype: /** @type {const} */ ("uint8"),
+    splits: {}, thumbnail: { shape: [8, 8] },
+  };
+  const settings = { ...DEFAULTS, hidden: [5, 3], dropout: 0.25, batch: 4 };
+  assert.equal(architectureOf(settings, dataset, true), "8x8-5-3-2_relu_sgd_4_d0.25_s16_relaxed");
+  assert.equal(architectureOf({ ...DEFAULTS, hidden: [] }, { ...dataset, scale: 255 }, false), "8x8-2_relu_sgd_128");
+});
+
+test("a million steps are at most 2,000 points, whose mean is that of all", () => {
+  const history = new History();
+  for (let i = 1; i <= 1_000_000; i++) history.add(i, i % 2);
+  assert.ok(history.x.length <= 2000);
+  assert.ok(history.y.every((y) => Math.abs(y - 0.5) < 1e-9));
+  assert.ok(history.x.every((x, i) => i === 0 || x > history.x[i - 1]));
+  assert.deepEqual([...smoothed([1, 2, 3, 4], 1)], [1.5, 2, 3, 3.5]);
+  assert.deepEqual([...smoothed([], 5)], []);
+});
