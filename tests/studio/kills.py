@@ -66,10 +66,15 @@ class Run:
         sent = {"Content-Type": FILE, "If-Match": headers["etag"]}
         status, headers, body = client.ask("PUT", "/api/weights", written, **sent)
         assert status in (200, 412), body
-        self.counts["written" if status == 200 else "conflicts"] += 1
-        if status == 200:
-            with self.lock:
+        with self.lock:
+            self.counts["written" if status == 200 else "conflicts"] += 1
+            if status == 200:
                 self.told[json.loads(body)["version"]] = headers["etag"].strip('"')
+
+    @property
+    def written(self) -> int:
+        """How many writes were acknowledged."""
+        return self.counts["written"]
 
     def check(self) -> None:
         """What is on disk after a kill."""
@@ -88,8 +93,8 @@ class Run:
         self.counts["versions checked"] += len(versions)
 
 
-def kills(folder: Path, count: int = KILLS, clients: int = CLIENTS, seconds: float = 1.5) -> Run:
-    """Kill a studio so many times, each time after about so many seconds of its life."""
+def kills(folder: Path, count: int = KILLS, clients: int = CLIENTS, writes: int = 15) -> Run:
+    """Kill a studio so many times, each time after about so many writes."""
     run, failures, choose = Run(folder), list[BaseException](), random.Random(0)
 
     def work(me: int) -> None:
@@ -104,7 +109,10 @@ def kills(folder: Path, count: int = KILLS, clients: int = CLIENTS, seconds: flo
             with started(folder) as (process, run.port):
                 if life == 0:
                     [thread.start() for thread in threads]
-                time.sleep(seconds * choose.uniform(0.5, 1.5))
+                due, limit = run.written + choose.randint(1, 2 * writes), time.monotonic() + 60
+                while run.written < due and not failures and time.monotonic() < limit:
+                    time.sleep(0.01)
+                time.sleep(choose.uniform(0, 0.05))  # in the middle of another one
                 process.kill()
                 process.wait()
                 run.check()

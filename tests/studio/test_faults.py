@@ -14,6 +14,6 @@ def test_uploads_of_every_kind_that_cannot_be_right_are_refused_in_a_sentence(tm
 
 
 def test_after_kill_9_no_acknowledged_write_is_lost(tmp_path):
-    run = kills(tmp_path, count=2, clients=12, seconds=0.4)
-    assert run.counts["written"] > 2 and run.counts["conflicts"] > 2
-    assert run.counts["versions checked"] > run.counts["written"]
+    run = kills(tmp_path, count=2, clients=12, writes=4)
+    assert run.written >= 2
+    assert run.counts["versions checked"] > run.written
