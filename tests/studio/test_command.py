@@ -339,14 +339,21 @@ def test_at_the_end_there_are_answers_for_who_has_asked_already(tmp_path):
             client.close()
 
 
-@pytest.mark.parametrize("path", ["/sleep", "/spin"])
-def test_what_cannot_be_ended_does_not_keep_it(tmp_path, path):
-    """A thread that sleeps is left; a second Ctrl-C ends even a server that does not listen."""
-    with started(tmp_path, program=STRANGE) as (process, line):
+HANGS = (
+    "import time; from viz.studio.jobs.jobs import Jobs; Jobs.close = lambda self: time.sleep(60); "
+)
+HANGS += STRANGE.replace("app.create", "app.nothing")
+
+
+@pytest.mark.parametrize(
+    ("path", "program", "times"), [("/sleep", STRANGE, 1), ("/spin", STRANGE, 2), ("/", HANGS, 2)]
+)
+def test_what_cannot_be_ended_does_not_keep_it(tmp_path, path, program, times):
+    """A thread that sleeps is left; a second Ctrl-C ends even a server that does not listen, or
+    that saves without end."""
+    with started(tmp_path, program=program) as (process, line):
         with sent(port_of(line), f"GET {path} HTTP/1.1\nHost: localhost\n\n"):
-            time.sleep(0.3)
-            process.send_signal(signal.SIGINT)
-            if path == "/spin":
+            for _ in range(times):
                 time.sleep(0.3)
                 process.send_signal(signal.SIGINT)
             assert process.wait(10) == 130

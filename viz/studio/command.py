@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import signal
 import socket
 import sys
 import threading
@@ -51,7 +52,11 @@ def studio_command(options: Options) -> int:
     """Serve until a signal; gives its exit code. Raises InputError."""
     token = chosen_token(options.token)
     with noted(ENDING) as received, listen(options.host, options.port) as listener:
-        _serve(options, token, listener, received)
+        try:
+            _serve(options, token, listener, received)
+        except KeyboardInterrupt:  # the second Ctrl-C
+            leave_threads(128 + signal.SIGINT)
+            raise
     code = 128 + received[0]
     leave_threads(code)
     return code

@@ -22,7 +22,7 @@ from viz.studio.protocol import Protocol
 
 __all__ = ["Server", "serve"]
 
-TICK = 0.05  # seconds between looking for signals, and at connections
+TICK = 0.1  # seconds between looking for signals, and at connections
 GRACE = 0.3  # seconds in which a request may still be answered when the server ends
 LEFT = 0.2  # seconds for what is cut off then
 QUIET = (asyncio.CancelledError, KeyboardInterrupt, ClientDisconnect)
