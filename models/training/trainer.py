@@ -163,6 +163,8 @@ class Trainer:
         try:
             with noted([signal.SIGINT] if default else []) as received:
                 self._learn(plan, received)
+            if self.history.reason == "stopped" and self.place.epoch == plan.epochs:
+                self.history.reason = ""  # by a signal after the last step
             self.stop("finished")
         finally:
             self.history.steps = self.place.step

@@ -121,7 +121,8 @@ def test_what_was_interrupted_goes_on_to_the_same_bits_and_is_served(jobs, weigh
     killed = ended(again, job.id)
     assert killed.state == "interrupted" and "memory" in killed.message
     run(go_on(f"runs/{job.id}"))
-    assert again.get(job.id).state == "finished"
+    found = again.get(job.id)
+    assert found.state == "finished" and "not served, and kept in its run" in found.message
     assert result(f"runs/{job.id}") == result(f"runs/{whole.id}")
     assert [each.id for each in again.all()] == [job.id, whole.id]
     with pytest.raises(Refusal, match="which is finished"):

@@ -295,6 +295,18 @@ def test_ctrl_c_ends_it_and_keeps_what_was_learned():
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+def test_one_that_is_interrupted_after_its_last_step_is_finished():
+    """Else it is said to go on, and refused when it is to."""
+
+    class Interrupt(Callback):
+        def steps(self, trainer):
+            if trainer.place.step == EPOCHS * STEPS:
+                signal.raise_signal(signal.SIGINT)
+
+    history = fit(trainer([Interrupt()]))
+    assert (history.reason, history.steps) == ("finished", EPOCHS * STEPS)
+
+
 def test_signals_that_are_ignored_stay_so_and_other_threads_get_none():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -19,7 +19,7 @@ from models.command_line import InputError
 from models.mnist.settings import Settings
 from models.runs.files import MODEL
 from models.training.signals import ENDING
-from viz.studio.jobs.mark import MARK, Mark, ending_of
+from viz.studio.jobs.mark import MARK, UNSERVED, Mark, ending_of
 from viz.studio.jobs.process import Process, Progress
 from viz.studio.jobs.runs import Runs
 from viz.studio.replies import Refusal
@@ -209,8 +209,9 @@ class Jobs:
         state, message = _outcome(process)
         mark = replace(running.mark, state=state, message=message)
         try:
-            if state == "finished" and not process.is_cancelled:
-                mark = self._served(running, mark)
+            if state == "finished":
+                is_late = process.is_cancelled
+                mark = replace(mark, message=UNSERVED) if is_late else self._served(running, mark)
             mark.write(running.folder)
         except OSError:
             pass  # the disk is full, or the folder gone: what it says of itself has to do
@@ -225,8 +226,7 @@ class Jobs:
             why = reason(error)
         except (Refusal, InputError) as error:
             why = str(error)
-        kept = f"its weights are not served, and kept in its run: {why}"
-        return replace(mark, message=kept)
+        return replace(mark, message=f"{UNSERVED}: {why}")
 
 
 def _job(folder: Path, mark: Mark, state: str, message: str = "") -> Job:

@@ -19,11 +19,12 @@ from models.mnist.settings import Settings
 from models.runs.files import SUMMARY, read_object
 from models.runs.lock import in_use
 
-__all__ = ["MARK", "Mark", "ending_of"]
+__all__ = ["MARK", "UNSERVED", "Mark", "ending_of"]
 
 MARK = "job.json"
 FINISHED = ("finished", "reached")  # how summary.json says that all was learned
-KNOWN = ("finished", "cancelled", "failed")  # states that job.json may end with
+UNSERVED = "its weights are not served, and kept in its run"
+ENDED = ("cancelled", "failed")  # what of how it ended the run itself does not say
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,10 @@ def ending_of(folder: Path, mark: Mark) -> tuple[str, str]:
         return "running", ""
     reason, message = _ending(folder)
     if reason in FINISHED:
-        return "finished", mark.message
+        return "finished", mark.message if mark.state == "finished" else UNSERVED
     if reason == "diverged":
         return "failed", mark.message or message
-    if mark.state in KNOWN[1:]:
+    if mark.state in ENDED:
         return mark.state, mark.message
     return "interrupted", mark.message
 
