@@ -111,6 +111,13 @@ def test_a_page_loses_what_python_loses(optimizer, how, held):
     np.testing.assert_allclose(got, want, atol=1e-4)
 
 
+def test_states_have_a_bound():
+    """Eight layers of 4,096 have 1.5 GB, which would go through two processes for one GET."""
+    with pytest.raises(Refusal, match="at most 134,217,728 bytes") as info:
+        modules.states(f"28x28{'-4096' * 8}-10_relu_sgd_128", 0)
+    assert info.value.status == 422
+
+
 def test_zeros_for_the_mean_are_plain_sgd_and_a_rate_of_0_moves_nothing():
     """The numbers by hand: w - rate * (gradient + decay * w)."""
     page = page_of("4x4-3_identity_sgd_5")

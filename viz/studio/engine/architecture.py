@@ -111,6 +111,12 @@ class Architecture:
         return (math.prod(self.shape), *self.hidden, self.classes)
 
     @property
+    def held(self) -> int:
+        """How many numbers of weights, and of the optimizer beside them, a training holds."""
+        weights = sum(a * b for a, b in pairwise(self.sizes))
+        return weights * (1 + MOMENTS[self.optimizer])
+
+    @property
     def steps(self) -> int:
         """How many batches of images the module's `loop` has memory for."""
         return max(1, min(IMAGES, BLOCK // self.sizes[0]) // self.batch)
@@ -123,13 +129,12 @@ class Architecture:
     @property
     def memory(self) -> int:
         """About the bytes of memory that the module has."""
-        weights = sum(a * b for a, b in pairwise(self.sizes))
-        held = weights * (1 + MOMENTS[self.optimizer])
+        weights = self.held // (1 + MOMENTS[self.optimizer])
         units = self.batch * sum(self.sizes[1:])
         inner = self.batch * self.sizes[0] + units * INTERMEDIATES.get(self.activation, 0)
         scratch = max(2 * weights, inner)
         images = self.batch * (1 + self.steps) * self.sizes[0]
-        return 4 * (held + scratch + 2 * units) + images
+        return 4 * (self.held + scratch + 2 * units) + images
 
 
 def _expect(holds: bool, expected: str, found: object) -> None:

@@ -37,6 +37,7 @@ __all__ = ["Module", "module", "states"]
 
 FOLDER = "modules"  # beside the cache of compiled steps
 MEGABYTES = 64
+MOST_BYTES = 128 << 20  # of states: weights as large as the server takes, and sgd's velocity
 DRAWN = 1 << 17  # examples whose order is drawn; of fewer it is the beginning
 # The page sets what a training goes by; held at all, and so in the module, is what is not 0 here.
 RATE, MOMENTUM, DECAY = 0.1, 0.9, 1e-4
@@ -75,8 +76,11 @@ def module(name: str) -> Module:
 def states(name: str, seed: int) -> bytes:
     """What the states of a module are before its first step, as a file of weights by the names of
     the manifest: an untrained model's by its seed, the optimizer's, and a `mean` of zeros. Raises
-    Refusal as `module` does."""
+    Refusal as `module` does, and 422 for more than MOST_BYTES."""
     of = Architecture.read(name)
+    if 4 * of.held > MOST_BYTES:
+        few = f"states of at most {MOST_BYTES:,} bytes"
+        raise Refusal(422, "architecture", few, f"{4 * of.held:,}")
     model, optimizer, mean = _owners(of, seed)
     owned = {"model": model, "optimizer": optimizer}
     arrays = {
