@@ -301,6 +301,15 @@ def test_streams_are_bounded_free_their_places_and_end_with_the_server(run_folde
             assert epochs(each) == [(str(n), n) for n in range(1, 6)]
 
 
+def test_a_stream_that_has_nothing_to_say_is_kept_alive(run_folder, monkeypatch):
+    """Else proxies close it."""
+    monkeypatch.setattr("viz.studio.jobs.events.SILENCE", 0.0)
+    with Lock(run_folder), live(folder=Path("runs")) as served:
+        answer = served.events("/api/runs/first/events").answer
+        lines = [answer.readline() for _ in range(5 * 4 + 4)]
+        assert lines[-4:] == [b": ping\n", b"\n"] * 2
+
+
 def test_head_of_a_stream_is_over_at_once(studio):
     answer = studio.head("/api/runs/first/events")
     assert answer.status_code == 200 and not answer.content
