@@ -35,13 +35,9 @@ TOKEN = "only-for-the-tests"
 # named (428), it is too large (413), it is no network (422).
 DEPENDS = ["2xx", "304", "401", "403", "404", "406", "409", "412", "413", "422", "428", "503"]
 REFUSED = ["400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422", "428"]
-
-
 # What is there; by chance it would hardly be asked for.
 THERE: dict[str, list[Any]] = {"dataset": ["mnist"], "size": [1, 128], "If-Match": ["*"]}
 THERE |= {name: [0, 1, 2] for name in ("index", "number", "label", "version")}
-ANY = {"parameters": {"If-Match": {"dictionary": "If-Match", "probability": 0.7}}}
-
 DIGITS = data.load("mnist")
 NETWORK = untrained([784, 4, 10], "relu", DIGITS.describe(), seed=1)
 IMAGE = DIGITS.test.images[0].tobytes()
@@ -75,23 +71,34 @@ class Found:
     wrong: list[str] = field(default_factory=list)
 
 
-def trained(folder: Path) -> str:
-    """Have a small job done in this folder; gives its name."""
+def trained(folder: Path) -> dict[str, list[Any]]:
+    """Have a small job done in this folder; gives by which names it is there."""
     writing = {"Authorization": f"Bearer {TOKEN}", "If-Match": "*"}
     with TestClient(create(Studio(TOKEN, folder=folder)), base_url="http://localhost") as client:
         recipe = {"epochs": 1, "hidden": [4]}
         job = client.post("/api/retrain", json=recipe, headers=writing).headers["location"]
         while (said := client.get(job).json())["state"] in ("queued", "running"):
             time.sleep(0.1)
-    return str(said["id"])
+        kept = client.get(f"/api/runs/{said['id']}/checkpoints").json()
+    return {"run": [said["id"]], "id": [said["id"]], "step": [each["step"] for each in kept]}
 
 
 def tried(folder: Path, examples: int, seed: int = 1) -> Found:
     """Ask a studio, whose files are in `folder`, so many questions of each kind and operation."""
-    run = trained(folder)
-    there = {**THERE, "run": [run], "id": [run]}
+    config = configured({**THERE, **trained(folder)}, examples, seed)
     studio = Studio(TOKEN, folder=folder, hosts=("testserver",))
-    config = SchemathesisConfig.from_dict(
+    schema = schemathesis.openapi.from_asgi("/api/openapi.json", create(studio), config=config)
+    found = Found()
+    for event in from_schema(schema).execute():
+        note(event, found)
+    return found
+
+
+def configured(there: dict[str, list[Any]], examples: int, seed: int) -> SchemathesisConfig:
+    """What is asked, and what may be answered. there: values of parameters that are there."""
+    drawn = {name: {"dictionary": name, "probability": 0.7} for name in there}
+    any_version = {"If-Match": drawn.pop("If-Match")}
+    return SchemathesisConfig.from_dict(
         {
             "seed": seed,
             "continue-on-failure": True,
@@ -107,28 +114,16 @@ def tried(folder: Path, examples: int, seed: int = 1) -> Found:
                 "negative_data_rejection": {"expected-statuses": REFUSED},
             },
             "dictionaries": {name: {"values": values} for name, values in there.items()},
-            "parameters": {
-                name: {"dictionary": name, "probability": 0.7}
-                for name in there
-                if name != "If-Match"
-            },
+            "parameters": drawn,
             "operations": [
                 {"include-path-regex": "/events$", "enabled": False},
                 # To delete a job is to cancel it: what it learned is still there.
-                {
-                    "include-path-regex": "/jobs/",
-                    "checks": {"use_after_free": {"enabled": False}},
-                },
+                {"include-path-regex": "/jobs/", "checks": {"use_after_free": {"enabled": False}}},
                 # Not of retrain: networks of any size would learn, for any time.
-                {"include-path-regex": "/(weights|rollback|train)$", **ANY},
+                {"include-path-regex": "/(weights|rollback|train)$", "parameters": any_version},
             ],
         }
     )
-    schema = schemathesis.openapi.from_asgi("/api/openapi.json", create(studio), config=config)
-    found = Found()
-    for event in from_schema(schema).execute():
-        note(event, found)
-    return found
 
 
 def note(event: events.EngineEvent, found: Found) -> None:

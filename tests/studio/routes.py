@@ -12,53 +12,56 @@ TOKEN = "a-token-that-nobody-sees"
 
 
 def application():
-    """The routes."""
+    """Each of the functions below, at an address of its name."""
     app = FastAPI()
-
-    @app.get("/")
-    def hello():
-        return Response(b"hello")
-
-    @app.post("/length")
-    async def length(request: Request):
-        return len(await request.body())
-
-    @app.post("/unread")
-    async def unread():
-        return Response(b"no", 413)
-
-    @app.get("/large")
-    async def large():
-        return Response(bytes(40_000_000))
-
-    @app.get("/wait")
-    async def wait():
-        await asyncio.sleep(30)
-
-    @app.get("/soon")
-    async def soon():
-        await asyncio.sleep(0.3)
-
-    @app.get("/spin")
-    async def spin():  # in the event loop, which no route may
-        while True:
-            time.sleep(0.01)
-
-    @app.get("/sleep")
-    def sleep():  # in a thread, which nobody can end
-        time.sleep(30)
-
-    @app.get("/stream")
-    async def stream():
-        async def events():
-            while True:
-                yield b"data: x\n\n"
-                await asyncio.sleep(0.01)
-
-        return StreamingResponse(events(), media_type="text/event-stream")
-
-    @app.get("/fault")
-    async def fault():
-        raise RuntimeError(f"something with {TOKEN} in it")
-
+    for route in (hello, large, soon, wait, sleep, spin, stream, fault):
+        app.add_api_route("/" if route is hello else f"/{route.__name__}", route)
+    for route in (length, unread):
+        app.add_api_route(f"/{route.__name__}", route, methods=["POST"])
     return app
+
+
+def hello():
+    return Response(b"hello")
+
+
+async def length(request: Request):
+    return len(await request.body())
+
+
+async def unread():
+    return Response(b"no", 413)
+
+
+async def large():
+    return Response(bytes(40_000_000))
+
+
+async def soon():
+    await asyncio.sleep(0.3)
+
+
+async def wait():
+    await asyncio.sleep(30)
+
+
+def sleep():  # in a thread, which nobody can end
+    time.sleep(30)
+
+
+async def spin():  # in the event loop, which no route may
+    while True:
+        time.sleep(0.01)
+
+
+async def stream():
+    async def events():
+        while True:
+            yield b"data: x\n\n"
+            await asyncio.sleep(0.01)
+
+    return StreamingResponse(events(), media_type="text/event-stream")
+
+
+async def fault():
+    raise RuntimeError(f"something with {TOKEN} in it")
