@@ -43,14 +43,22 @@ def test_another_host_is_refused_whatever_is_asked(studio, host, method):
         refused(answer, 421, "Host")
 
 
-@pytest.mark.parametrize("given", ["http://localhost", "http://localhost:80"])
-def test_the_own_origin_is_answered(studio, given):
-    assert studio.get("/api/server", headers={"Origin": given}).status_code == 200
+@pytest.mark.parametrize(
+    ("given", "host"),
+    [
+        *[("http://localhost", "localhost"), ("http://localhost:80", "localhost")],
+        *[("http://[::1]:8000", "[::1]:8000"), ("https://studio.example", "studio.example")],
+    ],
+)
+def test_the_own_origin_is_answered_also_behind_a_proxy_with_tls(studio, given, host):
+    headers = {"Origin": given, "Host": host}
+    assert studio.get("/api/server", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize(
     "given",
-    ["null", "", "http://localhost:8001", "http://evil.example", "https://localhost", "localhost",
+    ["null", "", "http://localhost:8001", "http://evil.example", "https://localhost:80",
+     "localhost",
      "http://localhost.evil.example", "http://", "file://", "chrome-extension://abc",
      "https://blog.example:444", "http://blog.example", "https://BLOG.example"],
 )  # fmt: skip

@@ -2,8 +2,7 @@
 
 - Host names this machine, or a host that `--allow-host` names: else a page of any site could reach
   the server under a name of its own that it points at 127.0.0.1 (DNS rebinding).
-- Origin, where a browser sends one, is the server's own or one that `--allow-origin` names, as
-  the https:// of a proxy is.
+- Origin, where a browser sends one, is the server's own or one that `--allow-origin` names.
 - Everything but GET and HEAD needs the token, from this machine too: other users and other pages
   reach a port as well.
 - A body has a bound, is not encoded, and arrives in time; all bodies together have one too.
@@ -37,7 +36,7 @@ LARGE = {
     "/api/gradient": 16 * MB,
     "/api/prepare": 32 * MB,
 }
-ALL = 192 * MB  # bytes of all bodies that are being read or answered
+ALL = 128 * MB  # bytes of all bodies that are being read or answered, each held twice at times
 STALLED = 30.0  # seconds without a byte, after which a body is given up
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 READING = ("GET", "HEAD")
@@ -133,9 +132,10 @@ class Guard:
         text = found.decode("latin-1")
         if text in self.origins:
             return text
-        if text.startswith("http://") and split_host(text[7:])[0]:  # the server itself has no TLS
+        scheme, _, host = text.partition("://")
+        if scheme in PORTS and split_host(host)[0]:  # https: of a proxy before the server
             asked = headers.get(b"host", b"").decode("latin-1")
-            if _with_port(text[7:]) == _with_port(asked):
+            if _with_port(host, scheme) == _with_port(asked, scheme):
                 return ""
         expected = "the server's own, or one that --allow-origin names"
         raise Refusal(403, "Origin", expected, text)
@@ -316,6 +316,6 @@ def origin(text: str) -> str:
     return f"{parts.scheme}://{shown}" + ("" if is_usual else f":{port}")
 
 
-def _with_port(host: str) -> tuple[str, int]:
+def _with_port(host: str, scheme: str) -> tuple[str, int]:
     name, port = split_host(host)
-    return name, int(port or PORTS["http"])
+    return name, int(port or PORTS[scheme])
