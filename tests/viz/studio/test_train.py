@@ -1,229 +1,133 @@
-"""Training on the studio's page: every control is driven, and what came of it is looked at."""
-
-from __future__ import annotations
+"""`/api/train`: one example and many are learned by the served weights, and what was learned is
+served and kept."""
 
 import json
-import time
-from pathlib import Path
+import threading
+from functools import partial
 
 import numpy as np
 import pytest
+from anyio import to_thread
 
-from models.mnist.checkpoint import load
-from models.mnist.scoring import score
-from models.runs.arrays import unpack
-from tests.few import few
-from tests.viz.conftest import findings
+from models.mnist.checkpoint import read_snapshot
+from tests.viz.studio.client import WRITING, client, refused
+from tests.viz.studio.test_learning import IMAGES, LABELS, block
+from tests.viz.studio.test_weights import content
+from viz.studio.engine.learning import learn
 
-FEW = few()
-
-
-def opened(tab, address: str):
-    """The page, where it waits for what is asked of it."""
-    tab.goto(f"{address}#view=data")  # only in Train it begins by itself
-    tab.locator("[data-view=train]").click()
-    tab.locator("#progress dd").nth(2).filter(has_text="%").wait_for()
-    return tab
+SENT = {**WRITING, "Content-Type": "application/octet-stream"}
 
 
-def said(tab) -> dict[str, str]:
-    names = tab.locator("#progress dt").all_inner_texts()
-    return dict(zip(names, tab.locator("#progress dd").all_inner_texts(), strict=True))
+@pytest.fixture(scope="module")
+def studio():
+    with client() as made:
+        yield made
 
 
-def learned(tab, what: str, times: int = 1) -> dict[str, str]:
-    """What is said after a button was pressed, and the training has paused again."""
-    for _ in range(times):
-        before = said(tab)["step"]
-        tab.locator(f"[data-do={what}]").click()
-        tab.wait_for_timeout(50)
-        tab.locator("#go", has_text="Go on").wait_for()
-        for _ in range(100):
-            if said(tab)["step"] != before:
-                break
-            tab.wait_for_timeout(50)
-    tab.wait_for_timeout(300)
-    return said(tab)
+@pytest.fixture
+def tag(studio):
+    """Of the small weights that every test begins with."""
+    sent = {**SENT, "If-Match": "*"}
+    return studio.put("/api/weights", content=content(), headers=sent).headers["etag"]
 
 
-def weights(tab, tmp_path: Path):
-    """The file that is downloaded: its arrays, and what it says of itself."""
-    with tab.expect_download() as waited:
-        tab.locator("[data-do=download]").click()
-    path = tmp_path / "page.safetensors"
-    waited.value.save_as(path)
-    return path, *unpack(path.read_bytes())
+@pytest.mark.parametrize("count", [1, 6])
+@pytest.mark.parametrize("is_json", [True, False])
+def test_one_example_and_many_are_learned_served_and_kept(studio, tag, count, is_json):
+    images, labels = IMAGES[:count], LABELS[:count]
+    expected = learn(content(), images, labels, 0.1, 3)
+    said = {"images": images.tolist(), "labels": labels.tolist()}
+    body = json.dumps(said).encode() if is_json else block(images, labels)
+    media = "application/json" if is_json else "application/octet-stream"
+    sent = {**WRITING, "If-Match": tag, "Content-Type": media}
+    answer = studio.post("/api/train?rate=0.1&steps=3", content=body, headers=sent)
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert told["losses"] == expected.losses
+    assert tuple(told["accuracy"].values()) == expected.accuracy
+    assert told["version"]["cause"] == "train"
+    assert told["version"]["etag"] == answer.headers["etag"] != tag
+    served = studio.get("/api/weights")
+    assert served.content == expected.content and served.headers["etag"] == answer.headers["etag"]
+    assert studio.get("/api/weights/history").json()["versions"][0] == told["version"]
 
 
-def put(tab, name: str, value: str) -> None:
-    tab.locator(f"#settings [name={name}]").fill(value)
-    tab.locator(f"#settings [name={name}]").press("Tab")
+def test_the_loss_that_is_told_is_the_one_before_the_step(studio, tag):
+    """Else a page draws a curve that is a step ahead of its weights."""
+    sent = {**SENT, "If-Match": "*"}
+    path, body = "/api/train?rate=0.1", block(IMAGES, LABELS)
+    losses = [studio.post(path, content=body, headers=sent).json()["losses"] for _ in range(2)]
+    studio.put("/api/weights", content=content(), headers=sent)
+    both = studio.post(f"{path}&steps=2", content=body, headers=sent).json()["losses"]
+    assert [loss for (loss,) in losses] == both
 
 
-def losses(tab) -> list[list[str]]:
-    """The rows of the chart of the loss, as a screen reader has them."""
-    return [row.locator("th, td").all_inner_texts() for row in tab.locator("#loss tr").all()]
+def test_a_training_names_the_weights_that_it_is_of(studio, tag):
+    body = block(IMAGES, LABELS)
+    refused(studio.post("/api/train", content=body, headers=SENT), 428, "If-Match")
+    wrong = {**SENT, "If-Match": '"x"'}
+    answer = studio.post("/api/train", content=body, headers=wrong)
+    refused(answer, 412, "If-Match")
+    assert answer.headers["etag"] == tag and studio.get("/api/weights").content == content()
 
 
-def test_it_begins_by_itself_and_accuracy_rises(tab, address):
-    tab.goto(address)
-    tab.locator("#progress dd").nth(2).filter(has_text="9").wait_for()
-    for _ in range(100):
-        if float(said(tab)["test accuracy"].split()[0].replace("…", "0")) > 85:
-            break
-        tab.wait_for_timeout(100)
-    else:
-        pytest.fail(f"it does not learn: {said(tab)}")
-    tab.locator("#go", has_text="Pause").click()
-    tab.locator("#go", has_text="Go on").wait_for()
-    tab.wait_for_timeout(300)
-    step = said(tab)["step"]
-    tab.wait_for_timeout(500)
-    assert said(tab)["step"] == step, "a paused training goes on"
+@pytest.mark.parametrize("given", ["tag", "*"])
+def test_weights_that_change_meanwhile_are_not_overwritten(studio, tag, monkeypatch, given):
+    """A training takes seconds, in which somebody may have put others: theirs are kept."""
+
+    async def slow(*args):
+        put = partial(studio.put, "/api/weights", content=content(5))
+        await to_thread.run_sync(partial(put, headers={**SENT, "If-Match": "*"}))
+        return learn(content(), IMAGES, LABELS, 0.1, 1)
+
+    monkeypatch.setattr(studio.app.state.studio.engine, "call", slow)
+    sent = {**SENT, "If-Match": tag if given == "tag" else "*"}
+    refused(studio.post("/api/train", content=b"", headers=sent), 412, "If-Match")
+    assert studio.get("/api/weights").content == content(5)
 
 
-def test_a_downloaded_file_scores_in_python_what_the_page_says(tab, address, tmp_path):
-    opened(tab, address)
-    shown = learned(tab, "epoch", 2)
-    path, arrays, told = weights(tab, tmp_path)
-    assert json.loads(told["step"]) == int(shown["step"].replace(",", "")) == 30
-    model, described = load(str(path))
-    found = score(model, FEW.test, 10, described.scale)
-    assert f"{100 * found.accuracy:.2f} %" == shown["test accuracy"]
-    assert found.wrong == int(shown["wrong"])
-    assert "optimizer.velocity.0" in arrays
+@pytest.mark.parametrize(
+    ("query", "body", "media", "status", "where"),
+    [
+        ("rate=0", block(IMAGES, LABELS), "application/octet-stream", 422, "query.rate"),
+        ("rate=-1", block(IMAGES, LABELS), "application/octet-stream", 422, "query.rate"),
+        ("rate=nan", block(IMAGES, LABELS), "application/octet-stream", 422, "query.rate"),
+        ("rate=inf", block(IMAGES, LABELS), "application/octet-stream", 422, "query.rate"),
+        ("steps=0", block(IMAGES, LABELS), "application/octet-stream", 422, "query.steps"),
+        ("steps=10001", block(IMAGES, LABELS), "application/octet-stream", 422, "query.steps"),
+        ("dtype=int8", block(IMAGES, LABELS), "application/octet-stream", 422, "query.dtype"),
+        ("", b"", "application/octet-stream", 422, "images"),
+        ("", block(IMAGES, LABELS + 2), "application/octet-stream", 422, "labels"),
+        ("", b"{}", "application/json", 422, "body"),
+        ("", b"\0" * (2**24 + 1), "application/octet-stream", 413, "body"),
+        ("", b"", "text/plain", 415, "Content-Type"),
+    ],
+)
+def test_what_cannot_be_learned_changes_nothing(studio, tag, query, body, media, status, where):
+    sent = {**WRITING, "Content-Type": media, "If-Match": tag}
+    refused(studio.post(f"/api/train?{query}", content=body, headers=sent), status, where)
+    assert studio.get("/api/weights").content == content()
 
 
-def test_the_matrix_has_the_wrong_ones_off_its_diagonal_and_leads_to_them(tab, address):
-    opened(tab, address)
-    shown = learned(tab, "epoch")
-    texts = tab.locator("#confusion td button").all_inner_texts()
-    counts = np.array([0 if text == "·" else int(text) for text in texts]).reshape(10, 10)
-    assert counts.sum() == 500 and counts.sum(1).tolist() == np.bincount(FEW.test.labels).tolist()
-    assert counts.sum() - counts.trace() == int(shown["wrong"])
-    np.fill_diagonal(counts, 0)
-    label, answer = divmod(int(counts.argmax()), 10)
-    tab.locator("#confusion td button").nth(10 * label + answer).click()
-    tab.locator("#shown", has_text=f"{counts.max()} shown").wait_for()
-    tab.locator("[name=answer]").select_option("")
-    tab.locator("[name=label]").select_option("")
-    tab.locator("[name=wrong]").check()
-    tab.locator("#shown", has_text=f"{shown['wrong']} shown").wait_for()
+def test_of_trainings_at_once_each_that_is_answered_is_kept(studio, tag):
+    """With a lost update fewer steps are in the weights than were answered."""
+    before = studio.get("/api/weights/history").json()["versions"][0]["version"]
+    done = []
 
+    def work():
+        for _ in range(6):
+            sent = {**SENT, "If-Match": studio.get("/api/weights").headers["etag"]}
+            answer = studio.post("/api/train", content=block(IMAGES, LABELS), headers=sent)
+            assert answer.status_code in (200, 412)
+            done.append(answer.status_code == 200)
 
-def test_a_rate_of_0_leaves_the_weights_as_they_were(tab, address, tmp_path):
-    opened(tab, address)
-    learned(tab, "step", 2)
-    _, before, _ = weights(tab, tmp_path)
-    put(tab, "rate", "0")
-    learned(tab, "step", 3)
-    _, after, _ = weights(tab, tmp_path)
-    for name in ("0.weight", "0.bias", "2.weight", "2.bias"):
-        assert (before[name] == after[name]).all()
-    put(tab, "rate", "0.1")
-    learned(tab, "step")
-    _, after, _ = weights(tab, tmp_path)
-    assert (before["0.weight"] != after["0.weight"]).any(), "the rate does not reach the worker"
-
-
-def test_what_is_set_while_it_learns_reaches_the_worker(tab, address, tmp_path):
-    opened(tab, address)
-    put(tab, "momentum", "0")
-    put(tab, "decay", "0.01")
-    learned(tab, "step")
-    _, arrays, _ = weights(tab, tmp_path)
-    assert (arrays["optimizer.momentum"], arrays["optimizer.weight_decay"]) == (0, 0.01)
-
-
-def test_another_network_begins_anew(tab, address):
-    opened(tab, address)
-    for name, value, parameters, steps in (
-        *[("hidden", "32, 16", "25,818", "15"), ("hidden", "", "7,850", "15")],
-        ("batch", "16", "7,850", "125"),
-    ):
-        learned(tab, "step")
-        put(tab, name, value)
-        tab.locator("#progress div", has_text="weights").filter(has_text=parameters).wait_for()
-        tab.locator("#progress div", has_text="step").filter(has_text="0").first.wait_for()
-        assert learned(tab, "epoch")["step"] == steps
-
-
-def test_every_choice_learns(tab, address):
-    opened(tab, address)
-    for name, choice in (("activation", "tanh"), ("optimizer", "adamw")):
-        tab.locator(f"#settings [name={name}]").select_option(choice)
-        tab.locator("#progress dd").nth(2).filter(has_text="%").wait_for()
-        first = float(said(tab)["test accuracy"].split()[0])
-        assert float(learned(tab, "epoch", 2)["test accuracy"].split()[0]) > first + 5, choice
-
-
-def test_the_same_seed_begins_and_goes_on_the_same_and_another_does_not(tab, address):
-    opened(tab, address)
-    learned(tab, "step", 2)
-    first = losses(tab)
-    tab.locator("[data-do=reset]").click()
-    tab.locator("#progress dd").nth(2).filter(has_text="%").wait_for()
-    learned(tab, "step", 2)
-    assert losses(tab) == first
-    tab.locator("[data-do=seed]").click()
-    tab.locator("#progress dd").nth(2).filter(has_text="%").wait_for()
-    learned(tab, "step", 2)
-    assert losses(tab) != first
-
-
-def test_a_rate_that_is_too_high_is_said_and_nothing_is_lost(tab, address, tmp_path):
-    opened(tab, address)
-    learned(tab, "epoch")
-    _, before, _ = weights(tab, tmp_path)
-    put(tab, "rate", "1e6")
-    tab.locator("[data-do=epoch]").click()
-    tab.locator("#problem", has_text="the rate is too high").wait_for()
-    assert "in epoch 2, step " in tab.locator("#problem").inner_text()
-    _, after, _ = weights(tab, tmp_path)
-    assert (before["0.weight"] == after["0.weight"]).all()
-
-
-def test_a_setting_that_makes_no_sense_is_said(tab, address):
-    """Which ones do, settings.test.js says."""
-    opened(tab, address)
-    put(tab, "hidden", "5000")
-    tab.locator("#wrong-setting", has_text="hidden: expected at most 8 widths").wait_for()
-    put(tab, "hidden", "50")
-    tab.locator("#wrong-setting").wait_for(state="hidden")
-
-
-def test_keys_alone_train(tab, address):
-    opened(tab, address)
-    tab.locator("main").focus()
-    tab.keyboard.press("s")
-    tab.locator("#progress div", has_text="step").filter(has_text="1").first.wait_for()
-    tab.keyboard.press("Space")
-    tab.locator("#go", has_text="Pause").wait_for()
-    tab.keyboard.press("Space")
-    tab.locator("#go", has_text="Go on").wait_for()
-
-
-def test_the_weights_are_sent_to_the_server_with_the_token_alone(tab, address):
-    from tests.studio.client import TOKEN
-
-    opened(tab, address)
-    assert tab.locator("[data-do=send]").is_hidden()
-    tab.goto(f"{address}#token={TOKEN}")
-    tab.reload()
-    tab.locator("[data-do=send]").wait_for()
-    tab.locator("#go", has_text="Pause").click()
-    tab.locator("#go", has_text="Go on").wait_for()
-    time.sleep(0.3)
-    tab.locator("[data-do=send]").click()
-    tab.locator("#doing", has_text="the server serves them as version").wait_for()
-
-
-def test_axe_finds_nothing_serious_in_train_and_it_fits_a_phone(tab, address):
-    opened(tab, address)
-    learned(tab, "epoch")
-    for scheme in ("light", "dark"):
-        tab.emulate_media(color_scheme=scheme)
-        assert not findings(tab)
-    tab.set_viewport_size({"width": 390, "height": 844})
-    assert not findings(tab)
-    assert tab.locator("body").evaluate("body => body.scrollWidth") <= 390
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    served = read_snapshot(studio.get("/api/weights").content, "body")
+    assert served.step == sum(done) > 0
+    newest = studio.get("/api/weights/history").json()["versions"][0]["version"]
+    assert newest == before + sum(done)
+    assert np.isfinite(served.arrays["0.weight"]).all()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from tests.studio.client import TOKEN
+from tests.viz.studio.client import TOKEN
 from viz.studio.app import create
 from viz.studio.studio import Studio
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from models.command_line import InputError
-from tests.studio import tasks
+from tests.viz.studio import tasks
 from viz.studio.engine import Engine
 from viz.studio.engine import engine as module
 from viz.studio.refusal import Refusal
@@ -200,7 +200,7 @@ def test_a_signal_of_the_terminal_is_not_the_workers(shared):
 
 SERVER = """
 import asyncio, sys, time
-from tests.studio import tasks
+from tests.viz.studio import tasks
 from viz.studio.engine import Engine
 
 async def run():

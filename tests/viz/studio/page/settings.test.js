@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { History, smoothed } from "../../../viz/studio/page/train/history.js";
-import { architectureOf, DEFAULTS, settingsOf } from "../../../viz/studio/page/train/settings.js";
+import { History, smoothed } from "../../../../viz/studio/page/train/history.js";
+import { architectureOf, DEFAULTS, settingsOf } from "../../../../viz/studio/page/train/settings.js";
 
 const TYPED = Object.fromEntries(Object.entries(DEFAULTS).map(([name, value]) => [name, String(value)]));
 

@@ -13,7 +13,7 @@ import data
 from models.mnist.checkpoint import read_snapshot
 from models.mnist.scoring import probabilities
 from models.runs.arrays import pack
-from tests.studio.client import BINARY, JSON, WRITING, client, refused
+from tests.viz.studio.client import BINARY, JSON, WRITING, client, refused
 
 TEST = data.load("mnist").test
 IMAGES, LABELS = TEST.images[:3], TEST.labels[:3]

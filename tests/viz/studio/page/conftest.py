@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 
 from tests.few import few
-from tests.studio.client import TOKEN
+from tests.viz.studio.client import TOKEN
 from viz.studio.app import create
 from viz.studio.datasets import Datasets
 from viz.studio.studio import Studio

@@ -3,9 +3,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Layers, placeOf, rowOf, SIDE } from "../../../viz/studio/page/data/layers.js";
-import { NOBODY, shownOf } from "../../../viz/studio/page/data/order.js";
-import { fromAddress, settle, START, toAddress } from "../../../viz/studio/page/state.js";
+import { Layers, placeOf, rowOf, SIDE } from "../../../../viz/studio/page/data/layers.js";
+import { NOBODY, shownOf } from "../../../../viz/studio/page/data/order.js";
+import { fromAddress, settle, START, toAddress } from "../../../../viz/studio/page/state.js";
 
 const LABELS = Uint16Array.of(1, 0, 1, 2, 0, 1);
 const KNOWN = {
@@ -69,7 +69,7 @@ test("any shape has a place in a square", () => {
   }
 });
 
-/** @type {import("../../../viz/studio/page/api.js").Dataset} */
+/** @type {import("../../../../viz/studio/page/api.js").Dataset} */
 const DATASET = {
   name: "mnist", shape: [28, 28], classes: [..."0123456789"], scale: 255, dtype: "uint8",
   splits: { train: { count: 60000, sha256: "" }, test: { count: 10000, sha256: "" } },

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import data
 from data.examples import digest
 from tests.few import drawn
-from tests.studio.client import BINARY, JSON, client, refused
+from tests.viz.studio.client import BINARY, JSON, client, refused
 from viz.studio.datasets import Datasets, shrunk
 
 MNIST = data.load("mnist")

@@ -14,11 +14,11 @@ import data
 
 pytest.importorskip("fastapi")
 
-from tests.studio.test_command import TOKEN, port_of, started
+from tests.viz.studio.test_command import TOKEN, port_of, started
 from viz.studio.app import create
 from viz.studio.studio import Studio
 
-README = Path(__file__).parents[2] / "viz" / "studio" / "README.md"
+README = Path(__file__).parents[3] / "viz" / "studio" / "README.md"
 
 
 def test_it_names_every_route():

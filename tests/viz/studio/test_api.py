@@ -1,11 +1,11 @@
 """What the API describes is what it does: each question that its description allows or forbids is
-answered as it says, never by a fault; `python -m tests.studio.api --examples 1000` asks many."""
+answered as it says, never by a fault. `python -m tests.viz.studio.api --examples 1000` asks on."""
 
 import pytest
 
 pytest.importorskip("schemathesis")
 
-from tests.studio.api import tried
+from tests.viz.studio.api import tried
 
 
 def test_every_answer_is_as_described(tmp_path):

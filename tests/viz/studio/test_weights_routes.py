@@ -17,8 +17,8 @@ from models.mnist.checkpoint import read_snapshot
 from models.mnist.cli import main
 from models.runs.arrays import pack, unpack
 from tests.few import drawn, run_of
-from tests.studio.client import BINARY, JSON, WRITING, client, refused
-from tests.studio.test_weights import FIRST, content
+from tests.viz.studio.client import BINARY, JSON, WRITING, client, refused
+from tests.viz.studio.test_weights import FIRST, content
 from viz.studio.refusal import Refusal
 from viz.studio.weights import text
 from viz.studio.weights.text import from_json, to_json
@@ -293,4 +293,4 @@ def test_what_is_no_json_of_weights_is_refused(body):
 def test_who_reads_json_of_weights_loads_nothing_of_http():
     """The engine's process does; FastAPI would take half a second of its start."""
     program = "import sys, viz.studio.weights.text; assert 'fastapi' not in sys.modules"
-    subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], check=True)
+    subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[3], check=True)

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 import wasmtime
 
-from tests.studio.client import client, refused
+from tests.viz.studio.client import client, refused
 
 NAME = "8x8-4-3_relu_sgd_2"
 MANIFEST, MODULE = (f"/api/modules/{NAME}/{what}" for what in ("manifest", "module.wasm"))

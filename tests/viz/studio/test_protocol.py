@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 pytest.importorskip("fastapi")
-from tests.studio.routes import TOKEN, application
+from tests.viz.studio.routes import TOKEN, application
 from viz.studio.address import listen
 from viz.studio.protocol import Limits, Protocol
 from viz.studio.server import serve

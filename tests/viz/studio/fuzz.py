@@ -1,6 +1,6 @@
 """Uploads of weights that cannot be right, to a studio in a process of its own.
 
-    python -m tests.studio.fuzz [COUNT]
+    python -m tests.viz.studio.fuzz [COUNT]
 
 Each must be refused with 4xx and a sentence, what is served must stay, and no process of the studio
 may take 500 MB.
@@ -16,8 +16,8 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
 
-from tests.studio.mutants import FILE, WHOLE, Mutant, mutants
-from tests.studio.process import Client, peak, started
+from tests.viz.studio.mutants import FILE, WHOLE, Mutant, mutants
+from tests.viz.studio.process import Client, peak, started
 
 COUNT = 2000
 MOST = 500  # MB

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as grids from "../../../viz/studio/page/data/grid.js";
+import * as grids from "../../../../viz/studio/page/data/grid.js";
 
 /** Numbers from 0 to 1, the same ones every time. @param {number} seed */
 function* drawn(seed) {

@@ -32,8 +32,8 @@ from tests.models.processes import (
     kill,
     until,
 )
-from tests.studio.client import client, refused
-from tests.studio.live import LIMIT, live
+from tests.viz.studio.client import client, refused
+from tests.viz.studio.live import LIMIT, live
 from viz.studio.jobs.runs import Runs
 from viz.studio.studio import STREAMS
 

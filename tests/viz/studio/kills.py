@@ -1,6 +1,6 @@
 """Clients that read and write weights, while the studio is killed -9 again and again.
 
-    python -m tests.studio.kills [KILLS] [CLIENTS]
+    python -m tests.viz.studio.kills [KILLS] [CLIENTS]
 
 Every write adds 1 to the "step" of the version that it read and names that version, so that the
 versions on disk must count on by 1: a lost update would count twice to the same number. After each
@@ -22,8 +22,8 @@ from contextlib import closing
 from pathlib import Path
 
 from models.mnist.checkpoint import read_snapshot
-from tests.studio.process import Client, started
-from tests.studio.test_weights import content
+from tests.viz.studio.process import Client, started
+from tests.viz.studio.test_weights import content
 from viz.studio.weights.versions import listed
 
 KILLS, CLIENTS = 20, 64

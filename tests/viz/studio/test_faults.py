@@ -1,9 +1,9 @@
 """Uploads that cannot be right, and kill -9, on a studio in a process of its own; both in short.
-`python -m tests.studio.fuzz` and `python -m tests.studio.kills` do the same at length."""
+`python -m tests.viz.studio.fuzz` and `python -m tests.viz.studio.kills` do the same at length."""
 
-from tests.studio.fuzz import MOST, fuzz
-from tests.studio.kills import kills
-from tests.studio.mutants import KINDS, mutants
+from tests.viz.studio.fuzz import MOST, fuzz
+from tests.viz.studio.kills import kills
+from tests.viz.studio.mutants import KINDS, mutants
 
 
 def test_uploads_of_every_kind_that_cannot_be_right_are_refused_in_a_sentence(tmp_path):

@@ -352,7 +352,7 @@ def test_read_only_writes_nothing_and_needs_no_lock(tmp_path):
 
 WRITER = """
 import sys, threading
-from tests.studio.test_weights import content, opened
+from tests.viz.studio.test_weights import content, opened
 store = opened(sys.argv[1])
 print("started", flush=True)
 def work(me):
@@ -371,7 +371,7 @@ def test_after_kill_9_all_that_was_acknowledged_is_there_and_all_is_whole(tmp_pa
     for lines in (3, 40):
         process = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
         )  # fmt: skip
         said = [process.stdout.readline() for _ in range(lines)]
         process.kill()

@@ -21,8 +21,8 @@ from models.runs.files import read_lines
 from models.runs.lock import in_use
 from tests.few import drawn
 from tests.models.processes import ENVIRONMENT, go_on, here, result, run  # noqa: F401
-from tests.studio.client import WRITING, client, refused
-from tests.studio.live import LIMIT, live
+from tests.viz.studio.client import WRITING, client, refused
+from tests.viz.studio.live import LIMIT, live
 from viz.studio.datasets import Datasets
 from viz.studio.jobs.jobs import ACTIVE, Jobs
 from viz.studio.replies import Refusal
@@ -35,8 +35,8 @@ import sys, time
 from pathlib import Path
 import data
 from models.mnist.settings import Settings
-from tests.studio.client import WRITING, client, refused
-from tests.studio.live import LIMIT, live
+from tests.viz.studio.client import WRITING, client, refused
+from tests.viz.studio.live import LIMIT, live
 from viz.studio.datasets import Datasets
 from viz.studio.jobs.jobs import Jobs
 jobs = Jobs(Path("runs"), lambda content, tag: "")

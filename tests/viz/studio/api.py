@@ -1,4 +1,4 @@
-"""The API against its own description, by schemathesis: python -m tests.studio.api --examples 1000
+"""The API against its own description: python -m tests.viz.studio.api --examples 1000
 
 It asks what the description allows and what it forbids, follows the links from one answer to the
 next question, and holds every answer against what is described: status, headers, body. Streams of

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TOKEN = "only-for-the-tests"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "viz", "studio", "--no-browser", "--port", "0", "--token", TOKEN]
 
 

@@ -22,7 +22,7 @@ from viz import cli
 from viz.studio import command, server
 from viz.studio.address import listen, url
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TOKEN = "0123456789abcdef-%#?"
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
@@ -295,7 +295,9 @@ def test_who_listens_to_others_is_told_that_names_are_needed(words, is_told, cap
 # --- it ends --------------------------------------------------------------------------------------
 
 
-STRANGE = "import sys; from viz.studio import app; from tests.studio.routes import application; "
+STRANGE = (
+    "import sys; from viz.studio import app; from tests.viz.studio.routes import application; "
+)
 STRANGE += "app.create = lambda studio: application(); from viz import cli; "
 STRANGE += "sys.exit(cli.main(['studio', '--no-browser', '--port', '0']))"
 

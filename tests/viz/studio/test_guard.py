@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.studio.client import TOKEN, WRITING, client, refused
+from tests.viz.studio.client import TOKEN, WRITING, client, refused
 from viz.studio import guard
 from viz.studio.guard import Guard, origin, split_host
 

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from tests.few import few
-from tests.studio.client import TOKEN, client
 from tests.viz.conftest import findings
+from tests.viz.studio.client import TOKEN, client
 from viz.studio.page import files
 
 FEW = few()  # 2,000 and 500 digits: all of them take seconds on a machine that does much else

@@ -12,7 +12,7 @@ from models.mnist.checkpoint import read_snapshot
 from models.mnist.settings import ACTIVATIONS
 from models.runs.arrays import pack
 from tests.few import drawn
-from tests.studio.test_weights import SIZES, TINY, content
+from tests.viz.studio.test_weights import SIZES, TINY, content
 from viz.studio.engine import learning
 from viz.studio.engine.bodies import Body
 from viz.studio.engine.learning import descend, learn, learn_from
