@@ -5,7 +5,8 @@
 - Origin, where a browser sends one, is the server's own or one that `--allow-origin` names.
 - Everything but GET and HEAD needs the token, from this machine too: other users and other pages
   reach a port as well.
-- A body has a bound, is not encoded, and arrives in time; all bodies together have one too.
+- A body has a bound and is not encoded; all bodies together have a bound too. (How long one may
+  take, protocol.py says.)
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ LARGE = {
     "/api/prepare": 32 * MB,
 }
 ALL = 128 * MB  # bytes of all bodies that are being read or answered, each held twice at times
-STALLED = 30.0  # seconds without a byte, after which a body is given up
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 READING = ("GET", "HEAD")
 # These compute, and change nothing: a server that is --read-only answers them.
@@ -221,15 +221,11 @@ class Exchange:
         return await self._receive()
 
     async def body(self, most: int) -> bytes:
-        """The whole body. Raises a Refusal where it is longer, or stops coming."""
+        """The whole body. Raises a Refusal where it is longer, or the client goes."""
         content = bytearray()
         more = True
         while more:
-            try:
-                message = await asyncio.wait_for(self._receive(), STALLED)
-            except TimeoutError:
-                found = f"{len(content):,} and then none for {STALLED:g} s"
-                raise Refusal(408, "body", f"{most:,} bytes", found) from None
+            message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise Refusal(400, "body", f"{most:,} bytes", f"{len(content):,}")
             content += message.get("body", b"")
