@@ -65,6 +65,13 @@ export class Chart {
     }));
   }
 
+  /** Forget which part was looked at. */
+  clear() {
+    this.range = null;
+    this.at = null;
+    this.redraw();
+  }
+
   /** Leave out what lies below. @param {number} floor */
   setFloor(floor) {
     this.floor = floor;

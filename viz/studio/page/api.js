@@ -77,6 +77,15 @@ async function bytesOf(path) {
   throw new Error(body?.error?.message ?? `${path}: the server answered ${answer.status}`);
 }
 
+/** So many bytes, at an address of the server's. @param {string} address @param {number} length */
+export async function bytesAt(address, length) {
+  const answer = await reached(address, { Accept: "application/octet-stream" });
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  if (answer.ok && bytes.length === length) return bytes;
+  const found = answer.ok ? `${bytes.length}` : `status ${answer.status}`;
+  throw new Error(`${address}: expected ${length} bytes, found ${found}`);
+}
+
 /** The token that the studio gave this tab; null where it gave none. */
 export function token() {
   try {

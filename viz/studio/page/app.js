@@ -11,13 +11,19 @@ import { TrainView } from "./train/view.js";
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./state.js").View} View */
 
-/** Say what is wrong, where everybody sees it; nothing where all is right again.
- * @param {string} message */
-function complain(message) {
-  const problem = byId("problem");
-  problem.hidden = !message;
-  write(problem, message);
-}
+/** What is wrong, by who says so. @type {Map<string, string>} */
+const problems = new Map();
+
+/** What says what is wrong, where everybody sees it; nothing where all is right again.
+ * @param {string} who */
+const complaints = (who) => (/** @type {string} */ message) => {
+  problems.set(who, message);
+  const text = [...problems.values()].filter(Boolean).join(" ");
+  byId("problem").hidden = !text;
+  write(byId("problem"), text);
+};
+
+const complain = complaints("page");
 
 /** The token stands in the address when the studio opens the page: it is kept for this tab, and
  * goes from the address, which people send to each other. */
@@ -48,23 +54,40 @@ async function begin() {
     `${count.toLocaleString("en")} ${name}`
   );
   write(byId("about"), `${dataset.name}: ${counts.join(", ")}`);
-  const change = (/** @type {Partial<State>} */ some) => store.set(some);
-  const data = new DataView(dataset, change, complain);
+  const change = (/** @type {Partial<State>} */ some) => {
+    const { state } = store;
+    // Another view is another entry of the browser's history, so that Back leads to this one.
+    if ((some.view ?? state.view) !== state.view) {
+      history.replaceState(null, "", toAddress(state));
+      history.pushState(null, "", toAddress({ ...state, ...some }));
+    }
+    store.set(some);
+  };
+  const data = new DataView(dataset, change, complaints("data"));
   const train = new TrainView(
-    dataset, change, complain, (split, score) => data.answered(split, score), () => data.forget(),
+    dataset, change, complaints("train"),
+    (split, score) => data.answered(split, score), () => data.forget(),
   );
   const store = new Store(START, {
     settle: (state) => settle(state, dataset),
     show: (state) => {
       showView(state.view);
       if (state.view === "data") data.show(state);
-      else train.show();
+      else train.show(state);
     },
     fromAddress: (hash) => ({ ...START, ...fromAddress(hash) }),
     toAddress,
   });
+  document.addEventListener("click", (event) => {
+    const link = event.target instanceof Element ? event.target.closest("a") : null;
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const view = VIEWS.find((each) => each === link.dataset.view);
+    if (view) change({ view }); // all else stays as it is
+    else if (link.classList.contains("skip")) byId("main").focus();
+    else return;
+    event.preventDefault();
+  });
   store.follow();
-  if (store.state.view === "train") train.start();
 }
 
 /** Show one of the views. @param {View} name */

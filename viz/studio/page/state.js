@@ -1,6 +1,8 @@
 // @ts-check
 // The page's one state, and the address that holds it, so that a link opens what its sender saw.
 
+import { DEFAULTS, typedOf } from "./train/settings.js";
+
 /** @typedef {import("./api.js").Dataset} Dataset */
 
 /**
@@ -9,7 +11,9 @@
  * @typedef {{
  *   view: View, dataset: string, split: string, label: number, answer: number, wrong: number,
  *   sort: Sort, x: number, y: number, zoom: number, digit: number,
- * }} State answer: the class that the network takes them for; wrong: 1 for those that it gets wrong
+ *   hidden: string, activation: string, optimizer: string, batch: string, dropout: string,
+ *   rate: string, momentum: string, decay: string, seed: string,
+ * }} State the last two lines as they are typed in Train; answer: the class that the network takes them for; wrong: 1 for those that it gets wrong
  * @typedef {"data" | "train"} View
  * @typedef {"index" | "class" | "ink" | "typical" | "loss" | "confidence"} Sort
  */
@@ -23,6 +27,8 @@ export const SORTS = ["index", "class", "ink", "typical", "loss", "confidence"];
 export const START = {
   view: "train", dataset: "", split: "", label: -1, answer: -1, wrong: 0, sort: "index",
   x: 0, y: 0, zoom: 0, digit: -1,
+  .../** @type {Pick<State, "hidden" | "activation" | "optimizer" | "batch" | "dropout" | "rate"
+    | "momentum" | "decay" | "seed">} */ (typedOf(DEFAULTS)),
 };
 
 /** The nearest state that a dataset allows. @param {State} state @param {Dataset} dataset */

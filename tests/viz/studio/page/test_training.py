@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,23 @@ FEW = few()
 
 def opened(tab, address: str):
     """The page, where it waits for what is asked of it."""
-    tab.goto(f"{address}#view=data")  # only in Train it begins by itself
-    tab.locator("[data-view=train]").click()
-    tab.locator("#progress dd").nth(2).filter(has_text="%").wait_for()
+    tab.goto(address)
+    tab.locator("#go", has_text="Pause").click()
+    return again(tab)
+
+
+def again(tab, button: str = "reset"):
+    """Begun anew."""
+    tab.locator(f"[data-do={button}]").click()
+    shows(tab, "step", "0")
+    shows(tab, "test accuracy", r".* %")
     return tab
+
+
+def shows(tab, name: str, text: str) -> None:
+    """Wait until the figure of this name is so."""
+    row = tab.locator("#progress div", has=tab.locator("dt", has_text=re.compile(f"^{name}$")))
+    row.locator("dd", has_text=re.compile(f"^{text}$")).wait_for()
 
 
 def said(tab) -> dict[str, str]:
@@ -36,13 +49,10 @@ def learned(tab, what: str, times: int = 1) -> dict[str, str]:
     for _ in range(times):
         before = said(tab)["step"]
         tab.locator(f"[data-do={what}]").click()
-        tab.wait_for_timeout(50)
+        row = tab.locator("#progress div", has=tab.locator("dt", has_text=re.compile("^step$")))
+        row.locator("dd", has_not_text=re.compile(f"^{before}$")).wait_for()
         tab.locator("#go", has_text="Go on").wait_for()
-        for _ in range(100):
-            if said(tab)["step"] != before:
-                break
-            tab.wait_for_timeout(50)
-    tab.wait_for_timeout(300)
+    tab.wait_for_timeout(400)
     return said(tab)
 
 
@@ -67,7 +77,7 @@ def losses(tab) -> list[list[str]]:
 
 def test_it_begins_by_itself_and_accuracy_rises(tab, address):
     tab.goto(address)
-    tab.locator("#progress dd").nth(2).filter(has_text="9").wait_for()
+    shows(tab, "test accuracy", r".* %")
     for _ in range(100):
         if float(said(tab)["test accuracy"].split()[0].replace("…", "0")) > 85:
             break
@@ -143,8 +153,8 @@ def test_another_network_begins_anew(tab, address):
     ):
         learned(tab, "step")
         put(tab, name, value)
-        tab.locator("#progress div", has_text="weights").filter(has_text=parameters).wait_for()
-        tab.locator("#progress div", has_text="step").filter(has_text="0").first.wait_for()
+        shows(tab, "weights", parameters)
+        shows(tab, "step", "0")
         assert learned(tab, "epoch")["step"] == steps
 
 
@@ -152,7 +162,8 @@ def test_every_choice_learns(tab, address):
     opened(tab, address)
     for name, choice in (("activation", "tanh"), ("optimizer", "adamw")):
         tab.locator(f"#settings [name={name}]").select_option(choice)
-        tab.locator("#progress dd").nth(2).filter(has_text="%").wait_for()
+        shows(tab, "step", "0")
+        shows(tab, "test accuracy", r".* %")
         first = float(said(tab)["test accuracy"].split()[0])
         assert float(learned(tab, "epoch", 2)["test accuracy"].split()[0]) > first + 5, choice
 
@@ -161,12 +172,10 @@ def test_the_same_seed_begins_and_goes_on_the_same_and_another_does_not(tab, add
     opened(tab, address)
     learned(tab, "step", 2)
     first = losses(tab)
-    tab.locator("[data-do=reset]").click()
-    tab.locator("#progress dd").nth(2).filter(has_text="%").wait_for()
+    again(tab)
     learned(tab, "step", 2)
     assert losses(tab) == first
-    tab.locator("[data-do=seed]").click()
-    tab.locator("#progress dd").nth(2).filter(has_text="%").wait_for()
+    again(tab, "seed")
     learned(tab, "step", 2)
     assert losses(tab) != first
 
@@ -177,8 +186,9 @@ def test_a_rate_that_is_too_high_is_said_and_nothing_is_lost(tab, address, tmp_p
     _, before, _ = weights(tab, tmp_path)
     put(tab, "rate", "1e6")
     tab.locator("[data-do=epoch]").click()
-    tab.locator("#problem", has_text="the rate is too high").wait_for()
-    assert "in epoch 2, step " in tab.locator("#problem").inner_text()
+    tab.locator("#problem", has_text="is too high for this network").wait_for()
+    assert "(epoch 2)" in tab.locator("#problem").inner_text()
+    shows(tab, "step", "15")  # it stands where it stood
     _, after, _ = weights(tab, tmp_path)
     assert (before["0.weight"] == after["0.weight"]).all()
 
@@ -190,6 +200,63 @@ def test_a_setting_that_makes_no_sense_is_said(tab, address):
     tab.locator("#wrong-setting", has_text="hidden: expected at most 8 widths").wait_for()
     put(tab, "hidden", "50")
     tab.locator("#wrong-setting").wait_for(state="hidden")
+
+
+def test_what_is_begun_anew_while_it_learns_has_nothing_of_the_one_before(tab, address):
+    """Messages of the old training come late."""
+    tab.goto(address)
+    shows(tab, "test accuracy", r"9.* %")
+    tab.locator("[data-do=reset]").click()
+    shows(tab, "step", "0")
+    tab.wait_for_timeout(500)
+    shown = said(tab)
+    assert (shown["step"], shown["to 97 %"], shown["images/s"]) == ("0", "…", "…")
+    assert float(shown["test accuracy"].split()[0]) < 40
+    put(tab, "hidden", "16")
+    shows(tab, "weights", "12,730")
+    assert tab.locator("#go").inner_text() == "Start"
+
+
+def test_pause_counts_whatever_is_going_on(tab, address):
+    opened(tab, address)
+    for _ in range(3):
+        tab.locator("#go").click()
+        tab.locator("#go").click()  # at once: the run waits behind a look at the examples
+    tab.locator("#go").click()
+    tab.locator("[data-do=epoch]").click()  # while it runs: one more epoch, and then an end
+    tab.locator("#go", has_text="Go on").wait_for()
+    step = said(tab)["step"]
+    tab.wait_for_timeout(600)
+    assert said(tab)["step"] == step and tab.locator("#go").inner_text() == "Go on"
+
+
+def test_what_is_set_is_in_the_address_and_back_leads_back(tab, address):
+    opened(tab, address)
+    put(tab, "hidden", "32, 16")
+    shows(tab, "weights", "25,818")
+    tab.locator("[data-view=data]").click()
+    tab.locator("[name=sort]").select_option("ink")
+    tab.locator("[data-view=train]").click()
+    tab.locator("[data-view=data]").click()
+    assert tab.locator("[name=sort]").input_value() == "ink"
+    tab.go_back()
+    tab.locator("#train").wait_for()
+    tab.wait_for_timeout(400)
+    tab.reload()
+    shows(tab, "weights", "25,818")
+
+
+def test_a_server_that_went_away_takes_nothing_with_it(tab, address):
+    opened(tab, address)
+    learned(tab, "epoch")
+    tab.route("**/api/**", lambda route: route.abort())
+    put(tab, "hidden", "20")
+    tab.locator("#problem", has_text="the server does not answer").wait_for()
+    assert learned(tab, "step")["step"] == "16"  # the one before is still there
+    tab.locator("[data-do=reset]").click()
+    tab.unroute("**/api/**")
+    put(tab, "hidden", "24")
+    shows(tab, "weights", "19,090")
 
 
 def test_keys_alone_train(tab, address):
@@ -210,12 +277,9 @@ def test_the_weights_are_sent_to_the_server_with_the_token_alone(tab, address):
     assert tab.locator("[data-do=send]").is_hidden()
     tab.goto(f"{address}#token={TOKEN}")
     tab.reload()
-    tab.locator("[data-do=send]").wait_for()
-    tab.locator("#go", has_text="Pause").click()
-    tab.locator("#go", has_text="Go on").wait_for()
-    time.sleep(0.3)
+    tab.locator("#go", has_text="Pause").wait_for()  # it need not be paused
     tab.locator("[data-do=send]").click()
-    tab.locator("#doing", has_text="the server serves them as version").wait_for()
+    tab.locator("#doing", has_text="the server serves step").wait_for()
 
 
 def test_axe_finds_nothing_serious_in_train_and_it_fits_a_phone(tab, address):

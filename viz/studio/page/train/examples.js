@@ -2,7 +2,7 @@
 // The examples of a dataset in the worker's memory: fetched in blocks, several at a time, and dealt
 // out in any order.
 
-import { samplesAddress } from "../api.js";
+import { bytesAt, samplesAddress } from "../api.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 
@@ -47,9 +47,8 @@ export class Examples {
 }
 
 /**
- * Fetch a set of a dataset.
- * @param {Dataset} dataset @param {string} split
- * @param {(here: number, flying: number, of: number) => void} tell blocks that are here, and in flight
+ * Fetch a set of a dataset. tell: is told which share of it is here.
+ * @param {Dataset} dataset @param {string} split @param {(share: number) => void} tell
  */
 export async function fetchExamples(dataset, split, tell) {
   if (dataset.dtype !== "uint8") throw new Error("this page learns from pictures of bytes alone");
@@ -61,28 +60,18 @@ export async function fetchExamples(dataset, split, tell) {
   const blocks = Math.ceil(count / block);
   let next = 0;
   let here = 0;
-  let flying = 0;
   const work = async () => {
     while (next < blocks) {
       const number = next++;
-      tell(here, ++flying, blocks);
       const first = number * block;
       const own = Math.min(block, count - first);
-      const bytes = await blockOf(samplesAddress(dataset, split, `blocks/${block}/${number}`), own * (size + 2));
+      const address = samplesAddress(dataset, split, `blocks/${block}/${number}`);
+      const bytes = await bytesAt(address, own * (size + 2));
       images.set(bytes.subarray(0, own * size), first * size);
       labels.set(new Uint16Array(bytes.slice(own * size).buffer), first);
-      flying -= 1;
-      tell(++here, flying, blocks);
+      tell(++here / blocks);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   return new Examples(images, labels, size);
-}
-
-/** @param {string} address @param {number} length in bytes */
-async function blockOf(address, length) {
-  const answer = await fetch(address, { headers: { Accept: "application/octet-stream" } });
-  const bytes = new Uint8Array(await answer.arrayBuffer());
-  if (answer.ok && bytes.length === length) return bytes;
-  throw new Error(`${address}: expected ${length} bytes, found ${answer.status} and ${bytes.length}`);
 }

@@ -25,6 +25,15 @@ export class History {
     if (this.x.length >= MOST) this.#halve();
   }
 
+  /** Forget what came after a step. @param {number} step */
+  cut(step) {
+    const kept = this.x.filter((x) => x <= step).length;
+    this.x.length = kept;
+    this.y.length = kept;
+    this.sum = 0;
+    this.count = 0;
+  }
+
   #halve() {
     const pairs = Math.floor(this.x.length / 2);
     for (let i = 0; i < pairs; i++) {

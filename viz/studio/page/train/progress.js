@@ -3,6 +3,7 @@
 
 import { History } from "./history.js";
 
+/** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Score} Score */
 /** @typedef {import("./worker.js").Said} Said */
 
@@ -10,10 +11,13 @@ export const GOALS = [0.97, 0.98]; // accuracies whose times are told
 const SPAN = 0.5; // seconds that a speed is the mean of
 
 export class Progress {
-  /** @param {number} batch */
-  constructor(batch) {
-    this.batch = batch;
-    this.isReady = false; // to learn
+  /** @param {Settings} settings @param {Extract<Said, {kind: "ready"}> | null} ready */
+  constructor(settings, ready) {
+    this.settings = settings;
+    this.isReady = ready !== null; // to learn
+    this.stepsOfEpoch = ready?.steps ?? 1;
+    this.flops = ready?.flops ?? 0; // of a step
+    this.parameters = ready?.parameters ?? 0;
     this.losses = new History();
     this.rights = new History(); // in %, of the batches that are learned from
     /** @type {{x: number[], loss: number[], right: number[]}} */
@@ -23,29 +27,19 @@ export class Progress {
     this.step = 0;
     this.seconds = 0; // of learning
     this.speed = 0; // images a second
-    this.stepsOfEpoch = 1;
-    this.flops = 0; // of a step
-    this.parameters = 0;
-  }
-
-  /** @param {Extract<Said, {kind: "ready"}>} said */
-  ready({ steps, flops, parameters }) {
-    this.isReady = true;
-    this.stepsOfEpoch = steps;
-    this.flops = flops;
-    this.parameters = parameters;
   }
 
   /** @param {Extract<Said, {kind: "steps"}>} said */
   steps({ step, losses, rights, seconds }) {
+    const { batch } = this.settings;
     this.seconds += seconds;
     this.step = step;
     losses.forEach((loss, i) => {
       const at = step - losses.length + i + 1;
       this.losses.add(at, loss);
-      this.rights.add(at, (100 * rights[i]) / this.batch);
+      this.rights.add(at, (100 * rights[i]) / batch);
     });
-    const speed = (losses.length * this.batch) / seconds;
+    const speed = (losses.length * batch) / seconds;
     const share = this.speed ? Math.min(1, seconds / SPAN) : 1;
     this.speed += share * (speed - this.speed);
   }
@@ -62,5 +56,15 @@ export class Progress {
     for (const goal of GOALS) {
       if (accuracy >= goal && !this.reached.has(goal)) this.reached.set(goal, this.seconds);
     }
+  }
+
+  /** What came after a step was undone. @param {number} step */
+  back(step) {
+    const { tests } = this;
+    this.step = step;
+    this.losses.cut(step);
+    this.rights.cut(step);
+    const kept = tests.x.filter((x) => x <= step).length;
+    for (const figures of Object.values(tests)) figures.length = kept;
   }
 }

@@ -11,6 +11,8 @@
  * }} Settings
  */
 
+/** What may change while it learns. @typedef {Pick<Settings, "rate" | "momentum" | "decay">} Live */
+
 export const ACTIVATIONS = ["relu", "leaky_relu", "gelu", "tanh", "sigmoid", "softplus", "identity"];
 export const OPTIMIZERS = ["sgd", "adam", "adamw"];
 const MOST = { layers: 8, width: 4096, batch: 4096, seed: 2 ** 32 - 1 };
@@ -21,6 +23,12 @@ export const DEFAULTS = {
   hidden: [128], activation: "relu", optimizer: "sgd", batch: 128, dropout: 0,
   rate: 0.1, momentum: 0.9, decay: 0, seed: 0,
 };
+
+/** Settings as they are typed, by name. @param {Settings} settings @returns {Record<string, string>} */
+export const typedOf = (settings) =>
+  Object.fromEntries(Object.entries(settings).map(([name, value]) => [
+    name, Array.isArray(value) ? value.join(",") : String(value),
+  ]));
 
 /** The rate that is usual for an optimizer. @param {string} optimizer */
 export const usualRate = (optimizer) => RATES[optimizer] ?? DEFAULTS.rate;
@@ -47,8 +55,9 @@ export function settingsOf(typed) {
     const value = Number(typed[name].trim() || "x");
     const fits = value >= least && value <= most && (!whole || Number.isInteger(value));
     if (fits) return value;
-    const kind = whole ? "a whole number" : "a number";
-    throw new Error(`${name}: expected ${kind} from ${least} to ${most}, found ${typed[name] || "nothing"}`);
+    const kind = whole ? "a whole number" : "a number, such as 0.1,";
+    const found = typed[name] || "nothing";
+    throw new Error(`${name}: expected ${kind} from ${least} to ${most}, found ${found}`);
   };
   return {
     hidden: widthsOf(typed.hidden),
@@ -65,7 +74,7 @@ export function settingsOf(typed) {
 
 /** @param {string} text such as "128, 64"; nothing for no hidden layer */
 function widthsOf(text) {
-  const parts = text.split(/[\s,x-]+/).filter(Boolean);
+  const parts = text.split(/[\s,]+/).filter(Boolean);
   const widths = parts.map(Number);
   const fits = widths.every((width) => Number.isInteger(width) && width >= 1 && width <= MOST.width);
   if (fits && widths.length <= MOST.layers) return widths;

@@ -19,7 +19,7 @@ import { order } from "../../../page/order.js";
  */
 
 /** Where a training stands, and the states that it goes on from.
- * @typedef {{epoch: number, position: number, states: Map<string, Tensor>}} Place */
+ * @typedef {{step: number, epoch: number, position: number, states: Map<string, Tensor>}} Place */
 
 const FIGURES = ["loss", "right"]; // that the loop gives of each step
 
@@ -60,8 +60,7 @@ export class Training {
     return this.module.manifest.entries.loop.flops / this.most;
   }
 
-  /** Go on by other numbers, from the next step on.
-   * @param {{rate: number, momentum: number, decay: number}} numbers */
+  /** Go on by other numbers, from the next step on. @param {import("./settings.js").Live} numbers */
   set({ rate, momentum, decay }) {
     this.#write("optimizer.rate", rate);
     this.#write("optimizer.momentum", momentum);
@@ -111,9 +110,10 @@ export class Training {
     this.ordered = this.epoch;
   }
 
-  /** How examples are answered now; a part at a time, so that others have their turn between.
-   * @param {Examples} examples @param {() => Promise<void>} turn @returns {Promise<Score>} */
-  async score(examples, turn) {
+  /** How examples are answered now; a part at a time, so that others have their turn between. Null
+   * where it does not go on. @param {Examples} examples @param {() => Promise<void>} turn
+   * @param {() => boolean} goesOn @returns {Promise<Score | null>} */
+  async score(examples, turn, goesOn) {
     const { module } = this;
     const [size] = module.array("labels", "score").layout.shape;
     const images = new Uint8Array(size * examples.size);
@@ -137,6 +137,7 @@ export class Training {
       score.confidences.set(read("confidences"), first);
       score.losses.set(read("losses"), first);
       await turn();
+      if (!goesOn()) return null;
     }
     for (let i = 0; i < count; i++) {
       const [label, answer] = [examples.labels[i], score.predictions[i]];
@@ -149,7 +150,8 @@ export class Training {
 
   /** Where it stands. @returns {Place} */
   place() {
-    return { epoch: this.epoch, position: this.position, states: this.module.snapshot() };
+    const { step, epoch, position } = this;
+    return { step, epoch, position, states: this.module.snapshot() };
   }
 
   /** Stand there again. @param {Place} place */

@@ -4,22 +4,21 @@
 
 import { Chart } from "../../../page/chart.js";
 import { byId, element, first, write } from "../../../page/dom.js";
-import { writeSafetensors } from "../../../page/safetensors.js";
 import { written } from "../../../page/ticks.js";
 import { sendWeights, token } from "../api.js";
 import { showConfusion } from "./confusion.js";
+import { fileOf } from "./file.js";
 import { smoothed } from "./history.js";
 import { GOALS, Progress } from "./progress.js";
-import { ACTIVATIONS, DEFAULTS, OPTIMIZERS, settingsOf, usualRate } from "./settings.js";
+import { ACTIVATIONS, DEFAULTS, OPTIMIZERS, settingsOf, typedOf, usualRate } from "./settings.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../state.js").State} State */
-/** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./history.js").History} History */
+/** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Score} Score */
 /** @typedef {import("./worker.js").Order} Order */
 /** @typedef {import("./worker.js").Said} Said */
-/** @typedef {import("../../../page/tensors.js").Tensor} Tensor */
 
 const LIVE = ["rate", "momentum", "decay"];
 const EVERY = 100; // milliseconds between two drawings of the charts
@@ -37,74 +36,105 @@ export class TrainView {
     this.answered = answered;
     this.forget = forget;
     /** @type {Settings} */ this.settings = { ...DEFAULTS };
+    this.begun = 0; // the number of the training that was begun last,
+    this.shownNumber = 0; // and of the one that is shown
+    this.runNumber = 0; // of the run that was ordered last
     this.isRunning = false;
     this.wanted = false; // to learn as soon as that is possible
     this.drawn = 0;
     /** @type {ReturnType<typeof setTimeout> | 0} */ this.timer = 0;
+    /** @type {((saved: Extract<Said, {kind: "saved"}>) => void)[]} */ this.waiting = [];
+    /** @type {Score | null} */ this.shownScore = null;
     const look = (/** @type {number | null} */ x) => this.charts.forEach((chart) => chart.look(x));
     this.loss = new Chart(byId("loss"), "Loss by step", { x: "step", y: "loss" }, look);
     this.accuracy = new Chart(byId("accuracy"), "Accuracy by step", { x: "step", y: "right, %" }, look);
     this.charts = [this.loss, this.accuracy];
-    this.progress = new Progress(this.settings.batch);
+    this.progress = new Progress(this.settings, null);
     this.#fillForm();
     this.#listen();
-    this.#begin();
+    this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+    this.worker.onmessage = ({ data }) => this.#take(data);
+    this.worker.onerror = () => this.#fail("the worker that trains has ended: reload the page");
   }
 
-  /** Learn, from now on or as soon as that is possible. */
-  start() {
-    this.wanted = true;
-    if (this.progress.isReady) this.#run(Infinity);
-  }
-
-  /** The view is open: what has changed meanwhile is drawn. */
-  show() {
+  /** Show the state: what it sets is what is trained. @param {State} state */
+  show(state) {
+    const set = this.#settingsIn(state);
+    const isNew = JSON.stringify(set) !== JSON.stringify(this.settings);
+    if (isNew) this.settings = set;
+    if (isNew || !this.begun) {
+      this.#writeForm();
+      const isFirst = !this.begun;
+      if (isFirst) this.#order({ kind: "open", dataset: this.dataset });
+      this.wanted ||= isFirst || this.isRunning;
+      this.#begin();
+    }
     this.#draw();
+  }
+
+  /** What the address sets, where that makes sense. @param {State} state */
+  #settingsIn(state) {
+    const typed = Object.fromEntries(Object.keys(DEFAULTS).map((name) => [
+      name, String(state[/** @type {keyof State} */ (name)]),
+    ]));
+    try {
+      return settingsOf(typed);
+    } catch {
+      return { ...DEFAULTS };
+    }
   }
 
   // --- the worker ---
 
-  #begin() {
-    this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-    this.worker.onmessage = ({ data }) => this.#take(data);
-    this.worker.onerror = () => {
-      this.complain("the worker that trains has ended: reload the page; what was downloaded or sent is kept");
-      this.#setRunning(false);
-    };
-    this.#say("the digits are fetched ...");
-    this.#order({ kind: "open", dataset: this.dataset });
-    this.#reset();
-  }
-
   /** @param {Order} order */
   #order(order) {
-    this.worker?.postMessage(order);
+    this.worker.postMessage(order);
   }
 
   /** @param {Said} said */
   #take(said) {
-    if (said.kind === "failed") return this.#fail(said.message);
-    if (said.kind === "blocks") return this.#say(`${said.split}: ${said.here} of ${said.of} blocks, ${said.flying} in flight`);
+    if (said.kind === "failed") return this.#failed(said);
+    if (said.kind === "loading") return this.#say(`loading the examples: ${Math.round(100 * said.share)} %`);
+    if (said.kind === "saved") return this.waiting.shift()?.(said);
+    if (said.kind === "ended") return this.#ended(said.run);
+    if (said.number !== this.begun) return; // of a training that is over
     if (said.kind === "ready") this.#ready(said);
     if (said.kind === "steps") this.progress.steps(said);
     if (said.kind === "score") this.#score(said);
-    if (said.kind === "paused") this.#setRunning(false);
     if (said.kind === "diverged") this.#diverged(said);
-    if (said.kind === "saved") this.#saved?.(said.states);
     this.#drawSoon();
+  }
+
+  /** @param {Extract<Said, {kind: "failed"}>} said */
+  #failed({ number, message }) {
+    if (number !== null && number !== this.begun) return;
+    if (number === null) return this.#fail(message);
+    // What was trained before is still there, and is shown.
+    this.begun = this.shownNumber;
+    this.#fail(`${message}. Reset tries again.`);
   }
 
   /** @param {string} message */
   #fail(message) {
     this.complain(message);
+    this.wanted = false;
     this.#setRunning(false);
     this.#say("");
   }
 
+  /** @param {number} run */
+  #ended(run) {
+    if (run === this.runNumber) this.#setRunning(false);
+  }
+
   /** @param {Extract<Said, {kind: "ready"}>} said */
   #ready(said) {
-    this.progress.ready(said);
+    this.shownNumber = said.number;
+    this.progress = new Progress(this.settings, said);
+    this.charts.forEach((chart) => chart.clear());
+    this.forget();
     this.#say("");
+    this.#setRunning(false);
     if (this.wanted) this.#run(Infinity);
   }
 
@@ -115,67 +145,76 @@ export class TrainView {
   }
 
   /** @param {Extract<Said, {kind: "diverged"}>} said */
-  #diverged({ step, epoch, loss }) {
+  #diverged({ step, epoch, loss, at }) {
     this.wanted = false;
+    this.progress.back(at);
     this.#setRunning(false);
     this.complain(
-      `the loss became ${written(loss)} in epoch ${epoch + 1}, step ${step}: the rate is too high for this network. ` +
-        "It stands where it was before; lower the rate and go on, or reset.",
+      `at step ${step.toLocaleString("en")} (epoch ${epoch + 1}) the loss became ${written(loss)}: ` +
+        `a rate of ${this.settings.rate} is too high for this network. ` +
+        `It stands at step ${at.toLocaleString("en")} again; lower the rate and go on, or reset.`,
     );
   }
 
   // --- orders ---
 
+  /** Learn, from now on or as soon as that is possible. */
+  #start() {
+    this.wanted = true;
+    if (this.begun !== this.shownNumber) return; // it is being made
+    if (this.progress.isReady) this.#run(Infinity);
+    else this.#begin();
+  }
+
   /** @param {number} steps */
   #run(steps) {
     this.complain("");
+    this.runNumber += 1;
     this.#setRunning(true);
-    this.#order({ kind: "run", steps });
+    this.#order({ kind: "run", number: this.runNumber, steps });
   }
 
   #pause() {
     this.wanted = false;
+    this.#setRunning(false);
     this.#order({ kind: "pause" });
   }
 
-  #reset() {
+  /** A training by the settings, from the beginning; what is shown stays until it is ready. */
+  #begin() {
     this.complain("");
-    this.progress = new Progress(this.settings.batch);
-    this.forget();
-    this.#setRunning(false);
-    this.#order({ kind: "begin", settings: this.settings, weights: null });
-    this.#draw();
+    this.#say("a network is made ...");
+    this.begun = Math.max(this.begun, this.shownNumber) + 1;
+    this.#order({ kind: "begin", number: this.begun, settings: this.settings });
   }
 
-  /** @type {((states: Map<string, Tensor>) => void) | null} */ #saved = null;
+  /** @param {number} steps */
+  #once(steps) {
+    this.wanted = false;
+    this.#run(steps);
+  }
 
-  /** The weights as a file, with what they are of. @returns {Promise<Uint8Array<ArrayBuffer>>} */
-  #file() {
-    const { settings, dataset, progress: { step } } = this;
-    const sizes = [dataset.shape.reduce((a, b) => a * b, 1), ...settings.hidden, dataset.classes.length];
-    const described = { ...dataset, source: { source: [dataset.name] } };
-    const metadata = { sizes, activation: settings.activation, dataset: described, seed: settings.seed, step };
-    const texts = new Map(Object.entries(metadata).map(([name, value]) => [name, JSON.stringify(value)]));
+  /** The weights, as the worker has them now. @returns {Promise<Extract<Said, {kind: "saved"}>>} */
+  #saved() {
     return new Promise((done) => {
-      this.#saved = (states) => {
-        const kept = [...states].flatMap(([name, tensor]) => namedInFile(name, tensor));
-        done(writeSafetensors(new Map(kept), texts));
-      };
+      this.waiting.push(done);
       this.#order({ kind: "save" });
     });
   }
 
   async #download() {
-    const link = element("a", { download: `chainrule-step-${this.progress.step}.safetensors` });
-    link.href = URL.createObjectURL(new Blob([await this.#file()]));
+    const saved = await this.#saved();
+    const link = element("a", { download: `chainrule-step-${saved.step}.safetensors` });
+    link.href = URL.createObjectURL(new Blob([fileOf(this.dataset, saved)]));
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 
   async #send() {
     try {
-      const { version } = await sendWeights(await this.#file());
-      this.#say(`the server serves them as version ${version}`);
+      const saved = await this.#saved();
+      const { version } = await sendWeights(fileOf(this.dataset, saved));
+      this.#say(`the server serves step ${saved.step.toLocaleString("en")} as version ${version}`);
     } catch (error) {
       this.complain(error instanceof Error ? error.message : String(error));
     }
@@ -183,27 +222,24 @@ export class TrainView {
 
   /** @param {string} name */
   #act(name) {
+    const { isReady, step, stepsOfEpoch } = this.progress;
     if (name === "go" && this.isRunning) this.#pause();
-    else if (name === "go") this.start();
-    if (name === "step" && this.progress.isReady) this.#once(1);
-    if (name === "epoch" && this.progress.isReady) {
-      const { step, stepsOfEpoch } = this.progress;
-      this.#once(stepsOfEpoch - (step % stepsOfEpoch));
-    }
-    if (name === "reset") this.#reset();
-    if (name === "seed") {
-      this.settings = { ...this.settings, seed: Math.floor(Math.random() * 2 ** 20) };
-      this.#writeForm();
-      this.#reset();
-    }
-    if (name === "download" && this.progress.isReady) this.#download();
-    if (name === "send" && this.progress.isReady) this.#send();
+    else if (name === "go") this.#start();
+    if (name === "step" && isReady) this.#once(1);
+    if (name === "epoch" && isReady) this.#once(stepsOfEpoch - (step % stepsOfEpoch));
+    if (name === "reset") this.#again(this.settings.seed);
+    if (name === "seed") this.#again(Math.floor(Math.random() * 2 ** 20));
+    if (name === "download" && isReady) this.#download();
+    if (name === "send" && isReady) this.#send();
   }
 
-  /** @param {number} steps */
-  #once(steps) {
+  /** Begin again, and wait. @param {number} seed */
+  #again(seed) {
     this.wanted = false;
-    this.#run(steps);
+    this.settings = { ...this.settings, seed };
+    this.#writeForm();
+    this.#begin();
+    this.#remember();
   }
 
   // --- what a person does ---
@@ -216,12 +252,14 @@ export class TrainView {
       if (button?.dataset.log) this.#logarithmic(button);
     });
     document.addEventListener("keydown", (event) => {
-      const typing = event.target instanceof Element && event.target.closest("input, select, button, a, canvas");
-      if (view.hidden || typing || event.ctrlKey || event.metaKey || event.altKey) return;
-      const act = /** @type {Record<string, string>} */ ({ " ": "go", s: "step", e: "epoch" })[event.key];
-      if (!act) return;
+      const within = (/** @type {string} */ kinds) =>
+        event.target instanceof Element && event.target.closest(kinds) !== null;
+      const acts = /** @type {Record<string, string>} */ ({ " ": "go", s: "step", e: "epoch" });
+      const taken = within("input, select") || (event.key === " " && within("button, a"));
+      if (view.hidden || taken || !acts[event.key]) return;
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
-      this.#act(act);
+      this.#act(acts[event.key]);
     });
     first(view, "[data-do=send]").hidden = token() === null;
   }
@@ -231,17 +269,17 @@ export class TrainView {
     const on = button.getAttribute("aria-pressed") !== "true";
     button.setAttribute("aria-pressed", String(on));
     const pressed = (/** @type {string} */ axis) =>
-      first(byId("axes"), `[data-log=${axis}]`).getAttribute("aria-pressed") === "true";
+      first(byId("charts"), `[data-log=${axis}]`).getAttribute("aria-pressed") === "true";
     this.loss.setLog({ x: pressed("x"), y: pressed("y") });
     this.accuracy.setLog({ x: pressed("x"), y: false });
   }
 
   #fillForm() {
     const form = byId("settings", HTMLFormElement);
-    for (const [name, choices] of /** @type {[string, string[]][]} */ ([["activation", ACTIVATIONS], ["optimizer", OPTIMIZERS]])) {
-      this.#field(name).append(...choices.map((each) => element("option", {}, each)));
+    const choices = /** @type {[string, string[]][]} */ ([["activation", ACTIVATIONS], ["optimizer", OPTIMIZERS]]);
+    for (const [name, known] of choices) {
+      this.#field(name).append(...known.map((each) => element("option", {}, each)));
     }
-    this.#writeForm();
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("change", ({ target }) => {
       if (target instanceof HTMLElement) this.#changed(target.getAttribute("name") ?? "");
@@ -256,26 +294,37 @@ export class TrainView {
   }
 
   #writeForm() {
-    for (const [name, value] of Object.entries(this.settings)) {
-      this.#field(name).value = Array.isArray(value) ? value.join(", ") : String(value);
+    for (const [name, value] of Object.entries(typedOf(this.settings))) {
+      this.#field(name).value = value.replaceAll(",", ", ");
+      this.#field(name).removeAttribute("aria-invalid");
     }
+    byId("wrong-setting").hidden = true;
+    this.#field("momentum").disabled = this.settings.optimizer !== "sgd"; // the others have their own
   }
 
-  /** @param {string} name of the setting that was changed */
+  /** A setting was typed; all others are as they were last right. @param {string} name */
   #changed(name) {
     const wrong = byId("wrong-setting");
-    if (name === "optimizer") this.#field("rate").value = String(usualRate(this.#field("optimizer").value));
-    const typed = Object.fromEntries(Object.keys(DEFAULTS).map((each) => [each, this.#field(each).value]));
-    wrong.hidden = true;
+    const typed = { ...typedOf(this.settings), [name]: this.#field(name).value };
+    if (name === "optimizer") typed.rate = String(usualRate(typed.optimizer));
     try {
       this.settings = settingsOf(typed);
     } catch (error) {
+      this.#field(name).setAttribute("aria-invalid", "true");
       wrong.hidden = false;
       return write(wrong, error instanceof Error ? error.message : String(error));
     }
-    if (LIVE.includes(name)) return this.#order({ kind: "set", ...this.settings });
+    this.#writeForm();
+    this.#remember();
+    const { rate, momentum, decay } = this.settings;
+    if (LIVE.includes(name)) return this.#order({ kind: "set", live: { rate, momentum, decay } });
     this.wanted ||= this.isRunning;
-    this.#reset();
+    this.#begin();
+  }
+
+  /** The settings go into the address. */
+  #remember() {
+    this.change(typedOf(this.settings));
   }
 
   // --- what is shown ---
@@ -312,39 +361,41 @@ export class TrainView {
     this.accuracy.set([mean(rights), test(tests.right)]);
     // Else the first steps, in which nothing is right, take all the room.
     this.accuracy.setFloor(100 - 6 * (100 - Math.max(0, ...tests.right)));
-    this.#drawProgress();
+    this.#writeProgress();
+    if (score === this.shownScore) return;
+    this.shownScore = score;
     if (score) {
       showConfusion(byId("confusion"), score.confusion, this.dataset.classes, (label, answer) =>
         this.change({ view: "data", split: "test", label, answer, wrong: 0, zoom: 0, digit: -1 }));
     } else byId("confusion").replaceChildren();
   }
 
-  #drawProgress() {
-    const { step, stepsOfEpoch, score, speed, batch, flops, reached, parameters } = this.progress;
-    const epochs = step / stepsOfEpoch;
+  #writeProgress() {
+    const { step, stepsOfEpoch, score, speed, flops, reached, parameters, settings } = this.progress;
+    const right = score ? `${((100 * score.right) / score.count).toFixed(2)} %` : "…";
     /** @type {[string, string][]} */
     const rows = [
-      ["epoch", epochs.toFixed(2)],
-      ["step", step.toLocaleString("en")],
-      ["test accuracy", score ? `${((100 * score.right) / score.count).toFixed(2)} %` : "…"],
+      ["test accuracy", right],
       ["wrong", score ? (score.count - score.right).toLocaleString("en") : "…"],
+      ["epoch", (step / stepsOfEpoch).toFixed(2)],
+      ["step", step.toLocaleString("en")],
       ["images/s", speed ? written(Math.round(speed)) : "…"],
-      ["GFLOP/s", speed ? ((speed / batch) * flops / 1e9).toFixed(1) : "…"],
+      ["GFLOP/s", speed ? ((speed / settings.batch) * flops / 1e9).toFixed(1) : "…"],
       ["weights", parameters ? parameters.toLocaleString("en") : "…"],
+      ...GOALS.map((goal) => {
+        const at = reached.get(goal);
+        return /** @type {[string, string]} */ ([`to ${100 * goal} %`, at === undefined ? "…" : `${at.toFixed(2)} s`]);
+      }),
     ];
-    for (const goal of GOALS) {
-      const at = reached.get(goal);
-      rows.push([`to ${100 * goal} %`, at === undefined ? "…" : `${at.toFixed(2)} s`]);
+    const list = byId("progress");
+    if (!list.children.length) {
+      list.append(...rows.map(([name]) => element("div", {}, element("dt", {}, name), element("dd"))));
     }
-    byId("progress").replaceChildren(
-      ...rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
-    );
+    rows.forEach(([, value], i) => write(first(list.children[i], "dd"), value));
+    const { name, splits: { train, test } } = this.dataset;
+    const learns = `A network of ${parameters.toLocaleString("en")} weights learns, here in your browser, from ` +
+      `${train.count.toLocaleString("en")} examples of ${name}.`;
+    const result = ` Of ${test.count.toLocaleString("en")} that it never saw it gets ${right} right.`;
+    write(byId("story"), parameters ? learns + (score ? result : "") : "A network is made ...");
   }
-}
-
-/** A state of the module as it is called in a file of weights; the page's own are left out.
- * @param {string} name @param {Tensor} tensor @returns {[string, Tensor][]} */
-function namedInFile(name, tensor) {
-  if (name.startsWith("model.dropouts.") || name === "mean") return [];
-  return [[name.replace(/^model\./, ""), tensor]];
 }

@@ -1,5 +1,7 @@
 // @ts-check
 // The worker that trains: it takes orders from the page, and tells it how the training goes on.
+// Orders come while it learns. What is begun or run is called by a number, which stands in all that
+// is said of it: the page knows by that what is of a training that is over.
 
 import { readSafetensors } from "../../../page/safetensors.js";
 import { load, variant } from "../../../page/wasm.js";
@@ -11,136 +13,174 @@ import { Training } from "./training.js";
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../../../page/tensors.js").Tensor} Tensor */
 /** @typedef {import("./examples.js").Examples} Examples */
+/** @typedef {import("./settings.js").Live} Live */
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Place} Place */
 /** @typedef {import("./training.js").Score} Score */
 
 /**
- * begin: anew, from what the seed gives, or from `weights`. run: for so many steps (Infinity: until
- * it is paused). set: other numbers from the next step on. save: gives the weights.
+ * begin: a training anew. run: for so many steps (Infinity: until it is paused). set: other numbers
+ * from the next step on. save: gives the weights.
  * @typedef {{kind: "open", dataset: Dataset}
- *   | {kind: "begin", settings: Settings, weights: Map<string, Tensor> | null}
- *   | {kind: "run", steps: number} | {kind: "pause"}
- *   | {kind: "set", rate: number, momentum: number, decay: number}
- *   | {kind: "save"}} Order
- * @typedef {{kind: "blocks", split: string, here: number, flying: number, of: number}
- *   | {kind: "ready", steps: number, batch: number, flops: number, parameters: number}
- *   | {kind: "steps", step: number, epoch: number, losses: Float32Array, rights: Float32Array,
+ *   | {kind: "begin", number: number, settings: Settings}
+ *   | {kind: "run", number: number, steps: number} | {kind: "pause"}
+ *   | {kind: "set", live: Live} | {kind: "save"}} Order
+ * @typedef {{kind: "loading", share: number}
+ *   | {kind: "ready", number: number, steps: number, flops: number, parameters: number}
+ *   | {kind: "steps", number: number, step: number, losses: Float32Array, rights: Float32Array,
  *      seconds: number}
- *   | {kind: "score", step: number, epoch: number, split: string, score: Score}
- *   | {kind: "paused", step: number}
- *   | {kind: "diverged", step: number, epoch: number, loss: number}
- *   | {kind: "saved", step: number, states: Map<string, Tensor>}
- *   | {kind: "failed", message: string}} Said
+ *   | {kind: "score", number: number, step: number, split: string, score: Score}
+ *   | {kind: "ended", run: number}
+ *   | {kind: "diverged", number: number, step: number, epoch: number, loss: number, at: number}
+ *   | {kind: "saved", step: number, settings: Settings, states: Map<string, Tensor>}
+ *   | {kind: "failed", number: number | null, message: string}} Said
  */
 
 const post = (/** @type {Said} */ said) =>
   /** @type {{postMessage: (said: Said) => void}} */ (/** @type {unknown} */ (self)).postMessage(said);
 
-const CHECKS = 4; // looks at the test set in an epoch
+const CHECKS = 4; // looks at the test set in an epoch,
+const EARLY = [10, 30, 60]; // and steps after which there is one besides, in the first
 const KEPT_EVERY = 50; // steps between places that a divergence goes back to
 
 /** @type {Dataset} */ let dataset;
-/** @type {{train: Examples, test: Examples, mean: Float32Array}} */ let data;
+/** @type {Promise<{train: Examples, test: Examples, mean: Float32Array}> | null} */ let examples = null;
+/** What was fetched, by its name. @type {Map<string, Awaited<ReturnType<typeof moduleOf>>>} */
+const modules = new Map();
 /** @type {Training | null} */ let training = null;
-/** @type {AbortController | null} */ let running = null;
+let begun = 0; // the number of the training
+/** @type {Live | null} */ let live = null; // what was set last
+let newest = new AbortController(); // of the order that is followed, or waits to be
 /** @type {Promise<void>} */ let busy = Promise.resolve();
 
 self.onmessage = ({ data: given }) => {
   const order = /** @type {Order} */ (given);
-  if (order.kind === "pause") return running?.abort();
-  if (order.kind === "set") return training?.set(order);
-  if (order.kind !== "save") running?.abort();
+  if (order.kind === "pause") newest.abort();
+  if (order.kind === "set") {
+    live = order.live;
+    training?.set(live);
+  }
+  if (order.kind === "save" && training) {
+    const { step, settings } = training;
+    post({ kind: "saved", step, settings: { ...settings, ...live }, states: training.module.snapshot() });
+  }
+  if (order.kind === "open") dataset = order.dataset;
+  if (order.kind !== "begin" && order.kind !== "run") return;
+  if (order.kind === "begin") live = order.settings;
+  newest.abort();
+  newest = new AbortController();
+  const { signal } = newest;
+  const number = order.kind === "begin" ? order.number : null;
   // One after the other: what is begun ends before the next begins.
-  busy = busy.then(() => follow(order)).catch((error) => {
-    post({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
-  });
+  busy = busy
+    .then(() => order.kind === "begin" ? begin(order, signal) : run(order, signal))
+    .catch((error) => {
+      post({ kind: "failed", number, message: error instanceof Error ? error.message : String(error) });
+    });
 };
 
-/** @param {Order} order */
-async function follow(order) {
-  if (order.kind === "open") await open(order.dataset);
-  if (order.kind === "begin") await begin(order.settings, order.weights);
-  if (order.kind === "run") await run(order.steps);
-  if (order.kind === "save" && training) {
-    post({ kind: "saved", step: training.step, states: training.module.snapshot() });
-  }
+/** The examples; where they could not be had, the next one asks again. */
+function digits() {
+  examples ??= fetched().catch((error) => {
+    examples = null;
+    throw error;
+  });
+  return examples;
 }
 
-/** @param {Dataset} opened */
-async function open(opened) {
-  dataset = opened;
-  const fetched = ["test", "train"].map((split) =>
-    fetchExamples(dataset, split, (here, flying, of) => post({ kind: "blocks", split, here, flying, of }))
-  );
-  const [test, train] = await Promise.all(fetched);
-  data = { train, test, mean: train.mean(dataset.scale) };
+async function fetched() {
+  /** @type {Map<string, number>} */ const shares = new Map();
+  const [test, train] = await Promise.all(["test", "train"].map((split) =>
+    fetchExamples(dataset, split, (share) => {
+      shares.set(split, share * dataset.splits[split].count);
+      const all = dataset.splits.test.count + dataset.splits.train.count;
+      post({ kind: "loading", share: [...shares.values()].reduce((sum, each) => sum + each, 0) / all });
+    })
+  ));
+  return { train, test, mean: train.mean(dataset.scale) };
 }
 
-/** @param {Settings} settings @param {Map<string, Tensor> | null} weights */
-async function begin(settings, weights) {
+/** @param {Extract<Order, {kind: "begin"}>} order @param {AbortSignal} signal */
+async function begin({ number, settings }, signal) {
+  if (signal.aborted) return; // another one was begun meanwhile
+  const { train, mean } = await digits();
   const name = architectureOf(settings, dataset, variant() === "relaxed");
-  const { manifest, bytes, states } = await moduleOf(name, settings.seed);
-  const module = await load(bytes, manifest);
-  const { tensors } = readSafetensors(states);
-  for (const [key, tensor] of weights ?? []) tensors.set(key, tensor);
-  training = new Training(module, data.train, settings, tensors, data.mean);
+  const key = `${name} ${settings.seed}`;
+  const parts = modules.get(key) ?? await moduleOf(name, settings.seed);
+  modules.set(key, parts);
+  if (modules.size > 8) modules.delete([...modules.keys()][0]);
+  const module = await load(parts.bytes, parts.manifest);
+  const { tensors } = readSafetensors(parts.states);
+  training = new Training(module, train, settings, tensors, mean);
+  if (live) training.set(live);
+  begun = number;
   let parameters = 0;
   for (const { layout: { name: state, shape } } of module.states) {
     if (state.startsWith("model.") && shape.length) parameters += shape.reduce((a, b) => a * b, 1);
   }
-  post({ kind: "ready", steps: training.steps, batch: training.batch, flops: training.flops, parameters });
-  await look();
+  post({ kind: "ready", number, steps: training.steps, flops: training.flops, parameters });
+  await look("test", signal);
 }
 
-/** Learn. @param {number} steps */
-async function run(steps) {
-  if (!training) return;
-  running = new AbortController();
-  const { signal } = running;
-  let kept = training.place();
-  let left = steps;
-  const every = Math.max(1, Math.floor(training.steps / CHECKS));
-  while (left > 0 && !signal.aborted) {
-    const until = every - (training.position % every);
-    const before = training.step;
-    if (before - stepOf(kept) >= KEPT_EVERY) kept = training.place();
-    let start = performance.now();
-    for await (const { losses, rights } of training.learn(Math.min(left, until), signal)) {
-      const bad = losses.findIndex((loss) => !Number.isFinite(loss));
-      const now = performance.now();
-      const seconds = (now - start) / 1000;
-      start = now;
-      if (bad >= 0) {
-        const step = training.step - losses.length + bad + 1;
-        post({ kind: "diverged", step, epoch: training.epoch, loss: losses[bad] });
-        training.goTo(kept);
-        await look();
-        return end();
-      }
-      post({ kind: "steps", step: training.step, epoch: training.epoch, losses, rights, seconds });
-    }
-    left -= training.step - before;
-    if (training.position % every === 0 && !signal.aborted) await look();
+/** Learn. @param {Extract<Order, {kind: "run"}>} order @param {AbortSignal} signal */
+async function run({ number, steps }, signal) {
+  if (training) await learn(training, steps, signal);
+  post({ kind: "ended", run: number });
+  if (newest.signal !== signal) return; // the next order waits
+  await look("test", signal, true);
+  await look("train", signal, true);
+}
+
+/** @param {Training} it @param {number} steps @param {AbortSignal} signal */
+async function learn(it, steps, signal) {
+  let kept = it.place();
+  const end = it.step + steps;
+  while (it.step < end && !signal.aborted) {
+    if (it.step - kept.step >= KEPT_EVERY) kept = it.place();
+    const until = nextLook(it);
+    if (!await slices(it, Math.min(end, until) - it.step, kept, signal)) return;
+    if (it.step === until && !signal.aborted) await look("test", signal);
   }
-  if (training.position % every) await look();
-  end();
-  await look("train");
 }
 
-/** @param {Place} place */
-const stepOf = ({ epoch, position }) => epoch * (training?.steps ?? 0) + position;
-
-function end() {
-  running = null;
-  post({ kind: "paused", step: training?.step ?? 0 });
+/** The step at which the test set is looked at next. @param {Training} it */
+function nextLook({ step, steps, epoch, position }) {
+  const every = Math.max(1, Math.floor(steps / CHECKS));
+  const regular = epoch * steps + Math.min(steps, (Math.floor(position / every) + 1) * every);
+  return EARLY.find((early) => early > step && early < regular) ?? regular;
 }
 
-/** Tell how a set is answered. @param {"train" | "test"} [split] */
-async function look(split = "test") {
+/** Learn for some steps: whether all losses were finite. Where one is not, go back.
+ * @param {Training} it @param {number} steps @param {Place} kept @param {AbortSignal} signal */
+async function slices(it, steps, kept, signal) {
+  let start = performance.now();
+  for await (const { losses, rights } of it.learn(steps, signal)) {
+    const now = performance.now();
+    const seconds = (now - start) / 1000;
+    start = now;
+    const bad = losses.findIndex((loss) => !Number.isFinite(loss));
+    if (bad < 0) {
+      post({ kind: "steps", number: begun, step: it.step, losses, rights, seconds });
+      continue;
+    }
+    const step = it.step - losses.length + bad + 1;
+    const said = { step, epoch: it.epoch, loss: losses[bad] };
+    it.goTo(kept);
+    if (live) it.set(live);
+    post({ kind: "diverged", number: begun, ...said, at: it.step });
+    return false;
+  }
+  return true;
+}
+
+/** Tell how a set is answered. @param {"train" | "test"} split @param {AbortSignal} signal
+ * @param {boolean} [idle] after a run, whose own signal may be aborted: until the next order comes */
+async function look(split, signal, idle = false) {
   if (!training) return;
-  const { step, epoch } = training;
-  post({ kind: "score", step, epoch, split, score: await training.score(data[split], turn) });
+  const { step } = training;
+  const goesOn = () => newest.signal === signal && (idle || !signal.aborted);
+  const score = await training.score((await digits())[split], turn, goesOn);
+  if (score) post({ kind: "score", number: begun, step, split, score });
 }
 
 /** Others' turn: orders come in as messages. */
