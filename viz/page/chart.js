@@ -4,7 +4,7 @@
 // in a few milliseconds.
 
 import { element, write } from "./dom.js";
-import { numberAt, placeOn, scaleOf, ticks, written } from "./ticks.js";
+import { above, fromZero, numberAt, placeOn, scaleOf, ticks, written } from "./ticks.js";
 
 /** @typedef {import("./ticks.js").Scale} Scale */
 
@@ -16,7 +16,9 @@ import { numberAt, placeOn, scaleOf, ticks, written } from "./ticks.js";
 
 const ROOM = { left: 50, right: 12, top: 8, bottom: 38 }; // pixels around the lines
 const APART = { x: 90, y: 44 }; // pixels between two ticks
+const DOT = 3.5; // pixels from the middle of a point to its edge
 const ROWS = 30; // of the table at most
+const SECOND = 1000; // milliseconds between two tables: they take longer than a frame has
 
 export class Chart {
   /**
@@ -34,22 +36,36 @@ export class Chart {
     /** @type {Map<string, string>} */ this.colours = new Map();
     this.floor = -Infinity; // of y: what lies below is not shown
     this.frame = 0;
+    this.tabled = -Infinity; // when the table was written
+    /** @type {ReturnType<typeof setTimeout> | 0} */ this.timer = 0;
     this.scales = { x: scaleOf([], false), y: scaleOf([], false) };
     this.box = { left: 0, top: 0, width: 1, height: 1 }; // where the lines are, in pixels
     this.canvas = element("canvas", { tabindex: 0, role: "img", "aria-label": title });
     this.tip = element("div", { class: "chart-tip", hidden: "" });
     this.table = element("table", { class: "spoken" }, element("caption", {}, title));
     this.legend = element("p", { class: "chart-legend", "aria-hidden": "true" });
+    this.none = element("p", { class: "chart-none" }, `no ${names.x}s yet`);
     host.classList.add("chart");
-    host.replaceChildren(this.canvas, this.legend, this.tip, this.table);
+    host.replaceChildren(this.canvas, this.legend, this.none, this.tip, this.table);
     this.#listen();
   }
 
   /** Show other lines. @param {Line[]} lines */
   set(lines) {
     this.lines = lines;
+    this.none.hidden = lines.some(({ y }) => Array.prototype.some.call(y, Number.isFinite));
     this.#writeLegend();
+    this.#writeTableSoon();
     this.redraw();
+  }
+
+  /** Forget the lines, and which part of them was looked at. */
+  clear() {
+    this.range = null;
+    this.at = null;
+    this.dragged = null;
+    this.floor = -Infinity;
+    this.set([]);
   }
 
   /** Which colour is which line. */
@@ -65,14 +81,8 @@ export class Chart {
     }));
   }
 
-  /** Forget which part was looked at. */
-  clear() {
-    this.range = null;
-    this.at = null;
-    this.redraw();
-  }
-
-  /** Leave out what lies below. @param {number} floor */
+  /** Leave out what lies below; the highest number is then the top, with no room above it, which a
+   * share has not. @param {number} floor */
   setFloor(floor) {
     this.floor = floor;
     this.redraw();
@@ -119,19 +129,19 @@ export class Chart {
     this.#drawAxes(context);
     context.save();
     context.beginPath();
-    context.rect(this.box.left, this.box.top, this.box.width, this.box.height);
+    const { left, top, width: wide, height: high } = this.box;
+    context.rect(left - DOT, top - DOT, wide + 2 * DOT, high + 2 * DOT); // a dot may lie on the edge
     context.clip();
     for (const line of this.lines) this.#drawLine(context, line);
     context.restore();
     this.#drawLooked(context);
-    this.#writeTable();
   }
 
   #scales() {
     const { lines, log, range } = this;
     const xs = lines.flatMap(({ x }) => x.length ? [x[0], x[x.length - 1]] : []);
     const firsts = log.x ? lines.flatMap(({ x }) => Array.from(x).find((each) => each > 0) ?? []) : [];
-    const x = scaleOf(range ?? [...xs, ...firsts], log.x, true);
+    const x = range || log.x ? scaleOf(range ?? [...xs, ...firsts], log.x, true) : fromZero(xs);
     const seen = function* () {
       for (const line of lines) {
         for (let i = 0; i < line.x.length; i++) {
@@ -139,8 +149,7 @@ export class Chart {
         }
       }
     };
-    const y = scaleOf(seen(), log.y);
-    return { x, y: { ...y, low: Math.max(y.low, this.floor) } };
+    return { x, y: this.floor === -Infinity ? scaleOf(seen(), log.y) : above(this.floor, seen(), log.y) };
   }
 
   /** @param {number} x @param {number} y @returns {[number, number]} in pixels */
@@ -219,9 +228,18 @@ export class Chart {
     for (const { line, x, y } of found) dot(context, this.#colour(line.colour), ...this.#pixel(x, y));
     const text = found.map(({ line, y }) => `${line.name} ${written(y, 4)}`);
     write(tip, [`${this.names.x} ${written(found[0].x)}`, ...text].join("\n"));
-    const beyond = left + tip.offsetWidth + 16 > this.canvas.clientWidth;
-    tip.style.left = `${beyond ? left - tip.offsetWidth - 10 : left + 10}px`;
+    // At the side that has more room, so that it covers nothing of what is looked at.
+    const before = left > box.left + box.width / 2;
+    tip.style.left = `${before ? Math.max(0, left - tip.offsetWidth - 10) : left + 10}px`;
     tip.style.top = `${box.top + 4}px`;
+  }
+
+  #writeTableSoon() {
+    this.timer ||= setTimeout(() => {
+      this.timer = 0;
+      this.tabled = performance.now();
+      this.#writeTable();
+    }, Math.max(0, this.tabled + SECOND - performance.now()));
   }
 
   /** What the lines say, in at most ROWS rows. */
@@ -249,6 +267,7 @@ export class Chart {
   #listen() {
     const { canvas } = this;
     canvas.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
       canvas.setPointerCapture(event.pointerId);
       this.dragged = this.#xAt(event);
     });
@@ -262,6 +281,7 @@ export class Chart {
       const wide = Math.abs(placeOn(scales.x, to) - placeOn(scales.x, dragged)) * box.width;
       if (wide > 10) this.#zoom([Math.min(dragged, to), Math.max(dragged, to)]);
     });
+    canvas.addEventListener("pointercancel", () => this.dragged = null);
     canvas.addEventListener("dblclick", () => this.#zoom(null));
     canvas.addEventListener("keydown", (event) => this.#key(event));
     new ResizeObserver(() => this.redraw()).observe(canvas);
@@ -348,6 +368,6 @@ function stroke(context, colour, points) {
 function dot(context, colour, left, top) {
   context.fillStyle = colour;
   context.beginPath();
-  context.arc(left, top, 3.5, 0, 2 * Math.PI);
+  context.arc(left, top, DOT, 0, 2 * Math.PI);
   context.fill();
 }

@@ -27,6 +27,23 @@ export function scaleOf(numbers, log, tight = false) {
   return { low: low - room, high: high + room, log };
 }
 
+/** A scale from 0 to the highest of some numbers, which may be 0 as well.
+ * @param {number[]} numbers @returns {Scale} */
+export const fromZero = (numbers) =>
+  ({ low: Math.min(0, ...numbers), high: Math.max(0, ...numbers) || 1, log: false });
+
+/** The scale of some numbers without what lies below a floor, and without room above the highest: a
+ * share has no more than all. @param {number} floor @param {Iterable<number>} numbers
+ * @param {boolean} log @returns {Scale} */
+export function above(floor, numbers, log) {
+  const finite = [...numbers].filter(Number.isFinite);
+  const { low, high } = scaleOf(finite, log);
+  const top = finite.reduce((most, number) => Math.max(most, number), -Infinity);
+  if (!(top > low)) return { low, high, log }; // there are none, or none that a logarithm has
+  const bottom = Math.max(low, floor);
+  return { low: bottom < top ? bottom : low, high: top, log };
+}
+
 /** Where a number lies: 0 at the low end, 1 at the high one; NaN where a logarithm has none.
  * @param {Scale} scale @param {number} number */
 export function placeOn({ low, high, log }, number) {

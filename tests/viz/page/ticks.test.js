@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nearest } from "../../../viz/page/chart.js";
-import { numberAt, placeOn, scaleOf, ticks, written } from "../../../viz/page/ticks.js";
+import { above, fromZero, numberAt, placeOn, scaleOf, ticks, written } from "../../../viz/page/ticks.js";
 
 /** Numbers of any size, the same ones every time. @param {number} seed */
 function* drawn(seed) {
@@ -38,6 +38,19 @@ test("what cannot be shown is left out", () => {
   assert.ok(scaleOf([-1, 0, 2, 8], true, true).low === 2, "a logarithm of no positive number");
   assert.ok(Number.isNaN(placeOn(scaleOf([1, 10], true), -1)), "-1 has a place on a logarithm");
   for (const log of [false, true]) assert.ok(scaleOf([], log).low < scaleOf([], log).high, "no range");
+});
+
+test("an axis of steps begins at 0, and one of shares ends at the highest", () => {
+  assert.deepEqual(fromZero([]), { low: 0, high: 1, log: false });
+  assert.deepEqual(fromZero([0, 0]), { low: 0, high: 1, log: false });
+  assert.deepEqual(fromZero([1, 50]), { low: 0, high: 50, log: false });
+  assert.deepEqual(above(88, [20, NaN, 98], false), { low: 88, high: 98, log: false });
+  for (const log of [false, true]) {
+    for (const numbers of [[], [100], [100, 100], [NaN], [0], [3, 40]]) {
+      const { low, high } = above(100, numbers, log);
+      assert.ok(low < high && high <= Math.max(1, ...numbers.filter(Number.isFinite)), `${numbers}`);
+    }
+  }
 });
 
 test("ticks are few, in order, on the scale, and told apart by what is written", () => {

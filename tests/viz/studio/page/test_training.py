@@ -71,7 +71,8 @@ def put(tab, name: str, value: str) -> None:
 
 
 def losses(tab) -> list[list[str]]:
-    """The rows of the chart of the loss, as a screen reader has them."""
+    """The rows of the chart of the loss, as a screen reader has them: once a second."""
+    tab.wait_for_timeout(1100)
     return [row.locator("th, td").all_inner_texts() for row in tab.locator("#loss tr").all()]
 
 
