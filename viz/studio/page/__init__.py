@@ -2,7 +2,8 @@
 
 index.html loads app.js, which shows the view that the address names (state.js); api.js asks the
 server. data/ is the view of the examples: grid.js, order.js and layers.js are numbers alone,
-atlas.js draws, reader.js is its worker.
+atlas.js draws all of them and paint.js one, beside.js shows the chosen one and the classes,
+reader.js is its worker.
 """
 
 from __future__ import annotations

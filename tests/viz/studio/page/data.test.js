@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Layers, placeOf, rowOf, SIDE } from "../../../../viz/studio/page/data/layers.js";
-import { NOBODY, shownOf } from "../../../../viz/studio/page/data/order.js";
+import { knownOf, NOBODY, shownOf } from "../../../../viz/studio/page/data/order.js";
 import { fromAddress, settle, START, toAddress } from "../../../../viz/studio/page/state.js";
 
 const LABELS = Uint16Array.of(1, 0, 1, 2, 0, 1);
@@ -32,8 +32,20 @@ test("the examples that are asked for are shown, in order, equal ones as they st
   assert.deepEqual(shown({ wrong: 1 }), [1, 2]);
   assert.deepEqual(shown({ answer: 1 }), [0, 1, 5]);
   assert.deepEqual(shown({ answer: 1, label: 0 }), [1]);
-  assert.deepEqual(shown({ sort: "loss", split: "train" }), [3, 0, 1, 2]);
+  assert.deepEqual(shown({ sort: "loss", split: "train" }), [0, 1, 2, 3]);
   assert.deepEqual(shown({ sort: "confidence", split: "test" }), [5, 4]);
+});
+
+test("what the network was not asked for is last, whatever it is sorted by, and is no wrong one", () => {
+  const unknown = knownOf(DATASET);
+  const shown = (/** @type {object} */ change) => shownOf({ ...START, split: "train", ...change }, unknown);
+  assert.equal(shown({ wrong: 1 }).length, 0);
+  assert.equal(shown({ answer: 0 }).length, 0);
+  unknown.predictions.set([1, 1], 59_998);
+  unknown.losses.set([1e9, Infinity], 59_998);
+  unknown.confidences.set([1, 0.5], 59_998);
+  assert.deepEqual([...shown({ sort: "loss" }).subarray(0, 3)], [59_998, 59_999, 0]);
+  assert.deepEqual([...shown({ sort: "confidence" }).subarray(0, 3)], [59_999, 59_998, 0]);
 });
 
 test("a class is shown when it is known, and not before", () => {

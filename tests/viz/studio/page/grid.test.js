@@ -75,3 +75,15 @@ test("what is asked for is wholly seen, where it has room, and large enough", ()
     assert.ok(top >= -1e-6 && top + size <= camera.height + 1e-6, `${top} of ${camera.height}`);
   }
 });
+
+test("what is found lies in the middle, and large enough", () => {
+  for (let i = 0; i < 500; i++) {
+    const { grid, camera } = somewhere();
+    const slot = Math.floor(between(0, grid.count));
+    const after = grids.centred(camera, grid, slot, 48);
+    assert.ok(after.zoom >= 48 && after.zoom <= grids.NEAREST);
+    assert.equal(grids.slotAt(after, grid, camera.width / 2, camera.height / 2), slot);
+    const { left, size } = grids.rectangleOf(after, grid, slot);
+    assert.ok(Math.abs(left + size / 2 - camera.width / 2) < 1e-6, "not in the middle");
+  }
+});

@@ -26,8 +26,8 @@ def loaded(tab: Any, address: str, state: str = "") -> Any:
 
 def facts(tab: Any) -> dict[str, str]:
     """What is said of the chosen example, whatever the network answers."""
-    names = tab.locator("#facts dt").all_inner_texts()
-    said = dict(zip(names, tab.locator("#facts dd").all_inner_texts(), strict=True))
+    texts = tab.locator("#facts > *").all_inner_texts()  # at once: an answer may come in between
+    said = dict(zip(texts[::2], texts[1::2], strict=True))
     return {name: said[name] for name in ("class", "set", "index")}
 
 
@@ -143,6 +143,120 @@ def test_the_picture_is_that_of_the_examples(tab, address):
     shown = grey[np.ix_(rows, columns)]
     wanted = FEW.train.images[0].astype(np.float64)
     assert np.corrcoef(shown.ravel(), wanted.ravel())[0, 1] > 0.999
+
+
+def pixels(tab: Any) -> np.ndarray:
+    """The canvas as it is seen, once all examples are on it."""
+    tab.locator("#loading").wait_for(state="hidden")
+    tab.wait_for_timeout(50)
+    shot = Image.open(BytesIO(tab.locator("#digits").screenshot())).convert("RGB")
+    return np.asarray(shot)
+
+
+def find(tab: Any, index: int | str) -> None:
+    tab.locator("[name=index]").fill(str(index))
+    tab.locator("[name=index]").press("Enter")
+
+
+def test_every_cell_has_its_line(tab, address):
+    """Also where edges of cells fall between the screen's pixels, or into the middle of one."""
+    for zoom in (25.5, 41.25):
+        tab.goto("about:blank")
+        loaded(tab, address, f"&zoom={zoom}&x=30.5&y=20")
+        seen = pixels(tab)[50:-150, 50:-150]
+        for axis in (0, 1):
+            lines = np.flatnonzero((seen == (229, 232, 235)).all(2).all(axis))
+            assert len(lines) > 5 and abs(np.diff(lines) - zoom).max() < 1, (zoom, axis)
+
+
+def test_any_camera_in_the_address_shows_examples(tab, address):
+    for camera in ("&zoom=1e9", "&x=1e9&y=1e9&zoom=30"):
+        tab.goto("about:blank")
+        loaded(tab, address, camera)
+        assert (pixels(tab)[5:-120, 5:-120] == 255).all(2).any(), camera
+
+
+def test_an_index_of_all_sets_leads_to_the_middle_and_does_so_twice(tab, address):
+    loaded(tab, address)
+    box = tab.locator("#digits").bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    for typed, where, index in ((7, "train", "7"), (2499, "test", "499")):
+        for _ in range(2):
+            find(tab, typed)
+            tab.mouse.click(*middle)
+            assert (facts(tab)["set"], facts(tab)["index"]) == (where, index)
+            tab.locator("#zoom [data-do=in]").click()
+            tab.locator("[data-do=random]").first.click()
+            tab.mouse.click(*middle)
+    find(tab, 2500)
+    assert "2499 of all: train, then test" in tab.locator("[name=index]").evaluate(
+        "field => field.validationMessage"
+    )
+
+
+def test_the_tip_names_what_is_under_the_pointer_now(tab, address):
+    loaded(tab, address)
+    box = tab.locator("#digits").bounding_box()
+    tab.mouse.move(box["x"] + box["width"] / 5, box["y"] + box["height"] / 5)
+    for label in ("7", "2"):
+        tab.locator("[name=label]").select_option(label)
+        tab.locator("#tip", has_text=f"{label} · ").wait_for()
+    for _ in range(2):
+        tab.locator("[data-view=data]").press("-")
+    tab.locator("#tip").wait_for(state="hidden")  # all of them are in the middle now
+
+
+def test_keys_reach_the_view_from_its_links_and_buttons_but_not_from_its_fields(tab, address):
+    loaded(tab, address)
+    tab.locator("[name=index]").press("r")
+    tab.locator("[name=sort]").press("r")
+    assert tab.locator("#chosen").is_hidden()
+    for where in ("[data-view=data]", "#classes button >> nth=3", "#zoom button >> nth=0"):
+        tab.locator(where).press("r")
+        tab.locator("#chosen").wait_for()
+        before = facts(tab)
+        tab.locator(where).press("ArrowRight")
+        assert facts(tab) == before, "arrows choose on the canvas alone"
+
+
+def test_what_is_said_stands_in_lines_and_is_painted_in_the_colours_of_the_page(tab, address):
+    loaded(tab, address, "&digit=5")
+    paint = "canvas => [...canvas.getContext('2d').getImageData(0, 0, 1, 1).data].slice(0, 3)"
+    for scheme, paper in (("light", [255, 255, 255]), ("dark", [28, 32, 37])):
+        tab.emulate_media(color_scheme=scheme)
+        tab.wait_for_timeout(100)
+        for canvas in (tab.locator("#picture"), tab.locator("#classes canvas").first):
+            assert canvas.evaluate(paint) == paper, scheme
+    heights = tab.locator("#facts dd").evaluate_all("all => all.map((one) => one.clientHeight)")
+    assert len(set(heights)) == 1
+
+
+def test_while_digits_load_an_empty_selection_says_so(tab, address):
+    held: list[Any] = []
+    free: list[bool] = []
+    tab.context.route(
+        "**/thumbnails*", lambda route: route.continue_() if free else held.append(route)
+    )
+    tab.goto(f"{address}#view=data&label=3")
+    tab.locator("#none", has_text="Still loading").wait_for()
+    free.append(True)
+    for route in held:
+        route.continue_()
+    tab.locator("#none").wait_for(state="hidden")
+
+
+def test_without_webgl2_all_else_is_there_and_the_stage_says_why_it_is_empty(tab, address):
+    tab.add_init_script(
+        """const own = HTMLCanvasElement.prototype.getContext;
+        HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+          return kind === "webgl2" ? null : own.call(this, kind, ...rest);
+        };"""
+    )
+    loaded(tab, address)
+    assert "no WebGL2" in tab.locator("#unseen").inner_text()
+    find(tab, 3)
+    assert facts(tab)["class"] == FEW.classes[FEW.train.labels[3]]
+    tab.locator("#loading").wait_for(state="hidden")
 
 
 def test_axe_finds_nothing_serious_and_it_fits_a_phone(tab, address):

@@ -26,7 +26,8 @@ precision highp sampler2DArray;
 precision highp usampler2D;
 uniform sampler2DArray squares;
 uniform usampler2D order;
-uniform vec2 origin;  // what is in the corner at the top left, in cells
+uniform ivec2 corner; // the cell in the corner at the top left
+uniform vec2 origin;  // where in it the corner is: apart, so that a float has pixels of any cell
 uniform vec2 size;    // of the canvas, in pixels
 uniform float zoom;   // pixels of a cell
 uniform ivec2 grid;   // columns, count
@@ -52,16 +53,17 @@ float inkAt(int id, vec2 inside) {
 
 void main() {
   vec2 pixel = vec2(gl_FragCoord.x, size.y - gl_FragCoord.y);
-  vec2 at = origin + pixel / zoom;
-  ivec2 cell = ivec2(floor(at));
+  // Beside the middles of pixels, which else are on either side of a cell's edge by chance.
+  vec2 at = origin + (pixel + 0.01) / zoom;
+  vec2 inside = fract(at);
+  ivec2 cell = corner + ivec2(floor(at));
   int slot = cell.y * grid.x + cell.x;
   colour = vec4(empty, 1);
   if (cell.x < 0 || cell.y < 0 || cell.x >= grid.x || slot >= grid.y) return;
-  vec2 inside = at - vec2(cell);
   vec2 border = min(inside, 1.0 - inside) * zoom;
   float nearest = min(border.x, border.y);
   if (slot == chosen && nearest < max(2.0, zoom * 0.04)) { colour = vec4(mark, 1); return; }
-  if (zoom > ${GAP}.0 && nearest < 0.5) return;
+  if (zoom > ${GAP}.0 && min(inside.x, inside.y) * zoom < 1.0) return;  // a pixel of each cell
   int id = int(texelFetch(order, ivec2(slot % ${ORDER_ROW}, slot / ${ORDER_ROW}), 0).r);
   float found = id < atlas.y ? inkAt(id, inside) : 0.0;
   colour = vec4(mix(paper, ink, found), 1);
@@ -147,7 +149,9 @@ export class Atlas {
     const { width, height } = gl.canvas;
     const zoom = camera.zoom * ratio;
     gl.viewport(0, 0, width, height);
-    gl.uniform2f(this.#place("origin"), camera.x - width / 2 / zoom, camera.y - height / 2 / zoom);
+    const [x, y] = [camera.x - width / 2 / zoom, camera.y - height / 2 / zoom];
+    gl.uniform2i(this.#place("corner"), Math.floor(x), Math.floor(y));
+    gl.uniform2f(this.#place("origin"), x - Math.floor(x), y - Math.floor(y));
     gl.uniform2f(this.#place("size"), width, height);
     gl.uniform1f(this.#place("zoom"), zoom);
     gl.uniform2i(this.#place("grid"), grid.columns, this.count);

@@ -105,3 +105,14 @@ export function showing(camera, grid, slot, least) {
     y: near(camera.y, row, half(camera.height)),
   }, grid);
 }
+
+/** The camera with a slot in its middle, near enough to be made out.
+ * @param {Camera} camera @param {Grid} grid @param {number} slot @param {number} least pixels
+ * @returns {Camera} */
+export const centred = (camera, grid, slot, least) =>
+  kept({
+    ...camera,
+    zoom: Math.max(camera.zoom, least),
+    x: (slot % grid.columns) + 0.5,
+    y: Math.floor(slot / grid.columns) + 0.5,
+  }, grid);

@@ -17,6 +17,22 @@
 
 export const NOBODY = 65535; // a class that there is not
 
+/** What is known before anything was fetched: how many there are.
+ * @param {import("../api.js").Dataset} dataset @returns {Known} */
+export function knownOf({ splits }) {
+  let total = 0;
+  const ranges = new Map();
+  for (const [name, { count }] of Object.entries(splits)) {
+    ranges.set(name, { first: total, count });
+    total += count;
+  }
+  const zeros = () => new Float32Array(total);
+  return {
+    labels: new Uint16Array(total), known: 0, ink: zeros(), odd: zeros(), splits: ranges,
+    predictions: new Uint16Array(total).fill(NOBODY), losses: zeros(), confidences: zeros(),
+  };
+}
+
 /** The examples that a state shows, in its order. @param {State} state @param {Known} known */
 export function shownOf({ split, label, answer, wrong, sort }, known) {
   const { first, count } = rangeOf(split, known);
@@ -38,18 +54,22 @@ function rangeOf(split, { labels, splits }) {
   return splits.get(split) ?? { first: 0, count: labels.length };
 }
 
-/** @param {import("../state.js").Sort} sort @param {Known} known @returns {ArrayLike<number>} */
-function keysOf(sort, { labels, ink, odd, losses, confidences }) {
-  const keys = { index: labels, class: labels, ink, typical: odd, loss: losses, confidence: confidences };
-  return keys[sort];
+/** Of each example what it is sorted by, NaN where the network was not asked yet.
+ * @param {import("../state.js").Sort} sort @param {Known} known @returns {(i: number) => number} */
+function keysOf(sort, { labels, ink, odd, losses, confidences, predictions }) {
+  const keys = { index: labels, class: labels, ink, typical: odd, loss: losses, confidence: confidences }[sort];
+  if (sort !== "loss" && sort !== "confidence") return (i) => keys[i];
+  return (i) => predictions[i] === NOBODY ? NaN : keys[i];
 }
 
-/** By key, equal ones as they stand. A typed array sorts by number, and fastest: so the key and the
- * place make one number. @param {Uint32Array} chosen @param {ArrayLike<number>} keys */
-function sorted(chosen, keys) {
+/** By key, equal ones as they stand, NaN last. A typed array sorts by number, and fastest: so the
+ * key and the place make one number.
+ * @param {Uint32Array} chosen @param {(i: number) => number} keyOf */
+function sorted(chosen, keyOf) {
   const most = 2 ** 30; // which times 2 ** 22 is a whole number that a float has
-  const whole = (/** @type {number} */ key) => Math.min(Math.round(key * 2 ** 18), most) || 0;
-  const pairs = Float64Array.from(chosen, (i, place) => whole(keys[i]) * 2 ** 22 + place);
+  const whole = (/** @type {number} */ key) =>
+    Number.isNaN(key) ? most : Math.min(Math.round(key * 2 ** 18), most - 1);
+  const pairs = Float64Array.from(chosen, (i, place) => whole(keyOf(i)) * 2 ** 22 + place);
   pairs.sort();
   return Uint32Array.from(pairs, (pair) => chosen[pair % 2 ** 22]);
 }

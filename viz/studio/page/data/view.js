@@ -2,23 +2,26 @@
 // The view of the data: every example on one canvas, chosen ones larger, the classes beside it.
 
 import { byId, element, first, write } from "../../../page/dom.js";
-import { sampleOf } from "../api.js";
 import { Atlas } from "./atlas.js";
-import { all, gridOf, moved, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
-import { placeOf, rowOf } from "./layers.js";
-import { NOBODY, shownOf } from "./order.js";
+import { Beside } from "./beside.js";
+import { all, centred, gridOf, kept, moved, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
+import { rowOf } from "./layers.js";
+import { knownOf, NOBODY, shownOf } from "./order.js";
+import { coloursOf } from "./paint.js";
 import { follow } from "./pointers.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../state.js").State} State */
 /** @typedef {import("./grid.js").Camera} Camera */
 /** @typedef {import("./grid.js").Grid} Grid */
-/** @typedef {import("./order.js").Known} Known */
 /** @typedef {import("./reader.js").Said} Said */
 /** @typedef {(change: Partial<State>) => void} Change */
 
 const STEP = 1.5; // how much nearer a key or a button goes
 const CLEAR = 48; // pixels of an example that was asked for
+const LOADING = "Still loading: they come by themselves.";
+const NONE = "None is like that. What the network answers is known once it has learned, or was looked at, in Train.";
+const LOST = "The browser took the graphics memory away; the examples come back by themselves.";
 
 export class DataView {
   /** @param {Dataset} dataset @param {Change} change of the state
@@ -29,17 +32,18 @@ export class DataView {
     this.complain = complain;
     this.canvas = byId("digits", HTMLCanvasElement);
     this.known = knownOf(dataset);
+    this.beside = new Beside(dataset, this.known, (label) => this.#toggle(label), complain);
     this.total = this.known.labels.length;
     /** @type {Grid} */ this.grid = { columns: 1, count: 0 };
     this.shown = new Uint32Array(0);
     this.slots = new Int32Array(this.total).fill(-1); // of each example
     this.criteria = "";
     this.answers = 0; // how often the network's answers were told
-    this.hovered = -1;
-    this.pictured = -1;
+    /** @type {{left: number, top: number} | null} */ this.pointer = null; // over the canvas
     this.frame = 0;
     /** @type {State | null} */ this.state = null;
-    /** @type {Float32Array[]} */ this.means = [];
+    /** @type {Extract<Said, {kind: "layer"}>[]} */ this.waiting = []; // to be drawn
+    this.isLoading = true;
     this.#fillForm();
     this.#listen();
     this.#begin();
@@ -50,46 +54,71 @@ export class DataView {
     this.state = state;
     this.#arrange(state);
     this.#writeForm(state);
-    this.#showChosen(state.digit);
+    this.beside.show(state.digit);
     this.redraw();
   }
 
   // --- the examples, as they arrive ---
 
   #begin() {
+    this.#explain("");
     try {
       this.atlas = new Atlas(this.canvas, this.total, rowOf(this.total));
     } catch (error) {
-      this.complain(error instanceof Error ? error.message : String(error));
-      return;
+      const why = error instanceof Error ? error.message : String(error);
+      this.#explain(`The examples cannot be drawn: ${why}. All else is here.`);
     }
     this.worker?.terminate();
+    this.waiting = [];
+    this.isLoading = true;
     this.worker = new Worker(new URL("./reader.js", import.meta.url), { type: "module" });
     this.worker.onmessage = ({ data }) => this.#take(data);
-    this.worker.onerror = () => this.complain("the examples cannot be read: reload the page");
+    this.worker.onerror = () => this.#fail("the examples cannot be read: reload the page");
     this.worker.postMessage(this.dataset);
+  }
+
+  /** Why the stage is empty, where it is; the page's own complaint is of what came last.
+   * @param {string} why */
+  #explain(why) {
+    byId("unseen").hidden = !why;
+    write(byId("unseen"), why);
+  }
+
+  /** @param {string} message */
+  #fail(message) {
+    this.isLoading = false;
+    this.complain(message);
   }
 
   /** @param {Said} said */
   #take(said) {
-    if (said.kind === "failed") this.complain(said.message);
-    if (said.kind === "layer") this.atlas?.setLayer(said.layer, said.levels, said.done);
+    if (said.kind === "layer") {
+      this.waiting.push(said);
+      return this.redraw(); // nothing but the picture has changed
+    }
+    if (said.kind === "failed") this.#fail(said.message);
     if (said.kind === "labels") {
       this.known.labels.set(said.labels, said.first);
       this.known.known = said.first + said.labels.length;
     }
     if (said.kind === "looks") {
+      this.isLoading = false;
       Object.assign(this.known, { ink: said.ink, odd: said.odd });
-      this.means = said.means;
-      this.#showClasses(said.counts);
+      this.beside.showClasses(said.counts, said.means);
+      this.criteria = ""; // the order may be another
     }
-    const loading = byId("loading", HTMLProgressElement);
-    const here = this.atlas?.here ?? 0;
-    loading.hidden = said.kind === "looks" || said.kind === "failed";
-    loading.max = this.total;
-    loading.value = here;
-    this.criteria = ""; // what is known may have changed what is shown
     if (this.state) this.show(this.state);
+  }
+
+  /** Take one layer, so that each frame is short, and say how far that is. */
+  #load() {
+    const layer = this.waiting.shift();
+    if (layer) this.atlas?.setLayer(layer.layer, layer.levels, layer.done);
+    if (this.waiting.length) this.redraw();
+    const loading = byId("loading", HTMLProgressElement);
+    loading.hidden = !this.isLoading && !this.waiting.length;
+    loading.max = this.total;
+    if (layer) loading.value = layer.done;
   }
 
   /** Take how the network answers a set. @param {string} split
@@ -133,7 +162,7 @@ export class DataView {
   get camera() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const { x, y, zoom } = this.state ?? { x: 0, y: 0, zoom: 0 };
-    return zoom ? { x, y, zoom, width, height } : all(this.grid, width, height);
+    return zoom ? kept({ x, y, zoom, width, height }, this.grid) : all(this.grid, width, height);
   }
 
   /** @param {Camera} camera */
@@ -149,11 +178,24 @@ export class DataView {
 
   /** Choose an example, and show it where it is. @param {number} digit @param {number} [clear] */
   choose(digit, clear = 0) {
-    const slot = this.slots[digit];
-    if (slot === undefined || slot < 0) return;
+    const slot = this.slots[digit] ?? -1;
+    if (slot < 0) return;
     const { x, y, zoom } = showing(this.camera, this.grid, slot, clear);
-    this.change(clear || this.state?.zoom ? { digit, x, y, zoom } : { digit });
-    const { label, split, index } = this.about(digit);
+    this.#chosen(digit, clear || this.state?.zoom ? { x, y, zoom } : {});
+  }
+
+  /** Choose an example that may be anywhere, and bring it to the middle. @param {number} digit */
+  find(digit) {
+    const slot = this.slots[digit] ?? -1;
+    if (slot < 0) return;
+    const { x, y, zoom } = centred(this.camera, this.grid, slot, CLEAR);
+    this.#chosen(digit, { x, y, zoom });
+  }
+
+  /** @param {number} digit @param {Partial<State>} look */
+  #chosen(digit, look) {
+    this.change({ digit, ...look });
+    const { label, split, index } = this.beside.about(digit);
     write(byId("spoken"), `${label ?? "an example"}: ${split} ${index}`);
   }
 
@@ -167,6 +209,7 @@ export class DataView {
 
   #draw() {
     const { canvas } = this;
+    this.#load();
     const ratio = devicePixelRatio;
     const width = Math.round(canvas.clientWidth * ratio);
     const height = Math.round(canvas.clientHeight * ratio);
@@ -185,25 +228,27 @@ export class DataView {
       move: (right, down) => this.#look(moved(this.camera, this.grid, right, down)),
       zoom: (factor, left, top) => this.#zoom(factor, left, top),
       hover: (left, top) => {
-        this.hovered = left === null || top === null ? -1 : this.#at(left, top);
+        this.pointer = left === null || top === null ? null : { left, top };
         this.redraw();
       },
       click: (left, top) => this.choose(this.#at(left, top)),
     });
-    canvas.addEventListener("keydown", (event) => this.#key(event));
+    document.addEventListener("keydown", (event) => this.#key(event));
     canvas.addEventListener("webglcontextlost", (event) => {
       event.preventDefault();
       this.atlas = undefined;
-      this.complain("the browser took the graphics memory away; the examples come back by themselves");
+      this.#explain(LOST);
     });
     canvas.addEventListener("webglcontextrestored", () => {
-      this.complain("");
       this.criteria = "";
       this.#begin();
       if (this.state) this.show(this.state);
     });
     new ResizeObserver(() => this.state && this.show(this.state)).observe(canvas);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.beside.repaint();
+      this.redraw();
+    });
     byId("data").addEventListener("click", ({ target }) => {
       const button = target instanceof Element ? target.closest("[data-do]") : null;
       if (button instanceof HTMLElement) this.#act(button.dataset.do ?? "");
@@ -222,13 +267,15 @@ export class DataView {
     if (name === "out") this.#zoom(1 / STEP);
     if (name === "fit") this.change({ zoom: 0 });
     if (name === "random" && this.shown.length) {
-      this.choose(this.shown[Math.floor(Math.random() * this.shown.length)], CLEAR);
+      this.find(this.shown[Math.floor(Math.random() * this.shown.length)]);
     }
   }
 
-  /** @param {KeyboardEvent} event */
+  /** Arrows choose where the canvas has the focus; elsewhere they scroll.
+   * @param {KeyboardEvent} event */
   #key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (byId("data").hidden || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target instanceof Element && event.target.closest("input, select")) return;
     const { columns } = this.grid;
     /** @type {Record<string, number>} */
     const steps = {
@@ -237,8 +284,9 @@ export class DataView {
     };
     /** @type {Record<string, string>} */
     const acts = { "+": "in", "=": "in", "-": "out", 0: "fit", r: "random" };
-    if (event.key in steps) this.#step(steps[event.key]);
-    else if (event.key in acts) this.#act(acts[event.key]);
+    const chooses = Object.hasOwn(steps, event.key) && event.target === this.canvas;
+    if (chooses) this.#step(steps[event.key]);
+    else if (Object.hasOwn(acts, event.key)) this.#act(acts[event.key]);
     else return;
     event.preventDefault();
   }
@@ -264,9 +312,14 @@ export class DataView {
       for (const field of [label, answer]) field.append(element("option", { value: i }, name));
     });
     const form = byId("filters", HTMLFormElement);
-    form.addEventListener("submit", (event) => event.preventDefault());
+    const index = this.#field("index", HTMLInputElement);
+    index.addEventListener("input", () => index.setCustomValidity(""));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#jump(index); // the same one again, which is no change
+    });
     form.addEventListener("change", ({ target }) => {
-      if (target instanceof HTMLInputElement && target.name === "index") this.#jump(target);
+      if (target === index) this.#jump(index);
       else this.#filter();
     });
   }
@@ -282,18 +335,25 @@ export class DataView {
     this.change({ split, label: classOf("label"), answer: classOf("answer"), wrong, sort, zoom: 0 });
   }
 
-  /** @param {HTMLInputElement} field */
+  /** Find the example whose place in the set, or in all of them, was typed.
+   * @param {HTMLInputElement} field */
   #jump(field) {
-    const split = this.state?.split || Object.keys(this.dataset.splits)[0];
-    const { first: start, count } = this.known.splits.get(split) ?? { first: 0, count: 0 };
-    const index = /^\d+$/.test(field.value.trim()) ? Number(field.value) : NaN;
-    const wrong = field.value !== "" && !(index < count);
-    field.setCustomValidity(wrong ? `a number from 0 to ${count - 1} of ${split}` : "");
+    const { state, known, total } = this;
+    const { first: start, count } = known.splits.get(state?.split ?? "") ?? { first: 0, count: total };
+    const of = state?.split || `all: ${[...known.splits.keys()].join(", then ")}`;
+    const typed = field.value.trim();
+    const index = /^\d+$/.test(typed) ? Number(typed) : NaN;
+    const wrong = typed !== "" && !(index < count);
+    field.setCustomValidity(wrong ? `a number from 0 to ${count - 1} of ${of}` : "");
     if (wrong) field.reportValidity();
-    else if (field.value !== "") {
-      if (this.slots[start + index] < 0) this.change({ label: -1, answer: -1, wrong: 0 });
-      this.choose(start + index, CLEAR);
-    }
+    if (wrong || typed === "") return;
+    if (this.slots[start + index] < 0) this.change({ label: -1, answer: -1, wrong: 0 });
+    this.find(start + index);
+  }
+
+  /** Show a class alone, or all again. @param {number} label */
+  #toggle(label) {
+    this.change({ label: this.state?.label === label ? -1 : label, zoom: 0 });
   }
 
   /** @template {HTMLElement} Kind @param {string} name @param {{new (): Kind}} kind */
@@ -305,7 +365,9 @@ export class DataView {
   #writeForm({ split, label, answer, wrong, sort }) {
     this.#field("answer", HTMLSelectElement).value = answer < 0 ? "" : String(answer);
     this.#field("wrong", HTMLInputElement).checked = Boolean(wrong);
-    byId("none").hidden = this.shown.length > 0 || this.known.known < this.total;
+    const none = byId("none");
+    none.hidden = this.shown.length > 0 || !byId("unseen").hidden;
+    write(none, this.isLoading ? LOADING : NONE);
     write(byId("shown"), `${this.shown.length.toLocaleString("en")} shown`);
     this.#field("split", HTMLSelectElement).value = split;
     this.#field("label", HTMLSelectElement).value = label < 0 ? "" : String(label);
@@ -315,130 +377,17 @@ export class DataView {
     }
   }
 
-  // --- beside the canvas ---
-
-  /** @param {number} digit */
-  about(digit) {
-    const { known, dataset } = this;
-    const [split, { first: start }] = [...known.splits].findLast(([, { first }]) => first <= digit) ??
-      ["", { first: 0 }];
-    const label = digit < known.known ? dataset.classes[known.labels[digit]] : null;
-    return { split, index: digit - start, label };
-  }
-
+  /** Name what is under the pointer now: a filter or an order may have put another there. */
   #placeTip() {
     const tip = byId("tip");
-    tip.hidden = this.hovered < 0;
+    const hovered = this.pointer ? this.#at(this.pointer.left, this.pointer.top) : -1;
+    tip.hidden = hovered < 0;
     if (tip.hidden) return;
-    const { label, split, index } = this.about(this.hovered);
+    const { label, split, index } = this.beside.about(hovered);
     write(tip, `${label ?? "…"} · ${split} ${index}`);
-    const { left, top, size } = rectangleOf(this.camera, this.grid, this.slots[this.hovered]);
+    const { left, top, size } = rectangleOf(this.camera, this.grid, this.slots[hovered]);
     const above = top > 40;
     tip.style.left = `${Math.max(0, Math.min(left, this.canvas.clientWidth - tip.offsetWidth))}px`;
     tip.style.top = `${above ? top - tip.offsetHeight - 4 : top + size + 4}px`;
   }
-
-  /** @param {number} digit */
-  #showChosen(digit) {
-    const facts = byId("facts");
-    const picture = byId("picture", HTMLCanvasElement);
-    byId("chosen").hidden = digit < 0;
-    if (digit < 0) return;
-    const { label, split, index } = this.about(digit);
-    const { predictions, confidences, losses } = this.known;
-    const rows = [["class", label ?? "…"], ["set", split], ["index", String(index)]];
-    if (predictions[digit] !== NOBODY) {
-      const answer = this.dataset.classes[predictions[digit]];
-      rows.push(["answer", `${answer}, ${(100 * confidences[digit]).toFixed(1)} %`]);
-      rows.push(["loss", losses[digit].toPrecision(3)]);
-    }
-    facts.replaceChildren(
-      ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
-    );
-    picture.setAttribute("aria-label", `${label ?? "an example"}, ${split} ${index}`);
-    if (this.pictured === digit) return;
-    this.pictured = digit;
-    this.#fetchPicture(picture, digit, split, index);
-  }
-
-  /** @param {HTMLCanvasElement} picture @param {number} digit @param {string} split
-   * @param {number} index */
-  async #fetchPicture(picture, digit, split, index) {
-    try {
-      const entries = await sampleOf(this.dataset, split, index);
-      if (this.pictured === digit) paint(picture, entries, this.dataset.shape, this.dataset.scale);
-    } catch (error) {
-      this.complain(error instanceof Error ? error.message : String(error));
-    }
-  }
-
-  /** @param {number[]} counts */
-  #showClasses(counts) {
-    const most = Math.max(...counts);
-    const rows = counts.map((count, label) => {
-      const name = this.dataset.classes[label];
-      const mean = element("canvas", { "aria-hidden": "true" });
-      paint(mean, this.means[label], this.dataset.thumbnail.shape, this.dataset.scale);
-      const bar = element("span", { class: "bar" });
-      bar.style.inlineSize = `${(100 * count) / most}%`;
-      const button = element(
-        "button",
-        { type: "button", title: `Show ${name} alone, or all again`, "data-class": label },
-        mean,
-        element("span", { class: "name" }, name),
-        element("span", { class: "count" }, count.toLocaleString("en")),
-        bar,
-      );
-      button.addEventListener("click", () => {
-        this.change({ label: this.state?.label === label ? -1 : label, zoom: 0 });
-      });
-      return element("li", {}, button);
-    });
-    byId("classes").replaceChildren(...rows);
-  }
 }
-
-/** @param {Dataset} dataset @returns {Known} */
-function knownOf({ splits }) {
-  let total = 0;
-  const ranges = new Map();
-  for (const [name, { count }] of Object.entries(splits)) {
-    ranges.set(name, { first: total, count });
-    total += count;
-  }
-  const zeros = () => new Float32Array(total);
-  return {
-    labels: new Uint16Array(total), known: 0, ink: zeros(), odd: zeros(), splits: ranges,
-    predictions: new Uint16Array(total).fill(NOBODY), losses: zeros(), confidences: zeros(),
-  };
-}
-
-/** Draw an example, in grey on the page's paper. @param {HTMLCanvasElement} canvas
- * @param {ArrayLike<number>} entries @param {number[]} shape @param {number} scale */
-function paint(canvas, entries, shape, scale) {
-  const { height, width, colours } = placeOf(shape);
-  Object.assign(canvas, { width, height });
-  const context = canvas.getContext("2d");
-  if (!context) return;
-  const image = context.createImageData(width, height);
-  for (let i = 0; i < width * height; i++) {
-    for (let c = 0; c < 3; c++) {
-      const value = entries[i * colours + (colours === 3 ? c : 0)] ?? 0;
-      const grey = (255 * Math.abs(value)) / scale;
-      image.data[4 * i + c] = colours === 3 ? grey : 255 - grey;
-    }
-    image.data[4 * i + 3] = 255;
-  }
-  context.putImageData(image, 0, 0);
-}
-
-/** The page's colours, light or dark. @param {HTMLElement} element */
-function coloursOf(element) {
-  const style = getComputedStyle(element);
-  const read = (/** @type {string} */ name) => {
-    const [r, g, b] = style.getPropertyValue(name).trim().split(" ").map(Number);
-    return /** @type {[number, number, number]} */ ([r / 255, g / 255, b / 255]);
-  };
-  return { paper: read("--paper"), ink: read("--ink"), empty: read("--empty"), mark: read("--mark") };
-}
-

@@ -1,0 +1,114 @@
+// @ts-check
+// What stands beside the canvas: the chosen example, with what is known of it, and the classes.
+
+import { byId, element } from "../../../page/dom.js";
+import { written } from "../../../page/ticks.js";
+import { sampleOf } from "../api.js";
+import { NOBODY } from "./order.js";
+import { paint } from "./paint.js";
+
+/** @typedef {import("../api.js").Dataset} Dataset */
+/** @typedef {import("./order.js").Known} Known */
+
+export class Beside {
+  /** @param {Dataset} dataset @param {Known} known @param {(label: number) => void} choose a class
+   * @param {(message: string) => void} complain */
+  constructor(dataset, known, choose, complain) {
+    this.dataset = dataset;
+    this.known = known;
+    this.choose = choose;
+    this.complain = complain;
+    this.pictured = -1; // the example whose picture is wanted
+    /** @type {(() => void) | null} */ this.paintPicture = null;
+    /** @type {(() => void)[]} */ this.paintMeans = [];
+  }
+
+  /** The names of an example: its set, its place there, and its class where that is known.
+   * @param {number} digit */
+  about(digit) {
+    const { known, dataset } = this;
+    const [split, { first: start }] = [...known.splits].findLast(([, { first }]) => first <= digit) ??
+      ["", { first: 0 }];
+    const label = digit < known.known ? dataset.classes[known.labels[digit]] : null;
+    return { split, index: digit - start, label };
+  }
+
+  /** Show the chosen example. @param {number} digit -1 for none */
+  show(digit) {
+    byId("chosen").hidden = digit < 0;
+    if (digit < 0) return;
+    const { label, split, index } = this.about(digit);
+    byId("facts").replaceChildren(
+      ...this.#factsOf(digit).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
+    );
+    const picture = byId("picture", HTMLCanvasElement);
+    picture.setAttribute("aria-label", `${label ?? "an example"}, ${split} ${index}`);
+    if (this.pictured === digit) return;
+    this.pictured = digit;
+    this.#fetchPicture(picture, digit, split, index);
+  }
+
+  /** @param {number} digit @returns {[string, string][]} */
+  #factsOf(digit) {
+    const { label, split, index } = this.about(digit);
+    const { predictions, confidences, losses } = this.known;
+    /** @type {[string, string][]} */
+    const rows = [["class", label ?? "…"], ["set", split], ["index", String(index)]];
+    if (predictions[digit] === NOBODY) return rows;
+    const answer = this.dataset.classes[predictions[digit]];
+    const share = `${written(100 * confidences[digit])}\u00a0%`; // a line never begins with its %
+    return [...rows, ["answer", `${answer}, ${share}`], ["loss", written(losses[digit])]];
+  }
+
+  /** @param {HTMLCanvasElement} picture @param {number} digit @param {string} split
+   * @param {number} index */
+  async #fetchPicture(picture, digit, split, index) {
+    const { shape, scale } = this.dataset;
+    try {
+      const entries = await sampleOf(this.dataset, split, index);
+      if (this.pictured !== digit) return;
+      this.paintPicture = () => paint(picture, entries, shape, scale);
+      this.paintPicture();
+    } catch (error) {
+      this.pictured = -1; // so that it is asked for again
+      this.complain(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** @param {number[]} counts of the examples of each class @param {Float32Array[]} means */
+  showClasses(counts, means) {
+    const { classes, thumbnail, scale } = this.dataset;
+    const most = Math.max(...counts);
+    this.paintMeans = [];
+    const rows = counts.map((count, label) => {
+      const mean = element("canvas", { "aria-hidden": "true" });
+      this.paintMeans.push(() => paint(mean, means[label], thumbnail.shape, scale));
+      return element("li", {}, this.#classButton(label, classes[label], mean, count, most));
+    });
+    byId("classes").replaceChildren(...rows);
+    this.paintMeans.forEach((repaint) => repaint()); // now that they have the page's colours
+  }
+
+  /** @param {number} label @param {string} name @param {HTMLCanvasElement} mean
+   * @param {number} count @param {number} most */
+  #classButton(label, name, mean, count, most) {
+    const bar = element("span", { class: "bar" });
+    bar.style.inlineSize = `${(100 * count) / most}%`;
+    const button = element(
+      "button",
+      { type: "button", title: `Show ${name} alone, or all again`, "data-class": label },
+      mean,
+      element("span", { class: "name" }, name),
+      element("span", { class: "count" }, count.toLocaleString("en")),
+      bar,
+    );
+    button.addEventListener("click", () => this.choose(label));
+    return button;
+  }
+
+  /** The page has other colours now. */
+  repaint() {
+    this.paintPicture?.();
+    this.paintMeans.forEach((repaint) => repaint());
+  }
+}
