@@ -7,6 +7,7 @@ are its section 13.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -15,6 +16,7 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from models.runs.files import plain
 from viz.studio.refusal import Refusal, shown
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "accepted",
     "answer",
     "answer_json",
+    "as_json",
     "errors",
     "is_known",
     "quoted",
@@ -126,6 +129,16 @@ def answer_json(request: Request, content: bytes) -> Response:
     """An answer of JSON, whose ETag is that of its content."""
     tag = quoted(hashlib.sha256(content).hexdigest()[:32])
     return answer(request, content, accepted(request, JSON), tag)
+
+
+def as_json(value: object) -> bytes:
+    """The JSON of a reply. Not by Pydantic, which refuses to write half a surrogate pair: a text of
+    a file, or of a request, may have one.
+
+    >>> as_json({"text": "\\ud800", "loss": float("nan")})
+    b'{"text": "\\\\ud800", "loss": null}'
+    """
+    return json.dumps(plain(value), allow_nan=False).encode()
 
 
 def is_known(request: Request, tag: str) -> bool:

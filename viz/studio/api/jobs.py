@@ -21,7 +21,16 @@ from viz.studio.jobs.events import events, last_of
 from viz.studio.jobs.jobs import Job
 from viz.studio.jobs.mark import MARK
 from viz.studio.jobs.runs import Run
-from viz.studio.replies import JSON, Refusal, Strict, accepted, answer_json, errors, require_match
+from viz.studio.replies import (
+    JSON,
+    Refusal,
+    Strict,
+    accepted,
+    answer_json,
+    as_json,
+    errors,
+    require_match,
+)
 from viz.studio.studio import Studio, studio_of
 
 __all__ = ["EVENTS", "STREAM", "LastEventId", "stream"]
@@ -134,22 +143,21 @@ async def retrain(
 async def jobs(request: Request, studio: Opened) -> Response:
     """The jobs, the newest first."""
     found = await to_thread.run_sync(studio.jobs.all)
-    bodies = [_body(job).model_dump_json() for job in found]
-    return answer_json(request, f"[{','.join(bodies)}]".encode())
+    return answer_json(request, as_json([job.as_json() for job in found]))
 
 
 @router.get("/jobs/{id}", response_model=JobBody, responses={**errors(404), 200: {"links": OF_JOB}})
 async def job(request: Request, id: Id, studio: Opened) -> Response:
     """How a job is."""
     found = await to_thread.run_sync(studio.jobs.get, id)
-    return answer_json(request, _body(found).model_dump_json().encode())
+    return answer_json(request, as_json(found.as_json()))
 
 
 @router.delete("/jobs/{id}", response_model=JobBody, responses=errors(404, 409))
 async def cancel_job(id: Id, studio: Opened) -> Response:
     """End a job and keep what it has learned, in its run; one that has ended stays as it is."""
     found = await to_thread.run_sync(studio.jobs.cancel, id)
-    return Response(_body(found).model_dump_json(), media_type=JSON)
+    return Response(as_json(found.as_json()), media_type=JSON)
 
 
 @router.post("/jobs/{id}/resume", status_code=202, response_model=JobBody, responses=BEGUN)
@@ -202,8 +210,7 @@ def stream(request: Request, content: AsyncIterator[bytes]) -> Response:
 
 async def _begun(start: Callable[[], Job]) -> Response:
     found = await to_thread.run_sync(start)
-    content = _body(found).model_dump_json()
-    return Response(content, 202, {"Location": found.address}, JSON)
+    return Response(as_json(found.as_json()), 202, {"Location": found.address}, JSON)
 
 
 async def _current(request: Request, studio: Studio) -> str:
@@ -212,7 +219,3 @@ async def _current(request: Request, studio: Studio) -> str:
     if tag not in ("*", served):
         raise Refusal(412, "If-Match", f"{served}, the weights that are served", tag)
     return tag
-
-
-def _body(job: Job) -> JobBody:
-    return JobBody.model_validate(job.as_json())

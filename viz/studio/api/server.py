@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request, Response
 
 from viz.studio.api import new_router
-from viz.studio.replies import Strict
+from viz.studio.replies import Strict, answer_json, as_json
 from viz.studio.studio import Studio, studio_of
 
 router = new_router("server")
@@ -22,7 +22,9 @@ class Server(Strict):
     datasets: list[str]
 
 
-@router.get("/server")
-async def server(studio: Annotated[Studio, Depends(studio_of)]) -> Server:
+@router.get("/server", response_model=Server)
+async def server(request: Request, studio: Annotated[Studio, Depends(studio_of)]) -> Response:
     """What this studio is."""
-    return Server(version=1, writable=not studio.read_only, datasets=[*studio.datasets.names])
+    names = studio.datasets.names
+    said = {"version": 1, "writable": not studio.read_only, "datasets": names}
+    return answer_json(request, as_json(said))

@@ -13,7 +13,7 @@ from viz.studio.api import new_router
 from viz.studio.api.network import LABELLED, Dtype, images_of, weights_of
 from viz.studio.api.weights import WROTE, IfMatch, Opened, VersionBody, body_of
 from viz.studio.engine.learning import learn_from
-from viz.studio.replies import JSON, Strict, require_match
+from viz.studio.replies import JSON, Strict, as_json, require_match
 
 router = new_router("train")
 
@@ -58,4 +58,4 @@ async def train(
         accuracy=Accuracy(before=before, after=after),
         version=body_of(written),
     )
-    return Response(said.model_dump_json(), headers={"ETag": written.etag}, media_type=JSON)
+    return Response(as_json(said.model_dump()), headers={"ETag": written.etag}, media_type=JSON)

@@ -22,6 +22,7 @@ from viz.studio.replies import (
     accepted,
     answer,
     answer_json,
+    as_json,
     errors,
     is_known,
     require_match,
@@ -127,7 +128,7 @@ async def weights(request: Request, studio: Opened) -> Response:
 async def weights_history(request: Request, studio: Opened) -> Response:
     """Which versions there are, the newest first."""
     said = HistoryBody(versions=[body_of(each) for each in reversed(studio.weights.history)])
-    return answer_json(request, said.model_dump_json().encode())
+    return answer_json(request, as_json(said.model_dump()))
 
 
 @router.get("/history/{version}", response_model=WeightsBody, responses={**errors(404), **READ})
@@ -162,7 +163,7 @@ async def rollback_weights(
 
 def written(version: Version) -> Response:
     """The answer to a write."""
-    content = body_of(version).model_dump_json()
+    content = as_json(body_of(version).model_dump())
     return Response(content, headers={"ETag": version.etag}, media_type=JSON)
 
 

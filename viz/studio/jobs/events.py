@@ -129,4 +129,4 @@ def _whole(line: Line, run: Run) -> str:
 
 
 def _event(name: str, data: Mapping[str, Any], id: str | None = None) -> bytes:
-    return format_sse_event(event=name, id=id, data_str=json.dumps(data, allow_nan=False))
+    return format_sse_event(event=name, id=id, data_str=json.dumps(plain(data), allow_nan=False))

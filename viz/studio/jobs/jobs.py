@@ -13,6 +13,7 @@ from pathlib import Path
 from signal import SIGKILL, Signals
 from threading import Lock
 from typing import Any
+from urllib.parse import quote
 
 from data.files import reason
 from models.command_line import InputError
@@ -54,7 +55,7 @@ class Job:
     @property
     def address(self) -> str:
         """Where the API has it."""
-        return f"/api/jobs/{self.id}"
+        return f"/api/jobs/{quote(self.id)}"
 
     def as_json(self) -> dict[str, Any]:
         """What the API says of it."""
