@@ -11,7 +11,7 @@ from anyio import to_thread
 from fastapi import Request
 
 from models.command_line import InputError
-from models.mnist.checkpoint import read_snapshot
+from models.mnist.checkpoint import load_snapshot, read_snapshot
 from viz.studio.datasets import Datasets
 from viz.studio.engine import Engine
 from viz.studio.engine.modules import Module
@@ -59,10 +59,16 @@ class Studio:
 
     def open(self) -> None:
         """Open what lies on disk, before `start`, which does it where it was not done. Raises
-        InputError where that cannot be."""
+        InputError where that cannot be.
+
+        Weights say where their dataset lies. That is believed of `run` alone, which who starts the
+        studio has named, and never of what came by a request: it would open any file.
+        """
         folder = self.folder / ".studio" / "weights"
         self.weights = Weights(folder, self._untrained, self.run, self.read_only)
-        learned = read_snapshot(self.weights.content()[1], "weights").described
+        if self.run is None:
+            return
+        learned = load_snapshot(self.run).described
         if learned.name not in self.datasets.names:
             with suppress(InputError):  # it has gone; the weights are still those of a network
                 self.datasets.add(learned.load().dataset)
