@@ -32,16 +32,19 @@ __all__ = [
     "answer_json",
     "as_json",
     "errors",
+    "field",
     "is_known",
     "quoted",
     "require_match",
     "shown",
+    "takes_gzip",
 ]
 
 JSON, BINARY = "application/json", "application/octet-stream"
 NO_CACHE = "no-cache"  # kept, but asked for again with If-None-Match
 FOREVER = "private, max-age=31536000, immutable"  # where the address says the content
 TAG = re.compile(r'(?:W/)?"[!\x23-\x7e\x80-\xff]*"')
+TAGS = re.compile(rf"[ \t,]*{TAG.pattern}(?:[ \t]*,[ \t,]*{TAG.pattern})*[ \t,]*")
 
 
 class Strict(BaseModel):
@@ -77,7 +80,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def accepted(request: Request, *offers: str) -> str:
     """The media type, of those that a route offers, that the request likes best; of equals the
     first. Raises a Refusal where it takes none of them."""
-    header = request.headers.get("accept", "*/*")
+    header = field(request, "accept") or "*/*"
     best = _best(header, offers)
     if best is None:
         raise Refusal(406, "Accept", f"one of {', '.join(offers)}", header)
@@ -105,6 +108,16 @@ def _weight(header: str, offer: str) -> float:
 def _quality(text: str = "1") -> float:
     """A weight of Accept, 0 where it is none."""
     return float(text) if re.fullmatch(r"0(\.\d{0,3})?|1(\.0{0,3})?", text) else 0.0
+
+
+def takes_gzip(request: Request) -> bool:
+    """Whether Accept-Encoding allows gzip; where it says nothing of it, what `*` says counts."""
+    found: dict[str, float] = {}
+    for part in field(request, "accept-encoding").split(","):
+        name, *parameters = (each.strip().lower() for each in part.split(";"))
+        qualities = [each[2:] for each in parameters if each.startswith("q=")]
+        found[name] = _quality(*qualities[:1])
+    return next((found[each] > 0 for each in ("gzip", "x-gzip", "*") if each in found), False)
 
 
 def answer(
@@ -143,24 +156,27 @@ def as_json(value: object) -> bytes:
 
 def is_known(request: Request, tag: str) -> bool:
     """Whether If-None-Match names the tag, so that nothing need be sent."""
-    header = request.headers.get("if-none-match")
-    if header is None:
-        return False
+    header = field(request, "if-none-match")
     return header.strip() == "*" or tag.removeprefix("W/") in {
         each.removeprefix("W/") for each in TAG.findall(header)
     }
 
 
 def require_match(request: Request) -> str:
-    """What If-Match says: the tag that a write is meant to replace, with its quotes, or "*" for
-    any. Raises a Refusal where there is none, or several."""
-    header = request.headers.get("if-match", "").strip()
+    """What If-Match says: a list of tags, of which a write is meant to replace one, with their
+    quotes, or "*" for any. Raises a Refusal where there is none."""
+    header = field(request, "if-match").strip()
     expected = "the ETag that a GET of it gave, so that no other's write is lost"
     if not header:
         raise Refusal(428, "If-Match", expected, "none")
-    if header != "*" and not TAG.fullmatch(header):
-        raise Refusal(412, "If-Match", expected, header)
+    if header != "*" and not TAGS.fullmatch(header):
+        raise Refusal(400, "If-Match", f"{expected}, within its quotes, or *", header)
     return header
+
+
+def field(request: Request, name: str) -> str:
+    """A header, of all the lines that it has (RFC 9110, 5.3); empty where there is none."""
+    return ", ".join(request.headers.getlist(name))
 
 
 def quoted(digest: str) -> str:

@@ -325,7 +325,9 @@ def test_a_job_names_a_dataset_and_the_weights_that_it_is_to_replace(studio):
     refused(send(json={**SMALL, "dataset": "../tiny.npz"}, headers=ANY), 404, "dataset")
     refused(send(json=SMALL, headers=WRITING), 428, "If-Match")
     old = {**WRITING, "If-Match": '"old"'}
-    refused(send(json=SMALL, headers=old), 412, "If-Match")
+    answer = send(json=SMALL, headers=old)
+    refused(answer, 412, "If-Match")
+    assert answer.headers["etag"] == studio.head("/api/weights").headers["etag"]
     refused(studio.post("/api/jobs/none/resume", headers=ANY), 404, "job")
     refused(studio.delete("/api/jobs/none", headers=WRITING), 404, "job")
     refused(studio.get("/api/jobs/none/events"), 404, "job")

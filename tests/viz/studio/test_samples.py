@@ -233,3 +233,15 @@ def test_thumbnails_of_large_pictures_have_the_shape_that_is_said():
         content = made.get("/api/samples/own/train/thumbnails").content
         images, labels = unpacked(content, shape)
         assert len(images) == 60 and labels.tolist() == own.train.labels.tolist()
+
+
+@pytest.mark.parametrize(
+    ("header", "is_packed"),
+    [("gzip", True), ("GZIP", True), ("br, gzip;q=0.5", True), ("*", True), ("x-gzip", True),
+     ("gzip;q=0", False), ("gzip; q=0.0, *", False), ("notgzip", False), ("*;q=0", False),
+     ("identity", False), ("", False)],
+)  # fmt: skip
+def test_small_pictures_are_packed_for_who_takes_that(studio, header, is_packed):
+    path = "/api/samples/mnist/test/thumbnails"
+    answer = studio.get(path, headers={"Accept-Encoding": header})
+    assert (answer.headers.get("content-encoding") == "gzip") == is_packed

@@ -50,14 +50,19 @@ def test_a_studio_begins_with_the_network_that_models_mnist_trains():
         assert (version["cause"], version["etag"]) == ("seed", answer.headers["etag"])
 
 
-def test_every_form_has_the_same_numbers_and_the_same_tag(studio, tag):
+def json_tag(tag):
+    """Of the same weights as JSON."""
+    return f'{tag[:-1]}-json"'
+
+
+def test_every_form_has_the_same_numbers_and_json_a_tag_of_its_own(studio, tag):
     for accept in (FILE, BINARY, {}):
         answer = studio.get("/api/weights", headers=accept)
         assert answer.content == FIRST and answer.headers["etag"] == tag
         assert answer.headers["vary"] == "Accept" and answer.headers["cache-control"] == "no-cache"
     assert tag == f'"{hashlib.sha256(FIRST).hexdigest()}"'
     answer = studio.get("/api/weights", headers=JSON)
-    assert answer.headers["etag"] == tag
+    assert answer.headers["etag"] == json_tag(tag)
     arrays, texts = unpack(FIRST)
     said = answer.json()
     assert said["metadata"] == {name: json.loads(each) for name, each in texts.items()}
@@ -68,14 +73,19 @@ def test_every_form_has_the_same_numbers_and_the_same_tag(studio, tag):
     refused(studio.get("/api/weights", headers={"Accept": "text/html"}), 406, "Accept")
 
 
-def test_who_has_the_weights_is_not_sent_them_again(studio, tag):
-    for accept in (FILE, JSON):
-        answer = studio.get("/api/weights", headers={**accept, "If-None-Match": f'"x", {tag}'})
-        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
-        assert studio.get("/api/weights", headers={"If-None-Match": '"x"'}).status_code == 200
-        answer = studio.head("/api/weights", headers=accept)
-        assert (answer.status_code, answer.content, answer.headers["etag"]) == (200, b"", tag)
-        assert answer.headers["content-length"] != "0"
+@pytest.mark.parametrize("accept", [FILE, JSON])
+def test_who_has_the_weights_is_not_sent_them_again(studio, tag, accept):
+    mine, other = (json_tag(tag), tag) if accept == JSON else (tag, json_tag(tag))
+    lines = [*accept.items(), ("If-None-Match", '"x"'), ("If-None-Match", mine)]
+    for known in ({**accept, "If-None-Match": f'"x", {mine}'}, lines):
+        answer = studio.get("/api/weights", headers=known)
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", mine)
+    for unknown in ('"x"', other):
+        answer = studio.get("/api/weights", headers={**accept, "If-None-Match": unknown})
+        assert answer.status_code == 200
+    answer = studio.head("/api/weights", headers=accept)
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (200, b"", mine)
+    assert answer.headers["content-length"] != "0"
 
 
 @pytest.mark.parametrize("media", ["application/vnd.safetensors", "application/octet-stream", None])
@@ -125,12 +135,16 @@ def test_every_write_names_what_it_replaces(studio, tag, method, path, how):
 
     before = studio.get("/api/weights/history").json()
     refused(write(), 428, "If-Match")
-    for wrong in ('"x"', f"W/{tag}", tag.strip('"'), "", f'{tag}, "x"'):
+    for wrong in ('"x"', f"W/{tag}", '"x", "y"'):
         answer = write(**{"If-Match": wrong})
-        refused(answer, 412 if wrong else 428, "If-Match")
+        refused(answer, 412, "If-Match")
+        assert answer.headers["etag"] == tag
+    refused(write(**{"If-Match": ""}), 428, "If-Match")
+    for wrong in (tag.strip('"'), f"{tag} {tag}", f"*, {tag}", f"{tag}, x"):
+        assert "within its quotes" in refused(write(**{"If-Match": wrong}), 400, "If-Match")
     assert write(**{"If-Match": '"x"'}).headers["etag"] == tag
     assert studio.get("/api/weights/history").json() == before
-    answer = write(**{"If-Match": tag})
+    answer = write(**{"If-Match": f'"x", {json_tag(tag)}'})
     assert answer.status_code == 200 and answer.headers["etag"] == answer.json()["etag"]
     refused(write(**{"If-Match": tag}), 412, "If-Match")
     newest = studio.get("/api/weights/history").json()["versions"][0]

@@ -32,6 +32,7 @@ from viz.studio.replies import (
     accepted,
     answer,
     errors,
+    takes_gzip,
 )
 from viz.studio.studio import Studio
 
@@ -128,7 +129,7 @@ async def thumbnails(
     accepted(request, BINARY)
     cache = NO_CACHE if sha256 is None else FOREVER
     packed = await to_thread.run_sync(lambda: examples.thumbnails)
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if takes_gzip(request):
         headers = {"Content-Encoding": "gzip", "Vary": "Accept, Accept-Encoding"}
         tag = f'"{examples.sha256[:24]}-small-gzip"'
         return answer(request, packed, BINARY, tag, cache, headers)

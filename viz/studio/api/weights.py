@@ -175,9 +175,10 @@ def body_of(version: Version) -> VersionBody:
 
 async def _read(request: Request, studio: Studio, version: Version, content: bytes) -> Response:
     media = accepted(request, SAFETENSORS, BINARY, JSON)
-    if media == JSON and not is_known(request, version.etag):
+    tag = version.json_etag if media == JSON else version.etag
+    if media == JSON and not is_known(request, tag):
         content = await studio.engine.call(to_json, content)
-    return answer(request, content, media, version.etag)
+    return answer(request, content, media, tag)
 
 
 async def _content(request: Request, studio: Studio) -> bytes:

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock as Mutex
 
@@ -78,8 +79,12 @@ class Weights:
 
     @property
     def history(self) -> list[Version]:
-        """The versions that there are, oldest first; the last one is served."""
-        return list(self._history)
+        """The versions that there are, oldest first; the last one is served. Of a folder that only
+        is read another process may have removed some."""
+        if self._lock is not None:
+            return list(self._history)
+        former = self._history[:-1]
+        return [*(each for each in former if each.path and each.path.exists()), self.current]
 
     def content(self, number: int | None = None) -> tuple[Version, bytes]:
         """A version, by its number, with its bytes; without one those that are served.
@@ -90,7 +95,7 @@ class Weights:
         for version in history:
             if version.number == number and (content := read(version)) is not None:
                 return version, content
-        numbers = f"{history[0].number} to {current[0].number}"
+        numbers = f"{self.history[0].number} to {current[0].number}"
         raise Refusal(404, "version", f"one of the versions {numbers}", number)
 
     def seen(self, if_match: str) -> tuple[Version, bytes]:
@@ -98,7 +103,7 @@ class Weights:
         by now another one may be served."""
         current = self._current
         now = current[0].etag
-        if if_match not in ("*", now):
+        if not current[0].is_named(if_match):
             expected = f"{now}, which the weights have now"
             raise Refusal(412, "If-Match", expected, if_match, {"ETag": now})
         return current
@@ -106,9 +111,9 @@ class Weights:
     def put(self, content: bytes, if_match: str, cause: Cause = "put") -> Version:
         """Make a file of weights the next version.
 
-        if_match: the ETag of the version that it is meant to replace, or "*". Raises a Refusal of
-        412 where another one is served by now, of 507 where it cannot be written; InputError where
-        the content is not that of a network.
+        if_match: ETags, of which one is of the version that it is meant to replace, or "*". Raises
+        a Refusal of 412 where another one is served by now, of 507 where it cannot be written;
+        InputError where the content is not that of a network.
         """
         read_snapshot(content, "body")
         with self._replacing(if_match):
@@ -153,7 +158,8 @@ class Weights:
     def _begin_in_memory(self, first: Callable[[], bytes], given: bytes | None) -> None:
         newest = self._newest()
         if given is None and newest is not None:
-            self._current = newest
+            version, content = newest  # in no file: who writes the folder may remove that
+            self._current = replace(version, path=None), content
             return
         cause: Cause = "seed" if given is None else "run"
         content = first() if given is None else given

@@ -50,6 +50,17 @@ class Version:
         return f'"{self.sha256}"'
 
     @property
+    def json_etag(self) -> str:
+        """The ETag of the version as JSON: other bytes, and so another one."""
+        return f'"{self.sha256}-json"'
+
+    def is_named(self, if_match: str) -> bool:
+        """Whether If-Match says this version, in one form or the other, or any."""
+        tags = re.findall(r'(W/)?("[^"]*")', if_match)
+        strong = {tag for weak, tag in tags if not weak}
+        return if_match == "*" or not strong.isdisjoint({self.etag, self.json_etag})
+
+    @property
     def time(self) -> str:
         """When it was written, in UTC."""
         written = datetime.fromtimestamp(self.milliseconds / 1000, UTC)
