@@ -31,9 +31,23 @@ from viz.studio.studio import Studio
 from viz.studio.weights import untrained
 
 TOKEN = "only-for-the-tests"
-# What can be said only with the request at hand: another version is served (409, 412), none was
-# named (428), it is too large (413), it is no network (422).
-DEPENDS = ["2xx", "304", "401", "403", "404", "406", "409", "412", "413", "422", "428", "503"]
+# What can be said only with the request at hand: If-Match is no list of tags (400), another version
+# is served (409, 412), none was named (428), it is too large (413), it is no network (422).
+DEPENDS = [
+    "2xx",
+    "304",
+    "400",
+    "401",
+    "403",
+    "404",
+    "406",
+    "409",
+    "412",
+    "413",
+    "422",
+    "428",
+    "503",
+]
 REFUSED = ["400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422", "428"]
 # What is there; by chance it would hardly be asked for.
 THERE: dict[str, list[Any]] = {"dataset": ["mnist"], "size": [1, 128], "If-Match": ["*"]}

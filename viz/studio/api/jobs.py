@@ -109,12 +109,15 @@ class ProgressBody(Strict):
 
 
 class JobBody(Strict):
-    """A job; its run is at /api/runs under the same name. state: one that was "cancelled",
-    "interrupted" (its server or its process was ended) or "failed" can go on. message: what went
-    wrong, or what to know. weights: the ETag under which what it learned is served."""
+    """A job; its run is at /api/runs under the same name. state: one that is "cancelling" saves
+    what it learned; one that was "cancelled", "interrupted" (its server or its process was ended)
+    or "failed" can go on. message: what went wrong, or what to know. weights: the ETag under which
+    what it learned is served."""
 
     id: str
-    state: Literal["queued", "running", "finished", "cancelled", "interrupted", "failed"]
+    state: Literal[
+        "queued", "running", "cancelling", "cancelled", "interrupted", "failed", "finished"
+    ]
     created: str
     settings: dict[str, Any]
     dataset: str
@@ -155,7 +158,8 @@ async def job(request: Request, id: Id, studio: Opened) -> Response:
 
 @router.delete("/jobs/{id}", response_model=JobBody, responses=errors(404, 409))
 async def cancel_job(id: Id, studio: Opened) -> Response:
-    """End a job and keep what it has learned, in its run; one that has ended stays as it is."""
+    """End a job and keep what it has learned, in its run: it is "cancelling" until its process has
+    ended. One that has ended stays as it is."""
     found = await to_thread.run_sync(studio.jobs.cancel, id)
     return Response(as_json(found.as_json()), media_type=JSON)
 

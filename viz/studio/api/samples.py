@@ -16,11 +16,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from anyio import to_thread
 from fastapi import Path, Query, Request, Response
-from fastapi.routing import APIRoute
 from numpy.typing import NDArray
 
 from models.runs.files import plain
-from viz.studio.api import new_router
+from viz.studio.api import Exact, new_router
 from viz.studio.datasets import Split
 from viz.studio.replies import (
     BINARY,
@@ -138,7 +137,7 @@ async def thumbnails(
     return answer(request, content, BINARY, tag, cache, {"Vary": "Accept, Accept-Encoding"})
 
 
-class Quick(APIRoute):
+class Quick(Exact):
     """The route of a sample. FastAPI reads an address in the time in which all else is done, so a
     plain one is read here."""
 

@@ -41,7 +41,9 @@ class TrainedBody(Strict):
 async def train(
     request: Request,
     studio: Opened,
-    rate: Annotated[float, Query(gt=0, le=1e6, description="Of learning.")] = 0.05,
+    rate: Annotated[
+        float, Query(gt=0, le=1e6, allow_inf_nan=False, description="Of learning.")
+    ] = 0.05,
     steps: Annotated[int, Query(ge=1, le=MOST_STEPS, description="With the same examples.")] = 1,
     dtype: Dtype = "uint8",
     if_match: IfMatch = None,

@@ -27,7 +27,7 @@ from viz.studio.replies import Refusal
 
 __all__ = ["ACTIVE", "Job", "Jobs", "Put"]
 
-ACTIVE = ("queued", "running")
+ACTIVE = ("queued", "running", "cancelling")
 STEM = "retrain"
 MOST = 500  # jobs that a list has
 
@@ -38,8 +38,9 @@ Put = Callable[[bytes, str], str]
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it is now. state: "queued" (it was started), "running", "finished", "cancelled",
-    "interrupted" (the server or the process was ended) or "failed". The last three can go on.
+    """A job as it is now. state: "queued" (it was started), "running", "cancelling" (its process
+    saves what it learned), "cancelled", "interrupted" (the server or the process was ended),
+    "failed" or "finished". One that is cancelled, interrupted or failed can go on.
     message: what went wrong, or what to know. weights: the ETag under which what it learned is
     served. The rest as in job.json."""
 
@@ -150,7 +151,7 @@ class Jobs:
                 expected = "a job that this server has started"
                 raise Refusal(409, "job", expected, f"{id}, which goes on in another process")
             running.process.cancel()
-            return job
+            return self._live(running)
 
     def close(self) -> None:
         """Have the job at work save what it learned and end, within a second; no other begins."""
@@ -201,9 +202,12 @@ class Jobs:
         return self._live(running)
 
     def _live(self, running: Running) -> Job:
-        progress = running.process.progress if running.process else None
-        job = _job(running.folder, running.mark, "running" if progress else "queued")
-        return replace(job, progress=progress)
+        process = running.process
+        progress = process.progress if process else None
+        state = "running" if progress else "queued"
+        if process and process.is_cancelled:
+            state = "cancelling"
+        return replace(_job(running.folder, running.mark, state), progress=progress)
 
     def _ended(self, running: Running, process: Process) -> None:
         """Note how a job ended; of one that has learned all the weights are served."""
