@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _dispatch(given: list[str]) -> Callable[[], int]:
     """The function of a command with its options."""
     options = _parser().read(_protected(given))
+    if options.command == "studio":
+        importlib.import_module("viz.studio.command")  # here, where Ctrl-C ends it at once
     return partial(options.run, options)
 
 

@@ -15,7 +15,7 @@ from starlette.routing import Match
 
 from data import DataError
 from models.command_line import InputError
-from viz.studio import page
+from viz.studio import page, sentences
 from viz.studio.api import (
     datasets,
     jobs,
@@ -28,7 +28,7 @@ from viz.studio.api import (
     weights,
 )
 from viz.studio.guard import Guard
-from viz.studio.replies import JSON, Refusal, shown
+from viz.studio.replies import JSON, Refusal
 from viz.studio.studio import Studio
 
 __all__ = ["create"]
@@ -44,7 +44,6 @@ ROUTERS = (
     jobs.router,
     runs.router,
 )
-EXPECTED = {"missing": "a value", "extra_forbidden": "nothing of this name"}  # by pydantic's
 
 
 def create(studio: Studio) -> FastAPI:
@@ -115,11 +114,7 @@ async def _invalid(request: Request, error: Any) -> Response:
     media = request.headers.get("content-type", "none")
     if first["loc"] == ("body",) and isinstance(error.body, bytes) and error.body:
         return Refusal(415, "Content-Type", JSON, media).response()
-    where = ".".join(map(str, first["loc"])) or "request"
-    said = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    expected = EXPECTED.get(first["type"], said[:1].lower() + said[1:])
-    found = "none" if first["type"] == "missing" else shown(first.get("input"))
-    return Refusal(422, where, expected, found).response()
+    return sentences.refusal(first).response()
 
 
 async def _no_route(request: Request, error: Any) -> Response:

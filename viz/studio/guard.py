@@ -42,7 +42,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 READING = ("GET", "HEAD")
 # These compute, and change nothing: a server that is --read-only answers them.
 COMPUTING = ("/api/predict", "/api/prepare", "/api/activations", "/api/gradient")
-HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>\d{1,5}))?")
+HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>\d{0,5}))?")
 PORTS = {"http": 80, "https": 443}
 BEARER = b"bearer "
 DECIDING = (b"host", b"origin", b"authorization", b"content-length", b"content-encoding")
@@ -118,11 +118,13 @@ class Guard:
     # --- who asks ---
 
     def _check_host(self, headers: dict[bytes, bytes]) -> None:
-        found = headers.get(b"host", b"").decode("latin-1")
+        if b"host" not in headers:
+            raise Refusal(400, "Host", "the name that the address begins with", "none")
+        found = headers[b"host"].decode("latin-1")
         name = split_host(found)[0]
         if name not in self.hosts:
             expected = "a name of this machine, or one that --allow-host names"
-            raise Refusal(421, "Host", expected, found or "none")
+            raise Refusal(421, "Host", expected, found or "nothing")
 
     def _check_origin(self, headers: dict[bytes, bytes]) -> str:
         """The other origin that asks and may; empty where it is the server's own, or none."""
@@ -156,14 +158,16 @@ class Guard:
 
     def _check_writable(self, scope: Scope) -> None:
         if self.read_only and scope["path"] not in COMPUTING:
-            expected = "GET or HEAD, because the studio runs with --read-only"
+            computing = ", ".join(COMPUTING)
+            expected = f"GET or HEAD, or POST to {computing}: the studio runs with --read-only"
             raise Refusal(403, "method", expected, scope["method"])
 
     # --- bodies ---
 
     def _check_length(self, scope: Scope, headers: dict[bytes, bytes]) -> int:
         """The bytes that a body may have: as many as it says, else as many as are allowed."""
-        if encoding := headers.get(b"content-encoding", b"").decode("latin-1"):
+        encoding = headers.get(b"content-encoding", b"").decode("latin-1")
+        if encoding.strip().lower() not in ("", "identity"):
             raise Refusal(
                 415, "Content-Encoding", "none", encoding, {"Accept-Encoding": "identity"}
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from viz.studio.replies import JSON, Refusal
 
 __all__ = ["Limits", "Protocol"]
+
+AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")  # GET http://localhost/ HTTP/1.1
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,9 @@ class Protocol(HttpToolsProtocol):
             self._stop(Refusal(431, "headers", expected, "more"))
 
     def on_headers_complete(self) -> None:
+        if authority := AUTHORITY.match(self.url):  # it counts, and not Host: RFC 9112, 3.2.2
+            others = [each for each in self.headers if each[0] != b"host"]
+            self.headers[:] = [(b"host", authority[1]), *others]
         super().on_headers_complete()
         if self.parser.should_upgrade():
             # To a WebSocket, or HTTP/2: the request is answered as any other, and is the last one,

@@ -14,7 +14,7 @@ TOKEN = "a-token-that-nobody-sees"
 def application():
     """Each of the functions below, at an address of its name."""
     app = FastAPI()
-    for route in (hello, large, soon, wait, sleep, spin, stream, fault):
+    for route in (hello, host, large, soon, wait, sleep, spin, stream, fault):
         app.add_api_route("/" if route is hello else f"/{route.__name__}", route)
     for route in (length, unread):
         app.add_api_route(f"/{route.__name__}", route, methods=["POST"])
@@ -23,6 +23,10 @@ def application():
 
 def hello():
     return Response(b"hello")
+
+
+async def host(request: Request):
+    return Response(request.headers["host"])
 
 
 async def length(request: Request):

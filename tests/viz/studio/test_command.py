@@ -207,7 +207,7 @@ WRONG = [
     (["--allow-origin", "https://[::1"], "--allow-origin: expected an origin"),
     (["--allow-origin", "https://a:99999"], "--allow-origin: expected an origin"),
     (["--allow-origin", "null"], "--allow-origin: expected an origin"),
-    (["--weights", "none"], "none: "),
+    (["--weights", "none"], "--weights: none: "),
     (["more"], "unrecognized arguments: more"),
 ]
 
@@ -380,3 +380,26 @@ def test_what_the_studio_refuses_as_it_starts_is_one_line(tmp_path):
     with started(tmp_path, program=program) as (process, _):
         assert process.wait(10) == 2
         assert process.stderr.read() == "error: weights: expected some, found none\n"
+
+
+INTERRUPTED = """
+import os, signal, sys
+from viz.cli import main
+class Finder:
+    def find_spec(self, name, *others):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+sys.exit(main(["studio", "--no-browser", "--port", "0"]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [("viz.studio.command", -2), ("models.training.signals", -2), ("fastapi", 130)],
+)
+def test_ctrl_c_while_it_imports_leaves_no_traceback(tmp_path, module, code):
+    """At once before the command runs, and soon where signals are noted already."""
+    with started(tmp_path, module, program=INTERRUPTED) as (process, _):
+        assert process.wait(10) == code
+        assert process.stderr.read() == ""

@@ -121,6 +121,19 @@ def test_what_is_wrong_is_refused_in_words(studio, address, content, headers, st
     refused(post(studio, address, content, headers), status, where)
 
 
+@pytest.mark.parametrize("address", ["/api/predict", "/api/train"])
+def test_weights_too_large_to_compute_with_are_what_is_wrong(address):
+    """Not the rate, and no answer without numbers."""
+    with client() as studio:
+        snapshot = read_snapshot(studio.get("/api/weights").content, "weights")
+        arrays = {name: np.full_like(each, 3e38) for name, each in snapshot.arrays.items()}
+        headers = {**WRITING, **RAW, "If-Match": "*"}
+        content = pack(arrays, snapshot.metadata)
+        assert studio.put("/api/weights", content=content, headers=headers).status_code == 200
+        sent = BLOCK if address == "/api/train" else IMAGES.tobytes()
+        assert "so large" in refused(post(studio, address, sent, headers), 422, "weights")
+
+
 @pytest.mark.parametrize("name", ["predict", "prepare", "activations", "gradient"])
 def test_to_compute_needs_the_token_too(studio, name):
     refused(studio.post(f"/api/{name}", content=b""), 401, "Authorization")

@@ -305,3 +305,12 @@ def test_a_fault_is_shown_where_the_server_runs_and_without_the_token(capfd):
     error = capfd.readouterr().err
     assert "RuntimeError: something with [token] in it" in error
     assert TOKEN not in error
+
+
+@pytest.mark.parametrize("host", [b"Host: localhost\r\n", b""])
+def test_a_whole_address_in_the_request_line_counts_more_than_host(port, host):
+    """Else what a proxy takes for evil.com passes here as localhost."""
+    rest = b" HTTP/1.1\r\n" + host + b"Connection: close\r\n\r\n"
+    for authority in (b"evil.com", b"localhost:8000", b"a@localhost"):
+        answer = talk(port, b"GET http://" + authority + b"/host?x" + rest)
+        assert authority in answer[2], answer

@@ -15,7 +15,7 @@ from viz.studio.engine import graph as graphs
 from viz.studio.engine import network as networks
 from viz.studio.engine import pictures
 from viz.studio.engine.bodies import Body, Form, read, written
-from viz.studio.engine.network import Network, Weights, network
+from viz.studio.engine.network import TOO_LARGE, Network, Weights, network
 from viz.studio.refusal import Refusal
 
 __all__ = ["Example", "activations", "gradient", "graph", "predict", "prepare"]
@@ -39,6 +39,8 @@ def predict(weights: Weights, body: Body, form: Form) -> bytes:
     of = network(weights)
     images, _ = _few(body, of)
     found = networks.predict(of, images)
+    if not np.isfinite(found).all():
+        raise Refusal(422, "weights", "some that give probabilities", TOO_LARGE)
     arrays = {"probabilities": found, "prediction": np.asarray(predictions(found))}
     return written(form, "probabilities", arrays)
 

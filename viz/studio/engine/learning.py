@@ -20,7 +20,7 @@ from models.mnist.scoring import inputs
 from models.runs.arrays import pack
 from models.training.metrics import accuracy
 from viz.studio.engine.bodies import Body, read
-from viz.studio.engine.network import Weights
+from viz.studio.engine.network import TOO_LARGE, Weights
 from viz.studio.refusal import Refusal
 
 __all__ = ["Learned", "descend", "learn", "learn_from"]
@@ -54,7 +54,7 @@ def learn(
 
     All of them are one batch, `steps` times. The step in the metadata counts on; what an optimizer
     held beside the weights is left out, being of another training. Raises a Refusal of 413 for more
-    than a request may compute, of 422 where the loss or a weight becomes infinite.
+    than a request may compute, of 422 where the loss is or becomes infinite, or a weight.
     """
     snapshot = read_snapshot(content, "weights")
     _check_work(snapshot.sizes, sum(w.size for w in snapshot.arrays.values()), len(labels), steps)
@@ -62,6 +62,8 @@ def learn(
     before = _accuracy(model, x, labels)
     losses = descend(model, x, labels, rate, steps)
     arrays = model.state_dict()
+    if not np.isfinite(losses[0]):
+        raise Refusal(422, "weights", "some that give a loss for these examples", TOO_LARGE)
     if not np.isfinite(losses).all() or not all(map(_is_finite, arrays.values())):
         raise Refusal(422, "rate", "one with which loss and weights stay finite", rate)
     after = _accuracy(model, x, labels)

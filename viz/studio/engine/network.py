@@ -24,9 +24,10 @@ from models.training.steps import CHUNK
 from models.web import activations as named
 from viz.studio.refusal import Refusal
 
-__all__ = ["Network", "Weights", "activations", "gradient", "network", "predict"]
+__all__ = ["TOO_LARGE", "Network", "Weights", "activations", "gradient", "network", "predict"]
 
 Floats = NDArray[np.float32]
+TOO_LARGE = "some so large that what they give is not finite"
 MOST_NUMBERS = 1 << 24  # of an answer: 64 MB of float32
 
 

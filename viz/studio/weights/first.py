@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from models.command_line import InputError
 from models.mlp import MLP
 from models.mnist.checkpoint import load_snapshot
 from models.mnist.settings import Settings
@@ -38,5 +39,8 @@ def untrained(
 def of_run(path: str) -> bytes:
     """The weights in a run's folder, or in a .safetensors file, as a file that says of itself what
     a config.json may say beside it. Raises InputError where there are none."""
-    snapshot = load_snapshot(path)
+    try:
+        snapshot = load_snapshot(path)
+    except InputError as error:
+        raise InputError(f"--weights: {error}") from error
     return pack(snapshot.arrays | snapshot.states, snapshot.metadata)
