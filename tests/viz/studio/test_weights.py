@@ -338,7 +338,10 @@ def test_who_only_reads_serves_on_what_another_studio_removes(tmp_path, monkeypa
     with closing(opened(tmp_path)) as other:
         for step in range(3):
             other.put(content(step + 1), "*")
+        gone = other.current.path.name.replace("000000000004", "000000000001")
+        (tmp_path / gone).symlink_to("nothing")  # listed, and removed before it was looked at
         store = opened(tmp_path, read_only=True)
+        (tmp_path / gone).unlink()
         assert [each.number for each in store.history] == [2, 3, 4]
         for step in range(2):
             other.put(content(step + 7), "*")

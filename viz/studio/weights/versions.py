@@ -88,11 +88,13 @@ def written(folder: Path, version: Version, content: bytes) -> Version:
 
 def listed(folder: Path) -> list[Version]:
     """The versions in a folder, oldest first; none where there is no folder."""
+    versions = list[Version]()
     with suppress(FileNotFoundError):
-        found = [(NAME.fullmatch(path.name), path) for path in folder.iterdir()]
-        versions = [_of_name(match, path) for match, path in found if match]
-        return sorted(versions, key=lambda each: (each.number, each.milliseconds))
-    return []
+        for path in folder.iterdir():
+            if match := NAME.fullmatch(path.name):
+                with suppress(FileNotFoundError):  # another studio has removed it meanwhile
+                    versions.append(_of_name(match, path))
+    return sorted(versions, key=lambda each: (each.number, each.milliseconds))
 
 
 def _of_name(match: re.Match[str], path: Path) -> Version:
