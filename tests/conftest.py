@@ -4,6 +4,9 @@
 python -m pytest --hypothesis-profile=long
 """
 
+import gc
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
 
@@ -12,6 +15,15 @@ settings.register_profile(
 )
 settings.register_profile("long", max_examples=2000, deadline=None, database=None, print_blob=True)
 settings.load_profile("fixed")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def young() -> Iterator[None]:
+    """What the tests before have left is not looked through whenever a test collects garbage: among
+    thousands of modules and examples that takes a second, and some collect for each example."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
