@@ -50,21 +50,22 @@ class Options:
 
 def studio_command(options: Options) -> int:
     """Serve until a signal; gives its exit code. Raises InputError."""
-    token = chosen_token(options.token)
+    token, before = chosen_token(options.token), threading.enumerate()
     with noted(ENDING) as received, listen(options.host, options.port) as listener:
         try:
             _serve(options, token, listener, received)
         except KeyboardInterrupt:  # the second Ctrl-C
-            leave_threads(128 + signal.SIGINT)
+            leave_threads(128 + signal.SIGINT, before)
             raise
     code = 128 + received[0]
-    leave_threads(code)
+    leave_threads(code, before)
     return code
 
 
-def leave_threads(code: int) -> None:
-    """End the process here if some thread does not end: Python would wait for it."""
-    others = [each for each in threading.enumerate() if each is not threading.current_thread()]
+def leave_threads(code: int, before: Sequence[threading.Thread]) -> None:
+    """End the process here if some thread that was not there before does not end: Python would wait
+    for it."""
+    others = [each for each in threading.enumerate() if each not in before]
     for thread in others:
         if not thread.daemon:
             thread.join(PATIENCE / len(others))
