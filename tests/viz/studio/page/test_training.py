@@ -226,6 +226,7 @@ def test_pause_counts_whatever_is_going_on(tab, address):
     tab.locator("#go").click()
     tab.locator("[data-do=epoch]").click()  # while it runs: one more epoch, and then an end
     tab.locator("#go", has_text="Go on").wait_for()
+    tab.wait_for_timeout(600)  # figures are drawn ten times a second
     step = said(tab)["step"]
     tab.wait_for_timeout(600)
     assert said(tab)["step"] == step and tab.locator("#go").inner_text() == "Go on"
