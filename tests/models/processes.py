@@ -55,13 +55,18 @@ def go_on(path="run", *arguments):
 
 
 def until_python_has_started(process):
-    """Wait until the program has taken over what Ctrl-C does: before, a traceback is Python's."""
-    status, interrupt = Path(f"/proc/{process.pid}/status"), 1 << signal.SIGINT - 1
+    """Wait until the program has taken over what Ctrl-C does: before, a traceback is Python's.
+
+    Python takes over first, for a moment that this may miss; NumPy is imported after the program.
+    """
+    folder, interrupt = Path(f"/proc/{process.pid}"), 1 << signal.SIGINT - 1
     for is_caught in (True, False):
-        while status.exists() and process.poll() is None:
-            mask = re.search(r"SigCgt:\t(.*)", status.read_text())[1]
+        while folder.exists() and process.poll() is None:
+            mask = re.search(r"SigCgt:\t(.*)", (folder / "status").read_text())[1]
             if bool(int(mask, 16) & interrupt) == is_caught:
                 break
+            if "numpy" in (folder / "maps").read_text():
+                return
             time.sleep(0.001)
 
 

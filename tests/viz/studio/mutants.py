@@ -314,7 +314,6 @@ def packed(choose: random.Random) -> dict[str, str]:
         "gzip, gzip",
         "x-gzip",
         "GZIP",
-        "identity",
     ]
     return {"Content-Type": FILE, "Content-Encoding": choose.choice(codes)}
 

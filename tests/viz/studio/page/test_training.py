@@ -14,6 +14,7 @@ from models.mnist.scoring import score
 from models.runs.arrays import unpack
 from tests.few import few
 from tests.viz.conftest import findings
+from tests.viz.studio.client import TOKEN
 
 FEW = few()
 
@@ -28,6 +29,12 @@ def opened(tab, address: str):
 def again(tab, button: str = "reset"):
     """Begun anew."""
     tab.locator(f"[data-do={button}]").click()
+    return made(tab)
+
+
+def made(tab):
+    """Wait until the network that was asked for is there: until then the one before is shown."""
+    tab.locator("#doing:empty").wait_for(state="attached")
     shows(tab, "step", "0")
     shows(tab, "test accuracy", r".* %")
     return tab
@@ -154,8 +161,8 @@ def test_another_network_begins_anew(tab, address):
     ):
         learned(tab, "step")
         put(tab, name, value)
+        made(tab)
         shows(tab, "weights", parameters)
-        shows(tab, "step", "0")
         assert learned(tab, "epoch")["step"] == steps
 
 
@@ -163,8 +170,7 @@ def test_every_choice_learns(tab, address):
     opened(tab, address)
     for name, choice in (("activation", "tanh"), ("optimizer", "adamw")):
         tab.locator(f"#settings [name={name}]").select_option(choice)
-        shows(tab, "step", "0")
-        shows(tab, "test accuracy", r".* %")
+        made(tab)
         first = float(said(tab)["test accuracy"].split()[0])
         assert float(learned(tab, "epoch", 2)["test accuracy"].split()[0]) > first + 5, choice
 
@@ -273,8 +279,6 @@ def test_keys_alone_train(tab, address):
 
 
 def test_the_weights_are_sent_to_the_server_with_the_token_alone(tab, address):
-    from tests.viz.studio.client import TOKEN
-
     opened(tab, address)
     assert tab.locator("[data-do=send]").is_hidden()
     tab.goto(f"{address}#token={TOKEN}")
