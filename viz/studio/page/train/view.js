@@ -8,9 +8,11 @@ import { written } from "../../../page/ticks.js";
 import { sendWeights, token } from "../api.js";
 import { showConfusion } from "./confusion.js";
 import { fileOf } from "./file.js";
+import { writeProgress } from "./figures.js";
+import { Form } from "./form.js";
 import { smoothed } from "./history.js";
-import { GOALS, Progress } from "./progress.js";
-import { ACTIVATIONS, DEFAULTS, OPTIMIZERS, settingsOf, typedOf, usualRate } from "./settings.js";
+import { Progress } from "./progress.js";
+import { DEFAULTS, settingsOf, typedOf } from "./settings.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../state.js").State} State */
@@ -50,7 +52,7 @@ export class TrainView {
     this.accuracy = new Chart(byId("accuracy"), "Accuracy by step", { x: "step", y: "right, %" }, look);
     this.charts = [this.loss, this.accuracy];
     this.progress = new Progress(this.settings, null);
-    this.#fillForm();
+    this.form = new Form(this.settings, (settings, name) => this.#changed(settings, name));
     this.#listen();
     this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     this.worker.onmessage = ({ data }) => this.#take(data);
@@ -63,7 +65,7 @@ export class TrainView {
     const isNew = JSON.stringify(set) !== JSON.stringify(this.settings);
     if (isNew) this.settings = set;
     if (isNew || !this.begun) {
-      this.#writeForm();
+      this.form.write(this.settings);
       const isFirst = !this.begun;
       if (isFirst) this.#order({ kind: "open", dataset: this.dataset });
       this.wanted ||= isFirst || this.isRunning;
@@ -237,7 +239,7 @@ export class TrainView {
   #again(seed) {
     this.wanted = false;
     this.settings = { ...this.settings, seed };
-    this.#writeForm();
+    this.form.write(this.settings);
     this.#begin();
     this.#remember();
   }
@@ -274,49 +276,11 @@ export class TrainView {
     this.accuracy.setLog({ x: pressed("x"), y: false });
   }
 
-  #fillForm() {
-    const form = byId("settings", HTMLFormElement);
-    const choices = /** @type {[string, string[]][]} */ ([["activation", ACTIVATIONS], ["optimizer", OPTIMIZERS]]);
-    for (const [name, known] of choices) {
-      this.#field(name).append(...known.map((each) => element("option", {}, each)));
-    }
-    form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("change", ({ target }) => {
-      if (target instanceof HTMLElement) this.#changed(target.getAttribute("name") ?? "");
-    });
-  }
-
-  /** @param {string} name @returns {HTMLInputElement | HTMLSelectElement} */
-  #field(name) {
-    const found = byId("settings", HTMLFormElement).elements.namedItem(name);
-    if (found instanceof HTMLInputElement || found instanceof HTMLSelectElement) return found;
-    throw new Error(`the page has no setting ${name}`);
-  }
-
-  #writeForm() {
-    for (const [name, value] of Object.entries(typedOf(this.settings))) {
-      this.#field(name).value = value.replaceAll(",", ", ");
-      this.#field(name).removeAttribute("aria-invalid");
-    }
-    byId("wrong-setting").hidden = true;
-    this.#field("momentum").disabled = this.settings.optimizer !== "sgd"; // the others have their own
-  }
-
-  /** A setting was typed; all others are as they were last right. @param {string} name */
-  #changed(name) {
-    const wrong = byId("wrong-setting");
-    const typed = { ...typedOf(this.settings), [name]: this.#field(name).value };
-    if (name === "optimizer") typed.rate = String(usualRate(typed.optimizer));
-    try {
-      this.settings = settingsOf(typed);
-    } catch (error) {
-      this.#field(name).setAttribute("aria-invalid", "true");
-      wrong.hidden = false;
-      return write(wrong, error instanceof Error ? error.message : String(error));
-    }
-    this.#writeForm();
+  /** A setting was typed. @param {Settings} settings @param {string} name */
+  #changed(settings, name) {
+    this.settings = settings;
     this.#remember();
-    const { rate, momentum, decay } = this.settings;
+    const { rate, momentum, decay } = settings;
     if (LIVE.includes(name)) return this.#order({ kind: "set", live: { rate, momentum, decay } });
     this.wanted ||= this.isRunning;
     this.#begin();
@@ -361,41 +325,12 @@ export class TrainView {
     this.accuracy.set([mean(rights), test(tests.right)]);
     // Else the first steps, in which nothing is right, take all the room.
     this.accuracy.setFloor(100 - 6 * (100 - Math.max(0, ...tests.right)));
-    this.#writeProgress();
+    writeProgress(this.progress, this.dataset);
     if (score === this.shownScore) return;
     this.shownScore = score;
     if (score) {
       showConfusion(byId("confusion"), score.confusion, this.dataset.classes, (label, answer) =>
         this.change({ view: "data", split: "test", label, answer, wrong: 0, zoom: 0, digit: -1 }));
     } else byId("confusion").replaceChildren();
-  }
-
-  #writeProgress() {
-    const { step, stepsOfEpoch, score, speed, flops, reached, parameters, settings } = this.progress;
-    const right = score ? `${((100 * score.right) / score.count).toFixed(2)} %` : "…";
-    /** @type {[string, string][]} */
-    const rows = [
-      ["test accuracy", right],
-      ["wrong", score ? (score.count - score.right).toLocaleString("en") : "…"],
-      ["epoch", (step / stepsOfEpoch).toFixed(2)],
-      ["step", step.toLocaleString("en")],
-      ["images/s", speed ? written(Math.round(speed)) : "…"],
-      ["GFLOP/s", speed ? ((speed / settings.batch) * flops / 1e9).toFixed(1) : "…"],
-      ["weights", parameters ? parameters.toLocaleString("en") : "…"],
-      ...GOALS.map((goal) => {
-        const at = reached.get(goal);
-        return /** @type {[string, string]} */ ([`to ${100 * goal} %`, at === undefined ? "…" : `${at.toFixed(2)} s`]);
-      }),
-    ];
-    const list = byId("progress");
-    if (!list.children.length) {
-      list.append(...rows.map(([name]) => element("div", {}, element("dt", {}, name), element("dd"))));
-    }
-    rows.forEach(([, value], i) => write(first(list.children[i], "dd"), value));
-    const { name, splits: { train, test } } = this.dataset;
-    const learns = `A network of ${parameters.toLocaleString("en")} weights learns, here in your browser, from ` +
-      `${train.count.toLocaleString("en")} examples of ${name}.`;
-    const result = ` Of ${test.count.toLocaleString("en")} that it never saw it gets ${right} right.`;
-    write(byId("story"), parameters ? learns + (score ? result : "") : "A network is made ...");
   }
 }

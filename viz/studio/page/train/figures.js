@@ -1,0 +1,49 @@
+// @ts-check
+// How a training goes, in a sentence and in figures.
+
+import { byId, element, first, write } from "../../../page/dom.js";
+import { written } from "../../../page/ticks.js";
+import { GOALS } from "./progress.js";
+
+/** @typedef {import("../api.js").Dataset} Dataset */
+/** @typedef {import("./progress.js").Progress} Progress */
+
+/** @param {Progress} progress @param {Dataset} dataset */
+export function writeProgress(progress, dataset) {
+  const list = byId("progress");
+  const rows = figures(progress);
+  if (!list.children.length) {
+    list.append(...rows.map(([name]) => element("div", {}, element("dt", {}, name), element("dd"))));
+  }
+  rows.forEach(([, value], i) => write(first(list.children[i], "dd"), value));
+  write(byId("story"), story(progress, dataset));
+}
+
+/** @param {Progress} progress @returns {[string, string][]} names and values; those to come are … */
+function figures({ step, stepsOfEpoch, score, speed, flops, reached, parameters, settings }) {
+  return [
+    ["test accuracy", share(score)],
+    ["wrong", score ? (score.count - score.right).toLocaleString("en") : "…"],
+    ["epoch", (step / stepsOfEpoch).toFixed(2)],
+    ["step", step.toLocaleString("en")],
+    ["images/s", speed ? written(Math.round(speed)) : "…"],
+    ["GFLOP/s", speed ? ((speed / settings.batch) * flops / 1e9).toFixed(1) : "…"],
+    ["weights", parameters ? parameters.toLocaleString("en") : "…"],
+    ...GOALS.map((goal) => {
+      const at = reached.get(goal);
+      return /** @type {[string, string]} */ ([`to ${100 * goal} %`, at === undefined ? "…" : `${at.toFixed(2)} s`]);
+    }),
+  ];
+}
+
+/** @param {Progress} progress @param {Dataset} dataset */
+function story({ parameters, score }, { name, splits: { train, test } }) {
+  if (!parameters) return "A network is made ...";
+  const learns = `A network of ${parameters.toLocaleString("en")} weights learns, here in your browser, from ` +
+    `${train.count.toLocaleString("en")} examples of ${name}.`;
+  const result = ` Of ${test.count.toLocaleString("en")} that it never saw it gets ${share(score)} right.`;
+  return learns + (score ? result : "");
+}
+
+/** How many it gets right. @param {Progress["score"]} score */
+const share = (score) => score ? `${((100 * score.right) / score.count).toFixed(2)} %` : "…";

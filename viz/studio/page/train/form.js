@@ -1,0 +1,60 @@
+// @ts-check
+// The settings as a form: what they are, and what a person types.
+
+import { byId, element, write } from "../../../page/dom.js";
+import { ACTIVATIONS, OPTIMIZERS, settingsOf, typedOf, usualRate } from "./settings.js";
+
+/** @typedef {import("./settings.js").Settings} Settings */
+
+export class Form {
+  /** @param {Settings} settings
+   * @param {(settings: Settings, name: string) => void} changed is told which of them was typed */
+  constructor(settings, changed) {
+    this.settings = settings;
+    const form = byId("settings", HTMLFormElement);
+    const choices = /** @type {[string, string[]][]} */ ([["activation", ACTIVATIONS], ["optimizer", OPTIMIZERS]]);
+    for (const [name, known] of choices) {
+      this.#field(name).append(...known.map((each) => element("option", {}, each)));
+    }
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("change", ({ target }) => {
+      if (!(target instanceof HTMLElement)) return;
+      const name = target.getAttribute("name") ?? "";
+      if (this.#take(name)) changed(this.settings, name);
+    });
+  }
+
+  /** @param {Settings} settings */
+  write(settings) {
+    this.settings = settings;
+    for (const [name, value] of Object.entries(typedOf(settings))) {
+      this.#field(name).value = value.replaceAll(",", ", ");
+      this.#field(name).removeAttribute("aria-invalid");
+    }
+    byId("wrong-setting").hidden = true;
+    this.#field("momentum").disabled = settings.optimizer !== "sgd"; // the others have their own
+  }
+
+  /** Whether what was typed makes sense; all others are as they were last right.
+   * @param {string} name */
+  #take(name) {
+    const typed = { ...typedOf(this.settings), [name]: this.#field(name).value };
+    if (name === "optimizer") typed.rate = String(usualRate(typed.optimizer));
+    try {
+      this.write(settingsOf(typed));
+      return true;
+    } catch (error) {
+      this.#field(name).setAttribute("aria-invalid", "true");
+      byId("wrong-setting").hidden = false;
+      write(byId("wrong-setting"), error instanceof Error ? error.message : String(error));
+      return false;
+    }
+  }
+
+  /** @param {string} name @returns {HTMLInputElement | HTMLSelectElement} */
+  #field(name) {
+    const found = byId("settings", HTMLFormElement).elements.namedItem(name);
+    if (found instanceof HTMLInputElement || found instanceof HTMLSelectElement) return found;
+    throw new Error(`the page has no setting ${name}`);
+  }
+}
