@@ -202,12 +202,12 @@ def test_only_nodes_are_taken(root):
 
 
 def test_a_long_chain_needs_no_recursion():
-    """Else a graph of 100,000 nodes ends in a RecursionError."""
+    """Else a graph of 20,000 nodes ends in a RecursionError."""
     x = y = Value(1.0)
-    for _ in range(100_000):
+    for _ in range(20_000):
         y = y + x
-    assert cotangents([y])[0][x] == 100_001.0
-    assert record(y).gradients[x] == 100_001.0
+    assert cotangents([y])[0][x] == 20_001.0
+    assert record(y).gradients[x] == 20_001.0
 
 
 @given(st.sampled_from([np.float32, np.float64]), st.booleans())

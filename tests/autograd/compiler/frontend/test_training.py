@@ -25,8 +25,13 @@ pytestmark = pytest.mark.usefixtures("compiler")
 
 @pytest.mark.parametrize(
     ("name", "batch"),
-    # A batch of one has no variance to normalise by.
-    [(name, n) for name in STEPS for n in (1, 16, 33) if (name, n) != ("batch norm", 1)],
+    # Rows that are no whole tiles for all; a single row, and whole tiles, for one with each kind of
+    # layer. A batch of one has no variance to normalise by.
+    [
+        *((name, 33) for name in STEPS),
+        *((name, n) for name in ("momentum", "layer norm", "dropout") for n in (1, 16)),
+        ("batch norm", 16),
+    ],
 )
 def test_epochs_in_float64_agree_to_1e_9(name, batch):
     """The compiled run beside the replayed one: 300 steps, all states and losses."""
