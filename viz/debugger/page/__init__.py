@@ -14,6 +14,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from viz import page as shared
 from viz.page import digest, read, script
 
 __all__ = ["notebook", "render"]
@@ -35,7 +36,7 @@ def render(page: dict[str, Any]) -> str:
     return Template(read(FOLDER, "page.html")).substitute(
         title=escape(page["title"]),
         script=joined,
-        style=read(FOLDER, "page.css"),
+        style=read(shared.FOLDER, "page.css") + read(FOLDER, "page.css"),
         script_hash=digest(joined),
         data=packed(page),
     )
