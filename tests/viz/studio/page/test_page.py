@@ -38,6 +38,10 @@ def test_every_file_of_the_page_is_served_and_nothing_else():
             assert answer.status_code == 200 and answer.headers["etag"]
             known = {"If-None-Match": answer.headers["etag"]}
             assert made.get(f"/{name}", headers=known).status_code == 304
+            whole = made.get(f"/{name}", headers={"Accept-Encoding": "identity"})
+            assert (
+                whole.content == answer.content and whole.headers["etag"] != known["If-None-Match"]
+            )
         for name in ("viz/cli.py", "studio/page/__init__.py", "page/../cli.py", "%2e%2e/cli.py"):
             assert made.get(f"/{name}").status_code == 404
 
