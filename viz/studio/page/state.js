@@ -21,7 +21,7 @@ import { DEFAULTS, typedOf } from "./train/settings.js";
 /** @type {View[]} */
 export const VIEWS = ["train", "data"];
 /** @type {Sort[]} */
-export const SORTS = ["index", "class", "ink", "typical", "loss", "confidence"];
+const SORTS = ["index", "class", "ink", "typical", "loss", "confidence"];
 
 /** @type {State} */
 export const START = {

@@ -32,7 +32,7 @@ test("the examples that are asked for are shown, in order, equal ones as they st
   assert.deepEqual(shown({ wrong: 1 }), [1, 2]);
   assert.deepEqual(shown({ answer: 1 }), [0, 1, 5]);
   assert.deepEqual(shown({ answer: 1, label: 0 }), [1]);
-  assert.deepEqual(shown({ sort: "loss", split: "train" }), [0, 1, 2, 3]);
+  assert.deepEqual(shown({ sort: "loss", split: "train" }), [2, 1, 0, 3]);
   assert.deepEqual(shown({ sort: "confidence", split: "test" }), [5, 4]);
 });
 

@@ -23,7 +23,7 @@ export const rowsOf = ({ columns, count }) => Math.max(1, Math.ceil(count / colu
 
 /** The pixels of a cell with which all of them are seen.
  * @param {Grid} grid @param {number} width @param {number} height */
-export const fitting = (grid, width, height) =>
+const fitting = (grid, width, height) =>
   Math.max(LEAST, Math.min(NEAREST, width / grid.columns, height / rowsOf(grid)));
 
 /** The camera that sees all. @param {Grid} grid @param {number} width @param {number} height
@@ -66,7 +66,7 @@ export const moved = (camera, grid, right, down) =>
 
 /** What is at a pixel, in cells. @param {Camera} camera @param {number} left @param {number} top
  * @returns {[number, number]} */
-export const placeAt = ({ x, y, zoom, width, height }, left, top) => [
+const placeAt = ({ x, y, zoom, width, height }, left, top) => [
   x + (left - width / 2) / zoom,
   y + (top - height / 2) / zoom,
 ];

@@ -16,6 +16,7 @@
  */
 
 export const NOBODY = 65535; // a class that there is not
+const MOST_KEY = 2 ** 12; // of what is sorted by; there is nothing beyond
 
 /** What is known before anything was fetched: how many there are.
  * @param {import("../api.js").Dataset} dataset @returns {Known} */
@@ -59,14 +60,16 @@ function rangeOf(split, { labels, splits }) {
 function keysOf(sort, { labels, ink, odd, losses, confidences, predictions }) {
   const keys = { index: labels, class: labels, ink, typical: odd, loss: losses, confidence: confidences }[sort];
   if (sort !== "loss" && sort !== "confidence") return (i) => keys[i];
-  return (i) => predictions[i] === NOBODY ? NaN : keys[i];
+  // The hardest first: those of the greatest loss, of the least confidence.
+  const hard = (/** @type {number} */ i) => sort === "loss" ? Math.max(0, MOST_KEY - losses[i]) : confidences[i];
+  return (i) => predictions[i] === NOBODY ? NaN : hard(i);
 }
 
 /** By key, equal ones as they stand, NaN last. A typed array sorts by number, and fastest: so the
  * key and the place make one number.
  * @param {Uint32Array} chosen @param {(i: number) => number} keyOf */
 function sorted(chosen, keyOf) {
-  const most = 2 ** 30; // which times 2 ** 22 is a whole number that a float has
+  const most = MOST_KEY * 2 ** 18; // which times 2 ** 22 is a whole number that a float has
   const whole = (/** @type {number} */ key) =>
     Number.isNaN(key) ? most : Math.min(Math.round(key * 2 ** 18), most - 1);
   const pairs = Float64Array.from(chosen, (i, place) => whole(keyOf(i)) * 2 ** 22 + place);
