@@ -26,6 +26,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
 
 MB = 2**20
 SMALL = 1 * MB  # bytes of a body, where the next line names no other bound
@@ -47,17 +48,18 @@ PORTS = {"http": 80, "https": 443}
 BEARER = b"bearer "
 DECIDING = (b"host", b"origin", b"authorization", b"content-length", b"content-encoding")
 
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
+    "img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors {}"
+)
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; "
-    "style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-SECURITY = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 EXPOSED = b"ETag, Location, Content-Location, Retry-After, Allow"
 ALLOWED = b"Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID"
 METHODS = b"GET, HEAD, POST, PUT, DELETE"
@@ -76,6 +78,7 @@ class Guard:
         self.app, self.read_only = app, read_only
         self.hosts = LOOPBACK | {host.lower() for host in hosts}
         self.origins = frozenset(origins)
+        self._headers = security(self.origins)
         self._token = token.encode()
         self._bytes = 0  # of bodies that are here
 
@@ -87,7 +90,7 @@ class Guard:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        exchange = Exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, self._headers)
         try:
             await self._pass(scope, single(scope["headers"]), exchange)
         except Refusal as refusal:
@@ -195,14 +198,14 @@ class Guard:
 class Exchange:
     """A request's messages, in and out, with the headers that every answer has."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._headers = list(SECURITY)
+    def __init__(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
+        self._headers = list(headers)
         self._receive, self._send = receive, send
         self._is_head = scope["method"] == "HEAD"
         self.begun = False
         self._is_over = asyncio.Event()
 
-    def add(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    def add(self, headers: Headers) -> None:
         """Have the answer carry these headers too."""
         self._headers += headers
 
@@ -258,7 +261,7 @@ class Exchange:
         await self.send({"type": "http.response.body", "body": b""})
 
 
-def single(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+def single(headers: Headers) -> dict[bytes, bytes]:
     """Headers by name. Raises a Refusal where one that decides who may pass is there twice: one
     of the two would be looked at here, and the other one elsewhere."""
     found: dict[bytes, bytes] = {}
@@ -267,6 +270,14 @@ def single(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
             raise Refusal(400, name.decode().title(), "it once", "it twice")
         found[name] = value
     return found
+
+
+def security(origins: Iterable[str]) -> list[tuple[bytes, bytes]]:
+    """The headers of every answer. A page of another origin that is answered may show the studio in
+    a frame too: framed, the page never uses the token, so that no click there changes anything."""
+    ancestors = " ".join(sorted(origins)) or "'none'"
+    headers = {"Content-Security-Policy": POLICY.format(ancestors), **HEADERS}
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 def too_large(most: int, found: str) -> Refusal:

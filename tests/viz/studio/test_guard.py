@@ -158,8 +158,19 @@ def test_every_answer_has_the_headers_refusals_too(studio, method, path, headers
     found = studio.request(method, path, headers=headers).headers
     assert {name: found[name] for name in HEADERS} == HEADERS
     policy = found["content-security-policy"]
-    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert "default-src 'none'" in policy and "frame-ancestors https://blog.example" in policy
     assert "unsafe-inline" not in policy and "'unsafe-eval'" not in policy
+
+
+def test_no_page_may_frame_the_studio_but_those_that_are_named():
+    """Else any page could have its buttons pressed unseen."""
+    for origins, ancestors in (
+        ((), "'none'"),
+        (("https://b.example", "http://a.example:1"), "http://a.example:1 https://b.example"),
+    ):
+        with client(origins=origins) as made:
+            policy = made.get("/").headers["content-security-policy"]
+            assert policy.endswith(f"; frame-ancestors {ancestors}")
 
 
 def test_head_is_get_without_the_body(studio):
