@@ -42,11 +42,13 @@ export class Chart {
     this.box = { left: 0, top: 0, width: 1, height: 1 }; // where the lines are, in pixels
     this.canvas = element("canvas", { tabindex: 0, role: "img", "aria-label": title });
     this.tip = element("div", { class: "chart-tip", hidden: "" });
-    this.table = element("table", { class: "spoken" }, element("caption", {}, title));
+    this.table = element("table", {}, element("caption", {}, title));
     this.legend = element("p", { class: "chart-legend", "aria-hidden": "true" });
     this.none = element("p", { class: "chart-none" }, `no ${names.x}s yet`);
     host.classList.add("chart");
-    host.replaceChildren(this.canvas, this.legend, this.none, this.tip, this.table);
+    // Within a box: a table is never smaller than its rows, and would have the page scroll.
+    const spoken = element("div", { class: "spoken" }, this.table);
+    host.replaceChildren(this.canvas, this.legend, this.none, this.tip, spoken);
     this.#listen();
   }
 
@@ -70,12 +72,11 @@ export class Chart {
 
   /** Which colour is which line. */
   #writeLegend() {
-    const named = this.lines.filter(({ faint }) => !faint);
-    const text = named.map(({ name }) => name).join();
+    const text = this.lines.map(({ name }) => name).join();
     if (this.legend.dataset.lines === text) return;
     this.legend.dataset.lines = text;
-    this.legend.replaceChildren(...named.map(({ name, colour }) => {
-      const entry = element("span", {}, name);
+    this.legend.replaceChildren(...this.lines.map(({ name, colour, faint }) => {
+      const entry = element("span", { class: faint ? "faint" : null }, name);
       entry.style.setProperty("--of", colour.startsWith("--") ? `var(${colour})` : colour);
       return entry;
     }));

@@ -69,9 +69,9 @@ export async function moduleOf(architecture, seed) {
   return { manifest: rest, bytes, states };
 }
 
-/** @param {string} path */
-async function bytesOf(path) {
-  const answer = await reached(BASE + path);
+/** @param {string} path @param {string} [media] */
+async function bytesOf(path, media = "*/*") {
+  const answer = await reached(BASE + path, { Accept: media });
   if (answer.ok) return new Uint8Array(await answer.arrayBuffer());
   const body = await answer.json().catch(() => null);
   throw new Error(body?.error?.message ?? `${path}: the server answered ${answer.status}`);
@@ -86,8 +86,10 @@ export async function bytesAt(address, length) {
   throw new Error(`${address}: expected ${length} bytes, found ${found}`);
 }
 
-/** The token that the studio gave this tab; null where it gave none. */
+/** The token that the studio gave this tab; null where it gave none. Never in a frame: the page
+ * around it could lead a person's clicks to buttons that they do not see. */
 export function token() {
+  if (self !== top) return null;
   try {
     return sessionStorage.getItem("token");
   } catch {
@@ -95,15 +97,30 @@ export function token() {
   }
 }
 
+const FILE = "application/vnd.safetensors";
+
+/** The file of the weights that the server serves. */
+export const servedWeights = () => bytesOf("weights", FILE);
+
+/** The ETag of the weights that the server serves. */
+export async function tagOfWeights() {
+  const answer = await reached(`${BASE}weights`, { Accept: FILE }, "HEAD");
+  return answer.headers.get("etag") ?? "*";
+}
+
 /** Have the server serve these weights, in place of those that it serves now.
- * @param {Uint8Array<ArrayBuffer>} content @returns {Promise<{version: number}>} */
-export async function sendWeights(content) {
-  const now = await reached(`${BASE}weights`, { Accept: "application/vnd.safetensors" }, "HEAD");
-  const answer = await reached(`${BASE}weights`, {
-    "Authorization": `Bearer ${token()}`,
-    "Content-Type": "application/vnd.safetensors",
-    "If-Match": now.headers.get("etag") ?? "*",
-  }, "PUT", content);
+ * @param {Uint8Array<ArrayBuffer>} content */
+export const sendWeights = async (content) => await written("PUT", await tagOfWeights(), content);
+
+/** Have the server go back to a network that has not learned, if it still serves the weights of
+ * this ETag. @param {string} tag */
+export const deleteWeights = (tag) => written("DELETE", tag);
+
+/** @param {string} method @param {string} tag @param {Uint8Array<ArrayBuffer>} [content]
+ * @returns {Promise<{version: number}>} */
+async function written(method, tag, content) {
+  const headers = { "Authorization": `Bearer ${token()}`, "Content-Type": FILE, "If-Match": tag };
+  const answer = await reached(`${BASE}weights`, headers, method, content);
   const body = await answer.json().catch(() => null);
   if (answer.ok && body) return body;
   throw new Error(body?.error?.message ?? `the server answered ${answer.status}`);

@@ -25,6 +25,9 @@ const complaints = (who) => (/** @type {string} */ message) => {
 
 const complain = complaints("page");
 
+/** The view that another page shows in a frame, without what is around it; undefined for all. */
+const embedded = VIEWS.find((view) => view === new URLSearchParams(location.search).get("embed"));
+
 /** The token stands in the address when the studio opens the page: it is kept for this tab, and
  * goes from the address, which people send to each other. */
 function keepToken() {
@@ -49,6 +52,7 @@ async function chosenDataset() {
 
 async function begin() {
   keepToken();
+  document.documentElement.classList.toggle("embedded", embedded !== undefined);
   const dataset = await chosenDataset();
   const counts = Object.entries(dataset.splits).map(([name, { count }]) =>
     `${count.toLocaleString("en")} ${name}`
@@ -72,10 +76,11 @@ async function begin() {
     settle: (state) => settle(state, dataset),
     show: (state) => {
       showView(state.view);
+      if (embedded) showWhole(state);
       if (state.view === "data") data.show(state);
       else train.show(state);
     },
-    fromAddress: (hash) => ({ ...START, ...fromAddress(hash) }),
+    fromAddress: (hash) => ({ ...START, view: embedded ?? START.view, ...fromAddress(hash) }),
     toAddress,
   });
   document.addEventListener("click", (event) => {
@@ -98,6 +103,14 @@ function showView(name) {
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+}
+
+/** In a frame: the way back to the view that it is of, and out of it. @param {State} state */
+function showWhole(state) {
+  byId("framed").hidden = false;
+  byId("back").hidden = state.view === embedded;
+  byId("back").dataset.view = embedded;
+  byId("whole", HTMLAnchorElement).href = location.pathname + toAddress(state);
 }
 
 begin().catch((error) => complain(error instanceof Error ? error.message : String(error)));

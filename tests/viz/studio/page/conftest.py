@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import uvicorn
@@ -16,14 +18,42 @@ from viz.studio.app import create
 from viz.studio.datasets import Datasets
 from viz.studio.studio import Studio
 
+IFRAME = '<!doctype html><title>A blog</title><iframe src="{}" width="900" height="700"></iframe>'
+
+
+class Blog(BaseHTTPRequestHandler):
+    """A page with a frame, of what its own address says after "?"."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(IFRAME.format(unquote(self.path.partition("?")[2])).encode())
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def blog() -> Iterator[int]:
+    """The port of another site on this machine; the studio allows it as localhost alone."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Blog)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory, blog: int) -> Iterator[str]:
     """Of a studio in a thread, with 2,000 and 500 digits: all of them take seconds on a machine
     that does much else."""
     folder = tmp_path_factory.mktemp("studio")
     listener = socket.create_server(("127.0.0.1", 0))
-    app = create(Studio(TOKEN, datasets=Datasets(few()), folder=folder))
+    origins = (f"http://localhost:{blog}",)
+    app = create(Studio(TOKEN, datasets=Datasets(few()), folder=folder, origins=origins))
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
     thread = threading.Thread(target=server.run, args=[[listener]])
     thread.start()

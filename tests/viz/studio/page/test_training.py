@@ -14,7 +14,6 @@ from models.mnist.scoring import score
 from models.runs.arrays import unpack
 from tests.few import few
 from tests.viz.conftest import findings
-from tests.viz.studio.client import TOKEN
 
 FEW = few()
 
@@ -66,7 +65,7 @@ def learned(tab, what: str, times: int = 1) -> dict[str, str]:
 def weights(tab, tmp_path: Path):
     """The file that is downloaded: its arrays, and what it says of itself."""
     with tab.expect_download() as waited:
-        tab.locator("[data-do=download]").click()
+        tab.locator("[data-weights=download]").click()
     path = tmp_path / "page.safetensors"
     waited.value.save_as(path)
     return path, *unpack(path.read_bytes())
@@ -276,16 +275,6 @@ def test_keys_alone_train(tab, address):
     tab.locator("#go", has_text="Pause").wait_for()
     tab.keyboard.press("Space")
     tab.locator("#go", has_text="Go on").wait_for()
-
-
-def test_the_weights_are_sent_to_the_server_with_the_token_alone(tab, address):
-    opened(tab, address)
-    assert tab.locator("[data-do=send]").is_hidden()
-    tab.goto(f"{address}#token={TOKEN}")
-    tab.reload()
-    tab.locator("#go", has_text="Pause").wait_for()  # it need not be paused
-    tab.locator("[data-do=send]").click()
-    tab.locator("#doing", has_text="the server serves step").wait_for()
 
 
 def test_axe_finds_nothing_serious_in_train_and_it_fits_a_phone(tab, address):

@@ -24,7 +24,7 @@ export class Progress {
     this.tests = { x: [], loss: [], right: [] };
     /** @type {Map<number, number>} */ this.reached = new Map(); // seconds by goal
     /** @type {Score | null} */ this.score = null;
-    this.step = 0;
+    this.step = ready?.step ?? 0;
     this.seconds = 0; // of learning
     this.speed = 0; // images a second
   }
@@ -54,7 +54,7 @@ export class Progress {
       this.tests.right.push(100 * accuracy);
     }
     for (const goal of GOALS) {
-      if (accuracy >= goal && !this.reached.has(goal)) this.reached.set(goal, this.seconds);
+      if (accuracy >= goal && this.seconds && !this.reached.has(goal)) this.reached.set(goal, this.seconds);
     }
   }
 

@@ -25,16 +25,17 @@ const FIGURES = ["loss", "right"]; // that the loop gives of each step
 
 export class Training {
   /** @param {Module} module @param {Examples} examples to learn from @param {Settings} settings
-   * @param {Map<string, Tensor>} states to begin with @param {Float32Array} mean of the examples */
-  constructor(module, examples, settings, states, mean) {
+   * @param {Map<string, Tensor>} states to begin with @param {Float32Array} mean of the examples
+   * @param {number} [step] that the states were saved at */
+  constructor(module, examples, settings, states, mean, step = 0) {
     this.module = module;
     this.examples = examples;
     this.settings = settings;
     this.batch = settings.batch;
     const [most] = module.array("order", "loop").layout.shape;
     this.most = most; // steps of one call of the loop
-    this.epoch = 0;
-    this.position = 0; // steps of this epoch that are done
+    this.epoch = Math.floor(step / this.steps);
+    this.position = step % this.steps; // steps of this epoch that are done
     this.ordered = -1; // the epoch whose order is drawn
     this.order = new Int32Array(0);
     this.images = new Uint8Array(most * this.batch * examples.size);

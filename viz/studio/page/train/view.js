@@ -3,20 +3,20 @@
 // learns; here is what a person sees of it, and the orders that they give.
 
 import { Chart } from "../../../page/chart.js";
-import { byId, element, first, write } from "../../../page/dom.js";
+import { byId, first, write } from "../../../page/dom.js";
 import { written } from "../../../page/ticks.js";
-import { sendWeights, token } from "../api.js";
 import { showConfusion } from "./confusion.js";
-import { fileOf } from "./file.js";
 import { writeProgress } from "./figures.js";
 import { Form } from "./form.js";
 import { smoothed } from "./history.js";
 import { Progress } from "./progress.js";
 import { DEFAULTS, settingsOf, typedOf } from "./settings.js";
+import { Weights } from "./weights.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../state.js").State} State */
 /** @typedef {import("./history.js").History} History */
+/** @typedef {import("./network.js").Network} Network */
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Score} Score */
 /** @typedef {import("./worker.js").Order} Order */
@@ -53,6 +53,12 @@ export class TrainView {
     this.charts = [this.loss, this.accuracy];
     this.progress = new Progress(this.settings, null);
     this.form = new Form(this.settings, (settings, name) => this.#changed(settings, name));
+    new Weights(dataset, {
+      saved: () => this.progress.isReady ? this.#saved() : null,
+      goOn: (network) => this.#goOn(network),
+      say: (text) => this.#say(text),
+      complain,
+    });
     this.#listen();
     this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     this.worker.onmessage = ({ data }) => this.#take(data);
@@ -182,12 +188,24 @@ export class TrainView {
     this.#order({ kind: "pause" });
   }
 
-  /** A training by the settings, from the beginning; what is shown stays until it is ready. */
-  #begin() {
+  /** A training by the settings, from the beginning or from a network that has learned; what is
+   * shown stays until it is ready. @param {Network} [from] */
+  #begin(from) {
     this.complain("");
     this.#say("a network is made ...");
     this.begun = Math.max(this.begun, this.shownNumber) + 1;
-    this.#order({ kind: "begin", number: this.begun, settings: this.settings });
+    this.#order({ kind: "begin", number: this.begun, settings: this.settings, from });
+  }
+
+  /** @param {Network} network */
+  #goOn(network) {
+    const { hidden, activation, seed } = network;
+    const own = { hidden, activation: activation ?? this.settings.activation, seed: seed ?? this.settings.seed };
+    this.settings = settingsOf(typedOf({ ...this.settings, ...own }));
+    this.form.write(this.settings);
+    this.wanted = false;
+    this.#begin(network);
+    this.#remember();
   }
 
   /** @param {number} steps */
@@ -204,24 +222,6 @@ export class TrainView {
     });
   }
 
-  async #download() {
-    const saved = await this.#saved();
-    const link = element("a", { download: `chainrule-step-${saved.step}.safetensors` });
-    link.href = URL.createObjectURL(new Blob([fileOf(this.dataset, saved)]));
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-  }
-
-  async #send() {
-    try {
-      const saved = await this.#saved();
-      const { version } = await sendWeights(fileOf(this.dataset, saved));
-      this.#say(`the server serves step ${saved.step.toLocaleString("en")} as version ${version}`);
-    } catch (error) {
-      this.complain(error instanceof Error ? error.message : String(error));
-    }
-  }
-
   /** @param {string} name */
   #act(name) {
     const { isReady, step, stepsOfEpoch } = this.progress;
@@ -231,8 +231,6 @@ export class TrainView {
     if (name === "epoch" && isReady) this.#once(stepsOfEpoch - (step % stepsOfEpoch));
     if (name === "reset") this.#again(this.settings.seed);
     if (name === "seed") this.#again(Math.floor(Math.random() * 2 ** 20));
-    if (name === "download" && isReady) this.#download();
-    if (name === "send" && isReady) this.#send();
   }
 
   /** Begin again, and wait. @param {number} seed */
@@ -263,7 +261,6 @@ export class TrainView {
       event.preventDefault();
       this.#act(acts[event.key]);
     });
-    first(view, "[data-do=send]").hidden = token() === null;
   }
 
   /** @param {HTMLElement} button */

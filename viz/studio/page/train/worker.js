@@ -7,26 +7,29 @@ import { readSafetensors } from "../../../page/safetensors.js";
 import { load, variant } from "../../../page/wasm.js";
 import { moduleOf } from "../api.js";
 import { fetchExamples } from "./examples.js";
+import { goingOn } from "./network.js";
 import { architectureOf } from "./settings.js";
 import { Training } from "./training.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../../../page/tensors.js").Tensor} Tensor */
 /** @typedef {import("./examples.js").Examples} Examples */
+/** @typedef {import("./network.js").Network} Network */
 /** @typedef {import("./settings.js").Live} Live */
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Place} Place */
 /** @typedef {import("./training.js").Score} Score */
 
 /**
- * begin: a training anew. run: for so many steps (Infinity: until it is paused). set: other numbers
+ * begin: a training anew, or from where a network stands. run: for so many steps (Infinity: until it is paused). set: other numbers
  * from the next step on. save: gives the weights.
  * @typedef {{kind: "open", dataset: Dataset}
- *   | {kind: "begin", number: number, settings: Settings}
+ *   | {kind: "begin", number: number, settings: Settings, from?: Network}
  *   | {kind: "run", number: number, steps: number} | {kind: "pause"}
  *   | {kind: "set", live: Live} | {kind: "save"}} Order
  * @typedef {{kind: "loading", share: number}
- *   | {kind: "ready", number: number, steps: number, flops: number, parameters: number}
+ *   | {kind: "ready", number: number, step: number, steps: number, flops: number,
+ *      parameters: number}
  *   | {kind: "steps", number: number, step: number, losses: Float32Array, rights: Float32Array,
  *      seconds: number}
  *   | {kind: "score", number: number, step: number, split: string, score: Score}
@@ -101,7 +104,7 @@ async function fetched() {
 }
 
 /** @param {Extract<Order, {kind: "begin"}>} order @param {AbortSignal} signal */
-async function begin({ number, settings }, signal) {
+async function begin({ number, settings, from }, signal) {
   if (signal.aborted) return; // another one was begun meanwhile
   const { train, mean } = await digits();
   const name = architectureOf(settings, dataset, variant() === "relaxed");
@@ -111,14 +114,16 @@ async function begin({ number, settings }, signal) {
   if (modules.size > 8) modules.delete([...modules.keys()][0]);
   const module = await load(parts.bytes, parts.manifest);
   const { tensors } = readSafetensors(parts.states);
-  training = new Training(module, train, settings, tensors, mean);
+  const states = from ? goingOn(tensors, from.tensors) : tensors;
+  training = new Training(module, train, settings, states, mean, from?.step);
   if (live) training.set(live);
   begun = number;
   let parameters = 0;
   for (const { layout: { name: state, shape } } of module.states) {
     if (state.startsWith("model.") && shape.length) parameters += shape.reduce((a, b) => a * b, 1);
   }
-  post({ kind: "ready", number, steps: training.steps, flops: training.flops, parameters });
+  const { step, steps, flops } = training;
+  post({ kind: "ready", number, step, steps, flops, parameters });
   await look("test", signal);
 }
 
