@@ -31,6 +31,7 @@ PEERS = {
     "compiling": ["jax"],
     "browser": ["playwright"],
     "studio": ["uvloop"],
+    "page": ["playwright"],
 }
 
 

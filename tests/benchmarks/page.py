@@ -1,0 +1,288 @@
+"""The studio's page in headless Chromium, software rendering: how soon it learns, whether it halts.
+
+All 70,000 digits, the network that the page begins with. Times are divided by what they may be at
+most. A task is what the page's main thread does without a stop; whoever clicks meanwhile waits.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from tests.benchmarks import harness
+from tests.benchmarks.browser.page import CHROMIUM, FLAGS
+from tests.benchmarks.studio import server
+
+ROUNDS = 3
+GOAL, QUICK_GOAL = 97.5, 80  # % of the test set
+GPU = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+# So that the memory is measured at once, and not after the next collection of garbage.
+MEMORY = ["--enable-blink-features=ForceEagerMeasureMemory"]
+TRACED = ["disabled-by-default-devtools.timeline"]
+
+OPENED = f"{GOAL} %, after opening"
+STARTED = f"{GOAL} %, after Start"
+TRAINING = "longest task, from opening to there"
+LOADING = "longest task, while Data loads"
+ORDER = "new order of 70,000, by loss"
+SCORE = "score of all 70,000, in the worker"
+FRAMES = "frame, zooming and panning"
+PAINT = "first paint"
+AIMS = {
+    OPENED: None, STARTED: 5.0, TRAINING: 0.05, LOADING: 0.05, ORDER: 0.016, SCORE: 1.5,
+    FRAMES: 0.033, PAINT: 0.5,
+}  # fmt: skip
+BYTES = {"memory": 300e6, "script": 150e3}
+
+WATCH = """
+globalThis.said = []; // by workers, and when
+globalThis.textures = 0; // bytes
+globalThis.Worker = class extends Worker {
+  constructor(...given) {
+    super(...given);
+    this.addEventListener("message", ({ data: { kind, split } }) =>
+      said.push([kind, split ?? "", performance.now() / 1000]));
+  }
+};
+const { texStorage3D } = WebGL2RenderingContext.prototype;
+WebGL2RenderingContext.prototype.texStorage3D = function (...given) {
+  const [, , , width, height, layers] = given;
+  textures += 4 / 3 * width * height * layers; // a byte each, with the smaller copies
+  texStorage3D.apply(this, given);
+};
+"""
+REACHED = """goal => new Promise((done) => {
+  const list = document.getElementById("progress");
+  const look = () => {
+    if (!(parseFloat(list.querySelector("dd")?.textContent) >= goal)) return;
+    watching.disconnect();
+    done(performance.now() / 1000);
+  };
+  const watching = new MutationObserver(look);
+  watching.observe(list, { childList: true, subtree: true, characterData: true });
+  look();
+})"""
+START = f"""async goal => {{
+  const start = performance.now() / 1000;
+  document.getElementById("go").click();
+  return await ({REACHED})(goal) - start;
+}}"""
+SORTED = """async count => {
+  const sort = document.querySelector("[name=sort]");
+  const times = [];
+  for (let i = 0; i < 2 * count; i++) {
+    sort.value = i % 2 ? "loss" : "index";
+    const start = performance.now();
+    sort.dispatchEvent(new Event("change", { bubbles: true }));
+    if (i % 2) times.push((performance.now() - start) / 1000);
+    for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+  }
+  return times;
+}"""
+# From all to a few and back, about a place that wanders; then to and fro by a finger.
+MOVED = """async count => {
+  const canvas = document.getElementById("digits");
+  const { left, top, width, height } = canvas.getBoundingClientRect();
+  canvas.setPointerCapture = () => {}; // of a pointer that there is not
+  const at = (x, y) => ({ clientX: left + x * width, clientY: top + y * height, bubbles: true });
+  const tell = (kind, more) =>
+    canvas.dispatchEvent(new PointerEvent(kind, { pointerId: 1, ...more }));
+  const act = (i) => {
+    const turn = 2 * Math.PI * i / count;
+    const place = at(0.5 + 0.3 * Math.sin(3 * turn), 0.5 + 0.3 * Math.cos(3 * turn));
+    if (i === 3 * count / 4) tell("pointerdown", place);
+    if (i >= 3 * count / 4) return tell("pointermove", place);
+    canvas.dispatchEvent(new WheelEvent("wheel", { ...place, deltaY: -90 * Math.sin(2 * turn) }));
+  };
+  const times = [];
+  let last = await new Promise(requestAnimationFrame);
+  for (let i = 0; i < count; i++) {
+    act(i);
+    const now = await new Promise(requestAnimationFrame);
+    times.push((now - last) / 1000);
+    last = now;
+  }
+  tell("pointerup", at(0.5, 0.5));
+  return times;
+}"""
+HELD = "async () => textures + (await performance.measureUserAgentSpecificMemory()).bytes"
+FIRST = "() => performance.getEntriesByType('paint')[0].startTime / 1000"
+
+Figures = dict[str, list[float]]
+
+
+@contextmanager
+def tabs() -> Iterator[Any]:
+    """A browser without a window. SystemExit where there is none."""
+    if find_spec("playwright") is None:
+        sys.exit("The page needs playwright: `pip install -e '.[test]'` brings it.")
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        sys.exit(f"The page runs in a browser, and there is none of {', '.join(CHROMIUM)}.")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=[*FLAGS, *GPU, *MEMORY])
+        yield browser
+        browser.close()
+
+
+class Tab:
+    """The page, newly opened. bytes: of what it has fetched, as it was sent, the API's left out."""
+
+    def __init__(self, browser: Any, address: str) -> None:
+        self.browser, self.address = browser, address
+        self.tab = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+        self.tab.add_init_script(WATCH)
+        self.bytes = 0
+        self.tab.on("response", self._count)
+
+    def _count(self, response: Any) -> None:
+        if "/api/" not in response.url and response.url.startswith("http"):
+            self.bytes += int(response.headers["content-length"])
+
+    def open(self, view: str) -> None:
+        self.tab.goto(f"{self.address}#view={view}", wait_until="domcontentloaded")
+
+    def do(self, script: str, given: Any = None) -> Any:
+        return self.tab.evaluate(script, given)
+
+    def click(self, button: str) -> None:
+        self.tab.locator(f"[data-do={button}]").click()
+
+    def loaded(self) -> None:
+        """Wait until all examples are drawn."""
+        self.tab.locator("#classes li").first.wait_for()
+        self.tab.locator("#loading").wait_for(state="hidden")
+
+    @contextmanager
+    def traced(self, into: list[float]) -> Iterator[None]:
+        """What happens meanwhile: the seconds of the longest task go into the list."""
+        self.browser.start_tracing(page=self.tab, categories=TRACED)
+        yield
+        into.append(max(tasks(json.loads(self.browser.stop_tracing())["traceEvents"])))
+
+    def said(self, kind: str, split: str = "") -> float:
+        """When a worker said this last; waits until one has."""
+        asked = "([kind, split]) => said.findLast((one) => one[0] === kind && one[1] === split)"
+        while (found := self.do(asked, [kind, split])) is None:
+            self.tab.wait_for_timeout(20)
+        return float(found[2])
+
+    def close(self) -> None:
+        self.tab.context.close()
+
+
+def tasks(events: Sequence[dict[str, Any]]) -> list[float]:
+    """The seconds of every task on the main thread of the page, from a trace."""
+    frames = next(e["args"]["data"]["frames"] for e in events if e["name"] == FRAMES_SAID)
+    page = frames[0]["processId"]
+    main = next(
+        each["tid"] for each in events
+        if each["name"] == "thread_name" and each["pid"] == page
+        and each["args"]["name"] == "CrRendererMain"
+    )  # fmt: skip
+    return [
+        each.get("dur", 0) / 1e6 for each in events
+        if each["name"] == "RunTask" and (each["pid"], each["tid"]) == (page, main)
+    ]  # fmt: skip
+
+
+FRAMES_SAID = "TracingStartedInBrowser"
+
+
+def train(page: Tab, figures: Figures, goal: float) -> None:
+    """Open Train, which begins to learn; and begin again, when all is there."""
+    with page.traced(figures[TRAINING]):
+        page.open("train")
+        figures[OPENED].append(page.do(REACHED, goal))
+    figures[PAINT].append(page.do(FIRST))
+    page.click("go")
+    page.tab.locator("#go", has_text="Go on").wait_for()
+    page.click("reset")
+    page.tab.locator("#go", has_text="Start").wait_for()
+    page.tab.wait_for_timeout(1000)
+    figures[STARTED].append(page.do(START, goal))
+    page.click("go")
+
+
+def score(page: Tab, figures: Figures) -> None:
+    """Learn a step, and then nothing."""
+    page.tab.wait_for_timeout(200)
+    page.do("said.length = 0")
+    page.click("step")
+    figures[SCORE].append(page.said("score", "train") - page.said("ended"))
+
+
+def browse(page: Tab, figures: Figures, frames: int) -> None:
+    """Open Data, in a page that has scored all examples."""
+    page.tab.locator("[data-view=data]").click()
+    page.loaded()
+    figures[ORDER] += page.do(SORTED, 5)
+    figures[FRAMES] += page.do(MOVED, frames)
+
+
+def measure(browser: Any, address: str, options: Namespace) -> tuple[Figures, dict[str, float]]:
+    """Everything, in as many rounds as that takes; and bytes, of the last one."""
+    figures: Figures = {name: [] for name in AIMS}
+    sizes: dict[str, float] = {}
+    for _ in range(1 if options.quick else ROUNDS):
+        page = Tab(browser, address)
+        train(page, figures, QUICK_GOAL if options.quick else GOAL)
+        score(page, figures)
+        browse(page, figures, 20 if options.quick else 240)
+        sizes = {"memory": page.do(HELD), "script": page.bytes}
+        page.close()
+        page = Tab(browser, address)
+        with page.traced(figures[LOADING]):
+            page.open("data")
+            page.loaded()
+        page.close()
+    return figures, sizes
+
+
+def line(name: str, seconds: list[float]) -> dict[str, Any]:
+    """A line of the table: times, by what they may be."""
+    row = harness.row(name, seconds, aim=AIMS[name] and 1.0, **{"at most": ""})
+    if AIMS[name]:
+        row["ratio"] = harness.spread([each / AIMS[name] for each in seconds])
+        row["at most"] = f"{AIMS[name] * 1000:,.0f} ms"
+    late = sorted(seconds)[int(0.95 * (len(seconds) - 1))]
+    row["95 % within"] = f"{1000 * late:.0f} ms" if len(seconds) > 5 else ""
+    return row
+
+
+def told(sizes: dict[str, float]) -> str:
+    """The sizes, in words."""
+    memory, script = (
+        f"{sizes[name]:,.0f} bytes ({'met' if sizes[name] < most else 'missed'}: {most:,.0f})"
+        for name, most in BYTES.items()
+    )
+    return f"JS heap, buffers and textures: {memory}. Page, scripts and style, as sent: {script}."
+
+
+def main() -> None:
+    options = harness.arguments(str(__doc__))
+    studio = ("viz", "studio", "--no-browser", "--port", "0", "--token", "only-for-the-benchmark")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        server(folder, *studio) as (port, _),
+        tabs() as browser,
+    ):
+        figures, sizes = measure(browser, f"http://127.0.0.1:{port}/", options)
+        chromium = browser.version
+    on = harness.machine("fastapi", "uvicorn") | {"threads": 1}
+    on["versions"]["Chromium"] = chromium
+    rows = [line(name, seconds) for name, seconds in figures.items()]
+    harness.report("page: the studio's, with 70,000 digits", rows, on, options, told(sizes))
+
+
+if __name__ == "__main__":
+    main()
