@@ -12,8 +12,9 @@ import { DEFAULTS, typedOf } from "./train/settings.js";
  *   view: View, dataset: string, split: string, label: number, answer: number, wrong: number,
  *   sort: Sort, x: number, y: number, zoom: number, digit: number,
  *   hidden: string, activation: string, optimizer: string, batch: string, dropout: string,
- *   rate: string, momentum: string, decay: string, seed: string,
- * }} State the last two lines as they are typed in Train; answer: the class that the network takes them for; wrong: 1 for those that it gets wrong
+ *   rate: string, momentum: string, decay: string, seed: string, accuracy: string, loss: string,
+ *   step: number,
+ * }} State from hidden to loss as they are typed in Train; step: of the training, which stands there; answer: the class that the network takes them for; wrong: 1 for those that it gets wrong
  * @typedef {"data" | "train"} View
  * @typedef {"index" | "class" | "ink" | "typical" | "loss" | "confidence"} Sort
  */
@@ -23,12 +24,15 @@ export const VIEWS = ["train", "data"];
 /** @type {Sort[]} */
 const SORTS = ["index", "class", "ink", "typical", "loss", "confidence"];
 
+const MOST_STEPS = 1e7; // that an address may ask for
+
 /** @type {State} */
 export const START = {
   view: "train", dataset: "", split: "", label: -1, answer: -1, wrong: 0, sort: "index",
   x: 0, y: 0, zoom: 0, digit: -1,
   .../** @type {Pick<State, "hidden" | "activation" | "optimizer" | "batch" | "dropout" | "rate"
-    | "momentum" | "decay" | "seed">} */ (typedOf(DEFAULTS)),
+    | "momentum" | "decay" | "seed" | "accuracy" | "loss">} */ (typedOf(DEFAULTS)),
+  step: 0,
 };
 
 /** The nearest state that a dataset allows. @param {State} state @param {Dataset} dataset */
@@ -45,6 +49,7 @@ export function settle(state, dataset) {
     wrong: state.wrong === 1 ? 1 : 0,
     sort: SORTS.includes(state.sort) ? state.sort : "index",
     digit: within(state.digit, total),
+    step: Math.max(0, within(state.step, MOST_STEPS)),
     x: finite(state.x),
     y: finite(state.y),
     zoom: Math.max(0, finite(state.zoom)),

@@ -4,14 +4,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { History, smoothed } from "../../../../viz/studio/page/train/history.js";
-import { architectureOf, DEFAULTS, settingsOf } from "../../../../viz/studio/page/train/settings.js";
+import { architectureOf, DEFAULTS, settingsOf, typedOf } from "../../../../viz/studio/page/train/settings.js";
 
-const TYPED = Object.fromEntries(Object.entries(DEFAULTS).map(([name, value]) => [name, String(value)]));
+const TYPED = typedOf(DEFAULTS);
 
 test("what is typed is what is set", () => {
   assert.deepEqual(settingsOf(TYPED), DEFAULTS);
   const typed = { ...TYPED, hidden: " 64,32  16 ", rate: "1e-3", batch: "1" };
   const { hidden, rate, batch } = settingsOf(typed);
+  const { accuracy, loss } = settingsOf({ ...TYPED, accuracy: "97.5", loss: " " });
+  assert.deepEqual([accuracy, loss], [97.5, null]);
   assert.deepEqual([hidden, rate, batch], [[64, 32, 16], 0.001, 1]);
   assert.deepEqual(settingsOf({ ...TYPED, hidden: "" }).hidden, []);
 });
@@ -22,7 +24,7 @@ test("what makes no sense is refused by the name of its field", () => {
     ["hidden", "1.5"], ["batch", "0"], ["batch", "1.5"], ["batch", "5000"], ["batch", ""],
     ["dropout", "1"], ["dropout", "-0.1"], ["seed", "-1"], ["seed", "4294967296"], ["rate", "x"],
     ["rate", "-1"], ["rate", "NaN"], ["rate", "Infinity"], ["momentum", "2"], ["decay", " "],
-    ["activation", "sine"], ["optimizer", ""],
+    ["accuracy", "101"], ["accuracy", "x"], ["loss", "-1"], ["activation", "sine"], ["optimizer", ""],
   ];
   for (const [name, value] of wrong) {
     const set = () => settingsOf({ ...TYPED, [name]: value });

@@ -11,9 +11,15 @@ export const GOALS = [0.97, 0.98]; // accuracies whose times are told
 const SPAN = 0.5; // seconds that a speed is the mean of
 
 export class Progress {
-  /** @param {Settings} settings @param {Extract<Said, {kind: "ready"}> | null} ready */
-  constructor(settings, ready) {
+  /** @param {Settings} settings @param {Extract<Said, {kind: "ready"}> | null} ready
+   * @param {number} from the step where it begins */
+  constructor(settings, ready, from = ready?.step ?? 0) {
     this.settings = settings;
+    this.ready = ready;
+    this.from = from;
+    this.end = from; // the last step that was learned,
+    this.step = from; // and the one that is shown
+    this.changed = Infinity; // the first step at which something else was set
     this.isReady = ready !== null; // to learn
     this.stepsOfEpoch = ready?.steps ?? 1;
     this.flops = ready?.flops ?? 0; // of a step
@@ -24,7 +30,6 @@ export class Progress {
     this.tests = { x: [], loss: [], right: [] };
     /** @type {Map<number, number>} */ this.reached = new Map(); // seconds by goal
     /** @type {Score | null} */ this.score = null;
-    this.step = ready?.step ?? 0;
     this.seconds = 0; // of learning
     this.speed = 0; // images a second
   }
@@ -32,13 +37,15 @@ export class Progress {
   /** @param {Extract<Said, {kind: "steps"}>} said */
   steps({ step, losses, rights, seconds }) {
     const { batch } = this.settings;
-    this.seconds += seconds;
     this.step = step;
+    if (step > this.end) this.seconds += seconds; // else it was learned before
     losses.forEach((loss, i) => {
       const at = step - losses.length + i + 1;
+      if (at <= this.end) return;
       this.losses.add(at, loss);
       this.rights.add(at, (100 * rights[i]) / batch);
     });
+    this.end = Math.max(this.end, step);
     const speed = (losses.length * batch) / seconds;
     const share = this.speed ? Math.min(1, seconds / SPAN) : 1;
     this.speed += share * (speed - this.speed);
@@ -48,7 +55,7 @@ export class Progress {
   tested(step, score) {
     const accuracy = score.right / score.count;
     this.score = score;
-    if (this.tests.x.at(-1) !== step) {
+    if (step > (this.tests.x.at(-1) ?? -1)) {
       this.tests.x.push(step);
       this.tests.loss.push(score.loss);
       this.tests.right.push(100 * accuracy);
@@ -62,9 +69,22 @@ export class Progress {
   back(step) {
     const { tests } = this;
     this.step = step;
+    this.end = step;
     this.losses.cut(step);
     this.rights.cut(step);
     const kept = tests.x.filter((x) => x <= step).length;
     for (const figures of Object.values(tests)) figures.length = kept;
+  }
+
+  /** Of a fork, which begins at a step. @param {Settings} settings @param {number} from */
+  fork(settings, from) {
+    const made = new Progress(settings, this.ready, from);
+    made.score = this.score;
+    made.seconds = this.end ? (this.seconds * from) / this.end : 0;
+    const { x, right } = this.tests;
+    for (const [goal, at] of this.reached) {
+      if (x.some((step, i) => step <= from && right[i] >= 100 * goal)) made.reached.set(goal, at);
+    }
+    return made;
   }
 }

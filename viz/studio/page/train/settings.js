@@ -8,10 +8,13 @@
  * @typedef {{
  *   hidden: number[], activation: string, optimizer: string, batch: number, dropout: number,
  *   rate: number, momentum: number, decay: number, seed: number,
- * }} Settings
+ *   accuracy: number | null, loss: number | null,
+ * }} Settings accuracy, in %, and loss: of the test set, at which it stops; null: it does not
  */
 
 /** What may change while it learns. @typedef {Pick<Settings, "rate" | "momentum" | "decay">} Live */
+
+/** Where it stops. @typedef {Pick<Settings, "accuracy" | "loss">} Goal */
 
 export const ACTIVATIONS = ["relu", "leaky_relu", "gelu", "tanh", "sigmoid", "softplus", "identity"];
 export const OPTIMIZERS = ["sgd", "adam", "adamw"];
@@ -21,14 +24,19 @@ const RATES = /** @type {Record<string, number>} */ ({ sgd: 0.1, adam: 0.001, ad
 /** @type {Settings} */
 export const DEFAULTS = {
   hidden: [128], activation: "relu", optimizer: "sgd", batch: 128, dropout: 0,
-  rate: 0.1, momentum: 0.9, decay: 0, seed: 0,
+  rate: 0.1, momentum: 0.9, decay: 0, seed: 0, accuracy: null, loss: null,
 };
 
 /** Settings as they are typed, by name. @param {Settings} settings @returns {Record<string, string>} */
 export const typedOf = (settings) =>
   Object.fromEntries(Object.entries(settings).map(([name, value]) => [
-    name, Array.isArray(value) ? value.join(",") : String(value),
+    name, Array.isArray(value) ? value.join(",") : String(value ?? ""),
   ]));
+
+/** Whether a score is what it was to reach.
+ * @param {Goal} goal @param {{right: number, count: number, loss: number}} score */
+export const isReached = ({ accuracy, loss }, score) =>
+  (accuracy !== null && 100 * score.right >= accuracy * score.count) || (loss !== null && score.loss <= loss);
 
 /** The rate that is usual for an optimizer. @param {string} optimizer */
 export const usualRate = (optimizer) => RATES[optimizer] ?? DEFAULTS.rate;
@@ -59,6 +67,8 @@ export function settingsOf(typed) {
     const found = typed[name] || "nothing";
     throw new Error(`${name}: expected ${kind} from ${least} to ${most}, found ${found}`);
   };
+  const goal = (/** @type {string} */ name, /** @type {number} */ most) =>
+    typed[name].trim() ? number(name, 0, most) : null;
   return {
     hidden: widthsOf(typed.hidden),
     activation: oneOf("activation", typed.activation, ACTIVATIONS),
@@ -69,6 +79,8 @@ export function settingsOf(typed) {
     momentum: number("momentum", 0, 1),
     decay: number("decay", 0, 1e9),
     seed: number("seed", 0, MOST.seed, true),
+    accuracy: goal("accuracy", 100),
+    loss: goal("loss", 1e9),
   };
 }
 

@@ -3,6 +3,7 @@
 // knows nothing of messages or of the page.
 
 import { order } from "../../../page/order.js";
+import { sizeOf } from "../../../page/tensors.js";
 
 /** @typedef {import("../../../page/wasm.js").Module} Module */
 /** @typedef {import("../../../page/tensors.js").Tensor} Tensor */
@@ -22,6 +23,7 @@ import { order } from "../../../page/order.js";
  * @typedef {{step: number, epoch: number, position: number, states: Map<string, Tensor>}} Place */
 
 const FIGURES = ["loss", "right"]; // that the loop gives of each step
+const BETA = 0.9; // of Adam: how much of its mean of gradients stays
 
 export class Training {
   /** @param {Module} module @param {Examples} examples to learn from @param {Settings} settings
@@ -94,10 +96,63 @@ export class Training {
       told = done;
       yield { losses, rights };
     }
-    if (this.position >= this.steps) {
-      this.position = 0;
-      this.epoch += 1;
+    this.#turn();
+  }
+
+  /** Learn from one batch by the entry that shows what it computes: `shown` reads it. */
+  single() {
+    this.#draw();
+    const { module, batch, examples, position } = this;
+    const images = this.images.subarray(0, batch * examples.size);
+    const labels = this.labels.subarray(0, batch);
+    examples.deal(this.order.subarray(position * batch, (position + 1) * batch), images, labels);
+    module.array("images", "step").write(images);
+    module.array("labels", "step").write(labels);
+    module.run("step");
+    this.position += 1;
+    this.#turn();
+  }
+
+  /** What the last single step computed: what each layer gave, the gradient of what its weights gave
+   * before the activation, and the loss. */
+  shown() {
+    const { results } = this.module.manifest.entries.step;
+    const read = (/** @type {string} */ name) =>
+      /** @type {Float32Array} */ (this.module.array(name, "step").read());
+    const all = (/** @type {RegExp} */ names) => results.filter((name) => names.test(name)).map(read);
+    const outputs = [...all(/^layer\.\d+$/), read("logits")];
+    return { outputs, deltas: all(/^delta\.\d+$/), loss: read("loss") };
+  }
+
+  /** The gradients by the weights of each layer, of the batch that is learned from next. That is
+   * learned then: go back, if it is not to be. The optimizer's mean of gradients, begun anew and
+   * without decay, is the gradient, or so many times it. */
+  gradients() {
+    const isSgd = this.settings.optimizer === "sgd";
+    const name = isSgd ? "optimizer.velocity" : "optimizer.first";
+    for (const { layout } of this.module.states) {
+      const zeros = () => new Float32Array(sizeOf(layout.shape));
+      if (layout.name.startsWith(name)) this.module.array(layout.name).write(zeros());
     }
+    this.#write("optimizer.momentum", 0);
+    this.#write("optimizer.weight_decay", 0);
+    this.single();
+    return this.shown().deltas.map((_, layer) => {
+      const mean = this.state(`${name}.${2 * layer}`);
+      return isSgd ? mean : mean.map((each) => each / (1 - BETA));
+    });
+  }
+
+  /** A state, by its name. @param {string} name */
+  state(name) {
+    return /** @type {Float32Array} */ (this.module.array(name).read());
+  }
+
+  /** At the end of an epoch the next one begins. */
+  #turn() {
+    if (this.position < this.steps) return;
+    this.position = 0;
+    this.epoch += 1;
   }
 
   /** The order of this epoch, which seed and epoch decide. */

@@ -6,35 +6,58 @@
 import { readSafetensors } from "../../../page/safetensors.js";
 import { load, variant } from "../../../page/wasm.js";
 import { moduleOf } from "../api.js";
+import { Branch, bytesOf, ROOM, thinned } from "./branch.js";
 import { fetchExamples } from "./examples.js";
+import { layersOf } from "./health.js";
 import { goingOn } from "./network.js";
-import { architectureOf } from "./settings.js";
+import { architectureOf, isReached } from "./settings.js";
 import { Training } from "./training.js";
+import { causeOf } from "./why.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../../../page/tensors.js").Tensor} Tensor */
 /** @typedef {import("./examples.js").Examples} Examples */
+/** @typedef {import("./health.js").Layer} Layer */
 /** @typedef {import("./network.js").Network} Network */
+/** @typedef {import("./settings.js").Goal} Goal */
 /** @typedef {import("./settings.js").Live} Live */
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Place} Place */
 /** @typedef {import("./training.js").Score} Score */
+/** @typedef {import("./why.js").Divergence} Divergence */
+/** @typedef {Extract<Order, {kind: "begin"}>} Begin */
+/** @typedef {Extract<Order, {kind: "run"}>} Run */
+/** @typedef {Extract<Order, {kind: "visit"}>} Visit */
+/** @typedef {Extract<Order, {kind: "fork"}>} Fork */
+
+/** A step of a branch. @typedef {{branch: number, step: number}} Stand */
 
 /**
- * begin: a training anew, or from where a network stands. run: for so many steps (Infinity: until it is paused). set: other numbers
- * from the next step on. save: gives the weights.
+ * begin: a training anew, or from where a network stands; on branch 0. run: for so many steps
+ * (Infinity: until it is paused). set: other numbers from the next step on. goal: where it stops by
+ * itself. visit: stand at a step that was learned. fork: a new branch from a step on, or (at: null)
+ * from where it stands. drop: forget a branch. watch: whether to tell how the layers fare. save:
+ * gives the weights.
  * @typedef {{kind: "open", dataset: Dataset}
  *   | {kind: "begin", number: number, settings: Settings, from?: Network}
  *   | {kind: "run", number: number, steps: number} | {kind: "pause"}
- *   | {kind: "set", live: Live} | {kind: "save"}} Order
+ *   | {kind: "set", live: Live} | {kind: "goal", goal: Goal}
+ *   | {kind: "visit", at: Stand}
+ *   | {kind: "fork", branch: number, at: Stand | null, live: Live}
+ *   | {kind: "drop", branch: number}
+ *   | {kind: "watch", on: boolean} | {kind: "save"}} Order
  * @typedef {{kind: "loading", share: number}
  *   | {kind: "ready", number: number, step: number, steps: number, flops: number,
  *      parameters: number}
- *   | {kind: "steps", number: number, step: number, losses: Float32Array, rights: Float32Array,
+ *   | Stand & {kind: "steps", number: number, losses: Float32Array, rights: Float32Array,
  *      seconds: number}
- *   | {kind: "score", number: number, step: number, split: string, score: Score}
- *   | {kind: "ended", run: number}
- *   | {kind: "diverged", number: number, step: number, epoch: number, loss: number, at: number}
+ *   | Stand & {kind: "score", number: number, split: string, score: Score}
+ *   | {kind: "ended", run: number, reached: boolean}
+ *   | Divergence & {kind: "diverged", number: number, branch: number}
+ *   | Stand & {kind: "at", number: number, live: Live}
+ *   | Stand & {kind: "forked", number: number, of: number, live: Live}
+ *   | {kind: "kept", number: number, branch: number, every: number}
+ *   | Stand & {kind: "layers", number: number, layers: Layer[]}
  *   | {kind: "saved", step: number, settings: Settings, states: Map<string, Tensor>}
  *   | {kind: "failed", number: number | null, message: string}} Said
  */
@@ -45,6 +68,8 @@ const post = (/** @type {Said} */ said) =>
 const CHECKS = 4; // looks at the test set in an epoch,
 const EARLY = [10, 30, 60]; // and steps after which there is one besides, in the first
 const KEPT_EVERY = 50; // steps between places that a divergence goes back to
+const WATCHED_EVERY = 300; // milliseconds between two looks at the layers,
+const WATCHED_SHARE = 0.05; // which take at most so much of the time
 
 /** @type {Dataset} */ let dataset;
 /** @type {Promise<{train: Examples, test: Examples, mean: Float32Array}> | null} */ let examples = null;
@@ -52,35 +77,75 @@ const KEPT_EVERY = 50; // steps between places that a divergence goes back to
 const modules = new Map();
 /** @type {Training | null} */ let training = null;
 let begun = 0; // the number of the training
+/** @type {Map<number, Branch>} */ const branches = new Map();
+/** @type {Branch} */ let branch; // that the training is on
+/** @type {Stand | null} */ let wanted = null; // where it goes, while it is not there yet
 /** @type {Live | null} */ let live = null; // what was set last
+/** @type {Goal} */ let goal = { accuracy: null, loss: null };
+let isOver = false; // the goal is reached; who goes on then, goes on
+let isWatched = false;
+let nextWatch = 0; // when the layers are looked at next
 let newest = new AbortController(); // of the order that is followed, or waits to be
+let visiting = new AbortController(); // of the visit, which no other order but a visit ends
 /** @type {Promise<void>} */ let busy = Promise.resolve();
 
-self.onmessage = ({ data: given }) => {
-  const order = /** @type {Order} */ (given);
-  if (order.kind === "pause") newest.abort();
-  if (order.kind === "set") {
-    live = order.live;
-    training?.set(live);
-  }
-  if (order.kind === "save" && training) {
-    const { step, settings } = training;
-    post({ kind: "saved", step, settings: { ...settings, ...live }, states: training.module.snapshot() });
-  }
+self.onmessage = ({ data }) => {
+  const order = /** @type {Order} */ (data);
   if (order.kind === "open") dataset = order.dataset;
-  if (order.kind !== "begin" && order.kind !== "run") return;
-  if (order.kind === "begin") live = order.settings;
+  if (order.kind === "pause") newest.abort();
+  if (order.kind === "set") set(order.live);
+  if (order.kind === "goal") [goal, isOver] = [order.goal, false];
+  if (order.kind === "drop") branches.delete(order.branch);
+  if (order.kind === "save") (wanted ? busy : Promise.resolve()).then(save);
+  if (order.kind === "watch") {
+    isWatched = order.on;
+    nextWatch = 0;
+    if (isWatched) queue(() => Promise.resolve(watch()), null);
+  }
+  const { kind } = order;
+  if (kind === "begin" || kind === "run" || kind === "visit" || kind === "fork") follow(order);
+};
+
+/** Follow an order that takes its time, and end the one before. @param {Begin | Run | Visit | Fork} order */
+function follow(order) {
   newest.abort();
   newest = new AbortController();
   const { signal } = newest;
-  const number = order.kind === "begin" ? order.number : null;
-  // One after the other: what is begun ends before the next begins.
-  busy = busy
-    .then(() => order.kind === "begin" ? begin(order, signal) : run(order, signal))
-    .catch((error) => {
-      post({ kind: "failed", number, message: error instanceof Error ? error.message : String(error) });
-    });
-};
+  if (order.kind === "run") return queue(() => run(order, signal), null);
+  if (order.kind === "fork") return queue(() => fork(order, signal), null);
+  visiting.abort();
+  visiting = new AbortController();
+  const until = visiting.signal;
+  if (order.kind === "begin") {
+    [live, goal, isOver, wanted] = [order.settings, order.settings, false, null];
+    return queue(() => begin(order, signal), order.number);
+  }
+  wanted = order.at;
+  return queue(() => visit(order.at, until, signal), null);
+}
+
+/** One after the other: what is begun ends before the next begins.
+ * @param {() => Promise<void>} work @param {number | null} number of the training that it begins */
+function queue(work, number) {
+  busy = busy.then(work).catch((error) => {
+    post({ kind: "failed", number, message: error instanceof Error ? error.message : String(error) });
+  });
+}
+
+/** Other numbers, from the next step on. @param {Live} numbers */
+function set(numbers) {
+  live = numbers;
+  if (!training) return;
+  const at = wanted ?? { branch: branch.number, step: training.step };
+  branches.get(at.branch)?.change(at.step, numbers);
+  if (!wanted) training.set(numbers);
+}
+
+function save() {
+  if (!training) return;
+  const { step, settings } = training;
+  post({ kind: "saved", step, settings: { ...settings, ...live }, states: training.module.snapshot() });
+}
 
 /** The examples; where they could not be had, the next one asks again. */
 function digits() {
@@ -103,7 +168,7 @@ async function fetched() {
   return { train, test, mean: train.mean(dataset.scale) };
 }
 
-/** @param {Extract<Order, {kind: "begin"}>} order @param {AbortSignal} signal */
+/** @param {Begin} order @param {AbortSignal} signal */
 async function begin({ number, settings, from }, signal) {
   if (signal.aborted) return; // another one was begun meanwhile
   const { train, mean } = await digits();
@@ -117,6 +182,9 @@ async function begin({ number, settings, from }, signal) {
   const states = from ? goingOn(tensors, from.tensors) : tensors;
   training = new Training(module, train, settings, states, mean, from?.step);
   if (live) training.set(live);
+  branch = new Branch(0, training.place(), live ?? settings);
+  branches.clear();
+  branches.set(0, branch);
   begun = number;
   let parameters = 0;
   for (const { layout: { name: state, shape } } of module.states) {
@@ -124,28 +192,95 @@ async function begin({ number, settings, from }, signal) {
   }
   const { step, steps, flops } = training;
   post({ kind: "ready", number, step, steps, flops, parameters });
+  watch();
   await look("test", signal);
 }
 
-/** Learn. @param {Extract<Order, {kind: "run"}>} order @param {AbortSignal} signal */
+/** Learn. @param {Run} order @param {AbortSignal} signal */
 async function run({ number, steps }, signal) {
-  if (training) await learn(training, steps, signal);
-  post({ kind: "ended", run: number });
-  if (newest.signal !== signal) return; // the next order waits
-  await look("test", signal, true);
-  await look("train", signal, true);
+  const reached = training !== null && await learn(training, steps, signal);
+  post({ kind: "ended", run: number, reached });
+  if (newest.signal === signal) await lookAtAll(signal);
 }
 
-/** @param {Training} it @param {number} steps @param {AbortSignal} signal */
+/** Stand at a step, and tell how the network is there. @param {Stand} at
+ * @param {AbortSignal} until it is no more wanted @param {AbortSignal} signal */
+async function visit(at, until, signal) {
+  const isThere = training !== null && await reach(training, at, until);
+  if (until.aborted) return; // another one is wanted
+  wanted = null;
+  if (!isThere) return;
+  live = branch.liveAt(at.step);
+  isOver = false;
+  post({ kind: "at", number: begun, ...at, live });
+  if (newest.signal === signal) await lookAtAll(signal);
+}
+
+/** Go back to the place before a step, and learn from there on what was learned before; whether it
+ * got there. @param {Training} it @param {Stand} at @param {AbortSignal} until */
+async function reach(it, { branch: number, step }, until) {
+  const of = branches.get(number);
+  if (!of || until.aborted) return false;
+  branch = of;
+  it.goTo(branch.before(step));
+  while (it.step < step && !until.aborted) {
+    it.set(branch.liveAt(it.step));
+    const most = Math.min(step, branch.changeAfter(it.step)) - it.step;
+    for await (const _ of it.learn(most, until)); // its losses are known
+  }
+  it.set(branch.liveAt(step));
+  return it.step === step;
+}
+
+/** A new branch, which is gone on with. @param {Fork} order @param {AbortSignal} signal */
+async function fork({ branch: number, at, live: numbers }, signal) {
+  if (!training || (at && !await reach(training, at, visiting.signal))) return;
+  const place = training.place();
+  if (bytesOf(place) * (branches.size + 1) > ROOM) {
+    throw new Error(`there is room for ${branches.size} of such networks alone: delete a branch, then fork`);
+  }
+  const of = branch.number;
+  branch = new Branch(number, place, numbers);
+  branches.set(number, branch);
+  thinned([...branches.values()]);
+  live = numbers;
+  training.set(live);
+  post({ kind: "forked", number: begun, branch: number, step: place.step, of, live });
+  tellKept();
+  await look("test", signal);
+}
+
+/** How far its places lie apart. */
+const tellKept = () => post({ kind: "kept", number: begun, branch: branch.number, every: branch.every });
+
+/** The place where a training stands, which its branch may keep. @param {Training} it */
+function kept(it) {
+  const place = it.place();
+  if (branch.keep(place)) {
+    thinned([...branches.values()]);
+    tellKept();
+  }
+  return place;
+}
+
+/** Whether the goal was reached. @param {Training} it @param {number} steps @param {AbortSignal} signal */
 async function learn(it, steps, signal) {
-  let kept = it.place();
+  let place = kept(it);
   const end = it.step + steps;
   while (it.step < end && !signal.aborted) {
-    if (it.step - kept.step >= KEPT_EVERY) kept = it.place();
+    it.set(branch.liveAt(it.step));
+    if (it.step - place.step >= KEPT_EVERY) place = kept(it);
+    watch();
     const until = nextLook(it);
-    if (!await slices(it, Math.min(end, until) - it.step, kept, signal)) return;
-    if (it.step === until && !signal.aborted) await look("test", signal);
+    const most = Math.min(end, until, branch.changeAfter(it.step)) - it.step;
+    if (!await slices(it, most, place, signal)) return false;
+    if (it.step !== until || signal.aborted) continue;
+    const score = await look("test", signal);
+    if (!score || isOver || !isReached(goal, score)) continue;
+    isOver = true;
+    return true;
   }
+  return false;
 }
 
 /** The step at which the test set is looked at next. @param {Training} it */
@@ -156,8 +291,8 @@ function nextLook({ step, steps, epoch, position }) {
 }
 
 /** Learn for some steps: whether all losses were finite. Where one is not, go back.
- * @param {Training} it @param {number} steps @param {Place} kept @param {AbortSignal} signal */
-async function slices(it, steps, kept, signal) {
+ * @param {Training} it @param {number} steps @param {Place} place @param {AbortSignal} signal */
+async function slices(it, steps, place, signal) {
   let start = performance.now();
   for await (const { losses, rights } of it.learn(steps, signal)) {
     const now = performance.now();
@@ -165,27 +300,54 @@ async function slices(it, steps, kept, signal) {
     start = now;
     const bad = losses.findIndex((loss) => !Number.isFinite(loss));
     if (bad < 0) {
-      post({ kind: "steps", number: begun, step: it.step, losses, rights, seconds });
+      post({ kind: "steps", number: begun, branch: branch.number, step: it.step, losses, rights, seconds });
       continue;
     }
-    const step = it.step - losses.length + bad + 1;
-    const said = { step, epoch: it.epoch, loss: losses[bad] };
-    it.goTo(kept);
-    if (live) it.set(live);
-    post({ kind: "diverged", number: begun, ...said, at: it.step });
+    diverged(it, place, it.step - losses.length + bad + 1, losses[bad]);
     return false;
   }
   return true;
 }
 
+/** Tell why, and go back. @param {Training} it @param {Place} place @param {number} step whose loss
+ * was not finite @param {number} loss */
+function diverged(it, place, step, loss) {
+  const epoch = Math.floor((step - 1) / it.steps);
+  const cause = causeOf(it, place, step, (each) => branch.liveAt(each));
+  it.goTo(place);
+  branch.cut(place.step);
+  if (live) set(live);
+  post({ kind: "diverged", number: begun, branch: branch.number, step, epoch, loss, at: place.step, cause });
+}
+
+/** Tell how the layers fare, where somebody looks and it is time to. */
+function watch() {
+  const start = performance.now();
+  if (!training || !isWatched || start < nextWatch) return;
+  const { step } = training;
+  post({ kind: "layers", number: begun, branch: branch.number, step, layers: layersOf(training) });
+  const now = performance.now();
+  nextWatch = now + Math.max(WATCHED_EVERY, (now - start) / WATCHED_SHARE);
+}
+
+/** Where it stands and learns no more. @param {AbortSignal} signal */
+async function lookAtAll(signal) {
+  nextWatch = 0;
+  watch();
+  const score = await look("test", signal, true);
+  if (score && isReached(goal, score)) isOver = true; // who goes on has seen it
+  await look("train", signal, true);
+}
+
 /** Tell how a set is answered. @param {"train" | "test"} split @param {AbortSignal} signal
  * @param {boolean} [idle] after a run, whose own signal may be aborted: until the next order comes */
 async function look(split, signal, idle = false) {
-  if (!training) return;
+  if (!training) return null;
   const { step } = training;
   const goesOn = () => newest.signal === signal && (idle || !signal.aborted);
   const score = await training.score((await digits())[split], turn, goesOn);
-  if (score) post({ kind: "score", number: begun, step, split, score });
+  if (score) post({ kind: "score", number: begun, branch: branch.number, step, split, score });
+  return score;
 }
 
 /** Others' turn: orders come in as messages. */

@@ -1,0 +1,214 @@
+"""Back through a training and its forks, where it stops by itself, why it failed, and how its
+layers fare: each by what came of it."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from autograd import Tensor, cross_entropy
+from autograd.optim import SGD
+from autograd.random import order
+from models.mlp import MLP
+from models.mnist.train import centred
+from tests.few import few
+from tests.viz.studio.page.test_training import (
+    again,
+    learned,
+    losses,
+    made,
+    opened,
+    put,
+    said,
+    shows,
+    weights,
+)
+from viz.diagram.health import COLOURS
+
+FEW = few()
+SMALL = "#view=train&hidden=&batch=16"  # 125 steps an epoch, of 7,850 weights
+
+
+def stand(tab, step: int) -> None:
+    """At a step that was learned, once the page shows the network of it."""
+    tab.locator("#when").fill(str(step))
+    shows(tab, "step", str(step))
+    tab.locator("#doing:empty").wait_for(state="attached")
+
+
+def same(one: dict, other: dict) -> bool:
+    return one.keys() == other.keys() and all((one[name] == other[name]).all() for name in one)
+
+
+def test_back_to_any_step_and_on_gives_the_same_bits(tab, address, tmp_path):
+    """Across the places that are kept, an epoch's end, and a rate that was changed on the way."""
+    opened(tab, address + SMALL)
+    learned(tab, "epoch")
+    put(tab, "rate", "0.01")
+    assert learned(tab, "epoch")["step"] == "250"
+    _, last, _ = weights(tab, tmp_path)
+    seen = {}
+    for step in (3, 110, 130, 250):
+        stand(tab, step)
+        tab.wait_for_timeout(300)
+        seen[step] = weights(tab, tmp_path)[1], said(tab)["test accuracy"]
+        rate = tab.locator("[name=rate]").input_value()
+        assert rate == ("0.1" if step < 125 else "0.01"), "the form is of another step"
+    assert same(seen[250][0], last)
+    assert len({accuracy for _, accuracy in seen.values()}) > 2, "figures are of another step"
+    stand(tab, 110)
+    _, found, told = weights(tab, tmp_path)
+    assert same(found, seen[110][0]) and told["step"] == "110"
+    for step in (125, 250):
+        assert learned(tab, "epoch")["step"] == str(step)
+    assert same(weights(tab, tmp_path)[1], last)
+    assert tab.locator("#at").inner_text() == "step 250 of 250"
+
+
+def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_path):
+    opened(tab, address + SMALL)
+    learned(tab, "epoch")
+    _, first, _ = weights(tab, tmp_path)
+    stand(tab, 60)
+    put(tab, "rate", "0.01")  # what came after step 60 has happened by another rate: a fork
+    tab.locator("#doing", has_text="B goes on from step 60 of A").wait_for()
+    assert learned(tab, "epoch")["step"] == "125"
+    _, forked, _ = weights(tab, tmp_path)
+    assert (first["0.weight"] != forked["0.weight"]).any()
+    assert [round(float(each["optimizer.rate"]), 6) for each in (first, forked)] == [0.1, 0.01]
+    head, *rows = losses(tab)
+    assert head == ["step", "A train", "A test", "B train", "B test"]
+    assert rows[-1][2] != rows[-1][4]
+    stand(tab, 90)
+    tab.locator("#train").press("f")  # another fork, of the fork, by the same numbers
+    tab.locator("#branches li", has_text="C: from step 90 of B").wait_for()
+    learned(tab, "epoch")
+    assert same(weights(tab, tmp_path)[1], forked)
+    tab.locator("#branches button", has_text="A: from the beginning").click()
+    shows(tab, "step", "125")
+    tab.locator("#doing:empty").wait_for(state="attached")
+    assert same(weights(tab, tmp_path)[1], first)
+    assert tab.locator("[name=rate]").input_value() == "0.1"
+    for _ in range(2):
+        tab.locator("#branches button[aria-label^=Delete]").first.click()
+    tab.locator("#branches").wait_for(state="hidden")
+    shows(tab, "step", "125")
+    tab.locator("#doing:empty").wait_for(state="attached")
+    assert same(weights(tab, tmp_path)[1], forked)
+
+
+def test_a_reload_leads_to_the_step_where_it_stood(tab, address, tmp_path):
+    opened(tab, address)
+    learned(tab, "epoch")
+    learned(tab, "step")
+    _, before, _ = weights(tab, tmp_path)
+    first = losses(tab)
+    tab.reload()
+    shows(tab, "step", "16")
+    tab.locator("#go", has_text="Go on").wait_for()
+    tab.wait_for_timeout(300)
+    assert same(weights(tab, tmp_path)[1], before)
+    # The test set is looked at before the first step only where it waits there.
+    assert [row[:3] for row in losses(tab)] == [row[:3] for row in first]
+    again(tab)
+    tab.wait_for_timeout(400)  # the address is written a moment later
+    assert "step=" not in tab.url
+
+
+def test_it_stops_by_itself_at_an_accuracy_or_a_loss(tab, address):
+    opened(tab, address)
+    put(tab, "accuracy", "60")
+    tab.locator("#go").click()
+    tab.locator("#doing", has_text="stopped by itself: the test set has 60 % right").wait_for()
+    tab.locator("#go", has_text="Go on").wait_for()
+    reached = float(said(tab)["test accuracy"].split()[0])
+    assert 60 <= reached < 97
+    put(tab, "accuracy", "")
+    put(tab, "loss", "0.45")
+    tab.locator("#go").click()
+    tab.locator("#doing", has_text="a loss of 0.45").wait_for()
+    assert float(losses(tab)[-1][3]) <= 0.45
+    tab.locator("#go").click()  # who goes on then, goes on
+    tab.wait_for_timeout(500)
+    assert tab.locator("#go").inner_text() == "Pause"
+
+
+def failed(rate: float) -> tuple[int, int]:
+    """The first step in which something is not finite, and in which layer: in Python, eagerly."""
+    model = MLP([784, 128, 10], seed=0)
+    optimizer = SGD(model.parameters(), rate, 0.9)
+    images = (FEW.train.images.reshape(-1, 784) / np.float32(255)).astype(np.float32)
+    rows = order(2000, seed=0, epoch=0).reshape(-1)[: 15 * 128].reshape(15, 128)
+    for step, chosen in enumerate(rows, 1):
+        with np.errstate(all="ignore"):
+            outputs = model.outputs(Tensor(images[chosen]))
+            for layer, output in enumerate((outputs[1], outputs[2]), 1):
+                if not np.isfinite(output.data).all():
+                    return step, layer
+            loss = cross_entropy(outputs[-1], FEW.train.labels[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            centred(images.mean(0))(model.parameters())
+            optimizer.step()
+    raise AssertionError("all is finite")
+
+
+def test_a_rate_of_a_million_names_the_first_bad_layer_and_step(tab, address):
+    opened(tab, address)
+    put(tab, "rate", "1e6")
+    tab.locator("#go").click()
+    tab.locator("#problem", has_text="It began in step").wait_for()
+    text = tab.locator("#problem").inner_text()
+    found = re.search(r"It began in step (\d+): .* layer (\d) of 2 \((.*?)\)", text)
+    assert found is not None, text
+    step, layer, shape = found.groups()
+    assert (int(step), int(layer)) == failed(1e6)
+    assert shape == ("784 to 128" if layer == "1" else "128 to 10")
+    assert "A rate of 1e6 is too high" in text and "such as 0.1," in text
+    shows(tab, "step", "0")
+
+
+def test_the_layers_fare_as_they_do_in_python_and_cost_nothing_off_the_screen(tab, address):
+    tab.set_viewport_size({"width": 1280, "height": 300})
+    opened(tab, address)
+    learned(tab, "step")
+    assert tab.locator("#layers li").count() == 0
+    again(tab)
+    tab.set_viewport_size({"width": 1280, "height": 2000})
+    tab.locator("#layers .word", has_text="healthy").nth(1).wait_for()
+    model = MLP([784, 128, 10], seed=0)
+    images = (FEW.train.images.reshape(-1, 784) / np.float32(255)).astype(np.float32)
+    chosen = order(2000, seed=0, epoch=0)[:128]
+    cross_entropy(model(Tensor(images[chosen])), FEW.train.labels[chosen]).backward()
+    centred(images.mean(0))(model.parameters())
+    for i, layer in enumerate(list(model)[::2]):
+        text = tab.locator("#layers li p").nth(i).inner_text()
+        size = float(re.search(r"length of its gradient ([\d.]+)", text)[1])
+        # Three digits are written.
+        assert abs(size - np.linalg.norm(layer.weight.grad.data)) < 6e-3 * size, text
+        named = tab.locator("#layers li").nth(i).locator("[data-part=weights] svg")
+        low, high = named.get_attribute("aria-label").removeprefix("weights: ").split(" to ")
+        held = layer.weight.data.astype(np.float64)
+        far = 4 * held.std()
+        assert abs(float(low) - max(held.min(), held.mean() - far)) < 6e-3 * abs(float(low))
+        assert abs(float(high) - min(held.max(), held.mean() + far)) < 6e-3 * abs(float(high))
+    tab.locator("[name=activation]").select_option("tanh")
+    made(tab)
+    put(tab, "rate", "5")
+    learned(tab, "epoch")
+    tab.locator("#layers .word", has_text="saturated").wait_for()
+
+
+def test_the_words_have_the_colours_of_the_diagrams(tab, address):
+    opened(tab, address)
+    for word, colour in COLOURS.items():
+        painted = tab.evaluate(
+            """word => {
+              const made = document.body.appendChild(document.createElement("span"));
+              made.dataset.word = word;
+              return getComputedStyle(made).backgroundColor;
+            }""",
+            word,
+        )
+        assert painted == "rgb({}, {}, {})".format(*bytes.fromhex(colour[1:])), word

@@ -1,0 +1,53 @@
+// @ts-check
+// The lines of the charts: of one training what its batches and the test set say; of several, side
+// by side, each in its colour, the test set's in full and the batches' thinly.
+
+import { smoothed } from "./history.js";
+
+/** @typedef {import("../../../page/chart.js").Line} Line */
+/** @typedef {import("./progress.js").Progress} Progress */
+
+/**
+ * A training, or a fork of one, as the page knows it. of: the name of what it is a fork of. every:
+ * how many steps its weights are kept apart.
+ * @typedef {{
+ *   number: number, name: string, of: string, colour: string, every: number, progress: Progress,
+ * }} Branch
+ */
+
+export const COLOURS = ["--accent", "--second", "--third", "--fourth", "--fifth", "--sixth"];
+
+/** A branch, in the first colour that no other has. @param {number} number @param {Branch[]} others
+ * @param {string} of @param {Progress} progress @returns {Branch} */
+export function branchOf(number, others, of, progress) {
+  const colour = COLOURS.find((each) => others.every((other) => other.colour !== each)) ?? COLOURS[0];
+  return { number, name: String.fromCharCode(65 + number % 26), of, colour, every: 0, progress };
+}
+
+/** @param {Branch[]} branches @returns {{loss: Line[], accuracy: Line[]}} */
+export function linesOf(branches) {
+  if (branches.length === 1) return linesOfOne(branches[0].progress);
+  /** @type {{loss: Line[], accuracy: Line[]}} */ const lines = { loss: [], accuracy: [] };
+  for (const { name, colour, progress: { losses, rights, tests } } of branches) {
+    const width = widthOf(losses.x);
+    const learned = (/** @type {import("./history.js").History} */ { x, y }) =>
+      ({ name: `${name} train`, colour, x, y: smoothed(y, width), faint: true });
+    lines.loss.push(learned(losses), { name: `${name} test`, colour, x: tests.x, y: tests.loss });
+    lines.accuracy.push(learned(rights), { name: `${name} test`, colour, x: tests.x, y: tests.right });
+  }
+  return lines;
+}
+
+/** @param {Progress} progress @returns {{loss: Line[], accuracy: Line[]}} */
+function linesOfOne({ losses, rights, tests }) {
+  const width = widthOf(losses.x);
+  const [train, test] = COLOURS;
+  const mean = (/** @type {import("./history.js").History} */ { x, y }) =>
+    ({ name: "train", colour: train, x, y: smoothed(y, width) });
+  const tested = (/** @type {number[]} */ y) => ({ name: "test", colour: test, x: tests.x, y });
+  const raw = { name: "each batch", colour: train, x: losses.x, y: losses.y, faint: true };
+  return { loss: [raw, mean(losses), tested(tests.loss)], accuracy: [mean(rights), tested(tests.right)] };
+}
+
+/** @param {number[]} x points of a line: a part of them on either side is smoothed away */
+const widthOf = (x) => Math.max(2, Math.floor(x.length / 60));

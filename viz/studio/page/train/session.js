@@ -1,0 +1,344 @@
+// @ts-check
+// A training as the page knows it: its branches and how they went, the orders to the worker that
+// learns, and what that says. What a person sees of it is the view's.
+
+import { branchOf, COLOURS } from "./lines.js";
+import { Progress } from "./progress.js";
+import { DEFAULTS, settingsOf, typedOf } from "./settings.js";
+import { explained } from "./why.js";
+
+/** @typedef {import("../api.js").Dataset} Dataset */
+/** @typedef {import("./health.js").Layer} Layer */
+/** @typedef {import("./lines.js").Branch} Branch */
+/** @typedef {import("./network.js").Network} Network */
+/** @typedef {import("./settings.js").Live} Live */
+/** @typedef {import("./settings.js").Settings} Settings */
+/** @typedef {import("./training.js").Score} Score */
+/** @typedef {import("./worker.js").Order} Order */
+/** @typedef {import("./worker.js").Said} Said */
+/** @typedef {import("./worker.js").Stand} Stand */
+
+/**
+ * Who is told what there is to show. changed: something. began: another training. settled: the
+ * settings are others, or where it stands and waits.
+ * @typedef {{
+ *   say: (text: string) => void, complain: (message: string) => void, changed: () => void,
+ *   began: () => void, settled: () => void, answered: (split: string, score: Score) => void,
+ *   layers: (step: number, layers: Layer[]) => void,
+ * }} Tell
+ */
+
+const LIVE = ["rate", "momentum", "decay"];
+const GOAL = ["accuracy", "loss"];
+
+export class Session {
+  /** @param {Dataset} dataset @param {Tell} tell */
+  constructor(dataset, tell) {
+    this.dataset = dataset;
+    this.tell = tell;
+    /** @type {Settings} */ this.settings = { ...DEFAULTS };
+    this.begun = 0; // the number of the training that was begun last,
+    this.shownNumber = 0; // and of the one that is shown
+    this.runNumber = 0; // of the run that was ordered last
+    this.isRunning = false;
+    this.wanted = false; // to learn as soon as that is possible,
+    this.steps = Infinity; // and so many
+    this.isGiven = false; // it goes on from a network that settings alone do not lead to
+    this.forks = 0; // that were asked for
+    /** @type {Stand | null} */ this.visited = null; // where the worker was sent, until it is there
+    /** @type {Map<number, Branch>} */ this.branches = new Map();
+    this.branch = this.#first(new Progress(this.settings, null)); // that is shown
+    /** @type {((saved: Extract<Said, {kind: "saved"}>) => void)[]} */ this.waiting = [];
+    this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+    this.worker.onmessage = ({ data }) => this.#take(data);
+    this.worker.onerror = () => this.#fail("the worker that trains has ended: reload the page");
+    this.#order({ kind: "open", dataset });
+  }
+
+  get progress() {
+    return this.branch.progress;
+  }
+
+  /** The widths of all layers. */
+  get sizes() {
+    const { shape, classes } = this.dataset;
+    return [shape.reduce((a, b) => a * b, 1), ...this.settings.hidden, classes.length];
+  }
+
+  /** The step that settings alone lead to again, where it stands there and waits; else 0. */
+  get stands() {
+    const { step, changed } = this.progress;
+    return !this.isRunning && this.branch.number === 0 && step <= changed ? step : 0;
+  }
+
+  /** The branch that a training begins as, and no other. @param {Progress} progress */
+  #first(progress) {
+    const branch = branchOf(0, [], "", progress);
+    this.branches = new Map([[0, branch]]);
+    this.visited = null;
+    return branch;
+  }
+
+  /** @param {Order} order */
+  #order(order) {
+    this.worker.postMessage(order);
+  }
+
+  // --- what the worker says ---
+
+  /** @param {Said} said */
+  #take(said) {
+    if (said.kind === "failed") return this.#failed(said);
+    if (said.kind === "loading") return this.#loading(said.share);
+    if (said.kind === "saved") return this.waiting.shift()?.(said);
+    if (said.kind === "ended") return this.#ended(said);
+    if (said.number !== this.begun) return; // of a training that is over
+    if (said.kind === "ready") this.#ready(said);
+    else if (said.kind === "forked") this.#forked(said);
+    else {
+      const branch = this.branches.get(said.branch);
+      if (branch) this.#hear(said, branch);
+    }
+    if (this.visited) this.progress.step = this.visited.step; // whatever came from where it was before
+    this.tell.changed();
+  }
+
+  /** @param {number} share */
+  #loading(share) {
+    this.tell.say(`loading the examples: ${Math.round(100 * share)} %`);
+  }
+
+  /** @param {Extract<Said, {branch: number}>} said @param {Branch} branch that it is of */
+  #hear(said, branch) {
+    if (said.kind === "steps") branch.progress.steps(said);
+    if (said.kind === "score") this.#score(said, branch);
+    if (said.kind === "diverged") this.#diverged(said, branch);
+    if (said.kind === "kept") branch.every = said.every;
+    if (said.kind === "at") this.#at(said);
+    if (said.kind === "layers" && branch === this.branch) this.tell.layers(said.step, said.layers);
+  }
+
+  /** @param {Extract<Said, {kind: "failed"}>} said */
+  #failed({ number, message }) {
+    if (number !== null && number !== this.begun) return;
+    if (number === null) return this.#fail(message);
+    // What was trained before is still there, and is shown.
+    this.begun = this.shownNumber;
+    this.#fail(`${message}. Reset tries again.`);
+  }
+
+  /** @param {string} message */
+  #fail(message) {
+    this.tell.complain(message);
+    this.wanted = false;
+    this.#setRunning(false);
+    this.tell.say("");
+    this.tell.settled();
+  }
+
+  /** @param {Extract<Said, {kind: "ended"}>} said */
+  #ended({ run, reached }) {
+    if (run !== this.runNumber) return;
+    this.#setRunning(false);
+    this.tell.settled(); // a step that was under way is done now
+    if (!reached) return;
+    const { accuracy, loss } = this.settings;
+    const goals = [accuracy === null ? "" : `${accuracy} % right`, loss === null ? "" : `a loss of ${loss}`];
+    this.tell.say(`stopped by itself: the test set has ${goals.filter(Boolean).join(" or ")}`);
+  }
+
+  /** @param {Extract<Said, {kind: "ready"}>} said */
+  #ready(said) {
+    this.shownNumber = said.number;
+    this.branch = this.#first(new Progress(this.settings, said));
+    if (this.isGiven) this.progress.changed = -1;
+    this.forks = 0;
+    this.tell.began();
+    this.tell.say("");
+    this.#setRunning(false);
+    if (!this.wanted) return this.tell.settled();
+    this.wanted = this.steps === Infinity;
+    if (!this.wanted) this.tell.say(`learning again up to step ${this.steps.toLocaleString("en")} ...`);
+    this.#run(this.steps);
+  }
+
+  /** @param {Extract<Said, {kind: "score"}>} said @param {Branch} branch */
+  #score({ step, split, score }, branch) {
+    if (branch === this.branch) this.tell.answered(split, score);
+    if (split === "test") branch.progress.tested(step, score);
+  }
+
+  /** @param {Extract<Said, {kind: "diverged"}>} said @param {Branch} branch */
+  #diverged(said, branch) {
+    this.wanted = false;
+    branch.progress.back(said.at);
+    this.#setRunning(false);
+    this.tell.complain(explained(said, this.settings, this.sizes));
+  }
+
+  /** It stands where it was sent. @param {Extract<Said, {kind: "at"}>} said */
+  #at({ branch, step, live }) {
+    if (branch !== this.visited?.branch || step !== this.visited.step) return; // it was sent on
+    this.visited = null;
+    this.progress.step = step;
+    this.tell.say("");
+    this.#set(live);
+  }
+
+  /** @param {Extract<Said, {kind: "forked"}>} said */
+  #forked({ branch: number, step, of, live }) {
+    const parent = this.branches.get(of);
+    if (!parent) return;
+    const progress = parent.progress.fork({ ...this.settings, ...live }, step);
+    this.branch = branchOf(number, [...this.branches.values()], parent.name, progress);
+    this.branches.set(number, this.branch);
+    this.visited = null;
+    this.tell.say(`${this.branch.name} goes on from step ${step.toLocaleString("en")} of ${parent.name}`);
+    this.#set(live);
+  }
+
+  /** What is shown was learned by these. @param {Live} live */
+  #set({ rate, momentum, decay }) {
+    this.settings = { ...this.settings, rate, momentum, decay };
+    this.tell.settled();
+  }
+
+  // --- orders ---
+
+  /** Learn, from now on or as soon as that is possible. */
+  start() {
+    this.wanted = true;
+    if (this.begun !== this.shownNumber) return; // it is being made
+    if (this.progress.isReady) this.#run(Infinity);
+    else this.begin(this.settings);
+  }
+
+  /** @param {number} steps */
+  #run(steps) {
+    this.tell.complain("");
+    this.runNumber += 1;
+    this.#setRunning(true);
+    this.#order({ kind: "run", number: this.runNumber, steps });
+  }
+
+  pause() {
+    this.wanted = false;
+    this.#setRunning(false);
+    this.#order({ kind: "pause" });
+  }
+
+  /** @param {boolean} running */
+  #setRunning(running) {
+    const isNew = running !== this.isRunning;
+    this.isRunning = running;
+    if (isNew) this.tell.settled();
+    this.tell.changed();
+  }
+
+  /** A training anew, or from a network that has learned; what is shown stays until it is ready. It
+   * learns then, if it learns now, or is wanted to.
+   * @param {Settings} settings @param {number} [steps] that it learns then @param {Network} [from] */
+  begin(settings, steps = Infinity, from) {
+    this.settings = settings;
+    this.isGiven = from !== undefined;
+    this.wanted ||= this.isRunning;
+    this.steps = steps;
+    this.tell.complain("");
+    this.tell.say("a network is made ...");
+    this.begun = Math.max(this.begun, this.shownNumber) + 1;
+    this.#order({ kind: "begin", number: this.begun, settings, from });
+  }
+
+  /** From a network on, that was saved, and wait. @param {Network} network */
+  goOn(network) {
+    const { hidden, activation, seed } = network;
+    const now = this.settings;
+    const own = { hidden, activation: activation ?? now.activation, seed: seed ?? now.seed };
+    const settings = settingsOf(typedOf({ ...now, ...own }));
+    this.pause();
+    this.begin(settings, Infinity, network);
+    this.tell.settled();
+  }
+
+  /** Begin again, and wait. @param {number} seed */
+  again(seed) {
+    this.pause();
+    this.begin({ ...this.settings, seed });
+    this.tell.settled();
+  }
+
+  /** Learn so many steps, and wait. @param {number} steps */
+  once(steps) {
+    this.wanted = false;
+    this.#run(steps);
+  }
+
+  /** One of the settings is another. @param {Settings} settings @param {string} name */
+  change(settings, name) {
+    const { rate, momentum, decay, accuracy, loss } = settings;
+    const { progress } = this;
+    if (GOAL.includes(name)) this.#order({ kind: "goal", goal: { accuracy, loss } });
+    else if (!LIVE.includes(name)) this.begin(settings);
+    // What came after this step has happened, by other numbers.
+    else if (progress.step < progress.end) return this.fork(settings);
+    else {
+      progress.settings = settings;
+      if (progress.step) progress.changed = Math.min(progress.changed, progress.step);
+      this.#order({ kind: "set", live: { rate, momentum, decay } });
+    }
+    this.settings = settings;
+    this.tell.settled();
+  }
+
+  /** Stand at a step that was learned. @param {Branch} branch @param {number} step */
+  visit(branch, step) {
+    this.pause();
+    this.branch = branch;
+    this.progress.step = step;
+    this.visited = { branch: branch.number, step };
+    this.tell.say(`step ${step.toLocaleString("en")} is learned again ...`);
+    this.#order({ kind: "visit", at: this.visited });
+    this.tell.changed();
+  }
+
+  /** Stand at the last step of a branch. @param {number} number */
+  choose(number) {
+    const branch = this.branches.get(number);
+    if (branch) this.visit(branch, branch.progress.end);
+  }
+
+  /** A branch from here on, by other numbers. @param {Settings} [settings] */
+  fork({ rate, momentum, decay } = this.settings) {
+    if (this.branches.size >= COLOURS.length) {
+      this.tell.complain(`${COLOURS.length} side by side are the most: delete one, then fork.`);
+      return this.tell.settled(); // by what it was set to
+    }
+    const at = this.isRunning ? null : { branch: this.branch.number, step: this.progress.step };
+    this.forks += 1;
+    this.tell.complain("");
+    this.#order({ kind: "fork", branch: this.forks, at, live: { rate, momentum, decay } });
+    if (this.isRunning) this.#run(Infinity);
+  }
+
+  /** Forget a branch; the last one stays. @param {number} number */
+  drop(number) {
+    if (this.branches.size < 2) return;
+    this.branches.delete(number);
+    if (number === this.branch.number) this.choose([...this.branches.keys()][0]);
+    this.#order({ kind: "drop", branch: number });
+    this.tell.changed();
+  }
+
+  /** Whether anybody looks at the layers. @param {boolean} on */
+  watch(on) {
+    this.#order({ kind: "watch", on });
+  }
+
+  /** The weights, as the worker has them now. @returns {Promise<Extract<Said, {kind: "saved"}>>} */
+  saved() {
+    return new Promise((done) => {
+      this.waiting.push(done);
+      this.#order({ kind: "save" });
+    });
+  }
+}

@@ -1,0 +1,86 @@
+// @ts-check
+// Back through the training, and its forks: a slider of the steps that were learned, and a list of
+// the branches.
+
+import { byId, element, first, write } from "../../../page/dom.js";
+
+/** @typedef {import("./lines.js").Branch} Branch */
+
+/**
+ * What a person asks for: to stand at a step of the branch that is shown; another branch; to forget
+ * one.
+ * @typedef {{visit: (step: number) => void, choose: (number: number) => void,
+ *   drop: (number: number) => void}} Wishes
+ */
+
+export class Timeline {
+  /** @param {Wishes} wishes */
+  constructor(wishes) {
+    this.slider = byId("when", HTMLInputElement);
+    this.slider.addEventListener("input", () => wishes.visit(Number(this.slider.value)));
+    byId("branches").addEventListener("click", ({ target }) => {
+      const button = target instanceof Element ? target.closest("button") : null;
+      const number = Number(button?.closest("li")?.dataset.branch);
+      if (button?.dataset.branch === "drop") wishes.drop(number);
+      if (button?.dataset.branch === "choose") wishes.choose(number);
+    });
+  }
+
+  /** @param {Branch[]} branches @param {Branch} shown */
+  show(branches, shown) {
+    const { from, step, end, stepsOfEpoch } = shown.progress;
+    const { slider } = this;
+    slider.min = String(from);
+    slider.max = String(end);
+    slider.value = String(step);
+    slider.disabled = from === end;
+    const text = `step ${step.toLocaleString("en")} of ${end.toLocaleString("en")}`;
+    slider.setAttribute("aria-valuetext", `${text}, epoch ${(step / stepsOfEpoch).toFixed(2)}`);
+    write(byId("at"), text);
+    first(byId("time"), "[data-do=newest]", HTMLButtonElement).disabled = step === end;
+    const every = shown.every.toLocaleString("en");
+    const kept = `Weights are kept every ${every} steps; what lies between is learned again.`;
+    write(byId("kept"), shown.every ? kept : "");
+    this.#list(branches, shown);
+  }
+
+  /** @param {Branch[]} branches @param {Branch} shown */
+  #list(branches, shown) {
+    const list = byId("branches");
+    list.hidden = branches.length < 2;
+    const numbers = branches.map(({ number }) => number).join();
+    if (list.dataset.numbers !== numbers) {
+      list.dataset.numbers = numbers;
+      list.replaceChildren(...branches.map(item));
+    }
+    branches.forEach((branch, i) => {
+      const choose = first(list.children[i], "[data-branch=choose]");
+      write(choose, described(branch));
+      choose.setAttribute("aria-pressed", String(branch === shown));
+    });
+  }
+}
+
+/** @param {Branch} branch */
+function item({ number, name, colour }) {
+  const choose = element("button", { type: "button", "data-branch": "choose" });
+  const drop = element("button", { type: "button", "data-branch": "drop" }, "Delete");
+  drop.setAttribute("aria-label", `Delete ${name}`);
+  const made = element("li", { "data-branch": number }, choose, drop);
+  made.style.setProperty("--of", `var(${colour})`);
+  return made;
+}
+
+/** @param {Branch} branch */
+function described({ name, of, progress: { settings, from, tests } }) {
+  const { rate, momentum, decay, optimizer } = settings;
+  const start = of ? `from step ${from.toLocaleString("en")} of ${of}` : "from the beginning";
+  const right = tests.right.at(-1);
+  return [
+    `${name}: ${start}`,
+    `rate ${rate}`,
+    optimizer === "sgd" ? `momentum ${momentum}` : "",
+    decay ? `decay ${decay}` : "",
+    right === undefined ? "" : `${right.toFixed(2)} % of the test set right`,
+  ].filter(Boolean).join(" · ");
+}
