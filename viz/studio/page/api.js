@@ -36,7 +36,7 @@ async function get(path) {
 }
 
 /** @param {string} address @param {Record<string, string>} [headers] @param {string} [method]
- * @param {Uint8Array<ArrayBuffer>} [body] */
+ * @param {BodyInit} [body] */
 async function reached(address, headers, method, body) {
   try {
     return await fetch(address, { headers, method, body });
@@ -120,8 +120,46 @@ export const deleteWeights = (tag) => written("DELETE", tag);
  * @returns {Promise<{version: number}>} */
 async function written(method, tag, content) {
   const headers = { "Authorization": `Bearer ${token()}`, "Content-Type": FILE, "If-Match": tag };
-  const answer = await reached(`${BASE}weights`, headers, method, content);
+  return /** @type {{version: number}} */ (await said(reached(`${BASE}weights`, headers, method, content)));
+}
+
+/** What the server answers, as JSON. @param {Promise<Response>} asked @returns {Promise<unknown>} */
+async function said(asked) {
+  const answer = await asked;
   const body = await answer.json().catch(() => null);
-  if (answer.ok && body) return body;
+  if (answer.ok && body !== null) return body;
   throw new Error(body?.error?.message ?? `the server answered ${answer.status}`);
+}
+
+/**
+ * A network that learns, or has learned, outside the page. state: of its run; job: of the server's
+ * job, null of a terminal's. epoch: how far it is, of so many. accuracy: on the validation set.
+ * @typedef {{
+ *   name: string, state: string, job: string | null, sizes: number[] | null, activation: string | null,
+ *   dataset: string | null, epochs: number | null, epoch: number | null, accuracy: number | null,
+ * }} Work
+ */
+
+/** Those that there are, the newest first. @returns {Promise<Work[]>} */
+export async function workOf() {
+  const [runs, jobs] = await Promise.all([get("runs"), get("jobs")]);
+  const states = new Map(/** @type {{id: string, state: string}[]} */ (jobs).map(({ id, state }) => [id, state]));
+  return /** @type {Omit<Work, "job">[]} */ (runs).map((run) => ({ ...run, job: states.get(run.name) ?? null }));
+}
+
+/** How one goes on, as events. @param {string} run */
+export const eventsOf = (run) => new EventSource(`${BASE}runs/${encodeURIComponent(run)}/events`);
+
+/** The file of what one has learned. @param {string} run */
+export const weightsOfRun = (run) => bytesOf(`runs/${encodeURIComponent(run)}/weights`, FILE);
+
+/** Have the server do something; gives what it says. @param {string} method @param {string} path
+ * @param {string} [tag] of the weights that this may replace @param {object} [body] of JSON */
+export async function order(method, path, tag, body) {
+  const headers = {
+    "Authorization": `Bearer ${token()}`,
+    ...(tag === undefined ? {} : { "If-Match": tag }),
+    ...(body ? { "Content-Type": "application/json" } : {}),
+  };
+  return await said(reached(BASE + path, headers, method, body && JSON.stringify(body)));
 }

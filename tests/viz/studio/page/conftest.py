@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -47,13 +48,18 @@ def blog() -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory, blog: int) -> Iterator[str]:
+def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the studio finds runs."""
+    return tmp_path_factory.mktemp("studio")
+
+
+@pytest.fixture(scope="session")
+def address(runs_folder: Path, blog: int) -> Iterator[str]:
     """Of a studio in a thread, with 2,000 and 500 digits: all of them take seconds on a machine
     that does much else."""
-    folder = tmp_path_factory.mktemp("studio")
     listener = socket.create_server(("127.0.0.1", 0))
     origins = (f"http://localhost:{blog}",)
-    app = create(Studio(TOKEN, datasets=Datasets(few()), folder=folder, origins=origins))
+    app = create(Studio(TOKEN, datasets=Datasets(few()), folder=runs_folder, origins=origins))
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
     thread = threading.Thread(target=server.run, args=[[listener]])
     thread.start()

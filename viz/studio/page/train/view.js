@@ -9,6 +9,7 @@ import { writeProgress } from "./figures.js";
 import { Form } from "./form.js";
 import { LayerList } from "./layers.js";
 import { linesOf } from "./lines.js";
+import { Runs } from "./runs.js";
 import { Session } from "./session.js";
 import { DEFAULTS, settingsOf, typedOf } from "./settings.js";
 import { Timeline } from "./time.js";
@@ -16,6 +17,7 @@ import { Weights } from "./weights.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../state.js").State} State */
+/** @typedef {import("./network.js").Network} Network */
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Score} Score */
 
@@ -61,12 +63,16 @@ export class TrainView {
       drop: (number) => this.session.drop(number),
     });
     this.form = new Form(DEFAULTS, (settings, name) => this.session.change(settings, name));
-    new Weights(dataset, {
+    const training = {
       saved: () => this.session.progress.isReady ? this.session.saved() : null,
-      goOn: (network) => this.session.goOn(network),
-      say: (text) => write(byId("doing"), text),
+      settings: () => this.session.settings,
+      goOn: (/** @type {Network} */ network) => this.session.goOn(network),
+      changed: () => this.#drawSoon(),
+      say: (/** @type {string} */ text) => write(byId("doing"), text),
       complain,
-    });
+    };
+    new Weights(dataset, training);
+    this.runs = new Runs(dataset, training);
     this.#listen();
   }
 
@@ -182,9 +188,9 @@ export class TrainView {
     const branches = [...session.branches.values()];
     const { score, step, end } = session.progress;
     this.#writeGo();
-    const lines = linesOf(branches);
-    this.loss.set(lines.loss);
-    this.accuracy.set(lines.accuracy);
+    const [own, others] = [linesOf(branches), this.runs.lines];
+    this.loss.set([...own.loss, ...others.loss]);
+    this.accuracy.set([...own.accuracy, ...others.accuracy]);
     // Else the first steps, in which nothing is right, take all the room.
     const best = Math.max(0, ...branches.flatMap(({ progress }) => progress.tests.right));
     this.accuracy.setFloor(100 - 6 * (100 - best));

@@ -1,0 +1,223 @@
+// @ts-check
+// Networks that learn outside this page: the server's jobs, and trainings of a terminal. They are
+// listed while the list is open; those that are chosen have their curves beside the page's own, as
+// they grow.
+
+import { byId, element, first, write } from "../../../page/dom.js";
+import { eventsOf, order, tagOfWeights, token, weightsOfRun, workOf } from "../api.js";
+import { COLOURS } from "./lines.js";
+import { networkIn } from "./network.js";
+
+/** @typedef {import("../../../page/chart.js").Line} Line */
+/** @typedef {import("../api.js").Dataset} Dataset */
+/** @typedef {import("../api.js").Work} Work */
+/** @typedef {import("./network.js").Network} Network */
+/** @typedef {import("./settings.js").Settings} Settings */
+
+/** What an epoch came to; of the validation set nothing, where there is none.
+ * @typedef {{
+ *   epoch: number, step: number, train_loss: number | null, train_accuracy: number | null,
+ *   validation_loss: number | null, validation_accuracy: number | null,
+ * }} Epoch */
+
+/** One whose curves are shown. @typedef {{colour: string, source: EventSource, epochs: Map<number, Epoch>}} Watched */
+
+/**
+ * The training of the page: what it is set to, and that it goes on from other weights. changed: is
+ * called when there is more to draw.
+ * @typedef {{
+ *   settings: () => Settings, goOn: (network: Network) => void, changed: () => void,
+ *   say: (text: string) => void, complain: (message: string) => void,
+ * }} Training
+ */
+
+const EVERY = 2000; // milliseconds between two looks at the list
+const MOST = 3; // curves: more are a thicket
+const ACTIVE = ["queued", "running", "cancelling"];
+const RESUMED = ["cancelled", "interrupted", "failed"];
+
+export class Runs {
+  /** @param {Dataset} dataset @param {Training} training */
+  constructor(dataset, training) {
+    this.dataset = dataset;
+    this.training = training;
+    /** @type {Work[]} */ this.work = [];
+    /** @type {Map<string, Watched>} */ this.watched = new Map();
+    /** @type {ReturnType<typeof setTimeout> | 0} */ this.timer = 0;
+    const part = byId("runs", HTMLDetailsElement);
+    part.addEventListener("toggle", () => this.#look());
+    document.addEventListener("visibilitychange", () => this.#look());
+    part.addEventListener("click", ({ target }) => {
+      const button = target instanceof Element ? target.closest("button") : null;
+      if (button?.dataset.run) this.#try(() => this.#act(button));
+    });
+    part.addEventListener("change", ({ target }) => {
+      if (target instanceof HTMLInputElement && target.dataset.run) this.#choose(target.dataset.run, target.checked);
+    });
+    const form = byId("retrain", HTMLFormElement);
+    form.hidden = token() === null;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#try(() => this.#start(Number(first(form, "[name=epochs]", HTMLInputElement).value)));
+    });
+  }
+
+  /** The curves of those that are chosen. @returns {{loss: Line[], accuracy: Line[]}} */
+  get lines() {
+    /** @type {{loss: Line[], accuracy: Line[]}} */ const lines = { loss: [], accuracy: [] };
+    for (const [name, { colour, epochs }] of this.watched) {
+      const all = [...epochs.values()].sort((a, b) => a.step - b.step);
+      const x = all.map(({ step }) => step);
+      const line = (/** @type {string} */ set, /** @type {(epoch: Epoch) => number | null} */ of, faint = false) =>
+        ({ name: `${name} ${set}`, colour, x, y: all.map((each) => of(each) ?? NaN), faint });
+      lines.loss.push(line("train", (each) => each.train_loss, true));
+      lines.loss.push(line("validation", (each) => each.validation_loss));
+      lines.accuracy.push(line("validation", (each) => percent(each.validation_accuracy)));
+    }
+    return lines;
+  }
+
+  /** @param {() => Promise<void>} act */
+  async #try(act) {
+    try {
+      this.training.complain("");
+      await act();
+      await this.#look();
+    } catch (error) {
+      this.training.complain(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  // --- the list ---
+
+  /** What there is now, and again as long as somebody looks. */
+  async #look() {
+    clearTimeout(this.timer);
+    const part = byId("runs", HTMLDetailsElement);
+    if (!part.open || document.hidden) return;
+    try {
+      this.work = await workOf();
+      this.#write();
+    } catch (error) {
+      write(byId("no-runs"), error instanceof Error ? error.message : String(error));
+      byId("no-runs").hidden = false;
+    }
+    clearTimeout(this.timer); // of another look, meanwhile
+    this.timer = setTimeout(() => this.#look(), EVERY);
+  }
+
+  #write() {
+    const list = byId("run-list");
+    list.hidden = !this.work.length;
+    write(byId("no-runs"), "There is none yet. `python -m models.mnist train --out runs/first` makes one.");
+    byId("no-runs").hidden = this.work.length > 0;
+    const names = JSON.stringify(this.work.map(({ name }) => name));
+    const body = first(list, "tbody");
+    if (body.dataset.names !== names) {
+      body.dataset.names = names;
+      body.replaceChildren(...this.work.map(row));
+    }
+    this.work.forEach((each, i) => {
+      const cells = body.children[i].querySelectorAll("td");
+      const told = figuresOf(each);
+      told.forEach((text, k) => write(/** @type {HTMLElement} */ (cells[k]), text));
+      this.#offer(/** @type {HTMLElement} */ (body.children[i]), each);
+    });
+  }
+
+  /** What can be done with one now. @param {HTMLElement} shown @param {Work} work */
+  #offer(shown, { name, job, dataset }) {
+    const box = first(shown, "input", HTMLInputElement);
+    const watched = this.watched.get(name);
+    box.checked = watched !== undefined;
+    box.disabled = !watched && this.watched.size >= MOST;
+    shown.style.setProperty("--of", watched ? `var(${watched.colour})` : "transparent");
+    const may = token() !== null && job !== null;
+    first(shown, "[data-do=end]").hidden = !(may && ACTIVE.includes(job));
+    first(shown, "[data-do=resume]").hidden = !(may && RESUMED.includes(job));
+    first(shown, "[data-do=take]").hidden = dataset !== this.dataset.name;
+  }
+
+  // --- the curves ---
+
+  /** @param {string} name @param {boolean} on */
+  #choose(name, on) {
+    const watched = this.watched.get(name);
+    if (watched && !on) {
+      watched.source.close();
+      this.watched.delete(name);
+    }
+    if (!watched && on) this.#watch(name);
+    this.#write();
+    this.training.changed();
+  }
+
+  /** @param {string} name */
+  #watch(name) {
+    const taken = [...this.watched.values()].map(({ colour }) => colour);
+    const colour = COLOURS.findLast((each) => !taken.includes(each)) ?? COLOURS[0];
+    const source = eventsOf(name);
+    /** @type {Map<number, Epoch>} */ const epochs = new Map();
+    this.watched.set(name, { colour, source, epochs });
+    source.addEventListener("epoch", ({ data }) => {
+      const epoch = /** @type {Epoch} */ (JSON.parse(data));
+      epochs.set(epoch.epoch, epoch); // one that was cut short is told again, whole
+      this.training.changed();
+    });
+    source.addEventListener("end", () => source.close());
+  }
+
+  // --- what a person asks for ---
+
+  /** @param {HTMLButtonElement} button */
+  async #act(button) {
+    const { run = "", do: what } = button.dataset;
+    if (what === "end") await order("DELETE", `jobs/${encodeURIComponent(run)}`);
+    if (what === "resume") {
+      await order("POST", `jobs/${encodeURIComponent(run)}/resume`, await tagOfWeights());
+      this.#choose(run, true);
+    }
+    if (what === "take") this.training.goOn(networkIn(await weightsOfRun(run), this.dataset));
+  }
+
+  /** A training on the server by the settings of the page. @param {number} epochs */
+  async #start(epochs) {
+    const { hidden, activation, optimizer, batch, dropout, rate, momentum, decay, seed } = this.training.settings();
+    const recipe = {
+      dataset: this.dataset.name, hidden, activation, optimizer, batch_size: batch, dropout, lr: rate, seed, epochs,
+      weight_decay: decay, schedule: "constant", ...(optimizer === "sgd" ? { momentum } : {}),
+    };
+    const { id } = /** @type {{id: string}} */ (await order("POST", "retrain", await tagOfWeights(), recipe));
+    this.training.say(`${id} learns on the server; what it has learned is served then`);
+    if (this.watched.size < MOST) this.#watch(id);
+  }
+}
+
+/** @param {number | null} share */
+const percent = (share) => share === null ? null : 100 * share;
+
+/** What is told of one, cell by cell. @param {Work} work */
+function figuresOf({ sizes, activation, dataset, state, job, epoch, epochs, accuracy }) {
+  return [
+    sizes ? `${sizes.join("-")} ${activation ?? ""}` : "…",
+    dataset ?? "…",
+    job ?? state,
+    epochs === null ? "…" : `${epoch ?? 0} of ${epochs}`,
+    accuracy === null ? "…" : `${(100 * accuracy).toFixed(2)} %`,
+  ];
+}
+
+/** @param {Work} work */
+function row({ name }) {
+  const box = element("input", { type: "checkbox", "data-run": name });
+  const button = (/** @type {string} */ what, /** @type {string} */ text, /** @type {string} */ title) =>
+    element("button", { type: "button", "data-run": name, "data-do": what, title, "aria-label": `${text}: ${name}` }, text);
+  const cells = Array.from({ length: 5 }, () => element("td"));
+  const acts = [
+    button("take", "Go on from it", "In this page, from the weights that it learned"),
+    button("end", "End", "What it has learned is kept"),
+    button("resume", "Resume", "On the server"),
+  ];
+  const head = element("th", { scope: "row" }, element("label", {}, box, name));
+  return element("tr", {}, head, ...cells, element("td", {}, ...acts));
+}
