@@ -18,6 +18,7 @@ const ROOM = { left: 50, right: 12, top: 8, bottom: 38 }; // pixels around the l
 const APART = { x: 90, y: 44 }; // pixels between two ticks
 const DOT = 3.5; // pixels from the middle of a point to its edge
 const ROWS = 30; // of the table at most
+const NAMED = 3; // lines that have room for their names; of more, those that are not faint
 const SECOND = 1000; // milliseconds between two tables: they take longer than a frame has
 
 export class Chart {
@@ -32,6 +33,7 @@ export class Chart {
     /** @type {Line[]} */ this.lines = [];
     /** @type {[number, number] | null} */ this.range = null; // of x, where that is not all
     /** @type {number | null} */ this.at = null; // the x that is looked at
+    /** @type {number | null} */ this.mark = null; // the x that what is beside the chart is of
     /** @type {number | null} */ this.dragged = null; // the x where a drag began
     /** @type {Map<string, string>} */ this.colours = new Map();
     this.floor = -Infinity; // of y: what lies below is not shown
@@ -72,10 +74,12 @@ export class Chart {
 
   /** Which colour is which line. */
   #writeLegend() {
-    const text = this.lines.map(({ name }) => name).join();
+    const few = this.lines.length <= NAMED;
+    const named = this.lines.filter(({ faint }) => few || !faint);
+    const text = named.map(({ name }) => name).join();
     if (this.legend.dataset.lines === text) return;
     this.legend.dataset.lines = text;
-    this.legend.replaceChildren(...this.lines.map(({ name, colour, faint }) => {
+    this.legend.replaceChildren(...named.map(({ name, colour, faint }) => {
       const entry = element("span", { class: faint ? "faint" : null }, name);
       entry.style.setProperty("--of", colour.startsWith("--") ? `var(${colour})` : colour);
       return entry;
@@ -98,6 +102,13 @@ export class Chart {
   /** Look at an x, as another chart does. @param {number | null} x */
   look(x) {
     this.at = x;
+    this.redraw();
+  }
+
+  /** Mark an x, which what is beside the chart is of. @param {number | null} x */
+  setMark(x) {
+    if (x === this.mark) return;
+    this.mark = x;
     this.redraw();
   }
 
@@ -134,6 +145,11 @@ export class Chart {
     context.rect(left - DOT, top - DOT, wide + 2 * DOT, high + 2 * DOT); // a dot may lie on the edge
     context.clip();
     for (const line of this.lines) this.#drawLine(context, line);
+    if (this.mark !== null) {
+      const [x] = this.#pixel(this.mark, this.scales.y.low);
+      context.lineWidth = 2;
+      stroke(context, this.#colour("--quiet"), [[x, top], [x, top + high]]);
+    }
     context.restore();
     this.#drawLooked(context);
   }

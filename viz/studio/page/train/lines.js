@@ -32,8 +32,8 @@ export function linesOf(branches) {
     const width = widthOf(losses.x);
     const learned = (/** @type {import("./history.js").History} */ { x, y }) =>
       ({ name: `${name} train`, colour, x, y: smoothed(y, width), faint: true });
-    lines.loss.push(learned(losses), { name: `${name} test`, colour, x: tests.x, y: tests.loss });
-    lines.accuracy.push(learned(rights), { name: `${name} test`, colour, x: tests.x, y: tests.right });
+    lines.loss.push(learned(losses), { name, colour, x: tests.x, y: tests.loss });
+    lines.accuracy.push(learned(rights), { name, colour, x: tests.x, y: tests.right });
   }
   return lines;
 }

@@ -143,8 +143,8 @@ export class Session {
     this.tell.settled(); // a step that was under way is done now
     if (!reached) return;
     const { accuracy, loss } = this.settings;
-    const goals = [accuracy === null ? "" : `${accuracy} % right`, loss === null ? "" : `a loss of ${loss}`];
-    this.tell.say(`stopped by itself: the test set has ${goals.filter(Boolean).join(" or ")}`);
+    const goals = [accuracy === null ? "" : `${accuracy} %`, loss === null ? "" : `a loss of ${loss}`];
+    this.tell.say(`stopped by itself: the test set reached ${goals.filter(Boolean).join(" or ")}`);
   }
 
   /** @param {Extract<Said, {kind: "ready"}>} said */

@@ -47,7 +47,7 @@ export class Timeline {
   /** @param {Branch[]} branches @param {Branch} shown */
   #list(branches, shown) {
     const list = byId("branches");
-    list.hidden = branches.length < 2;
+    byId("beside").hidden = branches.length < 2;
     const numbers = branches.map(({ number }) => number).join();
     if (list.dataset.numbers !== numbers) {
       list.dataset.numbers = numbers;

@@ -34,12 +34,10 @@ export class TrainView {
     this.change = change;
     this.complain = complain;
     this.told = 0; // the step that the address was told
-    /** @type {number | null} */ this.mark = null; // the step that is shown, where it is not the last
     this.drawn = 0;
     /** @type {ReturnType<typeof setTimeout> | 0} */ this.timer = 0;
     /** @type {Score | null} */ this.shownScore = null;
-    const look = (/** @type {number | null} */ x) =>
-      this.charts.forEach((chart) => chart.look(x ?? this.mark));
+    const look = (/** @type {number | null} */ x) => this.charts.forEach((chart) => chart.look(x));
     this.loss = new Chart(byId("loss"), "Loss by step", { x: "step", y: "loss" }, look);
     this.accuracy = new Chart(byId("accuracy"), "Accuracy by step", { x: "step", y: "right, %" }, look);
     this.charts = [this.loss, this.accuracy];
@@ -195,11 +193,7 @@ export class TrainView {
     const best = Math.max(0, ...branches.flatMap(({ progress }) => progress.tests.right));
     this.accuracy.setFloor(100 - 6 * (100 - best));
     this.timeline.show(branches, session.branch);
-    const mark = step < end ? step : null;
-    if (mark !== this.mark) {
-      this.mark = mark;
-      this.charts.forEach((chart) => chart.look(mark));
-    }
+    this.charts.forEach((chart) => chart.setMark(step < end ? step : null));
     writeProgress(session.progress, this.dataset);
     if (score === this.shownScore) return;
     this.shownScore = score;
