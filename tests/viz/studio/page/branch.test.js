@@ -85,6 +85,9 @@ test("flat is where moving x by its size, or by 1, moves the result by less than
   }
   assert.equal(flatShare("relu", Float32Array.of(0), 0), null);
   assert.equal(flatShare("sigmoid", Float32Array.of(0, 1), 0.5), 0, "what is dropped is not flat");
+  for (const dropout of [0.1, 0.25, 0.3, 0.7]) { // by which the others were divided, rounded
+    assert.equal(flatShare("tanh", Float32Array.of(1 / (1 - dropout), 0, -1 / (1 - dropout)), dropout), 1);
+  }
 });
 
 test("a spread counts every finite entry once, far ones apart", () => {

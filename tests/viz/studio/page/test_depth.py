@@ -172,7 +172,9 @@ def test_a_rate_of_a_million_names_the_first_bad_layer_and_step(tab, address):
     shows(tab, "step", "0")
 
 
-def test_the_layers_fare_as_they_do_in_python_and_cost_nothing_off_the_screen(tab, address):
+def test_the_layers_fare_as_they_do_in_python_and_cost_nothing_off_the_screen(
+    tab, address, tmp_path
+):
     tab.set_viewport_size({"width": 1280, "height": 300})
     opened(tab, address)
     learned(tab, "step")
@@ -198,9 +200,16 @@ def test_the_layers_fare_as_they_do_in_python_and_cost_nothing_off_the_screen(ta
         assert abs(float(high) - min(held.max(), held.mean() + far)) < 6e-3 * abs(float(high))
     tab.locator("[name=activation]").select_option("tanh")
     made(tab)
+    put(tab, "dropout", "0.25")
+    made(tab)
     put(tab, "rate", "5")
     learned(tab, "epoch")
     tab.locator("#layers .word", has_text="saturated").wait_for()
+    _, watched, _ = weights(tab, tmp_path)
+    tab.set_viewport_size({"width": 1280, "height": 300})
+    again(tab)
+    learned(tab, "epoch")
+    assert same(weights(tab, tmp_path)[1], watched), "to look at the layers changes them"
 
 
 def test_the_words_have_the_colours_of_the_diagrams():

@@ -74,7 +74,7 @@ export function deadShare(outputs, units) {
 
 /** Whether an activation hardly rises where it gives y. @type {Record<string, (y: number) => boolean>} */
 const FLATS = {
-  tanh: (y) => (1 - y * y) * Math.max(1, Math.abs(Math.atanh(y))) < FLAT || Math.abs(y) === 1,
+  tanh: (y) => Math.abs(y) >= 1 || (1 - y * y) * Math.max(1, Math.abs(Math.atanh(y))) < FLAT,
   sigmoid: (y) => y <= 0 || y >= 1 || y * (1 - y) * Math.max(1, Math.abs(Math.log(y / (1 - y)))) < FLAT,
   softplus: (y) => y <= 0 || -Math.expm1(-y) * Math.max(1, Math.abs(Math.log(Math.expm1(y)))) < FLAT,
   gelu: (y) => y <= 0 && y > -0.006, // from -2.9 down; between -0.012 and 0 it is not, which is rare

@@ -65,9 +65,17 @@ export class Progress {
     }
   }
 
+  /** Other numbers, from here on. @param {Settings} settings */
+  change(settings) {
+    this.settings = settings;
+    const isAll = this.end === 0 && this.changed >= 0; // nothing was learned by others
+    this.changed = isAll ? Infinity : Math.min(this.changed, this.step);
+  }
+
   /** What came after a step was undone. @param {number} step */
   back(step) {
     const { tests } = this;
+    this.changed = Math.min(this.changed, step); // from there on it is what it was set to last
     this.step = step;
     this.end = step;
     this.losses.cut(step);

@@ -59,6 +59,11 @@ export class Session {
     return this.branch.progress;
   }
 
+  /** Whether there is a training that takes orders: until another one is made, there is none. */
+  get isReady() {
+    return this.progress.isReady && this.begun === this.shownNumber;
+  }
+
   /** The widths of all layers. */
   get sizes() {
     const { shape, classes } = this.dataset;
@@ -151,7 +156,7 @@ export class Session {
   #ready(said) {
     this.shownNumber = said.number;
     this.branch = this.#first(new Progress(this.settings, said));
-    if (this.isGiven) this.progress.changed = -1;
+    if (this.isGiven) this.progress.changed = -1; // before all
     this.forks = 0;
     this.tell.began();
     this.tell.say("");
@@ -280,10 +285,9 @@ export class Session {
     if (GOAL.includes(name)) this.#order({ kind: "goal", goal: { accuracy, loss } });
     else if (!LIVE.includes(name)) this.begin(settings);
     // What came after this step has happened, by other numbers.
-    else if (progress.step < progress.end) return this.fork(settings);
+    else if (this.isReady && progress.step < progress.end) return this.fork(settings);
     else {
-      progress.settings = settings;
-      if (progress.step) progress.changed = Math.min(progress.changed, progress.step);
+      progress.change(settings);
       this.#order({ kind: "set", live: { rate, momentum, decay } });
     }
     this.settings = settings;
@@ -292,6 +296,7 @@ export class Session {
 
   /** Stand at a step that was learned. @param {Branch} branch @param {number} step */
   visit(branch, step) {
+    if (!this.isReady) return this.tell.changed();
     this.pause();
     this.branch = branch;
     this.progress.step = step;
@@ -309,6 +314,7 @@ export class Session {
 
   /** A branch from here on, by other numbers. @param {Settings} [settings] */
   fork({ rate, momentum, decay } = this.settings) {
+    if (!this.isReady) return;
     if (this.branches.size >= COLOURS.length) {
       this.tell.complain(`${COLOURS.length} side by side are the most: delete one, then fork.`);
       return this.tell.settled(); // by what it was set to
@@ -322,7 +328,7 @@ export class Session {
 
   /** Forget a branch; the last one stays. @param {number} number */
   drop(number) {
-    if (this.branches.size < 2) return;
+    if (!this.isReady || this.branches.size < 2) return;
     this.branches.delete(number);
     if (number === this.branch.number) this.choose([...this.branches.keys()][0]);
     this.#order({ kind: "drop", branch: number });

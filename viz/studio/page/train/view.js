@@ -142,12 +142,12 @@ export class TrainView {
   /** @param {string} name */
   #act(name) {
     const { session } = this;
-    const { isReady, step, stepsOfEpoch } = session.progress;
+    const { step, stepsOfEpoch } = session.progress;
     if (name === "go" && session.isRunning) session.pause();
     else if (name === "go") session.start();
     if (name === "reset") session.again(session.settings.seed);
     if (name === "seed") session.again(Math.floor(Math.random() * 2 ** 20));
-    if (!isReady) return;
+    if (!session.isReady) return;
     if (name === "step") session.once(1);
     if (name === "epoch") session.once(stepsOfEpoch - (step % stepsOfEpoch));
     if (name === "fork") session.fork();

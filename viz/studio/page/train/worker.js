@@ -86,6 +86,7 @@ let isOver = false; // the goal is reached; who goes on then, goes on
 let isWatched = false;
 let nextWatch = 0; // when the layers are looked at next
 let newest = new AbortController(); // of the order that is followed, or waits to be
+let beginning = new AbortController(); // of the training that is begun, which another one alone ends
 let visiting = new AbortController(); // of the visit, which no other order but a visit ends
 /** @type {Promise<void>} */ let busy = Promise.resolve();
 
@@ -117,8 +118,11 @@ function follow(order) {
   visiting = new AbortController();
   const until = visiting.signal;
   if (order.kind === "begin") {
+    beginning.abort();
+    beginning = new AbortController();
+    const isOld = beginning.signal;
     [live, goal, isOver, wanted] = [order.settings, order.settings, false, null];
-    return queue(() => begin(order, signal), order.number);
+    return queue(() => isOld.aborted ? Promise.resolve() : begin(order, signal), order.number);
   }
   wanted = order.at;
   return queue(() => visit(order.at, until, signal), null);
@@ -170,7 +174,6 @@ async function fetched() {
 
 /** @param {Begin} order @param {AbortSignal} signal */
 async function begin({ number, settings, from }, signal) {
-  if (signal.aborted) return; // another one was begun meanwhile
   const { train, mean } = await digits();
   const name = architectureOf(settings, dataset, variant() === "relaxed");
   const key = `${name} ${settings.seed}`;
