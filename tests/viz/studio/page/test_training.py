@@ -99,6 +99,17 @@ def test_it_begins_by_itself_and_accuracy_rises(tab, address):
     assert said(tab)["step"] == step, "a paused training goes on"
 
 
+def test_while_examples_load_it_is_said_how_many_blocks_are_here(tab, address):
+    held = []
+    tab.route("**/test/blocks/**", lambda route: held.append(route))
+    tab.goto(address)
+    text = "loading the examples: of 2 blocks 1 are here, 1 on their way"
+    tab.locator("#doing", has_text=text).wait_for()
+    for route in held:
+        route.continue_()
+    tab.locator("#go", has_text="Pause").wait_for()
+
+
 def test_a_downloaded_file_scores_in_python_what_the_page_says(tab, address, tmp_path):
     opened(tab, address)
     shown = learned(tab, "epoch", 2)

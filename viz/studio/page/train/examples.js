@@ -46,9 +46,12 @@ export class Examples {
   }
 }
 
+/** How far a set is loaded: of its blocks, how many are here and on their way.
+ * @typedef {{all: number, here: number, coming: number}} Blocks */
+
 /**
- * Fetch a set of a dataset. tell: is told which share of it is here.
- * @param {Dataset} dataset @param {string} split @param {(share: number) => void} tell
+ * Fetch a set of a dataset. tell: is told how far that is, whenever a block has come.
+ * @param {Dataset} dataset @param {string} split @param {(blocks: Blocks) => void} tell
  */
 export async function fetchExamples(dataset, split, tell) {
   if (dataset.dtype !== "uint8") throw new Error("this page learns from pictures of bytes alone");
@@ -57,11 +60,14 @@ export async function fetchExamples(dataset, split, tell) {
   const block = Math.max(1, Math.min(BLOCK, Math.floor(BYTES / size)));
   const images = new Uint8Array(count * size);
   const labels = new Uint16Array(count);
-  const blocks = Math.ceil(count / block);
+  const all = Math.ceil(count / block);
   let next = 0;
   let here = 0;
+  // Whoever has fetched one takes the next.
+  const say = () => tell({ all, here, coming: Math.min(AT_ONCE, all - here) });
+  say();
   const work = async () => {
-    while (next < blocks) {
+    while (next < all) {
       const number = next++;
       const first = number * block;
       const own = Math.min(block, count - first);
@@ -69,7 +75,8 @@ export async function fetchExamples(dataset, split, tell) {
       const bytes = await bytesAt(address, own * (size + 2));
       images.set(bytes.subarray(0, own * size), first * size);
       labels.set(new Uint16Array(bytes.slice(own * size).buffer), first);
-      tell(++here / blocks);
+      here += 1;
+      say();
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));

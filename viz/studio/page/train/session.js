@@ -94,7 +94,7 @@ export class Session {
   /** @param {Said} said */
   #take(said) {
     if (said.kind === "failed") return this.#failed(said);
-    if (said.kind === "loading") return this.#loading(said.share);
+    if (said.kind === "loading") return this.#loading(said.blocks);
     if (said.kind === "saved") return this.waiting.shift()?.(said);
     if (said.kind === "ended") return this.#ended(said);
     if (said.number !== this.begun) return; // of a training that is over
@@ -108,9 +108,9 @@ export class Session {
     this.tell.changed();
   }
 
-  /** @param {number} share */
-  #loading(share) {
-    this.tell.say(`loading the examples: ${Math.round(100 * share)} %`);
+  /** @param {import("./examples.js").Blocks} blocks */
+  #loading({ all, here, coming }) {
+    this.tell.say(`loading the examples: of ${all} blocks ${here} are here, ${coming} on their way`);
   }
 
   /** @param {Extract<Said, {branch: number}>} said @param {Branch} branch that it is of */

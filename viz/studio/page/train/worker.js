@@ -16,6 +16,7 @@ import { causeOf } from "./why.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../../../page/tensors.js").Tensor} Tensor */
+/** @typedef {import("./examples.js").Blocks} Blocks */
 /** @typedef {import("./examples.js").Examples} Examples */
 /** @typedef {import("./health.js").Layer} Layer */
 /** @typedef {import("./network.js").Network} Network */
@@ -46,7 +47,7 @@ import { causeOf } from "./why.js";
  *   | {kind: "fork", branch: number, at: Stand | null, live: Live}
  *   | {kind: "drop", branch: number}
  *   | {kind: "watch", on: boolean} | {kind: "save"}} Order
- * @typedef {{kind: "loading", share: number}
+ * @typedef {{kind: "loading", blocks: Blocks}
  *   | {kind: "ready", number: number, step: number, steps: number, flops: number,
  *      parameters: number}
  *   | Stand & {kind: "steps", number: number, losses: Float32Array, rights: Float32Array,
@@ -161,12 +162,12 @@ function digits() {
 }
 
 async function fetched() {
-  /** @type {Map<string, number>} */ const shares = new Map();
+  /** @type {Map<string, Blocks>} */ const sets = new Map();
   const [test, train] = await Promise.all(["test", "train"].map((split) =>
-    fetchExamples(dataset, split, (share) => {
-      shares.set(split, share * dataset.splits[split].count);
-      const all = dataset.splits.test.count + dataset.splits.train.count;
-      post({ kind: "loading", share: [...shares.values()].reduce((sum, each) => sum + each, 0) / all });
+    fetchExamples(dataset, split, (blocks) => {
+      sets.set(split, blocks);
+      const sum = (/** @type {keyof Blocks} */ of) => [...sets.values()].reduce((all, each) => all + each[of], 0);
+      post({ kind: "loading", blocks: { all: sum("all"), here: sum("here"), coming: sum("coming") } });
     })
   ));
   return { train, test, mean: train.mean(dataset.scale) };
