@@ -125,7 +125,8 @@ export class Chart {
   #draw() {
     const { canvas } = this;
     const { clientWidth: width, clientHeight: height } = canvas;
-    const context = canvas.getContext("2d");
+    // Drawn by the CPU: the graphics can take as long as a few frames to make a context.
+    const context = canvas.getContext("2d", { willReadFrequently: true });
     if (!context || !width || !height) return;
     const ratio = devicePixelRatio;
     canvas.width = Math.round(width * ratio);

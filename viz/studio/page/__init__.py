@@ -2,8 +2,8 @@
 
 index.html loads app.js, which shows the view that the address names (state.js); api.js asks the
 server. data/ is the view of the examples: grid.js, order.js and layers.js are numbers alone,
-atlas.js draws all of them and paint.js one, beside.js shows the chosen one and the classes,
-reader.js is its worker.
+paint.js draws one, beside.js shows the chosen one and the classes. Its workers are reader.js, which
+fetches them, and painter.js, which draws all of them (atlas.js).
 """
 
 from __future__ import annotations

@@ -67,11 +67,14 @@ async function begin() {
     }
     store.set(some);
   };
+  await turn();
   const data = new DataView(dataset, change, complaints("data"));
+  await turn();
   const train = new TrainView(
     dataset, change, complaints("train"),
     (split, score) => data.answered(split, score), () => data.forget(),
   );
+  await turn();
   const store = new Store(START, {
     settle: (state) => settle(state, dataset),
     show: (state) => {
@@ -94,6 +97,9 @@ async function begin() {
   });
   store.follow();
 }
+
+/** The browser's turn, to draw and to take clicks: the parts of the page are made one by one. */
+const turn = () => new Promise((done) => setTimeout(done));
 
 /** Show one of the views. @param {View} name */
 function showView(name) {

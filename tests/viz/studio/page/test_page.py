@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests.few import few
@@ -225,12 +226,17 @@ def test_keys_reach_the_view_from_its_links_and_buttons_but_not_from_its_fields(
 
 def test_what_is_said_stands_in_lines_and_is_painted_in_the_colours_of_the_page(tab, address):
     loaded(tab, address, "&digit=5")
-    paint = "canvas => [...canvas.getContext('2d').getImageData(0, 0, 1, 1).data].slice(0, 3)"
+    paint = """async (image) => {
+      await image.decode();
+      const context = new OffscreenCanvas(1, 1).getContext("2d");
+      context.drawImage(image, 0, 0);
+      return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    }"""
     for scheme, paper in (("light", [255, 255, 255]), ("dark", [28, 32, 37])):
         tab.emulate_media(color_scheme=scheme)
         tab.wait_for_timeout(100)
-        for canvas in (tab.locator("#picture"), tab.locator("#classes canvas").first):
-            assert canvas.evaluate(paint) == paper, scheme
+        for image in (tab.locator("#picture"), tab.locator("#classes img").first):
+            assert image.evaluate(paint) == paper, scheme
     heights = tab.locator("#facts dd").evaluate_all("all => all.map((one) => one.clientHeight)")
     assert len(set(heights)) == 1
 
@@ -249,18 +255,48 @@ def test_while_digits_load_an_empty_selection_says_so(tab, address):
     tab.locator("#none").wait_for(state="hidden")
 
 
-def test_without_webgl2_all_else_is_there_and_the_stage_says_why_it_is_empty(tab, address):
-    tab.add_init_script(
-        """const own = HTMLCanvasElement.prototype.getContext;
-        HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
-          return kind === "webgl2" ? null : own.call(this, kind, ...rest);
-        };"""
-    )
+def changed(tab: Any, file: str, before: str, after: str) -> None:
+    """Have the page fetch a module of its own with other words in it."""
+
+    def answer(route: Any) -> None:
+        found = route.fetch()
+        assert before in found.text()
+        headers = {k: v for k, v in found.headers.items() if not k.startswith("content-encod")}
+        route.fulfill(body=found.text().replace(before, after), headers=headers)
+
+    tab.context.route(f"**/{file}", answer)
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "words"),
+    [
+        ("painter.js", "Atlas(canvas,", "Atlas({ getContext: () => null },", "has no WebGL2"),
+        ("stage.js", "canvas.transferControlToOffscreen()", "canvas.none()", "draws in no worker"),
+    ],
+)
+def test_without_graphics_all_else_is_there_and_the_stage_says_why_it_is_empty(
+    tab, address, file, before, after, words
+):
+    changed(tab, file, before, after)
     loaded(tab, address)
-    assert "no WebGL2" in tab.locator("#unseen").inner_text()
+    tab.locator("#unseen", has_text=words).wait_for()
     find(tab, 3)
     assert facts(tab)["class"] == FEW.classes[FEW.train.labels[3]]
     tab.locator("#loading").wait_for(state="hidden")
+
+
+def test_lost_graphics_are_said_and_the_examples_come_back(tab, address):
+    gone = 'self.lose = () => atlas?.gl.getExtension("WEBGL_lose_context");\nfunction draw() {'
+    changed(tab, "painter.js", "function draw() {", gone)
+    loaded(tab, address, "&zoom=100&x=3&y=3")
+    before = pixels(tab)
+    painter = next(each for each in tab.workers if each.url.endswith("painter.js"))
+    painter.evaluate("() => { self.gone = lose(); self.gone.loseContext(); }")
+    tab.locator("#unseen", has_text="took the graphics memory away").wait_for()
+    painter.evaluate("() => self.gone.restoreContext()")
+    tab.locator("#unseen").wait_for(state="hidden")
+    tab.locator("#loading").wait_for()
+    assert (pixels(tab) == before).all()
 
 
 def test_axe_finds_nothing_serious_and_it_fits_a_phone(tab, address):

@@ -5,8 +5,6 @@
 
 import { SIDE } from "./layers.js";
 
-/** @typedef {import("./grid.js").Camera} Camera */
-/** @typedef {import("./grid.js").Grid} Grid */
 /** @typedef {[number, number, number]} Colour red, green and blue, 0 to 1 */
 /** @typedef {{paper: Colour, ink: Colour, empty: Colour, mark: Colour}} Colours */
 
@@ -71,7 +69,7 @@ void main() {
 
 export class Atlas {
   /** Throws an Error where there is no WebGL2, or no room for so many examples.
-   * @param {HTMLCanvasElement} canvas @param {number} total examples
+   * @param {OffscreenCanvas} canvas @param {number} total examples
    * @param {number} row squares in a row of a layer */
   constructor(canvas, total, row) {
     const gl = canvas.getContext("webgl2", { alpha: false, antialias: false, depth: false });
@@ -98,7 +96,7 @@ export class Atlas {
     gl.activeTexture(gl.TEXTURE0);
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, gl.createTexture());
     gl.texStorage3D(gl.TEXTURE_2D_ARRAY, levels, gl.R8, row * SIDE, row * SIDE, layers);
-    gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_LINEAR);
+    gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_NEAREST);
     gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
     gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
@@ -141,12 +139,11 @@ export class Atlas {
     this.count = order.length;
   }
 
-  /** Draw what a camera sees. @param {Camera} camera in CSS's pixels @param {Grid} grid
-   * @param {number} ratio of the screen's pixels to CSS's @param {number} chosen slot
-   * @param {Colours} colours */
-  draw(camera, grid, ratio, chosen, colours) {
+  /** Draw what is seen. @param {import("./painter.js").Look} look */
+  draw({ width, height, ratio, camera, grid, chosen, colours }) {
     const { gl } = this;
-    const { width, height } = gl.canvas;
+    const { canvas } = gl;
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const zoom = camera.zoom * ratio;
     gl.viewport(0, 0, width, height);
     const [x, y] = [camera.x - width / 2 / zoom, camera.y - height / 2 / zoom];

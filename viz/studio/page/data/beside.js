@@ -41,8 +41,8 @@ export class Beside {
     byId("facts").replaceChildren(
       ...this.#factsOf(digit).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
     );
-    const picture = byId("picture", HTMLCanvasElement);
-    picture.setAttribute("aria-label", `${label ?? "an example"}, ${split} ${index}`);
+    const picture = byId("picture", HTMLImageElement);
+    picture.alt = `${label ?? "an example"}, ${split} ${index}`;
     if (this.pictured === digit) return;
     this.pictured = digit;
     this.#fetchPicture(picture, digit, split, index);
@@ -60,7 +60,7 @@ export class Beside {
     return [...rows, ["answer", `${answer}, ${share}`], ["loss", written(losses[digit])]];
   }
 
-  /** @param {HTMLCanvasElement} picture @param {number} digit @param {string} split
+  /** @param {HTMLImageElement} picture @param {number} digit @param {string} split
    * @param {number} index */
   async #fetchPicture(picture, digit, split, index) {
     const { shape, scale } = this.dataset;
@@ -81,7 +81,7 @@ export class Beside {
     const most = Math.max(...counts);
     this.paintMeans = [];
     const rows = counts.map((count, label) => {
-      const mean = element("canvas", { "aria-hidden": "true" });
+      const mean = element("img", { alt: "" });
       this.paintMeans.push(() => paint(mean, means[label], thumbnail.shape, scale));
       return element("li", {}, this.#classButton(label, classes[label], mean, count, most));
     });
@@ -89,7 +89,7 @@ export class Beside {
     this.paintMeans.forEach((repaint) => repaint()); // now that they have the page's colours
   }
 
-  /** @param {number} label @param {string} name @param {HTMLCanvasElement} mean
+  /** @param {number} label @param {string} name @param {HTMLImageElement} mean
    * @param {number} count @param {number} most */
   #classButton(label, name, mean, count, most) {
     const bar = element("span", { class: "bar" });

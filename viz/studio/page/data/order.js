@@ -16,7 +16,10 @@
  */
 
 export const NOBODY = 65535; // a class that there is not
-const MOST_KEY = 2 ** 12; // of what is sorted by; there is nothing beyond
+const MOST = 2 ** 12; // of what is sorted by: what is beyond counts as that
+const LAST = 2 ** 30; // of their keys
+const BITS = 11; // of a key in a round
+const MASK = 2 ** BITS - 1;
 
 /** What is known before anything was fetched: how many there are.
  * @param {import("../api.js").Dataset} dataset @returns {Known} */
@@ -47,7 +50,7 @@ export function shownOf({ split, label, answer, wrong, sort }, known) {
     kept[n++] = i;
   }
   const chosen = kept.subarray(0, n);
-  return sort === "index" ? chosen : sorted(chosen, keysOf(sort, known));
+  return sort === "index" ? chosen : sorted(chosen, keysOf(chosen, sort, known));
 }
 
 /** @param {string} split @param {Known} known */
@@ -55,24 +58,45 @@ function rangeOf(split, { labels, splits }) {
   return splits.get(split) ?? { first: 0, count: labels.length };
 }
 
-/** Of each example what it is sorted by, NaN where the network was not asked yet.
- * @param {import("../state.js").Sort} sort @param {Known} known @returns {(i: number) => number} */
-function keysOf(sort, { labels, ink, odd, losses, confidences, predictions }) {
-  const keys = { index: labels, class: labels, ink, typical: odd, loss: losses, confidence: confidences }[sort];
-  if (sort !== "loss" && sort !== "confidence") return (i) => keys[i];
-  // The hardest first: those of the greatest loss, of the least confidence.
-  const hard = (/** @type {number} */ i) => sort === "loss" ? Math.max(0, MOST_KEY - losses[i]) : confidences[i];
-  return (i) => predictions[i] === NOBODY ? NaN : hard(i);
+/** What examples are sorted by, each as a whole number, LAST where the network was not asked yet. The
+ * hardest come first: those of the greatest loss and of the least confidence.
+ * @param {Uint32Array} chosen @param {import("../state.js").Sort} sort @param {Known} known */
+function keysOf(chosen, sort, { labels, ink, odd, losses, confidences, predictions }) {
+  const values = { index: labels, class: labels, ink, typical: odd, loss: losses, confidence: confidences }[sort];
+  const isAnswer = sort === "loss" || sort === "confidence";
+  const keys = new Uint32Array(chosen.length);
+  for (let place = 0; place < chosen.length; place++) {
+    const i = chosen[place];
+    const value = sort === "loss" ? Math.max(0, MOST - values[i]) : values[i];
+    const isKnown = !Number.isNaN(value) && !(isAnswer && predictions[i] === NOBODY);
+    keys[place] = isKnown ? Math.min(value * (LAST / MOST), LAST - 1) : LAST;
+  }
+  return keys;
 }
 
-/** By key, equal ones as they stand, NaN last. A typed array sorts by number, and fastest: so the
- * key and the place make one number.
- * @param {Uint32Array} chosen @param {(i: number) => number} keyOf */
-function sorted(chosen, keyOf) {
-  const most = MOST_KEY * 2 ** 18; // which times 2 ** 22 is a whole number that a float has
-  const whole = (/** @type {number} */ key) =>
-    Number.isNaN(key) ? most : Math.min(Math.round(key * 2 ** 18), most - 1);
-  const pairs = Float64Array.from(chosen, (i, place) => whole(keyOf(i)) * 2 ** 22 + place);
-  pairs.sort();
-  return Uint32Array.from(pairs, (pair) => chosen[pair % 2 ** 22]);
+/** By key, equal ones as they stand: in rounds by a part of the key's bits each, which takes a fifth
+ * of the time of a typed array's own sort. Both arrays are written over.
+ * @param {Uint32Array<ArrayBuffer>} chosen @param {Uint32Array<ArrayBuffer>} keys */
+function sorted(chosen, keys) {
+  let [from, to] = [keys, new Uint32Array(keys.length)];
+  let [examples, dealt] = [chosen, new Uint32Array(keys.length)];
+  for (let shift = 0; shift < 32; shift += BITS) {
+    const starts = startsOf(from, shift);
+    for (let i = 0; i < from.length; i++) {
+      const at = starts[(from[i] >>> shift) & MASK]++;
+      to[at] = from[i];
+      dealt[at] = examples[i];
+    }
+    [from, to] = [to, from];
+    [examples, dealt] = [dealt, examples];
+  }
+  return examples;
+}
+
+/** Where the first of each part begins. @param {Uint32Array} keys @param {number} shift */
+function startsOf(keys, shift) {
+  const starts = new Uint32Array(MASK + 2);
+  for (let i = 0; i < keys.length; i++) starts[((keys[i] >>> shift) & MASK) + 1] += 1;
+  for (let i = 1; i < starts.length; i++) starts[i] += starts[i - 1];
+  return starts;
 }

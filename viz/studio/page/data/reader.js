@@ -7,11 +7,14 @@ import { Layers, rowOf } from "./layers.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 
+/** @typedef {{layer: number, levels: Uint8Array<ArrayBuffer>[], done: number}} Layer with how many
+ * examples are there then */
+
 /**
  * What it posts: a layer with its smaller copies, whether it is whole or not yet; the labels of a
  * set, from its first example on; of each example what it looks like, and of each class its mean;
  * in the end that all is there, or what went wrong.
- * @typedef {{kind: "layer", layer: number, levels: Uint8Array<ArrayBuffer>[], done: number}
+ * @typedef {{kind: "layer", layer: Layer}
  *   | {kind: "labels", first: number, labels: Uint16Array<ArrayBuffer>}
  *   | {kind: "looks", ink: Float32Array<ArrayBuffer>, odd: Float32Array<ArrayBuffer>,
  *      means: Float32Array<ArrayBuffer>[], counts: number[]}
@@ -85,7 +88,7 @@ class Reading {
       if ((i + 1) % squares !== 0 && i + 1 !== this.total) continue;
       const levels = layers.finish();
       const layer = Math.floor(i / squares);
-      post({ kind: "layer", layer, levels, done: i + 1 }, levels.map(({ buffer }) => buffer));
+      post({ kind: "layer", layer: { layer, levels, done: i + 1 } }, levels.map(({ buffer }) => buffer));
     }
     this.drawn = end;
   }

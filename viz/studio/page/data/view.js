@@ -2,13 +2,12 @@
 // The view of the data: every example on one canvas, chosen ones larger, the classes beside it.
 
 import { byId, element, first, write } from "../../../page/dom.js";
-import { Atlas } from "./atlas.js";
 import { Beside } from "./beside.js";
 import { all, centred, gridOf, kept, moved, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
-import { rowOf } from "./layers.js";
 import { knownOf, NOBODY, shownOf } from "./order.js";
 import { coloursOf } from "./paint.js";
 import { follow } from "./pointers.js";
+import { Stage } from "./stage.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../state.js").State} State */
@@ -42,16 +41,18 @@ export class DataView {
     /** @type {{left: number, top: number} | null} */ this.pointer = null; // over the canvas
     this.frame = 0;
     /** @type {State | null} */ this.state = null;
-    /** @type {Extract<Said, {kind: "layer"}>[]} */ this.waiting = []; // to be drawn
     this.isLoading = true;
+    this.drawn = 0; // examples
+    /** @type {Stage | null} */ this.stage = null;
+    /** @type {Worker | null} */ this.reader = null;
     this.#fillForm();
     this.#listen();
-    this.#begin();
   }
 
   /** Draw the state. @param {State} state */
   show(state) {
     this.state = state;
+    if (!this.stage) this.#begin();
     this.#arrange(state);
     this.#writeForm(state);
     this.beside.show(state.digit);
@@ -60,21 +61,43 @@ export class DataView {
 
   // --- the examples, as they arrive ---
 
+  /** When the view is opened first: until then it takes nothing from what others do. */
   #begin() {
-    this.#explain("");
-    try {
-      this.atlas = new Atlas(this.canvas, this.total, rowOf(this.total));
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      this.#explain(`The examples cannot be drawn: ${why}. All else is here.`);
-    }
-    this.worker?.terminate();
-    this.waiting = [];
+    this.stage = new Stage(this.canvas, this.total, (said) => this.#takeDrawn(said));
+    this.#read();
+  }
+
+  #read() {
+    this.reader?.terminate();
     this.isLoading = true;
-    this.worker = new Worker(new URL("./reader.js", import.meta.url), { type: "module" });
-    this.worker.onmessage = ({ data }) => this.#take(data);
-    this.worker.onerror = () => this.#fail("the examples cannot be read: reload the page");
-    this.worker.postMessage(this.dataset);
+    this.reader = new Worker(new URL("./reader.js", import.meta.url), { type: "module" });
+    this.reader.onmessage = ({ data }) => this.#take(data);
+    this.reader.onerror = () => this.#fail("the examples cannot be read: reload the page");
+    this.reader.postMessage(this.dataset);
+  }
+
+  /** @param {import("./painter.js").Said} said */
+  #takeDrawn(said) {
+    if (said.kind === "drawn") this.drawn = said.done;
+    if (said.kind === "lost") this.#explain(LOST);
+    if (said.kind === "undrawable") {
+      this.drawn = this.total; // there is nothing to wait for
+      this.#explain(`The examples cannot be drawn: ${said.message}. All else is here.`);
+    }
+    if (said.kind === "restored") {
+      this.#explain("");
+      this.drawn = 0;
+      this.#read();
+      this.redraw();
+    }
+    this.#showLoading();
+  }
+
+  #showLoading() {
+    const loading = byId("loading", HTMLProgressElement);
+    loading.hidden = !this.isLoading && this.drawn >= this.total;
+    loading.max = this.total;
+    loading.value = this.drawn;
   }
 
   /** Why the stage is empty, where it is; the page's own complaint is of what came last.
@@ -92,10 +115,7 @@ export class DataView {
 
   /** @param {Said} said */
   #take(said) {
-    if (said.kind === "layer") {
-      this.waiting.push(said);
-      return this.redraw(); // nothing but the picture has changed
-    }
+    if (said.kind === "layer") return this.stage?.take(said.layer);
     if (said.kind === "failed") this.#fail(said.message);
     if (said.kind === "labels") {
       this.known.labels.set(said.labels, said.first);
@@ -107,18 +127,8 @@ export class DataView {
       this.beside.showClasses(said.counts, said.means);
       this.criteria = ""; // the order may be another
     }
+    this.#showLoading();
     if (this.state) this.show(this.state);
-  }
-
-  /** Take one layer, so that each frame is short, and say how far that is. */
-  #load() {
-    const layer = this.waiting.shift();
-    if (layer) this.atlas?.setLayer(layer.layer, layer.levels, layer.done);
-    if (this.waiting.length) this.redraw();
-    const loading = byId("loading", HTMLProgressElement);
-    loading.hidden = !this.isLoading && !this.waiting.length;
-    loading.max = this.total;
-    if (layer) loading.value = layer.done;
   }
 
   /** Take how the network answers a set. @param {string} split
@@ -150,8 +160,7 @@ export class DataView {
       this.criteria = criteria;
       this.shown = shownOf(state, this.known);
       this.slots.fill(-1);
-      this.shown.forEach((example, slot) => this.slots[example] = slot);
-      this.atlas?.setOrder(this.shown);
+      for (let slot = 0; slot < this.shown.length; slot++) this.slots[this.shown[slot]] = slot;
     }
     this.grid = gridOf(this.shown.length, width, height);
   }
@@ -208,15 +217,13 @@ export class DataView {
   }
 
   #draw() {
-    const { canvas } = this;
-    this.#load();
+    const { canvas, camera, grid } = this;
     const ratio = devicePixelRatio;
     const width = Math.round(canvas.clientWidth * ratio);
     const height = Math.round(canvas.clientHeight * ratio);
-    if (!width || !height || !this.atlas) return; // the view is not open
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    if (!width || !height) return; // the view is not open
     const chosen = this.state && this.state.digit >= 0 ? this.slots[this.state.digit] : -1;
-    this.atlas.draw(this.camera, this.grid, ratio, chosen, coloursOf(canvas));
+    this.stage?.show({ width, height, ratio, camera, grid, chosen, colours: coloursOf(canvas) }, this.shown);
     this.#placeTip();
   }
 
@@ -234,16 +241,6 @@ export class DataView {
       click: (left, top) => this.choose(this.#at(left, top)),
     });
     document.addEventListener("keydown", (event) => this.#key(event));
-    canvas.addEventListener("webglcontextlost", (event) => {
-      event.preventDefault();
-      this.atlas = undefined;
-      this.#explain(LOST);
-    });
-    canvas.addEventListener("webglcontextrestored", () => {
-      this.criteria = "";
-      this.#begin();
-      if (this.state) this.show(this.state);
-    });
     new ResizeObserver(() => this.state && this.show(this.state)).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       this.beside.repaint();
