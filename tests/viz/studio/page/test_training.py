@@ -289,8 +289,14 @@ def test_keys_alone_train(tab, address):
 
 
 def test_axe_finds_nothing_serious_in_train_and_it_fits_a_phone(tab, address):
+    tab.set_viewport_size(
+        {"width": 1280, "height": 2200}
+    )  # its layers are shown where one sees them
     opened(tab, address)
     learned(tab, "epoch")
+    tab.locator("[data-do=fork]").click()
+    tab.locator("#branches li").nth(1).wait_for()
+    tab.locator("#layers li").nth(1).wait_for()
     for scheme in ("light", "dark"):
         tab.emulate_media(color_scheme=scheme)
         assert not findings(tab)
