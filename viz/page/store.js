@@ -40,7 +40,11 @@ export class Store {
   remember() {
     if (location.protocol === "about:") return; // a notebook's frame has no address of its own
     clearTimeout(this.writing);
-    const write = () => history.replaceState(null, "", this.parts.toAddress(this.state));
+    const at = location.hash;
+    const write = () => {
+      if (location.hash !== at) return; // a person went back meanwhile: this is another entry
+      history.replaceState(null, "", this.parts.toAddress(this.state));
+    };
     this.writing = setTimeout(write, 200);
   }
 }
