@@ -129,16 +129,17 @@ export class Chart {
     const context = canvas.getContext("2d", { willReadFrequently: true });
     if (!context || !width || !height) return;
     const ratio = devicePixelRatio;
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-    context.scale(ratio, ratio);
+    const pixels = { width: Math.round(width * ratio), height: Math.round(height * ratio) };
+    const fits = canvas.width === pixels.width && canvas.height === pixels.height;
+    if (!fits) Object.assign(canvas, pixels);
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
     this.scales = this.#scales();
     this.box = {
       left: ROOM.left, top: ROOM.top,
       width: Math.max(1, width - ROOM.left - ROOM.right),
       height: Math.max(1, height - ROOM.top - ROOM.bottom),
     };
-    this.colours = new Map(); // as the page has them now, light or dark
     this.#drawAxes(context);
     context.save();
     context.beginPath();
@@ -303,7 +304,10 @@ export class Chart {
     canvas.addEventListener("dblclick", () => this.#zoom(null));
     canvas.addEventListener("keydown", (event) => this.#key(event));
     new ResizeObserver(() => this.redraw()).observe(canvas);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.colours.clear();
+      this.redraw();
+    });
   }
 
   /** @param {PointerEvent} event */

@@ -21,7 +21,8 @@ import { Weights } from "./weights.js";
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Score} Score */
 
-const EVERY = 100; // milliseconds between two drawings of the charts
+const EVERY = 100; // milliseconds between two drawings of the charts,
+const SHARE = 0.25; // which take at most so much of the time: the network needs the rest to learn
 
 export class TrainView {
   /**
@@ -34,7 +35,8 @@ export class TrainView {
     this.change = change;
     this.complain = complain;
     this.told = 0; // the step that the address was told
-    this.drawn = 0;
+    this.drawn = 0; // when it was last,
+    this.took = 0; // and the milliseconds until that was on the screen
     /** @type {ReturnType<typeof setTimeout> | 0} */ this.timer = 0;
     /** @type {Score | null} */ this.shownScore = null;
     const look = (/** @type {number | null} */ x) => this.charts.forEach((chart) => chart.look(x));
@@ -172,7 +174,8 @@ export class TrainView {
 
   #drawSoon() {
     if (this.timer) return;
-    const wait = Math.max(0, this.drawn + EVERY - performance.now());
+    const apart = Math.min(1000, Math.max(EVERY, this.took / SHARE)); // a hidden tab takes any time
+    const wait = Math.max(0, this.drawn + apart - performance.now());
     this.timer = setTimeout(() => {
       this.timer = 0;
       this.#draw();
@@ -182,6 +185,7 @@ export class TrainView {
   #draw() {
     this.drawn = performance.now();
     if (byId("train").hidden) return;
+    requestAnimationFrame(() => setTimeout(() => this.took = performance.now() - this.drawn));
     const { session } = this;
     const branches = [...session.branches.values()];
     const { score, step, end } = session.progress;
