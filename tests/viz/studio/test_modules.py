@@ -15,7 +15,6 @@ from autograd.random import order
 from models.mlp import MLP
 from models.mnist.settings import Settings
 from models.mnist.train import build_trainer, mean_of
-from models.runs.arrays import unpack
 from tests.autograd.compiler.webpage import Page
 from viz.studio.engine import modules
 from viz.studio.engine.architecture import Architecture
@@ -43,22 +42,6 @@ def put(page, arrays):
     for (name, entry), array in page.arrays.items():
         if entry is None and name in page.module.states:
             array[...] = arrays.get(name, 0)
-
-
-@pytest.mark.parametrize(
-    "name", ["8x8-5-3_tanh_adam_4_d0.5", "8x8-3_relu_sgd_4", "6-4-4-2_gelu_adamw_2"]
-)
-def test_the_states_are_those_of_the_module_and_of_an_untrained_model(name):
-    of = Architecture.read(name)
-    arrays, _ = unpack(modules.states(name, 7))
-    manifest = json.loads(modules.make(of).manifest)
-    layouts = {each["name"]: each for each in manifest["arrays"] if each["kind"] == "state"}
-    assert {key: list(array.shape) for key, array in arrays.items()} == {
-        key: layout["shape"] for key, layout in layouts.items()
-    }
-    assert all(arrays[key].dtype == layout["dtype"] for key, layout in layouts.items())
-    for key, array in MLP(of.sizes, of.activation, 7).state_dict().items():
-        assert (arrays[f"model.{key}"] == array).all()
 
 
 # --- training -------------------------------------------------------------------------------------
@@ -109,13 +92,6 @@ def test_a_page_loses_what_python_loses(optimizer, how, held):
         taken = examples.take(batch)
         got.append(float(page("step", taken.images, taken.labels.astype(np.int32))["loss"]))
     np.testing.assert_allclose(got, want, atol=1e-4)
-
-
-def test_states_have_a_bound():
-    """Eight layers of 4,096 have 1.5 GB, which would go through two processes for one GET."""
-    with pytest.raises(Refusal, match="at most 134,217,728 bytes") as info:
-        modules.states(f"28x28{'-4096' * 8}-10_relu_sgd_128", 0)
-    assert info.value.status == 422
 
 
 def test_zeros_for_the_mean_are_plain_sgd_and_a_rate_of_0_moves_nothing():

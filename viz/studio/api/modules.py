@@ -11,12 +11,11 @@ from typing import Annotated, Any
 
 from fastapi import Path, Request, Response
 
-from models.mnist.settings import MAX_SEED
 from viz.studio.api import new_router
 from viz.studio.api.samples import Digest
-from viz.studio.api.weights import FILE, SAFETENSORS, Opened
+from viz.studio.api.weights import FILE, Opened
 from viz.studio.engine.architecture import EXAMPLE, Architecture
-from viz.studio.engine.modules import Module, module, states
+from viz.studio.engine.modules import Module, module
 from viz.studio.replies import FOREVER, JSON, NO_CACHE, Refusal, Strict, accepted, answer, errors
 from viz.studio.studio import Studio
 
@@ -96,24 +95,6 @@ async def module_wasm(
         raise Refusal(404, "sha256", found.sha256, sha256)
     cache = NO_CACHE if sha256 is None else FOREVER
     return answer(request, found.wasm, WASM, _tag(found.wasm), cache)
-
-
-@router.get(
-    "/states/{seed}",
-    response_class=Response,
-    responses={**READ, 200: {"content": {SAFETENSORS: FILE}, "description": "The states."}},
-)
-async def module_states(
-    request: Request,
-    architecture: Name,
-    seed: Annotated[int, Path(ge=0, le=MAX_SEED)],
-    studio: Opened,
-) -> Response:
-    """What the states of a module are before its first step: weights that a seed draws."""
-    media = accepted(request, SAFETENSORS)
-    Architecture.read(architecture)
-    content = await studio.engine.call(states, architecture, seed, limit=LIMIT)
-    return answer(request, content, media, _tag(content))
 
 
 async def _module(studio: Studio, name: str) -> Module:

@@ -25,7 +25,6 @@ from autograd.compiler.runtime.cache import keep, private_folder, read
 from autograd.optim import SGD, Adam, AdamW, Optimizer
 from models.mlp import MLP
 from models.mnist.train import centred
-from models.runs.arrays import pack
 from models.web import entries
 from viz.studio.engine.architecture import Architecture
 from viz.studio.refusal import Refusal
@@ -33,11 +32,10 @@ from viz.studio.refusal import Refusal
 if TYPE_CHECKING:
     from autograd.compiler.web.module import WasmModule
 
-__all__ = ["Module", "module", "states"]
+__all__ = ["Module", "module"]
 
 FOLDER = "modules"  # beside the cache of compiled steps
 MEGABYTES = 64
-MOST_BYTES = 128 << 20  # of states: weights as large as the server takes, and sgd's velocity
 DRAWN = 1 << 17  # examples whose order is drawn; of fewer it is the beginning
 # The page sets what a training goes by; held at all, and so in the module, is what is not 0 here.
 RATE, MOMENTUM, DECAY = 0.1, 0.9, 1e-4
@@ -73,28 +71,9 @@ def module(name: str) -> Module:
     return made
 
 
-def states(name: str, seed: int) -> bytes:
-    """What the states of a module are before its first step, as a file of weights by the names of
-    the manifest: an untrained model's by its seed, the optimizer's, and a `mean` of zeros. Raises
-    Refusal as `module` does, and 422 for more than MOST_BYTES."""
-    of = Architecture.read(name)
-    if 4 * of.held > MOST_BYTES:
-        few = f"states of at most {MOST_BYTES:,} bytes"
-        raise Refusal(422, "architecture", few, f"{4 * of.held:,}")
-    model, optimizer, mean = _owners(of, seed)
-    owned = {"model": model, "optimizer": optimizer}
-    arrays = {
-        f"{owner}.{each}": tensor.data
-        for owner, holder in owned.items()
-        for each, tensor in holder.named_state(hidden=True)
-        if of.dropout or not each.startswith("dropouts.")  # which nothing reads then
-    }
-    return pack({**arrays, **({} if mean is None else {"mean": mean.data})}, {"seed": seed})
-
-
-def _owners(of: Architecture, seed: int = 0) -> tuple[MLP, Optimizer, Tensor | None]:
+def _owners(of: Architecture) -> tuple[MLP, Optimizer, Tensor | None]:
     """What holds the states of a module; the mean is sgd's alone."""
-    model = MLP(of.sizes, of.activation, seed, of.dropout)
+    model = MLP(of.sizes, of.activation, dropout=of.dropout)
     is_sgd = of.optimizer == "sgd"
     mean = Tensor(np.zeros(of.sizes[0], np.float32), name="mean") if is_sgd else None
     return model, optimizer_of(of, model), mean

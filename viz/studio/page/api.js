@@ -56,17 +56,13 @@ export async function sampleOf(dataset, split, index) {
   return dataset.dtype === "uint8" ? new Uint8Array(bytes, 0, size) : new Float32Array(bytes, 0, size);
 }
 
-/** A module by the name of its architecture, and what its states are before the first step.
- * @param {string} architecture @param {number} seed */
-export async function moduleOf(architecture, seed) {
+/** A module by the name of its architecture. @param {string} architecture */
+export async function moduleOf(architecture) {
   const folder = `modules/${architecture}`;
   const manifest = /** @type {{sha256: string}} */ (await get(`${folder}/manifest`));
-  const [bytes, states] = await Promise.all([
-    bytesOf(`${folder}/module.wasm?sha256=${manifest.sha256}`),
-    bytesOf(`${folder}/states/${seed}`),
-  ]);
+  const bytes = await bytesOf(`${folder}/module.wasm?sha256=${manifest.sha256}`);
   const { sha256: _, ...rest } = manifest;
-  return { manifest: rest, bytes, states };
+  return { manifest: rest, bytes };
 }
 
 /** @param {string} path @param {string} [media] */

@@ -3,11 +3,11 @@
 // Orders come while it learns. What is begun or run is called by a number, which stands in all that
 // is said of it: the page knows by that what is of a training that is over.
 
-import { readSafetensors } from "../../../page/safetensors.js";
 import { load, variant } from "../../../page/wasm.js";
 import { moduleOf } from "../api.js";
 import { Branch, bytesOf, ROOM, thinned } from "./branch.js";
 import { fetchExamples } from "./examples.js";
+import { firstStates } from "./first.js";
 import { layersOf } from "./health.js";
 import { goingOn } from "./network.js";
 import { architectureOf, isReached } from "./settings.js";
@@ -177,13 +177,12 @@ async function fetched() {
 async function begin({ number, settings, from }, signal) {
   const { train, mean } = await digits();
   const name = architectureOf(settings, dataset, variant() === "relaxed");
-  const key = `${name} ${settings.seed}`;
-  const parts = modules.get(key) ?? await moduleOf(name, settings.seed);
-  modules.set(key, parts);
+  const parts = modules.get(name) ?? await moduleOf(name);
+  modules.set(name, parts);
   if (modules.size > 8) modules.delete([...modules.keys()][0]);
   const module = await load(parts.bytes, parts.manifest);
-  const { tensors } = readSafetensors(parts.states);
-  const states = from ? goingOn(tensors, from.tensors) : tensors;
+  const first = firstStates(module.states.map(({ layout }) => layout), settings);
+  const states = from ? goingOn(first, from.tensors) : first;
   training = new Training(module, train, settings, states, mean, from?.step);
   if (live) training.set(live);
   branch = new Branch(0, training.place(), live ?? settings);
