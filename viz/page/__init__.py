@@ -14,13 +14,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 __all__ = ["FOLDER", "digest", "read", "script"]
 
 FOLDER = Path(__file__).parent
-IMPORT = re.compile(r'^import [^;]*? from "(\.[^"]*)";\n', re.MULTILINE)
-EXPORT = re.compile(r"^export ", re.MULTILINE)
+IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.[^"]*)";\n', re.MULTILINE)
+EXPORT = re.compile(r"^export ((?:async )?(?:function\*?|class|const) (\w+))", re.MULTILINE)
+# What one script cannot have: other kinds of these two, and an address of its own.
+LEFT = re.compile(r"^(?:import|export)\b.*|.*\bimport\.meta\b.*", re.MULTILINE)
 
 
 def digest(text: str) -> str:
@@ -37,25 +40,45 @@ def read(folder: Path, name: str) -> str:
     return (folder / name).read_text(encoding="utf-8")
 
 
-def script(*modules: Path) -> str:
-    """Modules and all that they import as one: each once, after what it imports.
+def script(*modules: Path, instead: Mapping[Path, Path] | None = None) -> str:
+    """Modules and all that they import as one module: each once, after what it imports, in a scope
+    of its own. instead: files that others stand in for.
 
-    Their top-level names share one scope: where two have the same, a browser refuses the whole.
+    Raises ValueError for what this cannot join: a circle of imports, `import * as`, a default
+    export, `import.meta`.
 
-    >>> "export" in script(FOLDER / "dom.js", FOLDER / "store.js")
-    False
+    >>> script(FOLDER / "order.js").splitlines()[0]
+    'let $0; {'
     """
-    files: list[Path] = []
+    files: dict[Path, str] = {}  # what it exports is in a constant of this name
+    others = {place.resolve(): file.resolve() for place, file in (instead or {}).items()}
+    texts: list[str] = []
     for module in modules:
-        _collect(module.resolve(), files)
-    texts = [read(file.parent, file.name) for file in files]
-    return "\n".join(EXPORT.sub("", IMPORT.sub("", text)) for text in texts)
+        _collect(module.resolve(), others, files, texts)
+    return "\n".join(texts)
 
 
-def _collect(file: Path, files: list[Path]) -> None:
-    """Add a module to the list, after those that it imports and that are not there yet."""
+def _collect(
+    file: Path, others: Mapping[Path, Path], files: dict[Path, str], texts: list[str]
+) -> str:
+    """Add a module, after those that it imports, where it is not there yet; gives its name."""
+    file = others.get(file, file)
     if file in files:
-        return
-    for name in IMPORT.findall(read(file.parent, file.name)):
-        _collect((file.parent / name).resolve(), files)
-    files.append(file)
+        if not files[file]:
+            raise ValueError(f"{file}: it imports a module that imports it")
+        return files[file]
+    files[file] = ""  # its turn comes
+
+    def imported(found: re.Match[str]) -> str:
+        name = _collect((file.parent / found[2]).resolve(), others, files, texts)
+        return f"const {{{found[1].replace(' as ', ': ')}}} = {name};\n"
+
+    text = IMPORT.sub(imported, read(file.parent, file.name))
+    exported = ", ".join(name for _, name in EXPORT.findall(text))
+    text = EXPORT.sub(r"\1", text)
+    if left := LEFT.search(text):
+        raise ValueError(f"{file}: this cannot be part of one script: {left[0].strip()}")
+    files[file] = f"${len(texts)}"
+    # A block and no function: within one a module may await, as at its top.
+    texts.append(f"let {files[file]}; {{\n{text}{files[file]} = {{ {exported} }};\n}}\n")
+    return files[file]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from viz.page import FOLDER, script
+from tests.viz.page.bundle import page_of
 
 STYLE = """[hidden] { display: none !important } #chart { position: relative;
 width: 600px; height: 240px }
@@ -22,15 +22,13 @@ LINES = """last => chart.set(["train", "test"].map((name, i) => {
 @pytest.fixture
 def chart(page: Any, tmp_path: Path) -> Any:
     """A page with a chart, globalThis.chart, and a count of how often its table was written."""
-    (tmp_path / "chart.html").write_text(
-        f"""<!doctype html><title>a chart</title><style>{STYLE}</style><div id="chart"></div>
-        <script type="module">{script(*FOLDER.glob("*.js"))}
-        globalThis.chart = new Chart(byId("chart"), "Loss by step", {{ x: "step", y: "loss" }});
+    body = f'<style>{STYLE}</style><div id="chart"></div>'
+    code = """
+        globalThis.chart = new Chart(byId("chart"), "Loss by step", { x: "step", y: "loss" });
         globalThis.tables = 0;
-        new MutationObserver(() => tables += 1).observe(chart.table, {{ childList: true }});
-        </script>"""
-    )
-    page.goto((tmp_path / "chart.html").as_uri())
+        new MutationObserver(() => tables += 1).observe(chart.table, { childList: true });
+        """
+    page.goto(page_of(tmp_path, body, {"chart.js": "Chart", "dom.js": "byId"}, code))
     page.wait_for_function("globalThis.chart")
     return page
 
