@@ -38,17 +38,36 @@ def write(path: str | Path, content: str | bytes | bytearray) -> None:
     sync(path.parent)
 
 
-def write_folder(path: str | Path, contents: Mapping[str, bytes]) -> None:
-    """Make a folder of files in one step, also where this is interrupted. Raises OSError where it
-    cannot be made, or holds something already."""
+def write_folder(path: str | Path, contents: Mapping[str, bytes], replaces: bool = False) -> None:
+    """Make a folder of files in one step, also where this is interrupted. Their names may have
+    folders in them. Raises OSError where it cannot be made, or, unless it `replaces` a folder,
+    holds something already."""
     path = Path(path)
     with _part(path.parent, os.O_RDONLY) as part:
         for name, content in contents.items():
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
             (part / name).write_bytes(content)
             sync(part / name)
-        sync(part)
-        part.rename(path)
+        for folder in {(part / name).parent for name in contents} | {part}:
+            sync(folder)
+        if replaces:
+            _exchange(part, path)
+        else:
+            part.rename(path)
     sync(path.parent)
+
+
+def _exchange(part: Path, path: Path) -> None:
+    """Put a part in the place of a folder, which is removed. Between the two there is neither for
+    a moment: no system has a call for it that Python knows."""
+    with _part(path.parent, os.O_RDONLY) as old:
+        path.rename(old)
+        try:
+            part.rename(path)
+        except OSError:
+            old.rename(path)
+            raise
+    _remove(old)
 
 
 def sync(path: str | Path) -> None:

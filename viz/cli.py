@@ -1,4 +1,4 @@
-"""The command line: `python -m viz draw | debug | report | lesson | studio`.
+"""The command line: `python -m viz draw | debug | report | lesson | studio | export`.
 
 What computes is imported after parsing, and each command imports only what it needs: drawing an
 expression loads nothing of MNIST.
@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from models.command_line import InputError, Parser, printable, run, whole
+from viz.studio.options import add_export, add_studio
 
 __all__ = ["main"]
 
@@ -104,8 +105,18 @@ def _lesson(options: argparse.Namespace) -> int:
 def _studio(options: argparse.Namespace) -> int:
     from viz.studio.command import Options, studio_command
 
-    given = {name: value for name, value in vars(options).items() if name not in ("command", "run")}
-    return studio_command(Options(**given))
+    return studio_command(Options(**_given(options)))
+
+
+def _export(options: argparse.Namespace) -> int:
+    from viz.studio.export.command import Options, export_command
+
+    return export_command(Options(**_given(options)))
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The options of a command, without the command."""
+    return {name: value for name, value in vars(options).items() if name not in ("command", "run")}
 
 
 def _show(debugger: Any, path: str | None) -> int:
@@ -281,6 +292,7 @@ def _parser() -> Parser:
     _add_report(commands)
     _add_lesson(commands)
     _add_studio(commands)
+    _add_export(commands)
     commands.metavar = "|".join(commands.choices)
     return parser
 
@@ -368,26 +380,13 @@ def _add_lesson(commands: Any) -> None:
 def _add_studio(commands: Any) -> None:
     examples = ("", "--weights runs/mnist-1", "--host 0.0.0.0 --allow-host studio.example.com")
     what = "serve a page to train a network on, and an API"
-    studio = _add(commands, _studio, "studio", what, *examples)
-    studio.add_argument("--host", default="127.0.0.1",
-                        help="the address to listen on (default: %(default)s, which only this "
-                        "machine reaches)")  # fmt: skip
-    studio.add_argument("--port", type=whole, default=8000,
-                        help="the port, 0 for any that is free (default: %(default)s)")  # fmt: skip
-    studio.add_argument("--weights", metavar="RUN",
-                        help="the folder of a training, whose network to begin with")  # fmt: skip
-    studio.add_argument("--read-only", action="store_true", help="refuse what changes anything")
-    studio.add_argument("--token", metavar="TEXT",
-                        help="what a request that changes anything has to know (default: made at "
-                        "each start); other users of this machine see a command line: better set "
-                        "CHAINRULE_TOKEN in the environment")  # fmt: skip
-    studio.add_argument("--allow-host", metavar="NAME", action="append", default=[],
-                        help="answer under this name too, besides localhost")  # fmt: skip
-    studio.add_argument("--allow-origin", metavar="ORIGIN", action="append", default=[],
-                        help="let pages of this site use the API too, as "
-                        "https://example.com")  # fmt: skip
-    studio.add_argument("--no-browser", dest="browser", action="store_false",
-                        help="do not open the page")  # fmt: skip
+    add_studio(_add(commands, _studio, "studio", what, *examples))
+
+
+def _add_export(commands: Any) -> None:
+    examples = ("site", 'site --architectures "widths 64,300; depth 1-3"', "a.html --single-file")
+    what = "write the studio's page for a host of files, which needs no server"
+    add_export(_add(commands, _export, "export", what, *examples))
 
 
 def _about_expr(gives: str) -> str:

@@ -94,6 +94,27 @@ def test_a_folder_that_holds_something_is_not_replaced(tmp_path):
     assert os.listdir(tmp_path) == ["folder"]
 
 
+def test_a_folder_of_folders_is_replaced_where_that_is_asked_for(tmp_path, monkeypatch):
+    folder = tmp_path / "folder"
+    write_folder(folder, {"a": b"1", "b/c/d": b"2"})
+    assert (folder / "b/c/d").read_bytes() == b"2"
+    write_folder(folder, {"b/e": b"3"}, replaces=True)
+    assert [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()] == [b"3"]
+    rename, asked = Path.rename, []
+
+    def second(path, to):
+        asked.append(path)
+        if len(asked) == 2:
+            raise OSError(28, "no space")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", second)
+    with pytest.raises(OSError, match="no space"):
+        write_folder(folder, {"a": b"4"}, replaces=True)
+    assert [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()] == [b"3"]
+    assert os.listdir(tmp_path) == ["folder"]
+
+
 def test_clear_removes_what_was_left_but_nothing_that_is_being_written(tmp_path):
     (tmp_path / ".writing-00000000000000aa").write_text("left by a kill")
     (tmp_path / ".writing-00000000000000ab").mkdir()

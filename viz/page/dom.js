@@ -52,12 +52,11 @@ export function write(cell, text, exact) {
   else cell.dataset.exact = String(exact);
 }
 
-/**
- * What was compressed and written in base 64, as JSON.
- * @param {string} text @returns {Promise<unknown>}
- */
-export function unpacked(text) {
+/** The bytes of what was compressed and written in base 64. @param {string} text */
+export function streamed(text) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Response(stream).json();
+  return new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
 }
+
+/** The same, as JSON. @param {string} text @returns {Promise<unknown>} */
+export const unpacked = (text) => new Response(streamed(text)).json();

@@ -15,7 +15,7 @@ from starlette.routing import Match
 
 from data import DataError
 from models.command_line import InputError
-from viz.studio import page, sentences
+from viz.studio import sentences
 from viz.studio.api import (
     datasets,
     jobs,
@@ -28,6 +28,7 @@ from viz.studio.api import (
     weights,
 )
 from viz.studio.guard import Guard
+from viz.studio.page.routes import routes
 from viz.studio.replies import JSON, Refusal
 from viz.studio.studio import Studio
 
@@ -69,7 +70,7 @@ def create(studio: Studio) -> FastAPI:
     app.state.studio = studio
     for router in ROUTERS:  # not by include_router, whose matching takes as long as an answer
         app.router.routes += router.routes
-    app.router.routes += page.routes()
+    app.router.routes += routes()
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     app.add_middleware(

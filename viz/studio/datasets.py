@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import data
 from data.cache import missing
 from data.registry import REGISTRY
-from viz.studio.replies import Refusal
+from viz.studio.refusal import Refusal
 
 __all__ = ["Datasets", "Served", "Split"]
 

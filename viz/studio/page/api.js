@@ -1,23 +1,25 @@
 // @ts-check
 // What the page asks of the server, and what it cannot be given, in words.
 
+import { ask } from "./ask.js";
+import { addressOf } from "./host.js";
+
 /**
  * @typedef {{count: number, sha256: string}} Split
  * @typedef {{
  *   name: string, shape: number[], classes: string[], splits: Record<string, Split>,
- *   scale: number, dtype: "uint8" | "float32", thumbnail: {shape: number[]},
- * }} Dataset
- * @typedef {{version: number, writable: boolean, datasets: string[]}} Server
+ *   scale: number, dtype: "uint8" | "float32", thumbnail: {shape: number[]}, whole?: Record<string, Split>,
+ * }} Dataset `whole`: the sets that an export, which may have less of them, was made from
+ * @typedef {{
+ *   version: number, writable: boolean, datasets: string[], architectures?: string[], weights?: boolean,
+ * }} Server `architectures`, `weights`: what an export has; a server makes any network
  */
-
-// Relative to this file, so that a page in any folder of a host finds its own; in a worker too.
-const BASE = new URL("../../api/", import.meta.url).href;
 
 /** Where an example, or all of them small, can be fetched.
  * @param {Dataset} dataset @param {string} split @param {string} what */
 export function samplesAddress(dataset, split, what) {
   const { name, splits } = dataset;
-  return `${BASE}samples/${encodeURIComponent(name)}/${split}/${what}?sha256=${splits[split].sha256}`;
+  return `samples/${encodeURIComponent(name)}/${split}/${what}?sha256=${splits[split].sha256}`;
 }
 
 /** What this server is. Throws an Error in words, as all here. */
@@ -29,27 +31,17 @@ export const datasetOf = async (name) =>
 
 /** JSON from the server. @param {string} path @returns {Promise<unknown>} */
 async function get(path) {
-  const answer = await reached(BASE + path);
+  const answer = await ask(path);
   const body = await answer.json().catch(() => null);
   if (answer.ok && body !== null) return body;
   throw new Error(body?.error?.message ?? `${path}: the server answered ${answer.status}`);
-}
-
-/** @param {string} address @param {Record<string, string>} [headers] @param {string} [method]
- * @param {BodyInit} [body] */
-async function reached(address, headers, method, body) {
-  try {
-    return await fetch(address, { headers, method, body });
-  } catch (cause) {
-    throw new Error("the server does not answer: is it still running?", { cause });
-  }
 }
 
 /** The entries of one example. @param {Dataset} dataset @param {string} split
  * @param {number} index */
 export async function sampleOf(dataset, split, index) {
   const headers = { Accept: "application/octet-stream" };
-  const answer = await reached(samplesAddress(dataset, split, String(index)), headers);
+  const answer = await ask(samplesAddress(dataset, split, String(index)), { headers });
   if (!answer.ok) throw new Error(`${split} ${index}: the server answered ${answer.status}`);
   const bytes = await answer.arrayBuffer();
   const size = dataset.shape.reduce((product, length) => product * length, 1);
@@ -67,7 +59,7 @@ export async function moduleOf(architecture) {
 
 /** @param {string} path @param {string} [media] */
 async function bytesOf(path, media = "*/*") {
-  const answer = await reached(BASE + path, { Accept: media });
+  const answer = await ask(path, { headers: { Accept: media } });
   if (answer.ok) return new Uint8Array(await answer.arrayBuffer());
   const body = await answer.json().catch(() => null);
   throw new Error(body?.error?.message ?? `${path}: the server answered ${answer.status}`);
@@ -75,7 +67,7 @@ async function bytesOf(path, media = "*/*") {
 
 /** So many bytes, at an address of the server's. @param {string} address @param {number} length */
 export async function bytesAt(address, length) {
-  const answer = await reached(address, { Accept: "application/octet-stream" });
+  const answer = await ask(address, { headers: { Accept: "application/octet-stream" } });
   const bytes = new Uint8Array(await answer.arrayBuffer());
   if (answer.ok && bytes.length === length) return bytes;
   const found = answer.ok ? `${bytes.length}` : `status ${answer.status}`;
@@ -100,7 +92,7 @@ export const servedWeights = () => bytesOf("weights", FILE);
 
 /** The ETag of the weights that the server serves. */
 export async function tagOfWeights() {
-  const answer = await reached(`${BASE}weights`, { Accept: FILE }, "HEAD");
+  const answer = await ask("weights", { headers: { Accept: FILE }, method: "HEAD" });
   return answer.headers.get("etag") ?? "*";
 }
 
@@ -116,7 +108,7 @@ export const deleteWeights = (tag) => written("DELETE", tag);
  * @returns {Promise<{version: number}>} */
 async function written(method, tag, content) {
   const headers = { "Authorization": `Bearer ${token()}`, "Content-Type": FILE, "If-Match": tag };
-  return /** @type {{version: number}} */ (await said(reached(`${BASE}weights`, headers, method, content)));
+  return /** @type {{version: number}} */ (await said(ask("weights", { headers, method, body: content })));
 }
 
 /** What the server answers, as JSON. @param {Promise<Response>} asked @returns {Promise<unknown>} */
@@ -144,7 +136,7 @@ export async function workOf() {
 }
 
 /** How one goes on, as events. @param {string} run */
-export const eventsOf = (run) => new EventSource(`${BASE}runs/${encodeURIComponent(run)}/events`);
+export const eventsOf = (run) => new EventSource(addressOf(`runs/${encodeURIComponent(run)}/events`));
 
 /** The file of what one has learned. @param {string} run */
 export const weightsOfRun = (run) => bytesOf(`runs/${encodeURIComponent(run)}/weights`, FILE);
@@ -157,5 +149,5 @@ export async function order(method, path, tag, body) {
     ...(tag === undefined ? {} : { "If-Match": tag }),
     ...(body ? { "Content-Type": "application/json" } : {}),
   };
-  return await said(reached(BASE + path, headers, method, body && JSON.stringify(body)));
+  return await said(ask(path, { headers, method, body: body && JSON.stringify(body) }));
 }

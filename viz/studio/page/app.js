@@ -6,6 +6,7 @@ import { Store } from "../../page/store.js";
 import { datasetOf, serverOf } from "./api.js";
 import { DataView } from "./data/view.js";
 import { fromAddress, settle, START, toAddress, VIEWS } from "./state.js";
+import { offersOf } from "./train/offered.js";
 import { TrainView } from "./train/view.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -43,9 +44,8 @@ function keepToken() {
   history.replaceState(null, "", `#${values}`);
 }
 
-/** The dataset that the address names, else the first that there is. */
-async function chosenDataset() {
-  const { datasets } = await serverOf();
+/** The dataset that the address names, else the first that there is. @param {string[]} datasets */
+async function chosenDataset(datasets) {
   const wanted = fromAddress(location.hash).dataset ?? "";
   return await datasetOf(datasets.includes(wanted) ? wanted : datasets[0]);
 }
@@ -53,7 +53,8 @@ async function chosenDataset() {
 async function begin() {
   keepToken();
   document.documentElement.classList.toggle("embedded", embedded !== undefined);
-  const dataset = await chosenDataset();
+  const { datasets, architectures } = await serverOf();
+  const dataset = await chosenDataset(datasets);
   const counts = Object.entries(dataset.splits).map(([name, { count }]) =>
     `${count.toLocaleString("en")} ${name}`
   );
@@ -72,7 +73,7 @@ async function begin() {
   await turn();
   const train = new TrainView(
     dataset, change, complaints("train"),
-    (split, score) => data.answered(split, score), () => data.forget(),
+    (split, score) => data.answered(split, score), () => data.forget(), offersOf(architectures),
   );
   await turn();
   const store = new Store(START, {

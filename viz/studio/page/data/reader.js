@@ -3,6 +3,7 @@
 // that the page never waits for them.
 
 import { samplesAddress } from "../api.js";
+import { ask } from "../ask.js";
 import { Layers, rowOf } from "./layers.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
@@ -126,7 +127,7 @@ function copy(piece, to, at) {
 /** The bytes at an address, as they arrive. @param {string} address
  * @returns {AsyncGenerator<Uint8Array>} */
 async function* piecesOf(address) {
-  const answer = await fetch(address, { headers: { Accept: "application/octet-stream" } });
+  const answer = await ask(address, { headers: { Accept: "application/octet-stream" } });
   if (!answer.ok || !answer.body) throw new Error(`${address}: the server answered ${answer.status}`);
   const reader = answer.body.getReader();
   for (;;) {

@@ -2,6 +2,7 @@
 // The canvas of the examples as the page knows it: what is to be seen goes to the painter, which
 // says how far it is.
 
+import { workerOf } from "../host.js";
 import { rowOf } from "./layers.js";
 
 /** @typedef {import("./painter.js").Look} Look */
@@ -16,7 +17,7 @@ export class Stage {
     this.told = told;
     this.seen = ""; // by the painter
     /** @type {Uint32Array | null} */ this.order = null; // that the painter knows
-    this.painter = new Worker(new URL("./painter.js", import.meta.url), { type: "module" });
+    this.painter = workerOf("data/painter.js");
     this.painter.onmessage = ({ data }) => this.#take(data);
     this.painter.onerror = () => told({ kind: "undrawable", message: "its worker has ended" });
     try {

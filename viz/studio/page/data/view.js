@@ -2,6 +2,7 @@
 // The view of the data: every example on one canvas, chosen ones larger, the classes beside it.
 
 import { byId, element, first, write } from "../../../page/dom.js";
+import { workerOf } from "../host.js";
 import { Beside } from "./beside.js";
 import { all, centred, gridOf, kept, moved, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
 import { knownOf, NOBODY, shownOf } from "./order.js";
@@ -70,7 +71,7 @@ export class DataView {
   #read() {
     this.reader?.terminate();
     this.isLoading = true;
-    this.reader = new Worker(new URL("./reader.js", import.meta.url), { type: "module" });
+    this.reader = workerOf("data/reader.js");
     this.reader.onmessage = ({ data }) => this.#take(data);
     this.reader.onerror = () => this.#fail("the examples cannot be read: reload the page");
     this.reader.postMessage(this.dataset);

@@ -3,11 +3,10 @@
 // out in any order.
 
 import { bytesAt, samplesAddress } from "../api.js";
+import { blockOf } from "../blocks.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 
-const BLOCK = 4000; // examples, of which the server gives a block at once
-const BYTES = 4e6; // of a block at most
 const AT_ONCE = 3; // blocks in flight
 
 /** Examples in order: `images` one after the other, and their labels. */
@@ -57,7 +56,7 @@ export async function fetchExamples(dataset, split, tell) {
   if (dataset.dtype !== "uint8") throw new Error("this page learns from pictures of bytes alone");
   const size = dataset.shape.reduce((product, length) => product * length, 1);
   const { count } = dataset.splits[split];
-  const block = Math.max(1, Math.min(BLOCK, Math.floor(BYTES / size)));
+  const block = blockOf(dataset);
   const images = new Uint8Array(count * size);
   const labels = new Uint16Array(count);
   const all = Math.ceil(count / block);

@@ -10,7 +10,8 @@ import { writeSafetensors } from "../../../page/safetensors.js";
 /** @param {Dataset} dataset @param {Extract<Said, {kind: "saved"}>} saved */
 export function fileOf(dataset, { step, settings: { hidden, activation, seed }, states }) {
   const sizes = [dataset.shape.reduce((a, b) => a * b, 1), ...hidden, dataset.classes.length];
-  const described = { ...dataset, source: { source: [dataset.name] } };
+  const splits = dataset.whole ?? dataset.splits; // it may have learned from a part of them
+  const described = { ...dataset, splits, source: { source: [dataset.name] } };
   const metadata = { sizes, activation, dataset: described, seed, step };
   const texts = Object.entries(metadata).map(([name, value]) =>
     /** @type {[string, string]} */ ([name, JSON.stringify(value)])

@@ -2,15 +2,19 @@
 // The settings as a form: what they are, and what a person types.
 
 import { byId, element, write } from "../../../page/dom.js";
+import { missing } from "./offered.js";
 import { ACTIVATIONS, OPTIMIZERS, settingsOf, typedOf, usualRate } from "./settings.js";
 
+/** @typedef {import("./offered.js").Offer} Offer */
 /** @typedef {import("./settings.js").Settings} Settings */
 
 export class Form {
   /** @param {Settings} settings
+   * @param {Offer[] | null} offers
    * @param {(settings: Settings, name: string) => void} changed is told which of them was typed */
-  constructor(settings, changed) {
+  constructor(settings, offers, changed) {
     this.settings = settings;
+    this.offers = offers;
     const form = byId("settings", HTMLFormElement);
     const choices = /** @type {[string, string[]][]} */ ([["activation", ACTIVATIONS], ["optimizer", OPTIMIZERS]]);
     for (const [name, known] of choices) {
@@ -41,7 +45,10 @@ export class Form {
     const typed = { ...typedOf(this.settings), [name]: this.#field(name).value };
     if (name === "optimizer") typed.rate = String(usualRate(typed.optimizer));
     try {
-      this.write(settingsOf(typed));
+      const settings = settingsOf(typed);
+      const lacks = missing(settings, this.offers);
+      if (lacks) throw new Error(lacks);
+      this.write(settings);
       return true;
     } catch (error) {
       this.#field(name).setAttribute("aria-invalid", "true");

@@ -2,7 +2,9 @@
 // A training as the page knows it: its branches and how they went, the orders to the worker that
 // learns, and what that says. What a person sees of it is the view's.
 
+import { workerOf } from "../host.js";
 import { branchOf, COLOURS } from "./lines.js";
+import { missing } from "./offered.js";
 import { Progress } from "./progress.js";
 import { DEFAULTS, settingsOf, typedOf } from "./settings.js";
 import { explained } from "./why.js";
@@ -11,6 +13,7 @@ import { explained } from "./why.js";
 /** @typedef {import("./health.js").Layer} Layer */
 /** @typedef {import("./lines.js").Branch} Branch */
 /** @typedef {import("./network.js").Network} Network */
+/** @typedef {import("./offered.js").Offer} Offer */
 /** @typedef {import("./settings.js").Live} Live */
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Score} Score */
@@ -32,9 +35,10 @@ const LIVE = ["rate", "momentum", "decay"];
 const GOAL = ["accuracy", "loss"];
 
 export class Session {
-  /** @param {Dataset} dataset @param {Tell} tell */
-  constructor(dataset, tell) {
+  /** @param {Dataset} dataset @param {Offer[] | null} offers @param {Tell} tell */
+  constructor(dataset, offers, tell) {
     this.dataset = dataset;
+    this.offers = offers;
     this.tell = tell;
     /** @type {Settings} */ this.settings = { ...DEFAULTS };
     this.begun = 0; // the number of the training that was begun last,
@@ -49,7 +53,7 @@ export class Session {
     /** @type {Map<number, Branch>} */ this.branches = new Map();
     this.branch = this.#first(new Progress(this.settings, null)); // that is shown
     /** @type {((saved: Extract<Said, {kind: "saved"}>) => void)[]} */ this.waiting = [];
-    this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+    this.worker = workerOf("train/worker.js");
     this.worker.onmessage = ({ data }) => this.#take(data);
     this.worker.onerror = () => this.#fail("the worker that trains has ended: reload the page");
     this.#order({ kind: "open", dataset });
@@ -260,6 +264,8 @@ export class Session {
     const now = this.settings;
     const own = { hidden, activation: activation ?? now.activation, seed: seed ?? now.seed };
     const settings = settingsOf(typedOf({ ...now, ...own }));
+    const lacks = missing(settings, this.offers);
+    if (lacks) throw new Error(lacks);
     this.pause();
     this.begin(settings, Infinity, network);
     this.tell.settled();

@@ -9,6 +9,7 @@ import { writeProgress } from "./figures.js";
 import { Form } from "./form.js";
 import { LayerList } from "./layers.js";
 import { linesOf } from "./lines.js";
+import { missing, nearest, showOffers } from "./offered.js";
 import { Runs } from "./runs.js";
 import { Session } from "./session.js";
 import { DEFAULTS, settingsOf, typedOf } from "./settings.js";
@@ -18,6 +19,7 @@ import { Weights } from "./weights.js";
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../state.js").State} State */
 /** @typedef {import("./network.js").Network} Network */
+/** @typedef {import("./offered.js").Offer} Offer */
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Score} Score */
 
@@ -29,9 +31,11 @@ export class TrainView {
    * @param {Dataset} dataset @param {(change: Partial<State>) => void} change
    * @param {(message: string) => void} complain
    * @param {(split: string, score: Score) => void} answered @param {() => void} forget
+   * @param {Offer[] | null} offers what can be trained; null: anything
    */
-  constructor(dataset, change, complain, answered, forget) {
+  constructor(dataset, change, complain, answered, forget, offers) {
     this.dataset = dataset;
+    this.offers = offers;
     this.change = change;
     this.complain = complain;
     this.told = 0; // the step that the address was told
@@ -43,7 +47,7 @@ export class TrainView {
     this.loss = new Chart(byId("loss"), "Loss by step", { x: "step", y: "loss" }, look);
     this.accuracy = new Chart(byId("accuracy"), "Accuracy by step", { x: "step", y: "right, %" }, look);
     this.charts = [this.loss, this.accuracy];
-    this.session = new Session(dataset, {
+    this.session = new Session(dataset, offers, {
       say: (text) => write(byId("doing"), text),
       complain,
       changed: () => this.#drawSoon(),
@@ -62,7 +66,7 @@ export class TrainView {
       choose: (number) => this.session.choose(number),
       drop: (number) => this.session.drop(number),
     });
-    this.form = new Form(DEFAULTS, (settings, name) => this.session.change(settings, name));
+    this.form = new Form(DEFAULTS, offers, (settings, name) => this.session.change(settings, name));
     const training = {
       saved: () => this.session.progress.isReady ? this.session.saved() : null,
       settings: () => this.session.settings,
@@ -73,19 +77,23 @@ export class TrainView {
     };
     new Weights(dataset, training);
     this.runs = new Runs(dataset, training);
+    showOffers(offers);
     this.#listen();
   }
 
   /** Show the state: what it sets is what is trained. @param {State} state */
   show(state) {
     const { session } = this;
-    const set = this.#settingsIn(state);
+    const wanted = this.#settingsIn(state);
+    const set = nearest(wanted, this.offers);
     const isFirst = !session.begun;
     if (isFirst || JSON.stringify(set) !== JSON.stringify(session.settings)) {
       this.form.write(set);
       session.wanted ||= isFirst || state.step > 0;
       this.told = state.step;
       session.begin(set, state.step || Infinity);
+      const isUsual = JSON.stringify(wanted) === JSON.stringify(DEFAULTS);
+      if (!isUsual) this.complain(missing(wanted, this.offers));
     } else if (state.step !== this.told) this.#open(state.step);
     this.#draw();
   }

@@ -1,0 +1,8 @@
+// @ts-check
+// How the API is asked. An export, which has no server but files, has another file in this place.
+
+import { reach } from "./host.js";
+
+/** What the API answers. Throws an Error in words where nothing does.
+ * @param {string} path below /api @param {RequestInit} [how] @returns {Promise<Response>} */
+export const ask = (path, how) => reach(path, how);
