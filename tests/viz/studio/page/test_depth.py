@@ -99,6 +99,19 @@ def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_pat
     shows(tab, "step", "125")
     tab.locator("#doing:empty").wait_for(state="attached")
     assert same(weights(tab, tmp_path)[1], forked)
+    tab.evaluate(
+        """() => {  // a fork, and back at once, before it is there
+          document.querySelector("[data-do=fork]").click();
+          const slider = document.querySelector("#when");
+          slider.value = 100;
+          slider.dispatchEvent(new Event("input"));
+        }"""
+    )
+    tab.locator("#branches li").nth(1).wait_for()
+    shows(tab, "step", "100")
+    tab.locator("#doing:empty").wait_for(state="attached")
+    assert tab.locator("#branches [aria-pressed=true]").inner_text().startswith("C:")
+    assert weights(tab, tmp_path)[2]["step"] == "100"
 
 
 def test_a_reload_leads_to_the_step_where_it_stood(tab, address, tmp_path):

@@ -133,6 +133,7 @@ export class Session {
     if (number === null) return this.#fail(message);
     // What was trained before is still there, and is shown.
     this.begun = this.shownNumber;
+    if (this.visited) this.#order({ kind: "visit", at: this.visited }); // on its way it was interrupted
     this.#fail(`${message}. Reset tries again.`);
   }
 
@@ -199,9 +200,10 @@ export class Session {
     const parent = this.branches.get(of);
     if (!parent) return;
     const progress = parent.progress.fork({ ...this.settings, ...live }, step);
-    this.branch = branchOf(number, [...this.branches.values()], parent.name, progress);
-    this.branches.set(number, this.branch);
-    this.visited = null;
+    const made = branchOf(number, [...this.branches.values()], parent.name, progress);
+    this.branches.set(number, made);
+    if (this.visited) return; // it was sent elsewhere meanwhile
+    this.branch = made;
     this.tell.say(`${this.branch.name} goes on from step ${step.toLocaleString("en")} of ${parent.name}`);
     this.#set(live);
   }

@@ -219,13 +219,15 @@ async function visit(at, until, signal) {
   if (newest.signal === signal) await lookAtAll(signal);
 }
 
-/** Go back to the place before a step, and learn from there on what was learned before; whether it
+/** Go back to the place before a step, where it is not nearer, and learn from there on again; whether it
  * got there. @param {Training} it @param {Stand} at @param {AbortSignal} until */
 async function reach(it, { branch: number, step }, until) {
   const of = branches.get(number);
   if (!of || until.aborted) return false;
+  const place = of.before(step);
+  const isBetween = of === branch && it.step >= place.step && it.step <= step;
   branch = of;
-  it.goTo(branch.before(step));
+  if (!isBetween) it.goTo(place);
   while (it.step < step && !until.aborted) {
     it.set(branch.liveAt(it.step));
     const most = Math.min(step, branch.changeAfter(it.step)) - it.step;
@@ -237,7 +239,7 @@ async function reach(it, { branch: number, step }, until) {
 
 /** A new branch, which is gone on with. @param {Fork} order @param {AbortSignal} signal */
 async function fork({ branch: number, at, live: numbers }, signal) {
-  if (!training || (at && !await reach(training, at, visiting.signal))) return;
+  if (!training || (at && !await reach(training, at, beginning.signal))) return;
   const place = training.place();
   if (bytesOf(place) * (branches.size + 1) > ROOM) {
     throw new Error(`there is room for ${branches.size} of such networks alone: delete a branch, then fork`);
