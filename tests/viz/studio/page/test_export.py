@@ -128,14 +128,18 @@ def test_what_was_not_exported_is_shown_and_refused_with_the_command(visit, site
     put(tab, "hidden", "")
     shows(tab, "weights", "7,850")
     assert tab.locator("#wrong-setting").is_hidden()
-    assert "what it was exported with" in tab.locator("#offered").inner_text()
+    assert "that it was exported with" in tab.locator("#offered").inner_text()
     assert not findings(tab)
 
 
 def test_a_link_to_what_was_not_exported_says_so(visit, site):
     tab = visit(site, "#view=train&hidden=300")
-    tab.locator("#problem", has_text="was exported without 300").wait_for()
     shows(tab, "weights", "25,450")
+    tab.locator("#go", has_text="Pause").click()
+    tab.locator("#problem", has_text="was exported without 300").wait_for()
+    put(tab, "hidden", "")
+    shows(tab, "weights", "7,850")
+    assert tab.locator("#problem").is_hidden()
 
 
 def test_a_visited_page_works_without_a_network_and_no_server_has_such_a_worker(

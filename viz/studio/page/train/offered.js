@@ -76,8 +76,8 @@ export function showOffers(offers) {
   }
   const widths = [...new Set(offers.flatMap(({ hidden }) => hidden))].sort((a, b) => a - b);
   const depths = [...new Set(offers.map(({ hidden }) => hidden.length))].sort((a, b) => a - b);
-  write(note, `This page has no server, and trains what it was exported with: ${depths.join(", ")} hidden layers, ` +
-    `widths ${widths.join(", ") || "none"}, ${values("activation").join(", ")}, ${values("optimizer").join(", ")}, ` +
-    `batch ${values("batch").join(", ")}, dropout ${values("dropout").join(", ")}. Others: python -m viz export DIR ` +
-    `--architectures "widths 64,300; depth 0-3; activation relu,tanh; batch 32,128; dropout 0,0.2"`);
+  write(note, `This page has no server. It trains the networks that it was exported with: ${depths.join(", ")} hidden ` +
+    `layers; widths ${widths.join(", ") || "none"}; ${values("activation").join(", ")}; ${values("optimizer").join(", ")}; ` +
+    `batch ${values("batch").join(", ")}; dropout ${values("dropout").join(", ")}. For others: ` +
+    `python -m viz export DIR --architectures "widths 64,300; depth 0-3; activation relu,tanh; batch 1,128"`);
 }

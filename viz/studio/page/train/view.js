@@ -29,14 +29,16 @@ const SHARE = 0.25; // which take at most so much of the time: the network needs
 export class TrainView {
   /**
    * @param {Dataset} dataset @param {(change: Partial<State>) => void} change
-   * @param {(message: string) => void} complain
+   * @param {(message: string) => void} say what is wrong
    * @param {(split: string, score: Score) => void} answered @param {() => void} forget
    * @param {Offer[] | null} offers what can be trained; null: anything
    */
-  constructor(dataset, change, complain, answered, forget, offers) {
+  constructor(dataset, change, say, answered, forget, offers) {
     this.dataset = dataset;
     this.offers = offers;
     this.change = change;
+    this.lacks = ""; // what a link asks for and an export has not: said until something is set
+    const complain = (/** @type {string} */ message) => say(message || this.lacks);
     this.complain = complain;
     this.told = 0; // the step that the address was told
     this.drawn = 0; // when it was last,
@@ -66,7 +68,10 @@ export class TrainView {
       choose: (number) => this.session.choose(number),
       drop: (number) => this.session.drop(number),
     });
-    this.form = new Form(DEFAULTS, offers, (settings, name) => this.session.change(settings, name));
+    this.form = new Form(DEFAULTS, offers, (settings, name) => {
+      this.lacks = "";
+      this.session.change(settings, name);
+    });
     const training = {
       saved: () => this.session.progress.isReady ? this.session.saved() : null,
       settings: () => this.session.settings,
@@ -93,7 +98,8 @@ export class TrainView {
       this.told = state.step;
       session.begin(set, state.step || Infinity);
       const isUsual = JSON.stringify(wanted) === JSON.stringify(DEFAULTS);
-      if (!isUsual) this.complain(missing(wanted, this.offers));
+      this.lacks = isUsual ? "" : missing(wanted, this.offers);
+      this.complain("");
     } else if (state.step !== this.told) this.#open(state.step);
     this.#draw();
   }
