@@ -8,8 +8,10 @@ import gzip
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any
 from urllib.parse import quote
@@ -96,15 +98,26 @@ def _modules(names: Sequence[str], tell: Tell) -> Iterator[tuple[str, Module]]:
     """The modules, made by as many processes as there are CPUs."""
     # Not forked: a fork of a process with threads may wait forever for a lock of one.
     workers = max(1, min(os.cpu_count() or 1, len(names)))
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _ignore_interrupts)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"))
     try:
-        for number, (name, made) in enumerate(zip(names, pool.map(module, names), strict=True), 1):
+        with _without_interrupts():
+            made = pool.map(module, names)
+        for number, (name, each) in enumerate(zip(names, made, strict=True), 1):
             tell(f"module {number} of {len(names)}: {name}")
-            yield name, made
+            yield name, each
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C is the first process's, which ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """What is started here never hears Ctrl-C: it is this process's, which ends the others, and
+    hears it afterwards."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
