@@ -41,6 +41,7 @@ viz debug a*b --at a=2 b=3
 viz lesson
 viz lesson 1
 viz report run -o new.html
+viz export new --weights run
 viz studio --no-browser --port 0
 """
 PROGRAMS = {"models.mnist": mnist, "data": data, "viz": viz}
@@ -224,6 +225,10 @@ viz lesson -o @new.html
 viz lesson @
 viz report @run -o @new.html
 viz report @none
+viz export @new --weights @run
+viz export @none/new
+viz export @new --weights @none
+viz export @new --architectures @
 viz studio --host @
 viz studio --port @
 viz studio --port 0 --token @
