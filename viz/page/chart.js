@@ -231,7 +231,7 @@ export class Chart {
   #drawLooked(context) {
     const { box, at, lines, tip } = this;
     const found = at === null ? [] : lines.flatMap((line) => {
-      const i = nearest(line.x, at);
+      const i = pointAt(line.x, at);
       return i < 0 ? [] : [{ line, x: line.x[i], y: line.y[i] }];
     });
     tip.hidden = !found.length;
@@ -273,7 +273,7 @@ export class Chart {
     ));
     const body = rows.map((x) =>
       element("tr", {}, element("th", { scope: "row" }, written(x)), ...lines.map((line) => {
-        const i = nearest(line.x, x);
+        const i = pointAt(line.x, x);
         return element("td", {}, i < 0 ? "" : written(line.y[i], 4));
       }))
     );
@@ -367,6 +367,14 @@ export function nearest(list, x) {
     else high = middle;
   }
   return low > 0 && x - list[low - 1] < list[low] - x ? low - 1 : list.length ? low : -1;
+}
+
+/** The same, but -1 where the list is over: further out than two of its points are apart there.
+ * @param {ArrayLike<number>} list @param {number} x */
+function pointAt(list, x) {
+  const last = list.length - 1;
+  const isOver = last > 0 && (x < 2 * list[0] - list[1] || x > 2 * list[last] - list[last - 1]);
+  return isOver ? -1 : nearest(list, x);
 }
 
 /** Join points by lines; there is a gap where one is not finite.

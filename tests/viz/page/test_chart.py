@@ -45,6 +45,20 @@ def test_an_empty_chart_says_so(chart: Any) -> None:
     assert chart.evaluate("chart.scales.x") == {"low": 0, "high": 100, "log": False}
 
 
+def test_a_line_that_is_over_says_nothing_of_what_comes_after(chart: Any) -> None:
+    """Else its last number stands beside those of the others as if it were measured."""
+    chart.evaluate(
+        """() => chart.set([101, 11].map((count, i) => {
+          const x = Array.from({ length: count }, (_, step) => step);
+          return { name: `line ${i}`, colour: "red", x, y: x.map(() => i + 0.25) };
+        }))"""
+    )
+    chart.locator("td", has_text="0.25").first.wait_for(state="attached")
+    rows = chart.locator("#chart tr").all_text_contents()
+    assert rows[1:4] == ["00.251.25", "40.251.25", "80.251.25"]
+    assert all(row.endswith("0.25") and not row.endswith("1.25") for row in rows[4:])
+
+
 def test_the_table_is_not_written_again_and_again(chart: Any) -> None:
     """Else each picture of a training, and each move of the mouse, is a long task."""
     chart.evaluate(LINES, 0.5)

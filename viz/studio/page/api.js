@@ -116,7 +116,8 @@ async function said(asked) {
   const answer = await asked;
   const body = await answer.json().catch(() => null);
   if (answer.ok && body !== null) return body;
-  throw new Error(body?.error?.message ?? `the server answered ${answer.status}`);
+  const anew = "the studio was started anew, or has another token: open the address that it printed last";
+  throw new Error(answer.status === 401 ? anew : body?.error?.message ?? `the server answered ${answer.status}`);
 }
 
 /**

@@ -46,11 +46,14 @@ function keepToken() {
 
 /** The dataset that the address names, else the first that there is. @param {string[]} datasets */
 async function chosenDataset(datasets) {
-  const wanted = fromAddress(location.hash).dataset ?? "";
-  return await datasetOf(datasets.includes(wanted) ? wanted : datasets[0]);
+  const { dataset: wanted = datasets[0] } = fromAddress(location.hash);
+  const found = datasets.includes(wanted) ? wanted : datasets[0];
+  if (found !== wanted) complain(`there is no dataset ${wanted} here: this is ${found}`);
+  return await datasetOf(found);
 }
 
 async function begin() {
+  byId("starting").remove();
   keepToken();
   document.documentElement.classList.toggle("embedded", embedded !== undefined);
   const { datasets, architectures } = await serverOf();

@@ -14,6 +14,8 @@ test("what is typed is what is set", () => {
   const { hidden, rate, batch } = settingsOf(typed);
   const { accuracy, loss } = settingsOf({ ...TYPED, accuracy: "97.5", loss: " " });
   assert.deepEqual([accuracy, loss], [97.5, null]);
+  const written = settingsOf({ ...TYPED, rate: "0,05", accuracy: "97,5 %" }); // as many write them
+  assert.deepEqual([written.rate, written.accuracy], [0.05, 97.5]);
   assert.deepEqual([hidden, rate, batch], [[64, 32, 16], 0.001, 1]);
   assert.deepEqual(settingsOf({ ...TYPED, hidden: "" }).hidden, []);
 });
@@ -23,7 +25,7 @@ test("what makes no sense is refused by the name of its field", () => {
     ["hidden", "a"], ["hidden", "5000"], ["hidden", "0"], ["hidden", "1,1,1,1,1,1,1,1,1"],
     ["hidden", "1.5"], ["batch", "0"], ["batch", "1.5"], ["batch", "5000"], ["batch", ""],
     ["dropout", "1"], ["dropout", "-0.1"], ["seed", "-1"], ["seed", "4294967296"], ["rate", "x"],
-    ["rate", "-1"], ["rate", "NaN"], ["rate", "Infinity"], ["momentum", "2"], ["decay", " "],
+    ["rate", "-1"], ["rate", "1,000.5"], ["rate", "5 %"], ["rate", "NaN"], ["rate", "Infinity"], ["momentum", "2"], ["decay", " "],
     ["accuracy", "101"], ["accuracy", "x"], ["loss", "-1"], ["activation", "sine"], ["optimizer", ""],
   ];
   for (const [name, value] of wrong) {

@@ -76,6 +76,8 @@ def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_pat
     stand(tab, 60)
     put(tab, "rate", "0.01")  # what came after step 60 has happened by another rate: a fork
     tab.locator("#doing", has_text="B goes on from step 60 of A").wait_for()
+    tab.locator("[data-do=fork]").click()
+    tab.locator("#doing", has_text="B has learned nothing of its own yet").wait_for()
     assert learned(tab, "epoch")["step"] == "125"
     _, forked, _ = weights(tab, tmp_path)
     assert (first["0.weight"] != forked["0.weight"]).any()

@@ -212,9 +212,11 @@ def test_a_rate_that_is_too_high_is_said_and_nothing_is_lost(tab, address, tmp_p
 
 def test_a_setting_that_makes_no_sense_is_said(tab, address):
     """Which ones do, settings.test.js says."""
-    opened(tab, address)
+    opened(tab, f"{address}#dataset=nothing&rate=fast")
+    problem = tab.locator("#problem", has_text="in the address, rate: expected a number")
+    problem.filter(has_text="there is no dataset nothing here: this is mnist").wait_for()
     put(tab, "hidden", "5000")
-    tab.locator("#wrong-setting", has_text="hidden: expected at most 8 widths").wait_for()
+    tab.locator("#wrong-setting", has_text="Hidden layers: expected at most 8 widths").wait_for()
     put(tab, "hidden", "50")
     tab.locator("#wrong-setting").wait_for(state="hidden")
 
@@ -227,7 +229,7 @@ def test_what_is_begun_anew_while_it_learns_has_nothing_of_the_one_before(tab, a
     shows(tab, "step", "0")
     tab.wait_for_timeout(500)
     shown = said(tab)
-    assert (shown["step"], shown["to 97 %"], shown["images/s"]) == ("0", "…", "…")
+    assert (shown["step"], shown["time to 97 %"], shown["images/s"]) == ("0", "…", "…")
     assert float(shown["test accuracy"].split()[0]) < 40
     put(tab, "hidden", "16")
     shows(tab, "weights", "12,730")
@@ -270,6 +272,7 @@ def test_a_server_that_went_away_takes_nothing_with_it(tab, address):
     tab.route("**/api/**", lambda route: route.abort())
     put(tab, "hidden", "20")
     tab.locator("#problem", has_text="the server does not answer").wait_for()
+    assert tab.locator("[name=hidden]").input_value() == "128"  # what is shown is what is set
     assert learned(tab, "step")["step"] == "16"  # the one before is still there
     tab.locator("[data-do=reset]").click()
     tab.unroute("**/api/**")
@@ -286,6 +289,16 @@ def test_keys_alone_train(tab, address):
     tab.locator("#go", has_text="Pause").wait_for()
     tab.keyboard.press("Space")
     tab.locator("#go", has_text="Go on").wait_for()
+    cells = tab.locator("#confusion button")
+    cells.first.focus()
+    for key in ("ArrowLeft", "ArrowDown", "End", "ArrowUp", "Home", "ArrowRight", "ArrowDown"):
+        tab.keyboard.press(key)
+    assert cells.nth(11).evaluate("cell => cell === document.activeElement && !cell.tabIndex")
+    assert tab.locator("#confusion button[tabindex='0']").count() == 1
+    tab.keyboard.press("Enter")
+    tab.locator("#filters [name=answer]").wait_for()
+    chosen = [tab.locator(f"#filters [name={name}]").input_value() for name in ("label", "answer")]
+    assert chosen == ["1", "1"]
 
 
 def test_axe_finds_nothing_serious_in_train_and_it_fits_a_phone(tab, address):

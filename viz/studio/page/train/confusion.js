@@ -43,5 +43,30 @@ function made(host, classes, open) {
   const corner = element("th", { scope: "col" }, element("span", { class: "spoken" }, "class, then answers"));
   const table = element("table", {}, element("tr", {}, corner, ...head), ...rows);
   host.replaceChildren(table);
+  walk(table, classes.length);
   return table;
+}
+
+/** Tab leads to one cell of a table, arrows from there to all others.
+ * @param {HTMLElement} table @param {number} n classes */
+function walk(table, n) {
+  const cells = [...table.querySelectorAll("button")];
+  cells.forEach((cell, i) => cell.tabIndex = i ? -1 : 0);
+  table.addEventListener("keydown", (event) => {
+    const at = cells.findIndex((cell) => cell === event.target);
+    const [row, column] = [Math.floor(at / n), at % n];
+    /** @type {Record<string, number>} */ const to = {
+      ArrowLeft: column > 0 ? at - 1 : at,
+      ArrowRight: column < n - 1 ? at + 1 : at,
+      ArrowUp: row > 0 ? at - n : at,
+      ArrowDown: row < n - 1 ? at + n : at,
+      Home: row * n,
+      End: row * n + n - 1,
+    };
+    if (at < 0 || !(event.key in to)) return;
+    event.preventDefault();
+    cells[at].tabIndex = -1;
+    cells[to[event.key]].tabIndex = 0;
+    cells[to[event.key]].focus();
+  });
 }

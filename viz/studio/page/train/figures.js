@@ -31,7 +31,7 @@ function figures({ step, stepsOfEpoch, score, speed, flops, reached, parameters,
     ["weights", parameters ? parameters.toLocaleString("en") : "…"],
     ...GOALS.map((goal) => {
       const at = reached.get(goal);
-      return /** @type {[string, string]} */ ([`to ${100 * goal} %`, at === undefined ? "…" : `${at.toFixed(2)} s`]);
+      return /** @type {[string, string]} */ ([`time to ${100 * goal} %`, at === undefined ? "…" : `${at.toFixed(2)} s`]);
     }),
   ];
 }

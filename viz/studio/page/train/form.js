@@ -51,11 +51,21 @@ export class Form {
       this.write(settings);
       return true;
     } catch (error) {
-      this.#field(name).setAttribute("aria-invalid", "true");
-      byId("wrong-setting").hidden = false;
-      write(byId("wrong-setting"), error instanceof Error ? error.message : String(error));
+      this.#refuse(this.#field(name), error instanceof Error ? error.message : String(error));
       return false;
     }
+  }
+
+  /** Say what is wrong with a field, under it and by the name that it has on the page.
+   * @param {HTMLElement} field @param {string} message which begins with its name in the code */
+  #refuse(field, message) {
+    const told = byId("wrong-setting");
+    field.setAttribute("aria-invalid", "true");
+    field.closest("fieldset")?.after(told);
+    told.hidden = false;
+    const label = field.closest("label")?.firstChild?.textContent?.trim();
+    write(told, message.replace(/^\w+/, label ?? "$&"));
+    told.scrollIntoView({ block: "nearest" });
   }
 
   /** @param {string} name @returns {HTMLInputElement | HTMLSelectElement} */

@@ -5,6 +5,7 @@
 import { smoothed } from "./history.js";
 
 /** @typedef {import("../../../page/chart.js").Line} Line */
+/** @typedef {import("./history.js").History} History */
 /** @typedef {import("./progress.js").Progress} Progress */
 
 /**
@@ -30,8 +31,8 @@ export function linesOf(branches) {
   /** @type {{loss: Line[], accuracy: Line[]}} */ const lines = { loss: [], accuracy: [] };
   for (const { name, colour, progress: { losses, rights, tests } } of branches) {
     const width = widthOf(losses.x);
-    const learned = (/** @type {import("./history.js").History} */ { x, y }) =>
-      ({ name: `${name} train`, colour, x, y: smoothed(y, width), faint: true });
+    const learned = (/** @type {History} */ { x, y }) =>
+      ({ name: `${name} train`, colour, x: x.slice(), y: smoothed(y, width), faint: true });
     lines.loss.push(learned(losses), { name, colour, x: tests.x, y: tests.loss });
     lines.accuracy.push(learned(rights), { name, colour, x: tests.x, y: tests.right });
   }
@@ -42,8 +43,8 @@ export function linesOf(branches) {
 function linesOfOne({ losses, rights, tests }) {
   const width = widthOf(losses.x);
   const [train, test] = COLOURS;
-  const mean = (/** @type {import("./history.js").History} */ { x, y }) =>
-    ({ name: "train", colour: train, x, y: smoothed(y, width) });
+  const mean = (/** @type {History} */ { x, y }) =>
+    ({ name: "train", colour: train, x: x.slice(), y: smoothed(y, width) }); // as it is now, both
   const tested = (/** @type {number[]} */ y) => ({ name: "test", colour: test, x: tests.x, y });
   const raw = { name: "each batch", colour: train, x: losses.x, y: losses.y, faint: true };
   return { loss: [raw, mean(losses), tested(tests.loss)], accuracy: [mean(rights), tested(tests.right)] };

@@ -33,6 +33,7 @@ import { networkIn } from "./network.js";
 
 const EVERY = 2000; // milliseconds between two looks at the list
 const MOST = 3; // curves: more are a thicket
+const MOST_EPOCHS = 100_000; // as the server takes them
 const ACTIVE = ["queued", "running", "cancelling"];
 const RESUMED = ["cancelled", "interrupted", "failed"];
 
@@ -58,7 +59,7 @@ export class Runs {
     form.hidden = token() === null;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#try(() => this.#start(Number(first(form, "[name=epochs]", HTMLInputElement).value)));
+      this.#try(() => this.#start(first(form, "[name=epochs]", HTMLInputElement).value));
     });
   }
 
@@ -79,12 +80,14 @@ export class Runs {
 
   /** @param {() => Promise<void>} act */
   async #try(act) {
+    const wrong = byId("wrong-run");
     try {
-      this.training.complain("");
+      wrong.hidden = true;
       await act();
       await this.#look();
     } catch (error) {
-      this.training.complain(error instanceof Error ? error.message : String(error));
+      write(wrong, error instanceof Error ? error.message : String(error));
+      wrong.hidden = false;
     }
   }
 
@@ -109,7 +112,7 @@ export class Runs {
   #write() {
     const list = byId("run-list");
     list.hidden = !this.work.length;
-    write(byId("no-runs"), "There is none yet. `python -m models.mnist train --out runs/first` makes one.");
+    write(byId("no-runs"), "There is none yet: python -m models.mnist train --out runs/first makes one.");
     byId("no-runs").hidden = this.work.length > 0;
     const names = JSON.stringify(this.work.map(({ name }) => name));
     const body = first(list, "tbody");
@@ -126,9 +129,11 @@ export class Runs {
   }
 
   /** What can be done with one now. @param {HTMLElement} shown @param {Work} work */
-  #offer(shown, { name, job, dataset }) {
+  #offer(shown, { name, job, state, dataset }) {
     const box = first(shown, "input", HTMLInputElement);
     const watched = this.watched.get(name);
+    // One that was over goes on again; of one that had just begun there was nothing yet.
+    if (watched?.source.readyState === EventSource.CLOSED && ACTIVE.includes(job ?? state)) this.#follow(name, watched);
     box.checked = watched !== undefined;
     box.disabled = !watched && this.watched.size >= MOST;
     shown.style.setProperty("--of", watched ? `var(${watched.colour})` : "transparent");
@@ -156,9 +161,19 @@ export class Runs {
   #watch(name) {
     const taken = [...this.watched.values()].map(({ colour }) => colour);
     const colour = COLOURS.findLast((each) => !taken.includes(each)) ?? COLOURS[0];
-    const source = eventsOf(name);
-    /** @type {Map<number, Epoch>} */ const epochs = new Map();
-    this.watched.set(name, { colour, source, epochs });
+    const watched = { colour, source: eventsOf(name), epochs: new Map() };
+    this.watched.set(name, watched);
+    this.#listen(watched);
+  }
+
+  /** @param {string} name @param {Watched} watched */
+  #follow(name, watched) {
+    watched.source = eventsOf(name);
+    this.#listen(watched);
+  }
+
+  /** @param {Watched} watched */
+  #listen({ source, epochs }) {
     source.addEventListener("epoch", ({ data }) => {
       const epoch = /** @type {Epoch} */ (JSON.parse(data));
       epochs.set(epoch.epoch, epoch); // one that was cut short is told again, whole
@@ -180,8 +195,13 @@ export class Runs {
     if (what === "take") this.training.goOn(networkIn(await weightsOfRun(run), this.dataset));
   }
 
-  /** A training on the server by the settings of the page. @param {number} epochs */
-  async #start(epochs) {
+  /** A training on the server by the settings of the page. @param {string} typed how many epochs */
+  async #start(typed) {
+    const epochs = Number(typed);
+    if (!(Number.isInteger(epochs) && epochs >= 1 && epochs <= MOST_EPOCHS)) {
+      const wanted = `a whole number from 1 to ${MOST_EPOCHS.toLocaleString("en")}`;
+      throw new Error(`Epochs: expected ${wanted}, found ${typed || "nothing"}`);
+    }
     const { hidden, activation, optimizer, batch, dropout, rate, momentum, decay, seed } = this.training.settings();
     const recipe = {
       dataset: this.dataset.name, hidden, activation, optimizer, batch_size: batch, dropout, lr: rate, seed, epochs,
@@ -214,7 +234,7 @@ function row({ name }) {
     element("button", { type: "button", "data-run": name, "data-do": what, title, "aria-label": `${text}: ${name}` }, text);
   const cells = Array.from({ length: 5 }, () => element("td"));
   const acts = [
-    button("take", "Go on from it", "In this page, from the weights that it learned"),
+    button("take", "Go on from it", "In this page, from the weights that it keeps: those of its best epoch"),
     button("end", "End", "What it has learned is kept"),
     button("resume", "Resume", "On the server"),
   ];

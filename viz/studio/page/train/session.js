@@ -77,7 +77,7 @@ export class Session {
   /** The step that settings alone lead to again, where it stands there and waits; else 0. */
   get stands() {
     const { step, changed } = this.progress;
-    return !this.isRunning && this.branch.number === 0 && step <= changed ? step : 0;
+    return !this.isRunning && this.branch.number === 0 && step < changed ? step : 0;
   }
 
   /** The branch that a training begins as, and no other. @param {Progress} progress */
@@ -134,7 +134,11 @@ export class Session {
     // What was trained before is still there, and is shown.
     this.begun = this.shownNumber;
     if (this.visited) this.#order({ kind: "visit", at: this.visited }); // on its way it was interrupted
-    this.#fail(`${message}. Reset tries again.`);
+    const sentence = /[.?!]$/.test(message) ? message : `${message}.`;
+    if (!this.progress.isReady) return this.#fail(`${sentence} Reset tries again.`);
+    const { accuracy, loss } = this.settings;
+    this.settings = { ...this.progress.settings, accuracy, loss };
+    this.#fail(`${sentence} The training from before is still here.`);
   }
 
   /** @param {string} message */
@@ -151,6 +155,8 @@ export class Session {
     if (run !== this.runNumber) return;
     this.#setRunning(false);
     this.tell.settled(); // a step that was under way is done now
+    if (this.steps !== Infinity) this.tell.say(""); // they are learned again
+    this.steps = Infinity;
     if (!reached) return;
     const { accuracy, loss } = this.settings;
     const goals = [accuracy === null ? "" : `${accuracy} %`, loss === null ? "" : `a loss of ${loss}`];
@@ -168,8 +174,8 @@ export class Session {
     this.#setRunning(false);
     if (!this.wanted) return this.tell.settled();
     this.wanted = this.steps === Infinity;
-    if (!this.wanted) this.tell.say(`learning again up to step ${this.steps.toLocaleString("en")} ...`);
     this.#run(this.steps);
+    if (!this.wanted) this.tell.say(`learning again up to step ${this.steps.toLocaleString("en")} ...`);
   }
 
   /** @param {Extract<Said, {kind: "score"}>} said @param {Branch} branch */
@@ -227,6 +233,7 @@ export class Session {
   /** @param {number} steps */
   #run(steps) {
     this.tell.complain("");
+    this.tell.say("");
     this.runNumber += 1;
     this.#setRunning(true);
     this.#order({ kind: "run", number: this.runNumber, steps });
@@ -290,6 +297,7 @@ export class Session {
   change(settings, name) {
     const { rate, momentum, decay, accuracy, loss } = settings;
     const { progress } = this;
+    this.tell.complain(""); // it may have been of what is mended by this
     if (GOAL.includes(name)) this.#order({ kind: "goal", goal: { accuracy, loss } });
     else if (!LIVE.includes(name)) this.begin(settings);
     // What came after this step has happened, by other numbers.
@@ -323,6 +331,9 @@ export class Session {
   /** A branch from here on, by other numbers. @param {Settings} [settings] */
   fork({ rate, momentum, decay } = this.settings) {
     if (!this.isReady) return;
+    const { of, progress: { from, end, settings } } = this.branch;
+    const isSame = rate === settings.rate && momentum === settings.momentum && decay === settings.decay;
+    if (of && from === end && isSame) return this.tell.say(`${this.branch.name} has learned nothing of its own yet`);
     if (this.branches.size >= COLOURS.length) {
       this.tell.complain(`${COLOURS.length} side by side are the most: delete one, then fork.`);
       return this.tell.settled(); // by what it was set to

@@ -60,7 +60,9 @@ export function architectureOf({ hidden, activation, optimizer, batch, dropout }
 export function settingsOf(typed) {
   const number = (/** @type {string} */ name, /** @type {number} */ least, /** @type {number} */ most,
     whole = false) => {
-    const value = Number(typed[name].trim() || "x");
+    // Many write 0,05, and 97 %.
+    const text = typed[name].trim().replace(/^(\d*),(\d+)/, "$1.$2").replace(/\s*%$/, name === "accuracy" ? "" : "$&");
+    const value = Number(text || "x");
     const fits = value >= least && value <= most && (!whole || Number.isInteger(value));
     if (fits) return value;
     const kind = whole ? "a whole number" : "a number, such as 0.1,";

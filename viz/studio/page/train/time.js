@@ -21,7 +21,10 @@ export class Timeline {
     byId("branches").addEventListener("click", ({ target }) => {
       const button = target instanceof Element ? target.closest("button") : null;
       const number = Number(button?.closest("li")?.dataset.branch);
-      if (button?.dataset.branch === "drop") wishes.drop(number);
+      if (button?.dataset.branch === "drop") {
+        wishes.drop(number);
+        this.slider.focus(); // the button has gone
+      }
       if (button?.dataset.branch === "choose") wishes.choose(number);
     });
   }
@@ -39,7 +42,7 @@ export class Timeline {
     write(byId("at"), text);
     first(byId("time"), "[data-do=newest]", HTMLButtonElement).disabled = step === end;
     const every = shown.every.toLocaleString("en");
-    const kept = `Weights are kept every ${every} steps; what lies between is learned again.`;
+    const kept = `The weights of every ${every}th step are kept; for a step between them, those before it are learned again.`;
     write(byId("kept"), shown.every ? kept : "");
     this.#list(branches, shown);
   }

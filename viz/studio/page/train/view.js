@@ -89,7 +89,7 @@ export class TrainView {
   /** Show the state: what it sets is what is trained. @param {State} state */
   show(state) {
     const { session } = this;
-    const wanted = this.#settingsIn(state);
+    const { wanted, wrong } = this.#settingsIn(state);
     const set = nearest(wanted, this.offers);
     const isFirst = !session.begun;
     if (isFirst || JSON.stringify(set) !== JSON.stringify(session.settings)) {
@@ -98,7 +98,7 @@ export class TrainView {
       this.told = state.step;
       session.begin(set, state.step || Infinity);
       const isUsual = JSON.stringify(wanted) === JSON.stringify(DEFAULTS);
-      this.lacks = isUsual ? "" : missing(wanted, this.offers);
+      this.lacks = isUsual ? wrong : missing(wanted, this.offers);
       this.complain("");
     } else if (state.step !== this.told) this.#open(state.step);
     this.#draw();
@@ -112,15 +112,16 @@ export class TrainView {
     if (of && step > 0 && step <= of.progress.end) this.session.visit(of, step);
   }
 
-  /** What the address sets, where that makes sense. @param {State} state */
+  /** What the address sets; where that makes no sense, what is usual, and why. @param {State} state */
   #settingsIn(state) {
     const typed = Object.fromEntries(Object.keys(DEFAULTS).map((name) => [
       name, String(state[/** @type {keyof State} */ (name)]),
     ]));
     try {
-      return settingsOf(typed);
-    } catch {
-      return { ...DEFAULTS };
+      return { wanted: settingsOf(typed), wrong: "" };
+    } catch (error) {
+      const wrong = error instanceof Error ? error.message : String(error);
+      return { wanted: { ...DEFAULTS }, wrong: `in the address, ${wrong}: this is the usual network` };
     }
   }
 
