@@ -83,11 +83,13 @@ def run(choose: Callable[[], Callable[[], int | None]]) -> int:
     """Have `choose` read the command line and import what the command needs; call the command it
     gives, which gives its exit code, None for 0, and turn whatever else ends it into one.
 
-    Before the command is called there is nothing to lose, and Ctrl-C ends the process at once: as
-    an exception within an import it would leave a traceback, or half a module, or a lock.
+    Before the command is called, and once all is said, there is nothing to lose, and Ctrl-C ends
+    the process at once: as an exception it would leave a traceback, and within an import half a
+    module, or a lock.
     """
     _open_closed_streams()
-    _replace_handler(signal.default_int_handler, signal.SIG_DFL)
+    before = signal.getsignal(signal.SIGINT)
+    _end_at_once()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that is not UTF-8, a terminal that knows only ASCII: show it, do not crash.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -96,6 +98,7 @@ def run(choose: Callable[[], Callable[[], int | None]]) -> int:
         _replace_handler(signal.SIG_DFL, signal.default_int_handler)
         code = command() or 0
         _flush(code)
+        _end_at_once()
     except BrokenPipeError:
         mute()
         return 128 + SIGPIPE
@@ -103,6 +106,7 @@ def run(choose: Callable[[], Callable[[], int | None]]) -> int:
         mute()
         return fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
     except KeyboardInterrupt as error:  # it may say what is left
+        _end_at_once()
         _complain("\ninterrupted" + (f": {printable(str(error))}" if error.args else ""))
         return 128 + signal.SIGINT
     except InputError as error:
@@ -113,9 +117,17 @@ def run(choose: Callable[[], Callable[[], int | None]]) -> int:
     except MemoryError as error:
         return fail(f"expected enough memory, found: {error or 'none left'}")
     finally:
-        _replace_handler(signal.SIG_DFL, signal.default_int_handler)
+        if before is signal.default_int_handler:
+            _replace_handler(signal.SIG_DFL, before)
+        else:
+            _end_at_once()
         _give_up_complaints()
     return code
+
+
+def _end_at_once() -> None:
+    """From here on Ctrl-C ends the process: there is nothing to lose."""
+    _replace_handler(signal.default_int_handler, signal.SIG_DFL)
 
 
 def _replace_handler(old: Any, new: Any) -> None:

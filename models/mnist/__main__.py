@@ -35,8 +35,8 @@ def prepare_blas(environment: MutableMapping[str, str]) -> None:
 
 
 def _end_at_once() -> None:
-    """Have Ctrl-C end this as any other program, without a traceback, before a command runs (see
-    models.command_line.run) and after it; not where it is ignored."""
+    """Have Ctrl-C end this as any other program, without a traceback, where no command runs (see
+    models.command_line.run); not where it is ignored."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -46,6 +46,4 @@ if __name__ == "__main__":
     prepare_blas(os.environ)
     from models.mnist.cli import main
 
-    code = main()
-    _end_at_once()
-    sys.exit(code)
+    sys.exit(main())

@@ -151,11 +151,17 @@ def test_the_picture_is_that_of_the_examples(tab, address):
 
 
 def pixels(tab: Any) -> np.ndarray:
-    """The canvas as it is seen, once all examples are on it."""
+    """The canvas as it is seen, once all examples are on it and it is at rest: where frames are
+    slow it moves with fewer pixels, and is drawn once more a moment after."""
     tab.locator("#loading").wait_for(state="hidden")
-    tab.wait_for_timeout(50)
-    shot = Image.open(BytesIO(tab.locator("#digits").screenshot())).convert("RGB")
-    return np.asarray(shot)
+    seen = None
+    for _ in range(20):
+        tab.wait_for_timeout(250)
+        shot = tab.locator("#digits").screenshot()
+        if shot == seen:
+            break
+        seen = shot
+    return np.asarray(Image.open(BytesIO(shot)).convert("RGB"))
 
 
 def find(tab: Any, index: int | str) -> None:
