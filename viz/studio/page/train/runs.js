@@ -27,7 +27,7 @@ import { networkIn } from "./network.js";
  * called when there is more to draw.
  * @typedef {{
  *   settings: () => Settings, goOn: (network: Network) => void, changed: () => void,
- *   say: (text: string) => void, complain: (message: string) => void,
+ *   say: (text: string) => void,
  * }} Training
  */
 
