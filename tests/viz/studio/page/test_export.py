@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -26,6 +27,7 @@ from viz.studio.export.command import Options, export_command
 
 FEW = few()
 NETWORKS = "widths 32; depth 0-1; optimizer sgd"  # without the page's usual one
+USUAL = "widths 128; depth 1; optimizer sgd"
 
 
 class Host(SimpleHTTPRequestHandler):
@@ -39,21 +41,34 @@ class Host(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an export in `a/blog`, and one in the file one.html."""
-    place = tmp_path_factory.mktemp("host")
+def exported(place: Path, networks: str, **instead: Any) -> Path:
+    """The folder, with an export in `a/blog`, and one in the file one.html."""
     (place / "a").mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "load", lambda *source, **how: few())
         patch.setattr(tree, "_modules", lambda names, tell: ((n, module(n)) for n in names))
+        for name, value in instead.items():
+            patch.setattr(*{"load": (data, "load"), "level": (tree, "LEVEL")}[name], value)
         for name, is_one in (("a/blog", False), ("one.html", True)):
-            export_command(Options(str(place / name), NETWORKS, None, None, is_one))
+            export_command(Options(str(place / name), networks, None, None, is_one))
     return place
 
 
 @pytest.fixture(scope="module")
-def site(folder: Path) -> Iterator[str]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Few digits, and few networks."""
+    place = tmp_path_factory.mktemp("host")
+    return exported(place, NETWORKS, load=lambda *source, **how: few())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All digits, packed in a second, and the usual network."""
+    return exported(tmp_path_factory.mktemp("host"), USUAL, level=1)
+
+
+@contextmanager
+def hosted(folder: Path) -> Iterator[str]:
+    """The address of its export, on a host of files."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Host, directory=folder))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -61,6 +76,12 @@ def site(folder: Path) -> Iterator[str]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path) -> Iterator[str]:
+    with hosted(folder) as address:
+        yield address
 
 
 @pytest.fixture
@@ -168,3 +189,18 @@ def test_a_file_on_a_disk_trains_and_shows_the_examples(visit, folder):
     tab.locator("[data-view=data]").click()
     tab.locator("#classes li").nth(9).wait_for()
     assert said(tab)["epoch"] == "0.00"
+
+
+def learns_to(goal: float, tab: Any) -> None:
+    """It begins by itself, and stops there."""
+    tab.locator("#doing", has_text="stopped by itself").wait_for(timeout=60_000)
+    assert float(said(tab)["test accuracy"].split()[0]) >= goal
+
+
+def test_a_folder_with_all_digits_learns_97_percent(visit, whole):
+    with hosted(whole) as address:
+        learns_to(97, visit(address, "#view=train&accuracy=97"))
+
+
+def test_a_file_with_a_fifth_of_the_digits_learns_95_5_percent(visit, whole):
+    learns_to(95.5, visit((whole / "one.html").as_uri(), "#view=train&accuracy=95.5"))
