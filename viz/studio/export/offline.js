@@ -4,6 +4,12 @@
 
 const WAIT = 6000; // milliseconds
 
-addEventListener("load", () => {
-  setTimeout(() => navigator.serviceWorker?.register(new URL("./worker.js", import.meta.url)).catch(() => {}), WAIT);
-});
+async function keep() {
+  try {
+    await navigator.serviceWorker?.register(new URL("./worker.js", import.meta.url));
+  } catch {
+    // This browser keeps nothing for the page, or has no room: the page works with a network alone.
+  }
+}
+
+addEventListener("load", () => setTimeout(keep, WAIT));

@@ -27,10 +27,10 @@ async function clear() {
   await Promise.all(old.map((name) => caches.delete(name)));
 }
 
-/** @param {Request} request */
+/** What is kept; where a browser keeps nothing any more, what the host has. @param {Request} request */
 async function answer(request) {
-  const cache = await caches.open(OURS + CONTENT);
-  return await cache.match(request, { ignoreSearch: true, ignoreVary: true }) ?? await fetch(request);
+  const how = { cacheName: OURS + CONTENT, ignoreSearch: true, ignoreVary: true };
+  return await caches.match(request, how).catch(() => undefined) ?? await fetch(request);
 }
 
 worker.addEventListener("install", (event) => /** @type {Extendable} */ (event).waitUntil(keep()));
