@@ -43,7 +43,7 @@ export class Store {
     const at = location.hash;
     const write = () => {
       if (location.hash !== at) return; // a person went back meanwhile: this is another entry
-      history.replaceState(null, "", this.parts.toAddress(this.state));
+      history.replaceState(history.state, "", this.parts.toAddress(this.state));
     };
     this.writing = setTimeout(write, 200);
   }

@@ -62,12 +62,15 @@ async function begin() {
     `${count.toLocaleString("en")} ${name}`
   );
   write(byId("about"), `${dataset.name}: ${counts.join(", ")}`);
-  const change = (/** @type {Partial<State>} */ some) => {
-    const { state } = store;
-    // Another view is another entry of the browser's history, so that Back leads to this one.
-    if ((some.view ?? state.view) !== state.view) {
-      history.replaceState(null, "", toAddress(state));
-      history.pushState(null, "", toAddress({ ...state, ...some }));
+  /** Set some of the state. left: of a training that this ended. */
+  const change = (/** @type {Partial<State>} */ some, /** @type {Partial<State>} */ left = {}) => {
+    const before = { ...store.state, ...left };
+    const after = { ...store.state, ...some };
+    const isAnew = Object.keys(left).length > 0 && toAddress(before) !== toAddress(after);
+    // Another view, or another training, is another entry of the browser's history: Back leads here.
+    if (after.view !== before.view || isAnew) {
+      history.replaceState(history.state, "", toAddress(before));
+      history.pushState(isAnew ? { left: before.step } : null, "", toAddress(after));
     }
     store.set(some);
   };

@@ -129,9 +129,31 @@ def test_a_reload_leads_to_the_step_where_it_stood(tab, address, tmp_path):
     assert same(weights(tab, tmp_path)[1], before)
     # The test set is looked at before the first step only where it waits there.
     assert [row[:3] for row in losses(tab)] == [row[:3] for row in first]
-    again(tab)
+    left = tab.locator("#left button", has_text="Back to the training before, at step 16")
+    tab.wait_for_timeout(700)  # a training of under two seconds is not worth a way back
+    put(tab, "hidden", "16")
+    shows(tab, "weights", "12,730")
+    left.wait_for()
+    put(tab, "hidden", "24")  # typed on: what is left is still the first
+    shows(tab, "weights", "19,090")
+    left.click()
+    shows(tab, "step", "16")
+    tab.locator("#go", has_text="Go on").wait_for()
+    assert same(weights(tab, tmp_path)[1], before)
+    tab.locator("#left").wait_for(state="hidden")
+    tab.go_forward()
+    shows(tab, "weights", "19,090")
+    left.wait_for()
+    tab.go_back()
+    shows(tab, "step", "16")
+    tab.wait_for_timeout(2100)
+    again(tab)  # the same settings: the step alone is another
     tab.wait_for_timeout(400)  # the address is written a moment later
     assert "step=" not in tab.url
+    left.click()
+    shows(tab, "step", "16")
+    tab.locator("#go", has_text="Go on").wait_for()
+    assert same(weights(tab, tmp_path)[1], before)
 
 
 def test_it_stops_by_itself_at_an_accuracy_or_a_loss(tab, address):

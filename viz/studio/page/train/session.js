@@ -21,18 +21,22 @@ import { explained } from "./why.js";
 /** @typedef {import("./worker.js").Said} Said */
 /** @typedef {import("./worker.js").Stand} Stand */
 
+/** A training that another one has replaced: settings, and the step that they lead to again, or 0.
+ * @typedef {{settings: Settings, step: number}} Left */
+
 /**
- * Who is told what there is to show. changed: something. began: another training. settled: the
- * settings are others, or where it stands and waits.
+ * Who is told what there is to show. changed: something. began: another training, for which a person
+ * left one that had learned. settled: the settings are others, or where it stands and waits.
  * @typedef {{
  *   say: (text: string) => void, complain: (message: string) => void, changed: () => void,
- *   began: () => void, settled: () => void, answered: (split: string, score: Score) => void,
+ *   began: (left: Left | null) => void, settled: () => void, answered: (split: string, score: Score) => void,
  *   layers: (step: number, layers: Layer[]) => void,
  * }} Tell
  */
 
 const LIVE = ["rate", "momentum", "decay"];
 const GOAL = ["accuracy", "loss"];
+const BRIEF = 2000; // milliseconds: a training that is younger is not worth a way back
 
 export class Session {
   /** @param {Dataset} dataset @param {Offer[] | null} offers @param {Tell} tell */
@@ -47,6 +51,8 @@ export class Session {
     this.isRunning = false;
     this.wanted = false; // to learn as soon as that is possible,
     this.steps = Infinity; // and so many
+    this.since = 0; // when the one that is shown began
+    /** @type {Settings | null} */ this.leaving = null; // those of what a person replaces, until then
     this.isGiven = false; // it goes on from a network that settings alone do not lead to
     this.forks = 0; // that were asked for
     /** @type {Stand | null} */ this.visited = null; // where the worker was sent, until it is there
@@ -74,10 +80,21 @@ export class Session {
     return [shape.reduce((a, b) => a * b, 1), ...this.settings.hidden, classes.length];
   }
 
-  /** The step that settings alone lead to again, where it stands there and waits; else 0. */
-  get stands() {
+  /** The step that settings alone lead to again, where it is there; else 0. */
+  get #again() {
     const { step, changed } = this.progress;
-    return !this.isRunning && this.branch.number === 0 && step < changed ? step : 0;
+    return this.branch.number === 0 && step < changed ? step : 0;
+  }
+
+  /** The same, where it waits there. */
+  get stands() {
+    return this.isReady && !this.isRunning ? this.#again : 0;
+  }
+
+  /** Whether settings alone lead to a step that the first branch has learned. @param {number} step */
+  has(step) {
+    const progress = this.isReady && this.branches.get(0)?.progress;
+    return progress && step <= progress.end && step < progress.changed;
   }
 
   /** The branch that a training begins as, and no other. @param {Progress} progress */
@@ -166,16 +183,25 @@ export class Session {
   /** @param {Extract<Said, {kind: "ready"}>} said */
   #ready(said) {
     this.shownNumber = said.number;
+    const left = this.#left();
     this.branch = this.#first(new Progress(this.settings, said));
     if (this.isGiven) this.progress.changed = -1; // before all
     this.forks = 0;
-    this.tell.began();
+    this.tell.began(left);
     this.tell.say("");
     this.#setRunning(false);
     if (!this.wanted) return this.tell.settled();
     this.wanted = this.steps === Infinity;
     this.#run(this.steps);
     if (!this.wanted) this.tell.say(`learning again up to step ${this.steps.toLocaleString("en")} ...`);
+  }
+
+  /** What a person leaves, where it has learned for a while. @returns {Left | null} */
+  #left() {
+    const { leaving, since, progress: { from, end } } = this;
+    const isLong = performance.now() - since > BRIEF;
+    this.since = performance.now();
+    return leaving && isLong && end > from ? { settings: leaving, step: this.#again } : null;
   }
 
   /** @param {Extract<Said, {kind: "score"}>} said @param {Branch} branch */
@@ -258,6 +284,7 @@ export class Session {
    * @param {Settings} settings @param {number} [steps] that it learns then @param {Network} [from] */
   begin(settings, steps = Infinity, from) {
     this.settings = settings;
+    this.leaving = null;
     this.isGiven = from !== undefined;
     this.wanted ||= this.isRunning;
     this.steps = steps;
@@ -265,6 +292,14 @@ export class Session {
     this.tell.say("a network is made ...");
     this.begun = Math.max(this.begun, this.shownNumber) + 1;
     this.#order({ kind: "begin", number: this.begun, settings, from });
+  }
+
+  /** The same, by a person's wish: from what is left for it there is a way back.
+   * @param {Settings} settings @param {Network} [from] */
+  #replace(settings, from) {
+    const leaving = this.isReady ? this.settings : this.leaving;
+    this.begin(settings, Infinity, from);
+    this.leaving = leaving;
   }
 
   /** From a network on, that was saved, and wait. @param {Network} network */
@@ -276,14 +311,14 @@ export class Session {
     const lacks = missing(settings, this.offers);
     if (lacks) throw new Error(lacks);
     this.pause();
-    this.begin(settings, Infinity, network);
+    this.#replace(settings, network);
     this.tell.settled();
   }
 
   /** Begin again, and wait. @param {number} seed */
   again(seed) {
     this.pause();
-    this.begin({ ...this.settings, seed });
+    this.#replace({ ...this.settings, seed });
     this.tell.settled();
   }
 
@@ -299,7 +334,7 @@ export class Session {
     const { progress } = this;
     this.tell.complain(""); // it may have been of what is mended by this
     if (GOAL.includes(name)) this.#order({ kind: "goal", goal: { accuracy, loss } });
-    else if (!LIVE.includes(name)) this.begin(settings);
+    else if (!LIVE.includes(name)) this.#replace(settings);
     // What came after this step has happened, by other numbers.
     else if (this.isReady && progress.step < progress.end) return this.fork(settings);
     else {

@@ -28,7 +28,8 @@ const SHARE = 0.25; // which take at most so much of the time: the network needs
 
 export class TrainView {
   /**
-   * @param {Dataset} dataset @param {(change: Partial<State>) => void} change
+   * @param {Dataset} dataset @param {(change: Partial<State>, left?: Partial<State>) => void} change
+   * left: the state of a training that this ended
    * @param {(message: string) => void} say what is wrong
    * @param {(split: string, score: Score) => void} answered @param {() => void} forget
    * @param {Offer[] | null} offers what can be trained; null: anything
@@ -53,10 +54,11 @@ export class TrainView {
       say: (text) => write(byId("doing"), text),
       complain,
       changed: () => this.#drawSoon(),
-      began: () => {
+      began: (left) => {
         this.layers.clear();
         this.charts.forEach((chart) => chart.clear());
         forget();
+        if (left) this.#settled({ ...typedOf(left.settings), step: left.step });
       },
       settled: () => this.#settled(),
       answered,
@@ -92,7 +94,9 @@ export class TrainView {
     const { wanted, wrong } = this.#settingsIn(state);
     const set = nearest(wanted, this.offers);
     const isFirst = !session.begun;
-    if (isFirst || JSON.stringify(set) !== JSON.stringify(session.settings)) {
+    const isNew = state.step !== this.told && state.step > 0; // by a link or by Back
+    const isOther = JSON.stringify(set) !== JSON.stringify(session.settings);
+    if (isFirst || isOther || (isNew && !session.has(state.step))) {
       this.form.write(set);
       session.wanted ||= isFirst || state.step > 0;
       this.told = state.step;
@@ -100,16 +104,16 @@ export class TrainView {
       const isUsual = JSON.stringify(wanted) === JSON.stringify(DEFAULTS);
       this.lacks = isUsual ? wrong : missing(wanted, this.offers);
       this.complain("");
-    } else if (state.step !== this.told) this.#open(state.step);
+    } else if (isNew) {
+      this.told = state.step;
+      const of = session.branches.get(0); // which links mean
+      if (of) session.visit(of, state.step);
+    }
+    const left = history.state?.left ?? null; // by the training before, in the browser's history
+    byId("left").hidden = left === null;
+    const step = left ? `at step ${left.toLocaleString("en")}` : "from its beginning";
+    write(first(byId("left"), "button"), `Back to the training before, ${step}`);
     this.#draw();
-  }
-
-  /** Another step was asked for, by a link or by Back: of the first branch, which links mean.
-   * @param {number} step */
-  #open(step) {
-    const of = this.session.branches.get(0);
-    this.told = step;
-    if (of && step > 0 && step <= of.progress.end) this.session.visit(of, step);
   }
 
   /** What the address sets; where that makes no sense, what is usual, and why. @param {State} state */
@@ -163,6 +167,7 @@ export class TrainView {
     if (name === "go" && session.isRunning) session.pause();
     else if (name === "go") session.start();
     if (name === "reset") session.again(session.settings.seed);
+    if (name === "back") history.back();
     if (name === "seed") session.again(Math.floor(Math.random() * 2 ** 20));
     if (!session.isReady) return;
     if (name === "step") session.once(1);
@@ -173,13 +178,14 @@ export class TrainView {
 
   // --- what is shown ---
 
-  /** The settings are in the form and in the address, and the step where they lead to it. */
-  #settled() {
+  /** The settings are in the form and in the address, and the step where they lead to it.
+   * @param {Partial<State>} [left] of a training that is over */
+  #settled(left) {
     const { settings, stands } = this.session;
     if (settings !== this.form.settings) this.form.write(settings); // else it may be typed in just now
     this.#writeGo();
     this.told = stands;
-    this.change({ ...typedOf(settings), step: stands });
+    this.change({ ...typedOf(settings), step: stands }, left);
   }
 
   #writeGo() {
