@@ -146,8 +146,15 @@ def test_what_was_not_exported_is_shown_and_refused_with_the_command(visit, site
     put(tab, "batch", "16")
     tab.locator("#wrong-setting", has_text='"widths 32; depth 1; batch 16"').wait_for()
     assert tab.locator("option[value=tanh], option:text-is('tanh')").is_disabled()
-    put(tab, "hidden", "")
+    offered = tab.locator("#widths datalist option").evaluate_all(
+        "all => all.map((it) => it.value)"
+    )
+    assert offered == ["32"]
+    tab.locator("#more[aria-disabled=true]").press("Enter")
+    tab.locator("#wrong-setting", has_text='"widths 16,100,300; depth 3"').wait_for()
+    tab.locator("#widths button").click()
     shows(tab, "weights", "7,850")
+    assert tab.locator("#more").get_attribute("aria-disabled") == "false"
     assert tab.locator("#wrong-setting").is_hidden()
     assert "that it was exported with" in tab.locator("#offered").inner_text()
     assert not findings(tab)

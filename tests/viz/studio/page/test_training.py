@@ -72,8 +72,15 @@ def weights(tab, tmp_path: Path):
 
 
 def put(tab, name: str, value: str) -> None:
-    tab.locator(f"#settings [name={name}]").fill(value)
-    tab.locator(f"#settings [name={name}]").press("Tab")
+    """Of the hidden layers all at once: in the field of the first, the only one that is left."""
+    field = tab.locator(f"#settings [name={name}]")
+    if name == "hidden":
+        while field.count() > 1:
+            tab.locator("#widths button").last.click()
+        if not field.count():
+            tab.locator("#more").click()
+    field.fill(value)
+    field.press("Tab")
 
 
 def losses(tab) -> list[list[str]]:
@@ -174,6 +181,25 @@ def test_another_network_begins_anew(tab, address):
         made(tab)
         shows(tab, "weights", parameters)
         assert learned(tab, "epoch")["step"] == steps
+    tab.locator("#more").press("Enter")  # by keys alone, from no hidden layer on
+    shows(tab, "weights", "101,770")
+    tab.keyboard.type("40,20")
+    for key in ("Tab", "Tab"):
+        tab.keyboard.press(key)
+    shows(tab, "weights", "32,430")
+    assert tab.evaluate("document.activeElement.value") == "20"
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Enter")
+    shows(tab, "weights", "31,810")
+    assert tab.evaluate("document.activeElement.value") == "40", "the focus is lost"
+    tab.keyboard.type("x")
+    tab.keyboard.press("Enter")
+    tab.locator("#wrong-setting", has_text="Hidden layers: expected at most 8 widths").wait_for()
+    assert tab.locator("#widths [aria-invalid]").count() == 1
+    tab.keyboard.press("Backspace")
+    tab.keyboard.press("Tab")
+    shows(tab, "weights", "7,850")
+    assert tab.evaluate("document.activeElement.id") == "more", "the focus is lost"
 
 
 def test_every_choice_learns(tab, address):
