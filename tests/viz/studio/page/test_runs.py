@@ -14,7 +14,7 @@ from models.mnist.cli import main
 from models.runs.lock import Lock
 from tests.few import few
 from tests.viz.studio.client import TOKEN
-from tests.viz.studio.page.test_training import again, opened, shows
+from tests.viz.studio.page.test_training import again, opened, put, shows
 from viz.studio.api.jobs import Recipe
 
 
@@ -83,6 +83,10 @@ def test_the_settings_of_the_page_are_taught_on_the_server_with_the_token_alone(
     tab.route("**/api/runs/taught/events", lambda route: route.fulfill(**ended))
     tab.locator("#runs summary").click()
     tab.locator("#retrain input").fill("4")
+    put(tab, "rate", "fast")
+    tab.locator("#retrain button").click()
+    tab.locator("#wrong-setting", has_text="Nothing begins before this is mended").wait_for()
+    put(tab, "rate", "0.05")
     tab.locator("#retrain button").click()
     tab.locator("#doing", has_text="taught learns on the server").wait_for()
     (request,) = sent

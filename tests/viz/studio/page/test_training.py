@@ -243,8 +243,19 @@ def test_a_setting_that_makes_no_sense_is_said(tab, address):
     problem.filter(has_text="there is no dataset nothing here: this is mnist").wait_for()
     put(tab, "hidden", "5000")
     tab.locator("#wrong-setting", has_text="Hidden layers: expected at most 8 widths").wait_for()
+    put(tab, "rate", "fast")
     put(tab, "hidden", "50")
+    tab.locator("#wrong-setting", has_text="Rate: expected a number").wait_for()
+    made(tab)
+    for press in ("Space", "s", "e", "f"):
+        tab.locator("main").focus()
+        tab.keyboard.press(press)
+        assert tab.evaluate("document.activeElement.name") == "rate"
+        tab.locator("#wrong-setting", has_text="Nothing begins before this is mended").wait_for()
+    assert tab.locator("#go").inner_text() == "Start"
+    put(tab, "rate", "0.2")
     tab.locator("#wrong-setting").wait_for(state="hidden")
+    assert learned(tab, "step")["step"] == "1"
 
 
 def test_what_is_begun_anew_while_it_learns_has_nothing_of_the_one_before(tab, address):

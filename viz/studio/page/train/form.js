@@ -16,6 +16,7 @@ export class Form {
   constructor(settings, offers, changed) {
     this.settings = settings;
     this.offers = offers;
+    /** What is wrong, by the name of its field. @type {Map<string, string>} */ this.wrong = new Map();
     const take = (/** @type {string} */ name, /** @type {string} */ typed) => {
       if (this.#take(name, typed)) changed(this.settings, name);
     };
@@ -33,44 +34,73 @@ export class Form {
     });
   }
 
-  /** @param {Settings} settings */
+  /** Show these, whatever is typed now. @param {Settings} settings */
   write(settings) {
+    this.wrong.clear();
+    this.#write(settings);
+  }
+
+  /** Whether something that is typed makes no sense: a person is led there. */
+  refuses() {
+    const wrong = [...this.wrong.keys()].at(-1);
+    if (wrong === undefined) return false;
+    this.#tell("Nothing begins before this is mended. ");
+    this.#field(wrong).focus();
+    return true;
+  }
+
+  /** What is wrong stays as it is typed. @param {Settings} settings */
+  #write(settings) {
     this.settings = settings;
-    this.widths.write(settings);
     const { hidden: _, ...others } = typedOf(settings);
-    for (const [name, value] of Object.entries(others)) this.#named(name).value = value;
-    for (const field of byId("settings").querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
-    byId("wrong-setting").hidden = true;
+    if (!this.wrong.has("hidden")) this.widths.write(settings);
+    for (const [name, value] of Object.entries(others)) {
+      if (!this.wrong.has(name)) this.#named(name).value = value;
+    }
+    this.#tell();
     this.#named("momentum").disabled = settings.optimizer !== "sgd"; // the others have their own
   }
 
-  /** Whether what was typed makes sense; all others are as they were last right.
+  /** Whether what was typed makes sense; all others count as they were last right.
    * @param {string} name @param {string} value */
   #take(name, value) {
     const typed = { ...typedOf(this.settings), [name]: value };
     if (name === "optimizer") typed.rate = String(usualRate(typed.optimizer));
+    const mended = name === "optimizer" ? ["optimizer", "rate"] : [name];
     try {
       const settings = settingsOf(typed);
       const lacks = missing(settings, this.offers);
       if (lacks) throw new Error(lacks);
-      this.write(settings);
+      for (const each of mended) this.wrong.delete(each);
+      this.#write(settings);
       return true;
     } catch (error) {
-      this.#refuse(name === "hidden" ? this.widths.field : this.#named(name), error instanceof Error ? error.message : String(error));
+      this.wrong.delete(name);
+      this.wrong.set(name, error instanceof Error ? error.message : String(error)); // the last one
+      this.#tell();
+      byId("wrong-setting").scrollIntoView({ block: "nearest" });
       return false;
     }
   }
 
-  /** Say what is wrong with a field, under it and by the name that it has on the page.
-   * @param {HTMLElement} field @param {string} message which begins with its name in the code */
-  #refuse(field, message) {
+  /** Say what is wrong with the last field that is, under it and by the name that it has on the page.
+   * @param {string} [before] */
+  #tell(before = "") {
     const told = byId("wrong-setting");
-    field.setAttribute("aria-invalid", "true");
-    field.closest("fieldset")?.after(told);
-    told.hidden = false;
-    const label = field.closest("label, [role=group]")?.firstChild?.textContent?.trim();
-    write(told, message.replace(/^\w+/, label ?? "$&"));
-    told.scrollIntoView({ block: "nearest" });
+    for (const field of byId("settings").querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+    told.hidden = !this.wrong.size;
+    for (const [name, message] of this.wrong) { // which begins with its name in the code
+      const field = this.#field(name);
+      field.setAttribute("aria-invalid", "true");
+      field.closest("fieldset")?.after(told);
+      const label = field.closest("label, [role=group]")?.firstChild?.textContent?.trim();
+      write(told, before + message.replace(/^\w+/, label ?? "$&"));
+    }
+  }
+
+  /** Where a setting is typed. @param {string} name */
+  #field(name) {
+    return name === "hidden" ? this.widths.field : this.#named(name);
   }
 
   /** @param {string} name @returns {HTMLInputElement | HTMLSelectElement} */

@@ -23,10 +23,10 @@ import { networkIn } from "./network.js";
 /** One whose curves are shown. @typedef {{colour: string, source: EventSource, epochs: Map<number, Epoch>}} Watched */
 
 /**
- * The training of the page: what it is set to, and that it goes on from other weights. changed: is
- * called when there is more to draw.
+ * The training of the page: what it is set to, null where a field is wrong; and that it goes on from
+ * other weights. changed: is called when there is more to draw.
  * @typedef {{
- *   settings: () => Settings, goOn: (network: Network) => void, changed: () => void,
+ *   settings: () => Settings | null, goOn: (network: Network) => void, changed: () => void,
  *   say: (text: string) => void,
  * }} Training
  */
@@ -202,7 +202,9 @@ export class Runs {
       const wanted = `a whole number from 1 to ${MOST_EPOCHS.toLocaleString("en")}`;
       throw new Error(`Epochs: expected ${wanted}, found ${typed || "nothing"}`);
     }
-    const { hidden, activation, optimizer, batch, dropout, rate, momentum, decay, seed } = this.training.settings();
+    const settings = this.training.settings();
+    if (!settings) return; // one of them is wrong, which is said there
+    const { hidden, activation, optimizer, batch, dropout, rate, momentum, decay, seed } = settings;
     const recipe = {
       dataset: this.dataset.name, hidden, activation, optimizer, batch_size: batch, dropout, lr: rate, seed, epochs,
       weight_decay: decay, schedule: "constant", ...(optimizer === "sgd" ? { momentum } : {}),

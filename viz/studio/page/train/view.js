@@ -76,7 +76,7 @@ export class TrainView {
     });
     const training = {
       saved: () => this.session.progress.isReady ? this.session.saved() : null,
-      settings: () => this.session.settings,
+      settings: () => this.form.refuses() ? null : this.session.settings,
       goOn: (/** @type {Network} */ network) => this.session.goOn(network),
       changed: () => this.#drawSoon(),
       say: (/** @type {string} */ text) => write(byId("doing"), text),
@@ -164,6 +164,8 @@ export class TrainView {
   #act(name) {
     const { session } = this;
     const { step, stepsOfEpoch } = session.progress;
+    const learns = ["step", "epoch", "fork"].includes(name) || (name === "go" && !session.isRunning);
+    if (learns && this.form.refuses()) return;
     if (name === "go" && session.isRunning) session.pause();
     else if (name === "go") session.start();
     if (name === "reset") session.again(session.settings.seed);
