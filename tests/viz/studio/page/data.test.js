@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Layers, placeOf, rowOf, SIDE } from "../../../../viz/studio/page/data/layers.js";
-import { knownOf, NOBODY, shownOf } from "../../../../viz/studio/page/data/order.js";
+import { countsOf, knownOf, NOBODY, shownOf } from "../../../../viz/studio/page/data/order.js";
 import { fromAddress, settle, START, toAddress } from "../../../../viz/studio/page/state.js";
 
 const LABELS = Uint16Array.of(1, 0, 1, 2, 0, 1);
@@ -34,6 +34,15 @@ test("the examples that are asked for are shown, in order, equal ones as they st
   assert.deepEqual(shown({ answer: 1, label: 0 }), [1]);
   assert.deepEqual(shown({ sort: "loss", split: "train" }), [2, 1, 0, 3]);
   assert.deepEqual(shown({ sort: "confidence", split: "test" }), [5, 4]);
+});
+
+test("the counts of the classes are of what all filters but that of the class let through", () => {
+  const counts = (/** @type {object} */ change) => countsOf({ ...START, ...change }, KNOWN, 3);
+  assert.deepEqual(counts({ label: 1, sort: "loss" }), [2, 3, 1]);
+  assert.deepEqual(counts({ split: "test" }), [1, 1, 0]);
+  assert.deepEqual(counts({ answer: 1, split: "train" }), [1, 1, 0]);
+  assert.deepEqual(counts({ wrong: 1 }), [1, 1, 0]);
+  assert.deepEqual(countsOf(START, { ...KNOWN, known: 2 }, 3), [1, 1, 0], "the others are not known yet");
 });
 
 test("what the network was not asked for is last, whatever it is sorted by, and is no wrong one", () => {

@@ -47,13 +47,18 @@ def test_every_file_of_the_page_is_served_and_nothing_else():
             assert made.get(f"/{name}").status_code == 404
 
 
-def test_the_counts_of_the_classes_are_those_of_the_data(tab, address):
+def test_the_counts_of_the_classes_are_those_of_the_set(tab, address):
+    """Whichever class is shown; of answers, order.js has the counts."""
     loaded(tab, address)
-    counts = [
-        int(text.replace(",", "")) for text in tab.locator("#classes .count").all_inner_texts()
-    ]
-    labels = np.concatenate([FEW.train.labels, FEW.test.labels])
-    assert counts == np.bincount(labels).tolist()
+    labels = {"train": FEW.train.labels, "test": FEW.test.labels}
+    labels[""] = np.concatenate([*labels.values()])
+    tab.locator("[name=label]").select_option("3")
+    for split, said in (("", "of all sets"), ("test", "of test"), ("train", "of train")):
+        tab.locator("[name=split]").select_option(split)
+        tab.locator("#counted", has_text=said).wait_for()
+        texts = tab.locator("#classes .count").all_inner_texts()
+        counts = [int(text.replace(",", "")) for text in texts]
+        assert counts == np.bincount(labels[split]).tolist()
 
 
 def test_an_index_leads_to_its_example(tab, address):

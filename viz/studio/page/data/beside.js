@@ -1,13 +1,14 @@
 // @ts-check
 // What stands beside the canvas: the chosen example, with what is known of it, and the classes.
 
-import { byId, element } from "../../../page/dom.js";
+import { byId, element, first, write } from "../../../page/dom.js";
 import { written } from "../../../page/ticks.js";
 import { sampleOf } from "../api.js";
 import { NOBODY } from "./order.js";
 import { paint } from "./paint.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
+/** @typedef {import("../state.js").State} State */
 /** @typedef {import("./order.js").Known} Known */
 
 export class Beside {
@@ -75,35 +76,45 @@ export class Beside {
     }
   }
 
-  /** @param {number[]} counts of the examples of each class @param {Float32Array[]} means */
-  showClasses(counts, means) {
+  /** @param {Float32Array[]} means of the examples of each class */
+  showClasses(means) {
     const { classes, thumbnail, scale } = this.dataset;
-    const most = Math.max(...counts);
     this.paintMeans = [];
-    const rows = counts.map((count, label) => {
+    const rows = means.map((entries, label) => {
       const mean = element("img", { alt: "" });
-      this.paintMeans.push(() => paint(mean, means[label], thumbnail.shape, scale));
-      return element("li", {}, this.#classButton(label, classes[label], mean, count, most));
+      this.paintMeans.push(() => paint(mean, entries, thumbnail.shape, scale));
+      return element("li", {}, this.#classButton(label, classes[label], mean));
     });
     byId("classes").replaceChildren(...rows);
     this.paintMeans.forEach((repaint) => repaint()); // now that they have the page's colours
   }
 
-  /** @param {number} label @param {string} name @param {HTMLImageElement} mean
-   * @param {number} count @param {number} most */
-  #classButton(label, name, mean, count, most) {
-    const bar = element("span", { class: "bar" });
-    bar.style.inlineSize = `${(100 * count) / most}%`;
+  /** @param {number} label @param {string} name @param {HTMLImageElement} mean */
+  #classButton(label, name, mean) {
     const button = element(
       "button",
       { type: "button", title: `Show ${name} alone, or all again`, "data-class": label },
       mean,
       element("span", { class: "name" }, name),
-      element("span", { class: "count" }, count.toLocaleString("en")),
-      bar,
+      element("span", { class: "count" }),
+      element("span", { class: "bar" }),
     );
     button.addEventListener("click", () => this.choose(label));
     return button;
+  }
+
+  /** Show how many of each class there are among those that the other filters let through.
+   * @param {State} state @param {number[]} counts */
+  count({ split, label, answer, wrong }, counts) {
+    const { classes } = this.dataset;
+    const of = [split || "all sets", answer < 0 ? "" : `taken for ${classes[answer]}`, wrong ? "wrong ones" : ""];
+    write(byId("counted"), `of ${of.filter(Boolean).join(", ")}`);
+    const most = Math.max(1, ...counts);
+    [...byId("classes").querySelectorAll("button")].forEach((button, i) => {
+      button.setAttribute("aria-pressed", String(i === label));
+      write(first(button, ".count"), counts[i].toLocaleString("en"));
+      first(button, ".bar").style.inlineSize = `${(100 * counts[i]) / most}%`;
+    });
   }
 
   /** The page has other colours now. */

@@ -53,6 +53,16 @@ export function shownOf({ split, label, answer, wrong, sort }, known) {
   return sort === "index" ? chosen : sorted(chosen, keysOf(chosen, sort, known));
 }
 
+/** Of each class, how many of its examples a state shows, or would show if it were asked for.
+ * @param {State} state @param {Known} known @param {number} classes */
+export function countsOf(state, known, classes) {
+  const counts = /** @type {number[]} */ (new Array(classes).fill(0));
+  for (const i of shownOf({ ...state, label: -1, sort: "index" }, known)) {
+    if (i < known.known) counts[known.labels[i]] += 1;
+  }
+  return counts;
+}
+
 /** @param {string} split @param {Known} known */
 function rangeOf(split, { labels, splits }) {
   return splits.get(split) ?? { first: 0, count: labels.length };

@@ -18,7 +18,7 @@ import { Layers, rowOf } from "./layers.js";
  * @typedef {{kind: "layer", layer: Layer}
  *   | {kind: "labels", first: number, labels: Uint16Array<ArrayBuffer>}
  *   | {kind: "looks", ink: Float32Array<ArrayBuffer>, odd: Float32Array<ArrayBuffer>,
- *      means: Float32Array<ArrayBuffer>[], counts: number[]}
+ *      means: Float32Array<ArrayBuffer>[]}
  *   | {kind: "failed", message: string}} Said
  */
 
@@ -112,7 +112,7 @@ class Reading {
       return Math.sqrt(sum / size) / scale;
     });
     const given = [ink.buffer, odd.buffer, ...means.map(({ buffer }) => buffer)];
-    post({ kind: "looks", ink, odd, means, counts }, given);
+    post({ kind: "looks", ink, odd, means }, given);
   }
 }
 

@@ -1,11 +1,12 @@
 // @ts-check
 // The view of the data: every example on one canvas, chosen ones larger, the classes beside it.
 
-import { byId, element, first, write } from "../../../page/dom.js";
+import { byId, write } from "../../../page/dom.js";
 import { workerOf } from "../host.js";
 import { Beside } from "./beside.js";
+import { Filters } from "./filters.js";
 import { all, centred, gridOf, kept, moved, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
-import { knownOf, NOBODY, shownOf } from "./order.js";
+import { countsOf, knownOf, NOBODY, shownOf } from "./order.js";
 import { coloursOf } from "./paint.js";
 import { follow } from "./pointers.js";
 import { Stage } from "./stage.js";
@@ -33,6 +34,7 @@ export class DataView {
     this.canvas = byId("digits", HTMLCanvasElement);
     this.known = knownOf(dataset);
     this.beside = new Beside(dataset, this.known, (label) => this.#toggle(label), complain);
+    this.filters = new Filters(dataset, this.known, change, (digit) => this.find(digit));
     this.total = this.known.labels.length;
     /** @type {Grid} */ this.grid = { columns: 1, count: 0 };
     this.shown = new Uint32Array(0);
@@ -46,7 +48,6 @@ export class DataView {
     this.drawn = 0; // examples
     /** @type {Stage | null} */ this.stage = null;
     /** @type {Worker | null} */ this.reader = null;
-    this.#fillForm();
     this.#listen();
   }
 
@@ -55,7 +56,8 @@ export class DataView {
     this.state = state;
     if (!this.stage) this.#begin();
     this.#arrange(state);
-    this.#writeForm(state);
+    this.filters.show(state);
+    this.#tell();
     this.beside.show(state.digit);
     this.redraw();
   }
@@ -125,7 +127,7 @@ export class DataView {
     if (said.kind === "looks") {
       this.isLoading = false;
       Object.assign(this.known, { ink: said.ink, odd: said.odd });
-      this.beside.showClasses(said.counts, said.means);
+      this.beside.showClasses(said.means);
       this.criteria = ""; // the order may be another
     }
     this.#showLoading();
@@ -162,6 +164,7 @@ export class DataView {
       this.shown = shownOf(state, this.known);
       this.slots.fill(-1);
       for (let slot = 0; slot < this.shown.length; slot++) this.slots[this.shown[slot]] = slot;
+      this.beside.count(state, countsOf(state, this.known, this.dataset.classes.length));
     }
     this.grid = gridOf(this.shown.length, width, height);
   }
@@ -196,8 +199,8 @@ export class DataView {
 
   /** Choose an example that may be anywhere, and bring it to the middle. @param {number} digit */
   find(digit) {
-    const slot = this.slots[digit] ?? -1;
-    if (slot < 0) return;
+    if (this.slots[digit] < 0) this.change({ label: -1, answer: -1, wrong: 0 });
+    const slot = this.slots[digit];
     const { x, y, zoom } = centred(this.camera, this.grid, slot, CLEAR);
     this.#chosen(digit, { x, y, zoom });
   }
@@ -298,81 +301,17 @@ export class DataView {
     if (last >= 0 && !beyond) this.choose(this.shown[to], this.state?.zoom ? 0 : CLEAR);
   }
 
-  // --- the form ---
-
-  #fillForm() {
-    const { splits, classes } = this.dataset;
-    const split = this.#field("split", HTMLSelectElement);
-    const label = this.#field("label", HTMLSelectElement);
-    for (const name of Object.keys(splits)) split.append(element("option", { value: name }, name));
-    const answer = this.#field("answer", HTMLSelectElement);
-    classes.forEach((name, i) => {
-      for (const field of [label, answer]) field.append(element("option", { value: i }, name));
-    });
-    const form = byId("filters", HTMLFormElement);
-    const index = this.#field("index", HTMLInputElement);
-    index.addEventListener("input", () => index.setCustomValidity(""));
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#jump(index); // the same one again, which is no change
-    });
-    form.addEventListener("change", ({ target }) => {
-      if (target === index) this.#jump(index);
-      else this.#filter();
-    });
-  }
-
-  #filter() {
-    const split = this.#field("split", HTMLSelectElement).value;
-    const classOf = (/** @type {string} */ name) => {
-      const { value } = this.#field(name, HTMLSelectElement);
-      return value === "" ? -1 : Number(value);
-    };
-    const sort = /** @type {import("../state.js").Sort} */ (this.#field("sort", HTMLSelectElement).value);
-    const wrong = Number(this.#field("wrong", HTMLInputElement).checked);
-    this.change({ split, label: classOf("label"), answer: classOf("answer"), wrong, sort, zoom: 0 });
-  }
-
-  /** Find the example whose place in the set, or in all of them, was typed.
-   * @param {HTMLInputElement} field */
-  #jump(field) {
-    const { state, known, total } = this;
-    const { first: start, count } = known.splits.get(state?.split ?? "") ?? { first: 0, count: total };
-    const of = state?.split || `all: ${[...known.splits.keys()].join(", then ")}`;
-    const typed = field.value.trim();
-    const index = /^\d+$/.test(typed) ? Number(typed) : NaN;
-    const wrong = typed !== "" && !(index < count);
-    field.setCustomValidity(wrong ? `a number from 0 to ${count - 1} of ${of}` : "");
-    if (wrong) field.reportValidity();
-    if (wrong || typed === "") return;
-    if (this.slots[start + index] < 0) this.change({ label: -1, answer: -1, wrong: 0 });
-    this.find(start + index);
-  }
-
   /** Show a class alone, or all again. @param {number} label */
   #toggle(label) {
     this.change({ label: this.state?.label === label ? -1 : label, zoom: 0 });
   }
 
-  /** @template {HTMLElement} Kind @param {string} name @param {{new (): Kind}} kind */
-  #field(name, kind) {
-    return first(byId("filters"), `[name="${name}"]`, kind);
-  }
-
-  /** @param {State} state */
-  #writeForm({ split, label, answer, wrong, sort }) {
-    this.#field("answer", HTMLSelectElement).value = answer < 0 ? "" : String(answer);
-    this.#field("wrong", HTMLInputElement).checked = Boolean(wrong);
+  /** What is shown, in words. */
+  #tell() {
     const none = byId("none");
     none.hidden = this.shown.length > 0 || !byId("unseen").hidden;
     write(none, this.isLoading ? LOADING : NONE);
     write(byId("shown"), `${this.shown.length.toLocaleString("en")} shown`);
-    this.#field("split", HTMLSelectElement).value = split;
-    this.#field("label", HTMLSelectElement).value = label < 0 ? "" : String(label);
-    this.#field("sort", HTMLSelectElement).value = sort;
-    for (const button of byId("classes").querySelectorAll("button")) {
-      button.setAttribute("aria-pressed", String(button.dataset.class === String(label)));
-    }
   }
 
   /** Name what is under the pointer now: a filter or an order may have put another there. */
