@@ -71,6 +71,21 @@ def test_an_index_leads_to_its_example(tab, address):
         assert facts(tab) == {"class": label, "set": "test", "index": str(index)}
 
 
+def test_filters_that_hide_an_index_are_taken_off_and_put_back(tab, address):
+    label = int(FEW.test.labels[3])
+    other = (label + 1) % 10
+    loaded(tab, address, f"&split=test&label={other}")
+    find(tab, 3)
+    said = tab.locator("#hid", has_text=f"not among “class {other}”")
+    said.wait_for()
+    assert facts(tab) == {"class": str(label), "set": "test", "index": "3"}
+    assert tab.locator("#shown").inner_text() == "500 shown"
+    tab.locator("[data-do=restore]").click()
+    assert tab.locator("[name=label]").input_value() == str(other)
+    assert tab.locator("[name=split]").input_value() == "test"
+    said.wait_for(state="hidden")
+
+
 def test_a_wrong_index_is_said(tab, address):
     loaded(tab, address, "&split=test")
     for typed in ("500", "x", "-1", "1.5"):

@@ -4,6 +4,7 @@
 import { byId, element, first, write } from "../../../page/dom.js";
 import { written } from "../../../page/ticks.js";
 import { sampleOf } from "../api.js";
+import { namesOf } from "./filters.js";
 import { NOBODY } from "./order.js";
 import { paint } from "./paint.js";
 
@@ -106,9 +107,8 @@ export class Beside {
   /** Show how many of each class there are among those that the other filters let through.
    * @param {State} state @param {number[]} counts */
   count({ split, label, answer, wrong }, counts) {
-    const { classes } = this.dataset;
-    const of = [split || "all sets", answer < 0 ? "" : `taken for ${classes[answer]}`, wrong ? "wrong ones" : ""];
-    write(byId("counted"), `of ${of.filter(Boolean).join(", ")}`);
+    const others = { split: split || "all sets", label: -1, answer, wrong };
+    write(byId("counted"), `of ${namesOf(others, this.dataset.classes)}`);
     const most = Math.max(1, ...counts);
     [...byId("classes").querySelectorAll("button")].forEach((button, i) => {
       button.setAttribute("aria-pressed", String(i === label));

@@ -7,6 +7,13 @@ import { byId, element, first } from "../../../page/dom.js";
 /** @typedef {import("../state.js").State} State */
 /** @typedef {import("./order.js").Known} Known */
 
+/** What filters let through, in words. @param {Pick<State, "split" | "label" | "answer" | "wrong">} filters
+ * @param {string[]} classes */
+export function namesOf({ split, label, answer, wrong }, classes) {
+  const [ofClass, taken] = [label < 0 ? "" : `class ${classes[label]}`, answer < 0 ? "" : `taken for ${classes[answer]}`];
+  return [split, ofClass, taken, wrong && "wrong ones"].filter(Boolean).join(", ");
+}
+
 export class Filters {
   /** @param {Dataset} dataset @param {Known} known @param {(change: Partial<State>) => void} change
    * @param {(digit: number) => void} find an example */

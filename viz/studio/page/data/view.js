@@ -4,7 +4,7 @@
 import { byId, write } from "../../../page/dom.js";
 import { workerOf } from "../host.js";
 import { Beside } from "./beside.js";
-import { Filters } from "./filters.js";
+import { Filters, namesOf } from "./filters.js";
 import { all, centred, gridOf, kept, moved, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
 import { countsOf, knownOf, NOBODY, shownOf } from "./order.js";
 import { coloursOf } from "./paint.js";
@@ -42,6 +42,7 @@ export class DataView {
     this.criteria = "";
     this.answers = 0; // how often the network's answers were told
     /** @type {{left: number, top: number} | null} */ this.pointer = null; // over the canvas
+    /** @type {Partial<State> | null} */ this.before = null; // the filters that an index took off
     this.frame = 0;
     /** @type {State | null} */ this.state = null;
     this.isLoading = true;
@@ -57,6 +58,8 @@ export class DataView {
     if (!this.stage) this.#begin();
     this.#arrange(state);
     this.filters.show(state);
+    if (state.label >= 0 || state.answer >= 0 || state.wrong) this.before = null;
+    byId("cleared").hidden = !this.before;
     this.#tell();
     this.beside.show(state.digit);
     this.redraw();
@@ -199,10 +202,21 @@ export class DataView {
 
   /** Choose an example that may be anywhere, and bring it to the middle. @param {number} digit */
   find(digit) {
-    if (this.slots[digit] < 0) this.change({ label: -1, answer: -1, wrong: 0 });
+    if (this.slots[digit] < 0) this.#clear(digit);
     const slot = this.slots[digit];
     const { x, y, zoom } = centred(this.camera, this.grid, slot, CLEAR);
     this.#chosen(digit, { x, y, zoom });
+  }
+
+  /** Take off the filters that hide an example, and say so. @param {number} digit */
+  #clear(digit) {
+    if (!this.state) return;
+    const { split, label, answer, wrong, x, y, zoom } = this.state;
+    const isOfSet = !split || split === this.beside.about(digit).split;
+    this.before = { split, label, answer, wrong, x, y, zoom };
+    const hid = namesOf({ split: isOfSet ? "" : split, label, answer, wrong }, this.dataset.classes);
+    write(byId("hid"), `It is not among “${hid}”: all are shown now.`);
+    this.change({ split: isOfSet ? split : "", label: -1, answer: -1, wrong: 0 });
   }
 
   /** @param {number} digit @param {Partial<State>} look */
@@ -267,6 +281,7 @@ export class DataView {
     if (name === "in") this.#zoom(STEP);
     if (name === "out") this.#zoom(1 / STEP);
     if (name === "fit") this.change({ zoom: 0 });
+    if (name === "restore" && this.before) this.change(this.before);
     if (name === "random" && this.shown.length) {
       this.find(this.shown[Math.floor(Math.random() * this.shown.length)]);
     }
