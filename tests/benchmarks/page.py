@@ -235,6 +235,7 @@ def browse(page: Tab, figures: Figures, frames: int) -> None:
     """Open Data, in a page that has scored all examples."""
     page.tab.locator("[data-view=data]").click()
     page.loaded()
+    page.click("fit")
     figures[ORDER] += page.do(SORTED, 5)
     figures[FRAMES] += page.do(MOVED, frames)
 

@@ -6,8 +6,8 @@ import { DEFAULTS, typedOf } from "./train/settings.js";
 /** @typedef {import("./api.js").Dataset} Dataset */
 
 /**
- * `x`, `y`: the place in the grid, in cells, that is in the middle; `zoom`: pixels of a cell, 0 for
- * all of them to be seen. `digit`: the chosen example, -1 for none.
+ * `x`, `y`: the place in the grid, in cells, that is in the middle; `zoom`: pixels of a cell, or WHOLE
+ * or OPENING. `digit`: the chosen example, -1 for none.
  * @typedef {{
  *   view: View, dataset: string, split: string, label: number, answer: number, wrong: number,
  *   sort: Sort, x: number, y: number, zoom: number, digit: number,
@@ -24,12 +24,17 @@ export const VIEWS = ["train", "data"];
 /** @type {Sort[]} */
 const SORTS = ["index", "class", "ink", "typical", "loss", "confidence"];
 
+/** Where all examples are seen. */
+export const WHOLE = { x: 0, y: 0, zoom: 0 };
+/** Where the first ones are seen, large enough to be read: all would be a noise of grey. */
+export const OPENING = { x: 0, y: 0, zoom: -1 };
+
 const MOST_STEPS = 1e7; // that an address may ask for
 
 /** @type {State} */
 export const START = {
   view: "train", dataset: "", split: "", label: -1, answer: -1, wrong: 0, sort: "index",
-  x: 0, y: 0, zoom: 0, digit: -1,
+  ...OPENING, digit: -1,
   .../** @type {Pick<State, "hidden" | "activation" | "optimizer" | "batch" | "dropout" | "rate"
     | "momentum" | "decay" | "seed" | "accuracy" | "loss">} */ (typedOf(DEFAULTS)),
   step: 0,
@@ -52,7 +57,7 @@ export function settle(state, dataset) {
     step: Math.max(0, within(state.step, MOST_STEPS)),
     x: finite(state.x),
     y: finite(state.y),
-    zoom: Math.max(0, finite(state.zoom)),
+    zoom: state.zoom >= 0 ? finite(state.zoom) : OPENING.zoom,
   };
 }
 

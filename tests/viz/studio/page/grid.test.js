@@ -87,3 +87,29 @@ test("what is found lies in the middle, and large enough", () => {
     assert.ok(Math.abs(left + size / 2 - camera.width / 2) < 1e-6, "not in the middle");
   }
 });
+
+test("the first one is seen first, in the corner, and large enough; all are, where they are few", () => {
+  for (let i = 0; i < 500; i++) {
+    const { grid, camera: { width, height } } = somewhere();
+    const camera = grids.opening(grid, width, height);
+    const { left, top, size } = grids.rectangleOf(camera, grid, 0);
+    assert.ok(size >= 40);
+    if (size > 40) assert.deepEqual(camera, grids.all(grid, width, height));
+    else if (grid.columns * 40 > width) assert.ok(Math.abs(left) < 1e-9);
+    else assert.ok(left >= 0 && Math.abs(top) < 1e-9);
+  }
+});
+
+test("what is in sight is what a person can point at", () => {
+  for (let i = 0; i < 50; i++) {
+    const { grid, camera } = somewhere();
+    if (grid.count > 2000) continue;
+    let seen = 0;
+    for (let slot = 0; slot < grid.count; slot++) {
+      const { left, top, size } = grids.rectangleOf(camera, grid, slot);
+      const [x, y] = [left + size / 2, top + size / 2];
+      seen += Number(x >= 0 && y >= 0 && x < camera.width && y < camera.height);
+    }
+    assert.equal(grids.inSight(camera, grid), seen);
+  }
+});

@@ -79,7 +79,7 @@ def test_filters_that_hide_an_index_are_taken_off_and_put_back(tab, address):
     said = tab.locator("#hid", has_text=f"not among “class {other}”")
     said.wait_for()
     assert facts(tab) == {"class": str(label), "set": "test", "index": "3"}
-    assert tab.locator("#shown").inner_text() == "500 shown"
+    assert tab.locator("#shown").inner_text().startswith("500 shown")
     tab.locator("[data-do=restore]").click()
     assert tab.locator("[name=label]").input_value() == str(other)
     assert tab.locator("[name=split]").input_value() == "test"
@@ -198,6 +198,32 @@ def test_every_cell_has_its_line(tab, address):
         for axis in (0, 1):
             lines = np.flatnonzero((seen == (229, 232, 235)).all(2).all(axis))
             assert len(lines) > 5 and abs(np.diff(lines) - zoom).max() < 1, (zoom, axis)
+
+
+def test_digits_are_seen_first_and_all_of_them_when_asked_for(tab, address):
+    """Digits of 40 pixels from the first on, also by another order; all by a key, and then too."""
+    loaded(tab, address)
+    box = tab.locator("#digits").bounding_box()
+    shown = tab.locator("#shown")
+
+    def pointed(x: float, y: float) -> str:
+        tab.mouse.move(box["x"] + x, box["y"] + y)
+        return tab.locator("#tip").inner_text()
+
+    assert [pointed(20, 20)[4:], pointed(60, 20)[4:]] == ["train 0", "train 1"]
+    columns, rows = round(box["width"] / 40), round(box["height"] / 40)
+    assert f"2,500 shown, {columns * rows} of them in sight" in shown.inner_text()
+    tab.locator("[name=sort]").select_option("class")
+    assert pointed(20, 20).startswith("0")
+    tab.keyboard.press("0")  # in a field, and so no key of the view
+    tab.locator("#digits").press("0")
+    tab.locator("#shown", has_text="2,500 shown").filter(has_not_text="sight").wait_for()
+    tab.locator("[name=sort]").select_option("ink")
+    assert shown.inner_text() == "2,500 shown"
+    time.sleep(0.4)
+    tab.reload()
+    tab.locator("#classes li").first.wait_for()
+    assert shown.inner_text() == "2,500 shown"
 
 
 def test_any_camera_in_the_address_shows_examples(tab, address):

@@ -59,7 +59,7 @@ export class Filters {
     };
     const sort = /** @type {import("../state.js").Sort} */ (this.#field("sort", HTMLSelectElement).value);
     const wrong = Number(this.#field("wrong", HTMLInputElement).checked);
-    this.change({ split, label: classOf("label"), answer: classOf("answer"), wrong, sort, zoom: 0 });
+    this.change({ split, label: classOf("label"), answer: classOf("answer"), wrong, sort });
   }
 
   /** Find the example whose place in the set, or in all of them, was typed.

@@ -10,6 +10,7 @@
 
 export const NEAREST = 400; // pixels of a cell, at most
 const LEAST = 0.5; // and of a whole set, at least
+const READABLE = 40; // and of a cell, where a person begins to look
 
 /** As many columns as make the grid as wide, for its height, as the window is.
  * @param {number} count @param {number} width @param {number} height @returns {Grid} */
@@ -31,6 +32,31 @@ const fitting = (grid, width, height) =>
 export function all(grid, width, height) {
   const zoom = fitting(grid, width, height);
   return { x: grid.columns / 2, y: rowsOf(grid) / 2, zoom, width, height };
+}
+
+/** The camera that sees the first ones, large enough to be read. @param {Grid} grid
+ * @param {number} width @param {number} height @returns {Camera} */
+export function opening(grid, width, height) {
+  const whole = all(grid, width, height);
+  if (whole.zoom >= READABLE) return whole;
+  const half = READABLE * 2;
+  return { ...whole, x: Math.min(whole.x, width / half), y: Math.min(whole.y, height / half), zoom: READABLE };
+}
+
+/** How many slots are in sight, the greater part of each. @param {Camera} camera @param {Grid} grid */
+export function inSight({ x, y, zoom, width, height }, grid) {
+  const { columns, count } = grid;
+  const seen = (/** @type {number} */ at, /** @type {number} */ pixels, /** @type {number} */ cells) => [
+    Math.max(0, Math.round(at - pixels / 2 / zoom)),
+    Math.min(cells, Math.round(at + pixels / 2 / zoom)),
+  ];
+  const [left, right] = seen(x, width, columns);
+  const [top, bottom] = seen(y, height, rowsOf(grid));
+  let sum = 0;
+  for (let row = top; row < bottom; row++) {
+    sum += Math.max(0, Math.min(right, count - row * columns) - left);
+  }
+  return sum;
 }
 
 /** The nearest camera that has some of the grid in its middle, and is neither too near nor too far.

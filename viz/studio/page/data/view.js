@@ -5,11 +5,12 @@ import { byId, write } from "../../../page/dom.js";
 import { workerOf } from "../host.js";
 import { Beside } from "./beside.js";
 import { Filters, namesOf } from "./filters.js";
-import { all, centred, gridOf, kept, moved, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
+import { all, centred, gridOf, inSight, kept, moved, opening, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
 import { countsOf, knownOf, NOBODY, shownOf } from "./order.js";
 import { coloursOf } from "./paint.js";
 import { follow } from "./pointers.js";
 import { Stage } from "./stage.js";
+import { OPENING, WHOLE } from "../state.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../state.js").State} State */
@@ -34,7 +35,7 @@ export class DataView {
     this.canvas = byId("digits", HTMLCanvasElement);
     this.known = knownOf(dataset);
     this.beside = new Beside(dataset, this.known, (label) => this.#toggle(label), complain);
-    this.filters = new Filters(dataset, this.known, change, (digit) => this.find(digit));
+    this.filters = new Filters(dataset, this.known, (filters) => this.#filter(filters), (digit) => this.find(digit));
     this.total = this.known.labels.length;
     /** @type {Grid} */ this.grid = { columns: 1, count: 0 };
     this.shown = new Uint32Array(0);
@@ -177,8 +178,9 @@ export class DataView {
   /** @returns {Camera} */
   get camera() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    const { x, y, zoom } = this.state ?? { x: 0, y: 0, zoom: 0 };
-    return zoom ? kept({ x, y, zoom, width, height }, this.grid) : all(this.grid, width, height);
+    const { x, y, zoom } = this.state ?? OPENING;
+    if (zoom > 0) return kept({ x, y, zoom, width, height }, this.grid);
+    return zoom === WHOLE.zoom ? all(this.grid, width, height) : opening(this.grid, width, height);
   }
 
   /** @param {Camera} camera */
@@ -280,7 +282,7 @@ export class DataView {
   #act(name) {
     if (name === "in") this.#zoom(STEP);
     if (name === "out") this.#zoom(1 / STEP);
-    if (name === "fit") this.change({ zoom: 0 });
+    if (name === "fit") this.change(WHOLE);
     if (name === "restore" && this.before) this.change(this.before);
     if (name === "random" && this.shown.length) {
       this.find(this.shown[Math.floor(Math.random() * this.shown.length)]);
@@ -318,7 +320,12 @@ export class DataView {
 
   /** Show a class alone, or all again. @param {number} label */
   #toggle(label) {
-    this.change({ label: this.state?.label === label ? -1 : label, zoom: 0 });
+    this.#filter({ label: this.state?.label === label ? -1 : label });
+  }
+
+  /** Show others, or in another order: from the first on, or still all of them. @param {Partial<State>} filters */
+  #filter(filters) {
+    this.change({ ...filters, ...(this.state?.zoom === WHOLE.zoom ? WHOLE : OPENING) });
   }
 
   /** What is shown, in words. */
@@ -326,7 +333,10 @@ export class DataView {
     const none = byId("none");
     none.hidden = this.shown.length > 0 || !byId("unseen").hidden;
     write(none, this.isLoading ? LOADING : NONE);
-    write(byId("shown"), `${this.shown.length.toLocaleString("en")} shown`);
+    const seen = inSight(this.camera, this.grid);
+    const [count, some] = [this.shown.length, seen].map((number) => number.toLocaleString("en"));
+    const isAll = seen === this.shown.length;
+    write(byId("shown"), `${count} shown${isAll ? "" : `, ${some} of them in sight: “all” (or 0) shows every one`}`);
   }
 
   /** Name what is under the pointer now: a filter or an order may have put another there. */

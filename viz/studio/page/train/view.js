@@ -4,6 +4,7 @@
 
 import { Chart } from "../../../page/chart.js";
 import { byId, first, write } from "../../../page/dom.js";
+import { OPENING } from "../state.js";
 import { showConfusion } from "./confusion.js";
 import { writeProgress } from "./figures.js";
 import { Form } from "./form.js";
@@ -226,7 +227,7 @@ export class TrainView {
     this.shownScore = score;
     if (score) {
       showConfusion(byId("confusion"), score.confusion, this.dataset.classes, (label, answer) =>
-        this.change({ view: "data", split: "test", label, answer, wrong: 0, zoom: 0, digit: -1 }));
+        this.change({ view: "data", split: "test", label, answer, wrong: 0, digit: -1, ...OPENING }));
     } else byId("confusion").replaceChildren();
   }
 }
