@@ -246,7 +246,18 @@ def test_the_layers_fare_as_they_do_in_python_and_cost_nothing_off_the_screen(
     put(tab, "rate", "5")
     learned(tab, "epoch")
     tab.locator("#layers .word", has_text="saturated").wait_for()
+    assert tab.locator("#health-at").inner_text() == f"at step {said(tab)['step']}"
     _, watched, _ = weights(tab, tmp_path)
+    tab.locator("#go").click()
+    for _ in range(5):
+        tab.wait_for_timeout(100)
+        both = tab.locator("#health-at, #progress div:nth-child(4) dd").all_inner_texts()
+        now, at = (int(re.sub(r"\D", "", text)) for text in both)
+        assert at <= now, "the layers are ahead of all else"
+    tab.locator("#go").click()
+    tab.locator("#go", has_text="Go on").wait_for()
+    tab.wait_for_timeout(1000)
+    assert tab.locator("#health-at").inner_text() == f"at step {said(tab)['step']}"
     tab.set_viewport_size({"width": 1280, "height": 300})
     again(tab)
     learned(tab, "epoch")

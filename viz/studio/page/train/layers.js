@@ -39,15 +39,16 @@ export class LayerList {
     document.addEventListener("visibilitychange", tell);
   }
 
-  /** @param {number} step @param {Layer[]} layers @param {number[]} sizes */
-  show(step, layers, sizes) {
+  /** @param {number} step @param {Layer[]} layers @param {number[]} sizes
+   * @param {number} now the step that all else is shown of: while it learns, a later one */
+  show(step, layers, sizes, now) {
     const list = byId("layers");
     const key = sizes.join();
     if (list.dataset.sizes !== key) {
       list.dataset.sizes = key;
       list.replaceChildren(...layers.map((_, i) => made(`Layer ${i + 1}: ${sizes[i]} to ${sizes[i + 1]}`)));
     }
-    write(byId("health-at"), `at step ${step.toLocaleString("en")}`);
+    write(byId("health-at"), `${step === now ? "at" : "as they were at"} step ${step.toLocaleString("en")}`);
     layers.forEach((layer, i) => fill(list.children[i], layer));
   }
 

@@ -47,6 +47,7 @@ export class TrainView {
     this.took = 0; // and the milliseconds until that was on the screen
     /** @type {ReturnType<typeof setTimeout> | 0} */ this.timer = 0;
     /** @type {Score | null} */ this.shownScore = null;
+    this.showLayers = () => {}; // as they fared last
     const look = (/** @type {number | null} */ x) => this.charts.forEach((chart) => chart.look(x));
     this.loss = new Chart(byId("loss"), "Loss by step", { x: "step", y: "loss" }, look);
     this.accuracy = new Chart(byId("accuracy"), "Accuracy by step", { x: "step", y: "right, %" }, look);
@@ -57,13 +58,17 @@ export class TrainView {
       changed: () => this.#drawSoon(),
       began: (left) => {
         this.layers.clear();
+        this.showLayers = () => {};
         this.charts.forEach((chart) => chart.clear());
         forget();
         if (left) this.#settled({ ...typedOf(left.settings), step: left.step });
       },
       settled: () => this.#settled(),
       answered,
-      layers: (step, layers) => this.layers.show(step, layers, this.session.sizes),
+      layers: (step, layers) => {
+        const { sizes } = this.session; // now: soon it may be another network
+        this.showLayers = () => this.layers.show(step, layers, sizes, this.session.progress.step);
+      },
     });
     this.layers = new LayerList((on) => this.session.watch(on));
     this.timeline = new Timeline({
@@ -223,6 +228,7 @@ export class TrainView {
     this.timeline.show(branches, session.branch);
     this.charts.forEach((chart) => chart.setMark(step < end ? step : null));
     writeProgress(session.progress, this.dataset);
+    this.showLayers(); // with the step, which is told beside them
     if (score === this.shownScore) return;
     this.shownScore = score;
     if (score) {
