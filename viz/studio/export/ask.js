@@ -65,50 +65,20 @@ async function weights() {
 async function samples(name, [split, what, ...numbers]) {
   const folder = `samples/${name}/${split}`;
   if (what === "blocks") return await unpacked(`${folder}/blocks/${numbers.join("/")}.bin`);
+  if (what === "thumbnails") return await unpacked(`${folder}/thumbnails.bin`);
   const dataset = /** @type {Dataset} */ (await (await file(`datasets/${name}.json`)).json());
-  const { shape, thumbnail, splits } = dataset;
+  const { shape, splits } = dataset;
   const block = blockOf(dataset);
   const bytes = shape.reduce((product, length) => product * length, 1) * (dataset.dtype === "uint8" ? 1 : 4);
-  /** The examples of a block, and their labels. @param {number} number */
-  const read = async (number) => {
-    const answer = await unpacked(`${folder}/blocks/${block}/${number}.bin`);
-    const all = new Uint8Array(await answer.arrayBuffer());
-    const end = Math.min(block, splits[split].count - number * block) * bytes;
-    return { entries: all.subarray(0, end), labels: all.subarray(end) };
-  };
-  if (what === "thumbnails") {
-    const same = String(thumbnail.shape) === String(shape);
-    return same ? joined(read, Math.ceil(splits[split].count / block)) : await unpacked(`${folder}/thumbnails.bin`);
-  }
-  const { entries, labels } = await read(Math.floor(Number(what) / block));
-  const at = Number(what) % block;
-  return new Response(new Blob([
-    entries.slice(at * bytes, (at + 1) * bytes), labels.slice(2 * at, 2 * at + 2),
-  ]));
+  const [number, at] = [Math.floor(Number(what) / block), Number(what) % block];
+  const answer = await unpacked(`${folder}/blocks/${block}/${number}.bin`);
+  const all = new Uint8Array(await answer.arrayBuffer());
+  const labels = Math.min(block, splits[split].count - number * block) * bytes + 2 * at; // behind the entries
+  return new Response(new Blob([all.slice(at * bytes, (at + 1) * bytes), all.slice(labels, labels + 2)]));
 }
 
 /** @param {string} path */
 async function unpacked(path) {
   const { body } = await file(path);
   return new Response(body && body.pipeThrough(new DecompressionStream("gzip")));
-}
-
-/** All examples of a set, and then all labels, as the blocks arrive.
- * @param {(number: number) => Promise<Record<"entries" | "labels", Uint8Array<ArrayBuffer>>>} read
- * @param {number} blocks */
-function joined(read, blocks) {
-  /** @type {Uint8Array<ArrayBuffer>[]} */ const ends = [];
-  let next = 0;
-  const stream = new ReadableStream({
-    async pull(controller) {
-      if (next === blocks) {
-        ends.forEach((labels) => controller.enqueue(labels));
-        return controller.close();
-      }
-      const { entries, labels } = await read(next++);
-      ends.push(labels);
-      controller.enqueue(entries);
-    },
-  });
-  return new Response(stream);
 }

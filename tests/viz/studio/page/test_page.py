@@ -21,7 +21,13 @@ SMALL = {"width": 390, "height": 844}
 
 def loaded(tab: Any, address: str, state: str = "") -> Any:
     tab.goto(f"{address}#view=data{state}")
+    return drawn(tab)
+
+
+def drawn(tab: Any) -> Any:
+    """Wait until all examples are here, and on the canvas."""
     tab.locator("#classes li").first.wait_for()
+    tab.locator("#loading").wait_for(state="hidden")
     return tab
 
 
@@ -173,7 +179,7 @@ def test_the_picture_is_that_of_the_examples(tab, address):
 def pixels(tab: Any) -> np.ndarray:
     """The canvas as it is seen, once all examples are on it and it is at rest: where frames are
     slow it moves with fewer pixels, and is drawn once more a moment after."""
-    tab.locator("#loading").wait_for(state="hidden")
+    drawn(tab)
     seen = None
     for _ in range(20):
         tab.wait_for_timeout(250)
@@ -222,7 +228,7 @@ def test_digits_are_seen_first_and_all_of_them_when_asked_for(tab, address):
     assert shown.inner_text() == "2,500 shown"
     time.sleep(0.4)
     tab.reload()
-    tab.locator("#classes li").first.wait_for()
+    drawn(tab)
     assert shown.inner_text() == "2,500 shown"
 
 
@@ -293,18 +299,29 @@ def test_what_is_said_stands_in_lines_and_is_painted_in_the_colours_of_the_page(
     assert len(set(heights)) == 1
 
 
-def test_while_digits_load_an_empty_selection_says_so(tab, address):
+def test_while_digits_load_it_is_said_how_many_are_here_and_an_empty_selection_says_so(
+    tab, address
+):
+    """A layer of 1,024 is seen as soon as it is there, and classes of a block that is."""
     held: list[Any] = []
     free: list[bool] = []
     tab.context.route(
-        "**/thumbnails*", lambda route: route.continue_() if free else held.append(route)
+        "**/test/blocks/**", lambda route: route.continue_() if free else held.append(route)
     )
-    tab.goto(f"{address}#view=data&label=3")
+    tab.goto(f"{address}#view=data&split=test&label=3")
     tab.locator("#none", has_text="Still loading").wait_for()
+    said = "1,024 of 2,500 are here; of 2 blocks 1 are here, 1 on their way"
+    tab.locator("#shown", has_text=said).wait_for()
+    tab.locator("[name=split]").select_option("train")
+    tab.locator("#none").wait_for(state="hidden")
+    tab.locator("[name=split]").select_option("test")
     free.append(True)
     for route in held:
         route.continue_()
     tab.locator("#none").wait_for(state="hidden")
+    tab.locator("#shown", has_text=f"{np.sum(FEW.test.labels == 3)} shown").wait_for()
+    tab.locator("#data summary").click()
+    tab.locator("#held", has_text="of 2 blocks 2 are here, 0 on their way").wait_for()
 
 
 def changed(tab: Any, file: str, before: str, after: str) -> None:

@@ -115,6 +115,8 @@ def test_while_examples_load_it_is_said_how_many_blocks_are_here(tab, address):
     for route in held:
         route.continue_()
     tab.locator("#go", has_text="Pause").wait_for()
+    tab.locator("#memory summary").click()
+    tab.locator("#learned-from", has_text="of 2 blocks 2 are here, 0 on their way").wait_for()
 
 
 def test_a_downloaded_file_scores_in_python_what_the_page_says(tab, address, tmp_path):

@@ -4,18 +4,21 @@
 
 import { samplesAddress } from "../api.js";
 import { ask } from "../ask.js";
+import { blocksOf, fetchAll } from "../loading.js";
 import { Layers, rowOf } from "./layers.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
+/** @typedef {import("../loading.js").Block} Block counted through all sets */
+/** @typedef {import("../loading.js").Loaded} Loaded */
 
 /** @typedef {{layer: number, levels: Uint8Array<ArrayBuffer>[], done: number}} Layer with how many
  * examples are there then */
 
 /**
- * What it posts: a layer with its smaller copies, whether it is whole or not yet; the labels of a
- * set, from its first example on; of each example what it looks like, and of each class its mean;
- * in the end that all is there, or what went wrong.
- * @typedef {{kind: "layer", layer: Layer}
+ * What it posts: a layer with its smaller copies, once it is whole; labels from an example on; how
+ * far it is; in the end of each example what it looks like, and of each class its mean, or what went
+ * wrong.
+ * @typedef {{kind: "layer", layer: Layer} | {kind: "loading", loaded: Loaded}
  *   | {kind: "labels", first: number, labels: Uint16Array<ArrayBuffer>}
  *   | {kind: "looks", ink: Float32Array<ArrayBuffer>, odd: Float32Array<ArrayBuffer>,
  *      means: Float32Array<ArrayBuffer>[]}
@@ -38,10 +41,22 @@ self.onmessage = async ({ data }) => {
 /** @param {Dataset} dataset */
 async function read(dataset) {
   const reading = new Reading(dataset);
-  for (const [name, { count }] of Object.entries(dataset.splits)) {
-    await reading.split(samplesAddress(dataset, name, "thumbnails"), count);
-  }
+  await fetchAll(reading.blocks, (block) => reading.fetch(block), (loaded) => post({ kind: "loading", loaded }));
   reading.look();
+}
+
+/** The blocks of all sets; where their pictures are large, all small ones of a set in one.
+ * @param {Dataset} dataset @returns {Block[]} */
+function smallBlocksOf(dataset) {
+  const { shape, thumbnail, splits } = dataset;
+  let start = 0; // of a set
+  return Object.entries(splits).flatMap(([split, { count }]) => {
+    const blocks = String(thumbnail.shape) === String(shape)
+      ? blocksOf(dataset, split)
+      : [{ address: samplesAddress(dataset, split, "thumbnails"), first: 0, count }];
+    start += count;
+    return blocks.map((block) => ({ ...block, first: start - count + block.first }));
+  });
 }
 
 class Reading {
@@ -55,43 +70,57 @@ class Reading {
     this.labels = new Uint16Array(this.total);
     this.ink = new Float32Array(this.total);
     this.classes = classes.length;
-    this.drawn = 0; // examples, of all sets
+    this.blocks = smallBlocksOf(dataset);
+    /** @type {Map<Block, number>} */ this.got = new Map(); // examples of each
+    this.whole = 0; // blocks from the first on whose labels are here too
+    this.drawn = 0; // examples, from the first on
   }
 
-  /** Fetch a set, and draw its examples as they arrive. @param {string} address
-   * @param {number} count */
-  async split(address, count) {
+  /** Fetch a block, and draw its examples as they arrive. @param {Block} block */
+  async fetch(block) {
+    const { address, first, count } = block;
     const { size } = this.layers;
-    const first = this.drawn;
     const part = this.entries.subarray(first * size, (first + count) * size);
     const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
-    const labels = new Uint8Array(2 * count);
+    const labels = new Uint8Array(this.labels.buffer, 2 * first, 2 * count);
+    const wanted = bytes.length + labels.length;
     let got = 0;
     for await (const piece of piecesOf(address)) {
       copy(piece, bytes, got);
       copy(piece, labels, got - bytes.length);
       got += piece.length;
-      this.#draw(first + Math.min(count, Math.floor((got * count) / bytes.length)));
+      this.got.set(block, Math.min(count - Number(got < wanted), Math.floor((got * count) / bytes.length)));
+      this.#draw();
     }
-    const wanted = bytes.length + labels.length;
     if (got !== wanted) throw new Error(`${address}: expected ${wanted} bytes, found ${got}`);
-    const own = new Uint16Array(labels.buffer);
-    this.labels.set(own, first);
-    post({ kind: "labels", first, labels: own }, [own.buffer]);
+    this.#tellLabels();
   }
 
-  /** Draw the examples up to `end`, and post the layers that are full. @param {number} end */
-  #draw(end) {
-    const { layers, entries } = this;
+  /** Draw the examples that are here, one after the other, and post the layers that are full. */
+  #draw() {
+    const { layers, entries, blocks, got } = this;
     const squares = layers.row ** 2;
-    for (let i = this.drawn; i < end; i++) {
+    const open = blocks.find((block) => (got.get(block) ?? 0) < block.count);
+    const end = open ? open.first + (got.get(open) ?? 0) : this.total;
+    for (; this.drawn < end; this.drawn++) {
+      const i = this.drawn;
       this.ink[i] = layers.draw(i % squares, entries, i * layers.size);
       if ((i + 1) % squares !== 0 && i + 1 !== this.total) continue;
       const levels = layers.finish();
       const layer = Math.floor(i / squares);
       post({ kind: "layer", layer: { layer, levels, done: i + 1 } }, levels.map(({ buffer }) => buffer));
     }
-    this.drawn = end;
+  }
+
+  /** Post the labels of the blocks that are whole, one after the other. */
+  #tellLabels() {
+    const { blocks, got, labels } = this;
+    for (; this.whole < blocks.length; this.whole++) {
+      const { first, count } = blocks[this.whole];
+      if (got.get(blocks[this.whole]) !== count) return;
+      const own = labels.slice(first, first + count);
+      post({ kind: "labels", first, labels: own }, [own.buffer]);
+    }
   }
 
   /** Post what the examples look like: of each how far it is from its class's mean. */

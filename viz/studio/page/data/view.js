@@ -10,6 +10,7 @@ import { countsOf, knownOf, NOBODY, shownOf } from "./order.js";
 import { coloursOf } from "./paint.js";
 import { follow } from "./pointers.js";
 import { Stage } from "./stage.js";
+import { inWords } from "../loading.js";
 import { OPENING, WHOLE } from "../state.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
@@ -48,6 +49,7 @@ export class DataView {
     /** @type {State | null} */ this.state = null;
     this.isLoading = true;
     this.drawn = 0; // examples
+    this.loaded = { all: 0, here: 0, coming: 0 }; // blocks of them
     /** @type {Stage | null} */ this.stage = null;
     /** @type {Worker | null} */ this.reader = null;
     this.#listen();
@@ -105,6 +107,7 @@ export class DataView {
     loading.hidden = !this.isLoading && this.drawn >= this.total;
     loading.max = this.total;
     loading.value = this.drawn;
+    this.#tell();
   }
 
   /** Why the stage is empty, where it is; the page's own complaint is of what came last.
@@ -126,8 +129,9 @@ export class DataView {
     if (said.kind === "failed") this.#fail(said.message);
     if (said.kind === "labels") {
       this.known.labels.set(said.labels, said.first);
-      this.known.known = said.first + said.labels.length;
+      this.known.known = Math.max(this.known.known, said.first + said.labels.length); // they may come again
     }
+    if (said.kind === "loading") this.loaded = said.loaded;
     if (said.kind === "looks") {
       this.isLoading = false;
       Object.assign(this.known, { ink: said.ink, odd: said.odd });
@@ -333,10 +337,17 @@ export class DataView {
     const none = byId("none");
     none.hidden = this.shown.length > 0 || !byId("unseen").hidden;
     write(none, this.isLoading ? LOADING : NONE);
+    write(byId("held"), `The view of the data: ${inWords(this.loaded)}.`);
+    write(byId("shown"), this.#shown());
+  }
+
+  /** How many are shown, or while they come, here. */
+  #shown() {
+    const { drawn, total, loaded, isLoading, shown } = this;
     const seen = inSight(this.camera, this.grid);
-    const [count, some] = [this.shown.length, seen].map((number) => number.toLocaleString("en"));
-    const isAll = seen === this.shown.length;
-    write(byId("shown"), `${count} shown${isAll ? "" : `, ${some} of them in sight: “all” (or 0) shows every one`}`);
+    const [here, all, count, some] = [drawn, total, shown.length, seen].map((number) => number.toLocaleString("en"));
+    if (isLoading || drawn < total) return `${here} of ${all} are here; ${inWords(loaded)}`;
+    return seen === shown.length ? `${count} shown` : `${count} shown, ${some} of them in sight: “all” (or 0) shows every one`;
   }
 
   /** Name what is under the pointer now: a filter or an order may have put another there. */

@@ -1,13 +1,11 @@
 // @ts-check
-// The examples of a dataset in the worker's memory: fetched in blocks, several at a time, and dealt
-// out in any order.
+// The examples of a dataset in the worker's memory, dealt out in any order.
 
-import { bytesAt, samplesAddress } from "../api.js";
-import { blockOf } from "../blocks.js";
+import { bytesAt } from "../api.js";
+import { blocksOf, fetchAll } from "../loading.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
-
-const AT_ONCE = 3; // blocks in flight
+/** @typedef {import("../loading.js").Loaded} Loaded */
 
 /** Examples in order: `images` one after the other, and their labels. */
 export class Examples {
@@ -45,39 +43,20 @@ export class Examples {
   }
 }
 
-/** How far a set is loaded: of its blocks, how many are here and on their way.
- * @typedef {{all: number, here: number, coming: number}} Blocks */
-
-/**
- * Fetch a set of a dataset. tell: is told how far that is, whenever a block has come.
- * @param {Dataset} dataset @param {string} split @param {(blocks: Blocks) => void} tell
- */
-export async function fetchExamples(dataset, split, tell) {
+/** Fetch the sets of a dataset. @template {string} Name @param {Dataset} dataset @param {Name[]} splits
+ * @param {(loaded: Loaded) => void} tell @returns {Promise<Record<Name, Examples>>} */
+export async function fetchExamples(dataset, splits, tell) {
   if (dataset.dtype !== "uint8") throw new Error("this page learns from pictures of bytes alone");
   const size = dataset.shape.reduce((product, length) => product * length, 1);
-  const { count } = dataset.splits[split];
-  const block = blockOf(dataset);
-  const images = new Uint8Array(count * size);
-  const labels = new Uint16Array(count);
-  const all = Math.ceil(count / block);
-  let next = 0;
-  let here = 0;
-  // Whoever has fetched one takes the next.
-  const say = () => tell({ all, here, coming: Math.min(AT_ONCE, all - here) });
-  say();
-  const work = async () => {
-    while (next < all) {
-      const number = next++;
-      const first = number * block;
-      const own = Math.min(block, count - first);
-      const address = samplesAddress(dataset, split, `blocks/${block}/${number}`);
-      const bytes = await bytesAt(address, own * (size + 2));
-      images.set(bytes.subarray(0, own * size), first * size);
-      labels.set(new Uint16Array(bytes.slice(own * size).buffer), first);
-      here += 1;
-      say();
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
-  return new Examples(images, labels, size);
+  const sets = /** @type {Record<Name, Examples>} */ (Object.fromEntries(splits.map((split) => {
+    const { count } = dataset.splits[split];
+    return [split, new Examples(new Uint8Array(count * size), new Uint16Array(count), size)];
+  })));
+  const blocks = splits.flatMap((split) => blocksOf(dataset, split).map((block) => ({ ...block, set: sets[split] })));
+  await fetchAll(blocks, async ({ address, first, count, set }) => {
+    const bytes = await bytesAt(address, count * (size + 2));
+    set.images.set(bytes.subarray(0, count * size), first * size);
+    set.labels.set(new Uint16Array(bytes.slice(count * size).buffer), first);
+  }, tell);
+  return sets;
 }

@@ -10,6 +10,7 @@ import { DEFAULTS, settingsOf, typedOf } from "./settings.js";
 import { explained } from "./why.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
+/** @typedef {import("../loading.js").Loaded} Loaded */
 /** @typedef {import("./health.js").Layer} Layer */
 /** @typedef {import("./lines.js").Branch} Branch */
 /** @typedef {import("./network.js").Network} Network */
@@ -25,11 +26,13 @@ import { explained } from "./why.js";
  * @typedef {{settings: Settings, step: number}} Left */
 
 /**
- * Who is told what there is to show. changed: something. began: another training, for which a person
- * left one that had learned. settled: the settings are others, or where it stands and waits.
+ * Who is told what there is to show. changed: something. loading: how many blocks are here. began:
+ * another training, for which a person left one that had learned. settled: the settings are others,
+ * or where it stands and waits.
  * @typedef {{
  *   say: (text: string) => void, complain: (message: string) => void, changed: () => void,
- *   began: (left: Left | null) => void, settled: () => void, answered: (split: string, score: Score) => void,
+ *   loading: (loaded: Loaded) => void, began: (left: Left | null) => void, settled: () => void,
+ *   answered: (split: string, score: Score) => void,
  *   layers: (step: number, layers: Layer[]) => void,
  * }} Tell
  */
@@ -115,7 +118,7 @@ export class Session {
   /** @param {Said} said */
   #take(said) {
     if (said.kind === "failed") return this.#failed(said);
-    if (said.kind === "loading") return this.#loading(said.blocks);
+    if (said.kind === "loading") return this.tell.loading(said.loaded);
     if (said.kind === "saved") return this.waiting.shift()?.(said);
     if (said.kind === "ended") return this.#ended(said);
     if (said.number !== this.begun) return; // of a training that is over
@@ -127,11 +130,6 @@ export class Session {
     }
     if (this.visited) this.progress.step = this.visited.step; // whatever came from where it was before
     this.tell.changed();
-  }
-
-  /** @param {import("./examples.js").Blocks} blocks */
-  #loading({ all, here, coming }) {
-    this.tell.say(`loading the examples: of ${all} blocks ${here} are here, ${coming} on their way`);
   }
 
   /** @param {Extract<Said, {branch: number}>} said @param {Branch} branch that it is of */

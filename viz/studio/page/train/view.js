@@ -4,6 +4,7 @@
 
 import { Chart } from "../../../page/chart.js";
 import { byId, first, write } from "../../../page/dom.js";
+import { inWords } from "../loading.js";
 import { OPENING } from "../state.js";
 import { showConfusion } from "./confusion.js";
 import { writeProgress } from "./figures.js";
@@ -56,6 +57,10 @@ export class TrainView {
       say: (text) => write(byId("doing"), text),
       complain,
       changed: () => this.#drawSoon(),
+      loading: (loaded) => {
+        write(byId("learned-from"), `The worker that learns: ${inWords(loaded)}.`);
+        write(byId("doing"), `loading the examples: ${inWords(loaded)}`);
+      },
       began: (left) => {
         this.layers.clear();
         this.showLayers = () => {};

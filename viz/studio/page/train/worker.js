@@ -16,7 +16,7 @@ import { causeOf } from "./why.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../../../page/tensors.js").Tensor} Tensor */
-/** @typedef {import("./examples.js").Blocks} Blocks */
+/** @typedef {import("../loading.js").Loaded} Loaded */
 /** @typedef {import("./examples.js").Examples} Examples */
 /** @typedef {import("./health.js").Layer} Layer */
 /** @typedef {import("./network.js").Network} Network */
@@ -47,7 +47,7 @@ import { causeOf } from "./why.js";
  *   | {kind: "fork", branch: number, at: Stand | null, live: Live}
  *   | {kind: "drop", branch: number}
  *   | {kind: "watch", on: boolean} | {kind: "save"}} Order
- * @typedef {{kind: "loading", blocks: Blocks}
+ * @typedef {{kind: "loading", loaded: Loaded}
  *   | {kind: "ready", number: number, step: number, steps: number, flops: number,
  *      parameters: number}
  *   | Stand & {kind: "steps", number: number, losses: Float32Array, rights: Float32Array,
@@ -162,15 +162,8 @@ function digits() {
 }
 
 async function fetched() {
-  /** @type {Map<string, Blocks>} */ const sets = new Map();
-  const [test, train] = await Promise.all(["test", "train"].map((split) =>
-    fetchExamples(dataset, split, (blocks) => {
-      sets.set(split, blocks);
-      const sum = (/** @type {keyof Blocks} */ of) => [...sets.values()].reduce((all, each) => all + each[of], 0);
-      post({ kind: "loading", blocks: { all: sum("all"), here: sum("here"), coming: sum("coming") } });
-    })
-  ));
-  return { train, test, mean: train.mean(dataset.scale) };
+  const sets = await fetchExamples(dataset, ["test", "train"], (loaded) => post({ kind: "loading", loaded }));
+  return { ...sets, mean: sets.train.mean(dataset.scale) };
 }
 
 /** @param {Begin} order @param {AbortSignal} signal */
