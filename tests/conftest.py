@@ -5,10 +5,15 @@ python -m pytest --hypothesis-profile=long
 """
 
 import gc
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+# Idle threads of BLAS would spin on a core that another worker needs (models.mnist has it so too).
+# Read by NumPy, which is not imported yet, and by what the tests start.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 settings.register_profile(
     "fixed", max_examples=25, deadline=None, derandomize=True, database=None, print_blob=False
