@@ -1,4 +1,4 @@
-"""How much hypothesis tries, and what runs first.
+"""How much hypothesis tries, what runs first, and by how many workers.
 
 `fixed` (the default) tries the same examples each time, for CI; `long` tries many:
 python -m pytest --hypothesis-profile=long
@@ -6,7 +6,7 @@ python -m pytest --hypothesis-profile=long
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -34,6 +34,12 @@ def young() -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A wrong derivative rule fails hundreds of tests: those that name it run first."""
     items.sort(key=lambda item: item.get_closest_marker("rules") is None)
+
+
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One more than cores: a third of its time a test waits, for a process, a page or a signal."""
+    return (yield) + 1
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
