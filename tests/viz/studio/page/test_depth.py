@@ -97,10 +97,24 @@ def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_pat
     assert tab.locator("[name=rate]").input_value() == "0.1"
     for _ in range(2):
         tab.locator("#branches button[aria-label^=Delete]").first.click()
-    tab.locator("#beside").wait_for(state="hidden")
+    assert tab.evaluate("document.activeElement.id") == "undo", "the focus is lost"
     shows(tab, "step", "125")
     tab.locator("#doing:empty").wait_for(state="attached")
     assert same(weights(tab, tmp_path)[1], forked)
+    tab.locator("#undo").press(
+        "Enter"
+    )  # the last one that was deleted is back, and shown as it was
+    tab.locator("#branches [aria-pressed=true]", has_text="B: from step 60 of A").wait_for()
+    tab.locator("#doing:empty").wait_for(state="attached")
+    assert tab.locator("#undo").is_hidden() and tab.locator("#branches li").count() == 2
+    assert (
+        same(weights(tab, tmp_path)[1], forked)
+        and tab.locator("#at").inner_text() == "step 125 of 125"
+    )
+    tab.locator("#branches button[aria-label^=Delete]").first.click()
+    tab.locator("#undo", has_text="B").wait_for()
+    shows(tab, "step", "125")
+    tab.locator("#doing:empty").wait_for(state="attached")
     tab.evaluate(
         """() => {  // a fork, and back at once, before it is there
           document.querySelector("[data-do=fork]").click();
@@ -112,6 +126,7 @@ def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_pat
     tab.locator("#branches li").nth(1).wait_for()
     shows(tab, "step", "100")
     tab.locator("#doing:empty").wait_for(state="attached")
+    assert tab.locator("#undo").is_hidden(), "another one was made"
     assert tab.locator("#branches [aria-pressed=true]").inner_text().startswith("C:")
     assert weights(tab, tmp_path)[2]["step"] == "100"
 

@@ -60,6 +60,7 @@ export class Session {
     this.forks = 0; // that were asked for
     /** @type {Stand | null} */ this.visited = null; // where the worker was sent, until it is there
     /** @type {Map<number, Branch>} */ this.branches = new Map();
+    /** @type {{branch: Branch, wasShown: boolean} | null} */ this.dropped = null; // the last one
     this.branch = this.#first(new Progress(this.settings, null)); // that is shown
     /** @type {((saved: Extract<Said, {kind: "saved"}>) => void)[]} */ this.waiting = [];
     this.worker = workerOf("train/worker.js");
@@ -105,6 +106,7 @@ export class Session {
     const branch = branchOf(0, [], "", progress);
     this.branches = new Map([[0, branch]]);
     this.visited = null;
+    this.dropped = null;
     return branch;
   }
 
@@ -232,6 +234,7 @@ export class Session {
     const progress = parent.progress.fork({ ...this.settings, ...live }, step);
     const made = branchOf(number, [...this.branches.values()], parent.name, progress);
     this.branches.set(number, made);
+    this.dropped = null;
     if (this.visited) return; // it was sent elsewhere meanwhile
     this.branch = made;
     this.tell.say(`${this.branch.name} goes on from step ${step.toLocaleString("en")} of ${parent.name}`);
@@ -380,10 +383,24 @@ export class Session {
 
   /** Forget a branch; the last one stays. @param {number} number */
   drop(number) {
-    if (!this.isReady || this.branches.size < 2) return;
+    const branch = this.branches.get(number);
+    if (!this.isReady || this.branches.size < 2 || !branch) return;
     this.branches.delete(number);
-    if (number === this.branch.number) this.choose([...this.branches.keys()][0]);
+    this.dropped = { branch, wasShown: branch === this.branch };
+    if (this.dropped.wasShown) this.choose([...this.branches.keys()][0]);
     this.#order({ kind: "drop", branch: number });
+    this.tell.changed();
+  }
+
+  /** Have the last branch back that was dropped, until another is made. */
+  restore() {
+    if (!this.dropped || !this.isReady) return;
+    const { branch, wasShown } = this.dropped;
+    this.dropped = null;
+    const all = [...this.branches.values(), branch].sort((a, b) => a.number - b.number);
+    this.branches = new Map(all.map((each) => [each.number, each]));
+    this.#order({ kind: "restore" });
+    if (wasShown) this.visit(branch, branch.progress.step);
     this.tell.changed();
   }
 

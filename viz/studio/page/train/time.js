@@ -8,9 +8,9 @@ import { byId, element, first, write } from "../../../page/dom.js";
 
 /**
  * What a person asks for: to stand at a step of the branch that is shown; another branch; to forget
- * one.
+ * one, and to have the last one back.
  * @typedef {{visit: (step: number) => void, choose: (number: number) => void,
- *   drop: (number: number) => void}} Wishes
+ *   drop: (number: number) => void, restore: () => void}} Wishes
  */
 
 export class Timeline {
@@ -18,19 +18,23 @@ export class Timeline {
   constructor(wishes) {
     this.slider = byId("when", HTMLInputElement);
     this.slider.addEventListener("input", () => wishes.visit(Number(this.slider.value)));
+    byId("undo").addEventListener("click", () => {
+      wishes.restore();
+      this.slider.focus(); // the button has gone
+    });
     byId("branches").addEventListener("click", ({ target }) => {
       const button = target instanceof Element ? target.closest("button") : null;
       const number = Number(button?.closest("li")?.dataset.branch);
       if (button?.dataset.branch === "drop") {
         wishes.drop(number);
-        this.slider.focus(); // the button has gone
+        byId("undo").focus(); // the other button has gone
       }
       if (button?.dataset.branch === "choose") wishes.choose(number);
     });
   }
 
-  /** @param {Branch[]} branches @param {Branch} shown */
-  show(branches, shown) {
+  /** @param {Branch[]} branches @param {Branch} shown @param {Branch} [dropped] */
+  show(branches, shown, dropped) {
     const { from, step, end, stepsOfEpoch } = shown.progress;
     const { slider } = this;
     slider.min = String(from);
@@ -44,13 +48,15 @@ export class Timeline {
     const every = shown.every.toLocaleString("en");
     const kept = `The weights of every ${every}th step are kept; for a step between them, those before it are learned again.`;
     write(byId("kept"), shown.every ? kept : "");
+    byId("beside").hidden = branches.length < 2 && !dropped;
+    byId("undo").hidden = !dropped;
+    write(byId("undo"), `Undo: have ${dropped?.name ?? ""} back`);
     this.#list(branches, shown);
   }
 
   /** @param {Branch[]} branches @param {Branch} shown */
   #list(branches, shown) {
     const list = byId("branches");
-    byId("beside").hidden = branches.length < 2;
     const numbers = branches.map(({ number }) => number).join();
     if (list.dataset.numbers !== numbers) {
       list.dataset.numbers = numbers;

@@ -79,7 +79,14 @@ export class TrainView {
     this.timeline = new Timeline({
       visit: (step) => this.session.visit(this.session.branch, step),
       choose: (number) => this.session.choose(number),
-      drop: (number) => this.session.drop(number),
+      drop: (number) => {
+        this.session.drop(number);
+        this.#draw(); // at once: nobody deletes the next one in its place
+      },
+      restore: () => {
+        this.session.restore();
+        this.#draw();
+      },
     });
     this.form = new Form(DEFAULTS, offers, (settings, name) => {
       this.lacks = "";
@@ -230,7 +237,7 @@ export class TrainView {
     // Else the first steps, in which nothing is right, take all the room.
     const best = Math.max(0, ...branches.flatMap(({ progress }) => progress.tests.right));
     this.accuracy.setFloor(100 - 6 * (100 - best));
-    this.timeline.show(branches, session.branch);
+    this.timeline.show(branches, session.branch, session.dropped?.branch);
     this.charts.forEach((chart) => chart.setMark(step < end ? step : null));
     writeProgress(session.progress, this.dataset);
     this.showLayers(); // with the step, which is told beside them

@@ -37,7 +37,7 @@ import { causeOf } from "./why.js";
  * begin: a training anew, or from where a network stands; on branch 0. run: for so many steps
  * (Infinity: until it is paused). set: other numbers from the next step on. goal: where it stops by
  * itself. visit: stand at a step that was learned. fork: a new branch from a step on, or (at: null)
- * from where it stands. drop: forget a branch. watch: whether to tell how the layers fare. save:
+ * from where it stands. drop: forget a branch; restore: have the last one of them back. watch: whether to tell how the layers fare. save:
  * gives the weights.
  * @typedef {{kind: "open", dataset: Dataset}
  *   | {kind: "begin", number: number, settings: Settings, from?: Network}
@@ -45,7 +45,7 @@ import { causeOf } from "./why.js";
  *   | {kind: "set", live: Live} | {kind: "goal", goal: Goal}
  *   | {kind: "visit", at: Stand}
  *   | {kind: "fork", branch: number, at: Stand | null, live: Live}
- *   | {kind: "drop", branch: number}
+ *   | {kind: "drop", branch: number} | {kind: "restore"}
  *   | {kind: "watch", on: boolean} | {kind: "save"}} Order
  * @typedef {{kind: "loading", loaded: Loaded}
  *   | {kind: "ready", number: number, step: number, steps: number, flops: number,
@@ -79,6 +79,7 @@ const modules = new Map();
 /** @type {Training | null} */ let training = null;
 let begun = 0; // the number of the training
 /** @type {Map<number, Branch>} */ const branches = new Map();
+/** @type {Branch | null} */ let dropped = null; // the last one, until another is made
 /** @type {Branch} */ let branch; // that the training is on
 /** @type {Stand | null} */ let wanted = null; // where it goes, while it is not there yet
 /** @type {Live | null} */ let live = null; // what was set last
@@ -97,7 +98,14 @@ self.onmessage = ({ data }) => {
   if (order.kind === "pause") newest.abort();
   if (order.kind === "set") set(order.live);
   if (order.kind === "goal") [goal, isOver] = [order.goal, false];
-  if (order.kind === "drop") branches.delete(order.branch);
+  if (order.kind === "drop") {
+    dropped = branches.get(order.branch) ?? null;
+    branches.delete(order.branch);
+  }
+  if (order.kind === "restore" && dropped) {
+    branches.set(dropped.number, dropped);
+    dropped = null;
+  }
   if (order.kind === "save") (wanted ? busy : Promise.resolve()).then(save);
   if (order.kind === "watch") {
     isWatched = order.on;
@@ -180,6 +188,7 @@ async function begin({ number, settings, from }, signal) {
   if (live) training.set(live);
   branch = new Branch(0, training.place(), live ?? settings);
   branches.clear();
+  dropped = null;
   branches.set(0, branch);
   begun = number;
   let parameters = 0;
@@ -240,6 +249,7 @@ async function fork({ branch: number, at, live: numbers }, signal) {
   const of = branch.number;
   branch = new Branch(number, place, numbers);
   branches.set(number, branch);
+  dropped = null;
   thinned([...branches.values()]);
   live = numbers;
   training.set(live);
@@ -255,7 +265,7 @@ const tellKept = () => post({ kind: "kept", number: begun, branch: branch.number
 function kept(it) {
   const place = it.place();
   if (branch.keep(place)) {
-    thinned([...branches.values()]);
+    thinned([...branches.values(), ...(dropped ? [dropped] : [])]);
     tellKept();
   }
   return place;
