@@ -9,8 +9,10 @@ import { above, fromZero, numberAt, placeOn, scaleOf, ticks, written } from "./t
 /** @typedef {import("./ticks.js").Scale} Scale */
 
 /**
- * colour: of CSS. faint: drawn thinly, as what is beside the matter. x is in order.
- * @typedef {{name: string, colour: string, x: ArrayLike<number>, y: ArrayLike<number>, faint?: boolean}} Line
+ * colour: of CSS. faint: drawn thinly, as what is beside the matter; strong: thickly. x is in order.
+ * @typedef {{
+ *   name: string, colour: string, x: ArrayLike<number>, y: ArrayLike<number>, faint?: boolean, strong?: boolean,
+ * }} Line
  * @typedef {{x: string, y: string}} Names of what the axes measure
  */
 
@@ -76,11 +78,11 @@ export class Chart {
   #writeLegend() {
     const few = this.lines.length <= NAMED;
     const named = this.lines.filter(({ faint }) => few || !faint);
-    const text = named.map(({ name }) => name).join();
+    const text = named.map(({ name, colour, strong }) => [name, colour, strong]).join();
     if (this.legend.dataset.lines === text) return;
     this.legend.dataset.lines = text;
-    this.legend.replaceChildren(...named.map(({ name, colour, faint }) => {
-      const entry = element("span", { class: faint ? "faint" : null }, name);
+    this.legend.replaceChildren(...named.map(({ name, colour, faint, strong }) => {
+      const entry = element("span", { class: faint ? "faint" : strong ? "strong" : null }, name);
       entry.style.setProperty("--of", colour.startsWith("--") ? `var(${colour})` : colour);
       return entry;
     }));
@@ -216,10 +218,10 @@ export class Chart {
   }
 
   /** @param {CanvasRenderingContext2D} context @param {Line} line */
-  #drawLine(context, { colour, x, y, faint }) {
+  #drawLine(context, { colour, x, y, faint, strong }) {
     const points = [];
     for (let i = 0; i < x.length; i++) points.push(this.#pixel(x[i], y[i]));
-    context.lineWidth = faint ? 1 : 2;
+    context.lineWidth = faint ? 1 : strong ? 3.5 : 2;
     context.globalAlpha = faint ? 0.45 : 1;
     const paint = this.#colour(colour);
     stroke(context, paint, points);

@@ -40,6 +40,15 @@ def stand(tab, step: int) -> None:
     tab.locator("#doing:empty").wait_for(state="attached")
 
 
+def legend(tab) -> dict[str, tuple[str, bool]]:
+    """Of each line its colour, and whether it is marked as the one that is shown."""
+    tab.wait_for_timeout(300)  # charts are drawn ten times a second
+    entries = tab.locator("#loss .chart-legend span").evaluate_all(
+        "all => all.map((it) => [it.textContent, it.style.getPropertyValue('--of'), it.className])"
+    )
+    return {name: (colour, mark == "strong") for name, colour, mark in entries}
+
+
 def same(one: dict, other: dict) -> bool:
     return one.keys() == other.keys() and all((one[name] == other[name]).all() for name in one)
 
@@ -74,6 +83,7 @@ def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_pat
     learned(tab, "epoch")
     _, first, _ = weights(tab, tmp_path)
     stand(tab, 60)
+    assert legend(tab)["test"] == ("var(--accent)", False)
     put(tab, "rate", "0.01")  # what came after step 60 has happened by another rate: a fork
     tab.locator("#doing", has_text="B goes on from step 60 of A").wait_for()
     tab.locator("[data-do=fork]").click()
@@ -82,6 +92,7 @@ def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_pat
     _, forked, _ = weights(tab, tmp_path)
     assert (first["0.weight"] != forked["0.weight"]).any()
     assert [round(float(each["optimizer.rate"]), 6) for each in (first, forked)] == [0.1, 0.01]
+    assert legend(tab) == {"A": ("var(--accent)", False), "B": ("var(--third)", True)}
     head, *rows = losses(tab)
     assert head == ["step", "A train", "A", "B train", "B"]
     assert rows[-1][2] != rows[-1][4]
@@ -101,16 +112,14 @@ def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_pat
     shows(tab, "step", "125")
     tab.locator("#doing:empty").wait_for(state="attached")
     assert same(weights(tab, tmp_path)[1], forked)
-    tab.locator("#undo").press(
-        "Enter"
-    )  # the last one that was deleted is back, and shown as it was
+    assert legend(tab)["test"] == ("var(--fourth)", False), "C has another colour"
+    # The last one that was deleted is back, and shown as it was.
+    tab.locator("#undo").press("Enter")
     tab.locator("#branches [aria-pressed=true]", has_text="B: from step 60 of A").wait_for()
     tab.locator("#doing:empty").wait_for(state="attached")
     assert tab.locator("#undo").is_hidden() and tab.locator("#branches li").count() == 2
-    assert (
-        same(weights(tab, tmp_path)[1], forked)
-        and tab.locator("#at").inner_text() == "step 125 of 125"
-    )
+    assert same(weights(tab, tmp_path)[1], forked)
+    assert tab.locator("#at").inner_text() == "step 125 of 125"
     tab.locator("#branches button[aria-label^=Delete]").first.click()
     tab.locator("#undo", has_text="B").wait_for()
     shows(tab, "step", "125")

@@ -1,6 +1,7 @@
 // @ts-check
 // The lines of the charts: of one training what its batches and the test set say; of several, side
-// by side, each in its colour, the test set's in full and the batches' thinly.
+// by side, the test set's in full and the batches' thinly, in the colour that a branch has for its
+// life.
 
 import { smoothed } from "./history.js";
 
@@ -16,7 +17,8 @@ import { smoothed } from "./history.js";
  * }} Branch
  */
 
-export const COLOURS = ["--accent", "--second", "--third", "--fourth", "--fifth", "--sixth"];
+export const COLOURS = ["--accent", "--third", "--fourth", "--fifth", "--sixth", "--seventh"];
+const LEARNED = "--second"; // of one alone: what it learned from; so no branch has that colour
 
 /** A branch, in the first colour that no other has. @param {number} number @param {Branch[]} others
  * @param {string} of @param {Progress} progress @returns {Branch} */
@@ -25,28 +27,30 @@ export function branchOf(number, others, of, progress) {
   return { number, name: String.fromCharCode(65 + number % 26), of, colour, every: 0, progress };
 }
 
-/** @param {Branch[]} branches @returns {{loss: Line[], accuracy: Line[]}} */
-export function linesOf(branches) {
-  if (branches.length === 1) return linesOfOne(branches[0].progress);
+/** @param {Branch[]} branches @param {Branch} shown the one that is gone on with: thicker
+ * @returns {{loss: Line[], accuracy: Line[]}} */
+export function linesOf(branches, shown) {
+  if (branches.length === 1) return linesOfOne(branches[0]);
   /** @type {{loss: Line[], accuracy: Line[]}} */ const lines = { loss: [], accuracy: [] };
-  for (const { name, colour, progress: { losses, rights, tests } } of branches) {
+  for (const branch of branches) {
+    const { name, colour, progress: { losses, rights, tests } } = branch;
     const width = widthOf(losses.x);
+    const strong = branch === shown;
     const learned = (/** @type {History} */ { x, y }) =>
       ({ name: `${name} train`, colour, x: x.slice(), y: smoothed(y, width), faint: true });
-    lines.loss.push(learned(losses), { name, colour, x: tests.x, y: tests.loss });
-    lines.accuracy.push(learned(rights), { name, colour, x: tests.x, y: tests.right });
+    lines.loss.push(learned(losses), { name, colour, x: tests.x, y: tests.loss, strong });
+    lines.accuracy.push(learned(rights), { name, colour, x: tests.x, y: tests.right, strong });
   }
   return lines;
 }
 
-/** @param {Progress} progress @returns {{loss: Line[], accuracy: Line[]}} */
-function linesOfOne({ losses, rights, tests }) {
+/** @param {Branch} branch @returns {{loss: Line[], accuracy: Line[]}} */
+function linesOfOne({ colour, progress: { losses, rights, tests } }) {
   const width = widthOf(losses.x);
-  const [train, test] = COLOURS;
   const mean = (/** @type {History} */ { x, y }) =>
-    ({ name: "train", colour: train, x: x.slice(), y: smoothed(y, width) }); // as it is now, both
-  const tested = (/** @type {number[]} */ y) => ({ name: "test", colour: test, x: tests.x, y });
-  const raw = { name: "each batch", colour: train, x: losses.x, y: losses.y, faint: true };
+    ({ name: "train", colour: LEARNED, x: x.slice(), y: smoothed(y, width) }); // as it is now, both
+  const tested = (/** @type {number[]} */ y) => ({ name: "test", colour, x: tests.x, y });
+  const raw = { name: "each batch", colour: LEARNED, x: losses.x, y: losses.y, faint: true };
   return { loss: [raw, mean(losses), tested(tests.loss)], accuracy: [mean(rights), tested(tests.right)] };
 }
 

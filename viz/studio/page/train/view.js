@@ -231,7 +231,7 @@ export class TrainView {
     const branches = [...session.branches.values()];
     const { score, step, end } = session.progress;
     this.#writeGo();
-    const [own, others] = [linesOf(branches), this.runs.lines];
+    const [own, others] = [linesOf(branches, session.branch), this.runs.lines];
     this.loss.set([...own.loss, ...others.loss]);
     this.accuracy.set([...own.accuracy, ...others.accuracy]);
     // Else the first steps, in which nothing is right, take all the room.
