@@ -56,7 +56,7 @@ async function module(name, what) {
 
 async function weights() {
   const { weights } = await server();
-  return weights ? await file("weights.safetensors") : refused("this page was exported without weights: --weights RUN takes them along");
+  return weights ? await file("weights.safetensors") : refused("this page was exported without weights. One that has them: python -m viz export DIR --weights runs/first");
 }
 
 // --- examples ---

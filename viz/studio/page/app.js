@@ -56,7 +56,7 @@ async function begin() {
   byId("starting").remove();
   keepToken();
   document.documentElement.classList.toggle("embedded", embedded !== undefined);
-  const { datasets, architectures } = await serverOf();
+  const { datasets, architectures, weights = true } = await serverOf();
   const dataset = await chosenDataset(datasets);
   const counts = Object.entries(dataset.splits).map(([name, { count }]) =>
     `${count.toLocaleString("en")} ${name}`
@@ -79,7 +79,7 @@ async function begin() {
   await turn();
   const train = new TrainView(
     dataset, change, complaints("train"),
-    (split, score) => data.answered(split, score), () => data.forget(), offersOf(architectures),
+    (split, score) => data.answered(split, score), () => data.forget(), offersOf(architectures), weights,
   );
   await turn();
   const store = new Store(START, {

@@ -159,6 +159,8 @@ def test_what_was_not_exported_is_shown_and_refused_with_the_command(visit, site
     assert tab.locator("#more").get_attribute("aria-disabled") == "false"
     assert tab.locator("#wrong-setting").is_hidden()
     assert "that it was exported with" in tab.locator("#offered").inner_text()
+    tab.locator("[data-weights=fetch][aria-disabled=true]").press("Enter")
+    tab.locator("#problem", has_text="python -m viz export DIR --weights runs/first").wait_for()
     assert not findings(tab)
 
 

@@ -2,7 +2,7 @@
 // Which networks a page can train: a server makes a module for any, an export has a few. What it
 // has not is shown, and refused with the command that exports it.
 
-import { byId, write } from "../../../page/dom.js";
+import { byId, first, write } from "../../../page/dom.js";
 import { DEFAULTS, usualRate } from "./settings.js";
 
 /** @typedef {import("./settings.js").Settings} Settings */
@@ -63,12 +63,17 @@ function commandFor({ hidden, activation, optimizer, batch, dropout }) {
   return `python -m viz export DIR --architectures "${clauses.join("; ")}"`;
 }
 
-/** Show what cannot be chosen as such, and why. @param {Offer[] | null} offers */
-export function showOffers(offers) {
+/** Show what cannot be chosen as such, and why. @param {Offer[] | null} offers
+ * @param {boolean} weights whether there are some to go on from */
+export function showOffers(offers, weights) {
   const note = byId("offered");
   note.hidden = !offers;
   if (!offers) return;
   byId("runs").hidden = true; // there is no server that they are on
+  const take = first(byId("weights"), "[data-weights=fetch]");
+  write(take, "Take the exported ones");
+  take.title = "Go on from those that this page was exported with";
+  take.setAttribute("aria-disabled", String(!weights)); // and the export answers with the command
   const values = (/** @type {keyof Offer} */ name) => [...new Set(offers.map((each) => String(each[name])))];
   for (const option of byId("settings").querySelectorAll("option")) {
     const name = option.closest("select")?.name === "activation" ? "activation" : "optimizer";
@@ -79,5 +84,6 @@ export function showOffers(offers) {
   write(note, `This page has no server. It trains the networks that it was exported with: ${depths.join(", ")} hidden ` +
     `layers; widths ${widths.join(", ") || "none"}; ${values("activation").join(", ")}; ${values("optimizer").join(", ")}; ` +
     `batch ${values("batch").join(", ")}; dropout ${values("dropout").join(", ")}. For others: ` +
-    `python -m viz export DIR --architectures "widths 64,300; depth 0-3; activation relu,tanh; batch 1,128"`);
+    `python -m viz export DIR --architectures "widths 64,300; depth 0-3; activation relu,tanh; batch 1,128"` +
+    (weights ? "" : "; with weights to go on from: --weights runs/first"));
 }

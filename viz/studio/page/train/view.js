@@ -35,8 +35,9 @@ export class TrainView {
    * @param {(message: string) => void} say what is wrong
    * @param {(split: string, score: Score) => void} answered @param {() => void} forget
    * @param {Offer[] | null} offers what can be trained; null: anything
+   * @param {boolean} weights whether there are some to go on from
    */
-  constructor(dataset, change, say, answered, forget, offers) {
+  constructor(dataset, change, say, answered, forget, offers, weights) {
     this.dataset = dataset;
     this.offers = offers;
     this.change = change;
@@ -102,7 +103,7 @@ export class TrainView {
     };
     new Weights(dataset, training);
     this.runs = new Runs(dataset, training);
-    showOffers(offers);
+    showOffers(offers, weights);
     this.#listen();
   }
 
