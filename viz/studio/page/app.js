@@ -1,7 +1,7 @@
 // @ts-check
 // The page begins here: what the server has is asked, and the view that the address names is shown.
 
-import { byId, write } from "../../page/dom.js";
+import { byId, element, write } from "../../page/dom.js";
 import { Store } from "../../page/store.js";
 import { datasetOf, serverOf } from "./api.js";
 import { DataView } from "./data/view.js";
@@ -19,9 +19,11 @@ const problems = new Map();
  * @param {string} who */
 const complaints = (who) => (/** @type {string} */ message) => {
   problems.set(who, message);
-  const text = [...problems.values()].filter(Boolean).join(" ");
-  byId("problem").hidden = !text;
-  write(byId("problem"), text);
+  const all = [...problems.values()].filter(Boolean);
+  const shown = byId("problem");
+  if (all.join() === [...shown.children].map(({ textContent }) => textContent).join()) return; // it was read out
+  shown.hidden = !all.length;
+  shown.replaceChildren(...all.map((each) => element("p", {}, each)));
 };
 
 const complain = complaints("page");

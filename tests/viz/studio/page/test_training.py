@@ -243,6 +243,7 @@ def test_a_setting_that_makes_no_sense_is_said(tab, address):
     opened(tab, f"{address}#dataset=nothing&rate=fast")
     problem = tab.locator("#problem", has_text="in the address, rate: expected a number")
     problem.filter(has_text="there is no dataset nothing here: this is mnist").wait_for()
+    assert tab.locator("#problem p").count() == 2, "two messages are one line"
     put(tab, "hidden", "5000")
     tab.locator("#wrong-setting", has_text="Hidden layers: expected at most 8 widths").wait_for()
     put(tab, "rate", "fast")
