@@ -19,8 +19,8 @@ def frame(ink: NDArray[np.float32]) -> NDArray[np.uint8]:
     The ink's longer side becomes 20 pixels, and its centre of mass moves to the centre by whole
     pixels, as described at http://yann.lecun.com/exdb/mnist/. ink: (h, w), all of it the digit's.
     """
-    height, width = (max(1, round(BOX * n / max(ink.shape))) for n in ink.shape)
-    ink = _resize(ink, height, width)
+    ink = fitted(ink, BOX)
+    height, width = ink.shape
     ink = ink / ink.max() * 255
     top, left = _offset(ink.sum(1)), _offset(ink.sum(0))
     digit = np.zeros((SIDE, SIDE), np.uint8)
@@ -37,15 +37,17 @@ def bounds(ink: NDArray[np.float32]) -> tuple[int, int, int, int]:
     return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
-def _resize(ink: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Shrunk by area averages: exact for a digit enlarged by a whole number, and no negative
-    ringing as Lanczos has. Enlarged linearly, where Pillow's box filter would give squares."""
+def fitted(ink: NDArray[np.float32], longer: int) -> NDArray[np.float32]:
+    """With the longer side of so many pixels. Shrunk by area averages: exact for a digit enlarged
+    by a whole number, and no negative ringing as Lanczos has. Enlarged linearly, where Pillow's box
+    filter would give squares."""
     from PIL import Image
 
-    shrinks = max(ink.shape) > BOX
-    method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
-    resized: NDArray[np.float32] = np.array(Image.fromarray(ink).resize((width, height), method))
-    return resized
+    height, width = (max(1, round(longer * n / max(ink.shape))) for n in ink.shape)
+    method = Image.Resampling.BOX if max(ink.shape) > longer else Image.Resampling.BILINEAR
+    # One side at a time: which comes first, and so the last bit, else depends on Pillow's version.
+    rows = Image.fromarray(ink).resize((width, len(ink)), method)
+    return np.array(rows.resize((width, height), method))
 
 
 def _offset(mass: NDArray[np.float32]) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.mnist.reading.background import highest
+from models.mnist.reading.framing import fitted
 
 Ink = NDArray[np.float32]
 FINE = 80  # pixels of the longer side, on which strokes are changed by whole ones
@@ -24,7 +25,7 @@ def penned(ink: Ink, photographed: bool) -> Ink:
         return ink
     aim = THIN if wide < THINNEST else THICK
     steps = round(FINE / 2 * (aim - wide) / (1 - aim))  # the digit grows with its strokes
-    fine = np.pad(_fine(ink), max(0, steps) + 1)
+    fine = np.pad(fitted(ink / ink.max(), FINE), max(0, steps) + 1)
     for step in range(abs(steps)):
         fine = _grown(fine, step % 2 == 0) if steps > 0 else -_grown(-fine, step % 2 == 0)
     rows, columns = (np.flatnonzero((fine > 0.1).any(axis)) for axis in (1, 0))
@@ -43,14 +44,6 @@ def width(ink: Ink) -> float:
     ink = np.pad(ink / ink.max(), 1)
     down, right = np.diff(ink, axis=0)[:, 1:], np.diff(ink, axis=1)[1:]
     return float(2 * ink.sum() / np.hypot(down, right).sum())
-
-
-def _fine(ink: Ink) -> Ink:
-    from PIL import Image
-
-    height, wide = (max(1, round(FINE * n / max(ink.shape))) for n in ink.shape)
-    method = Image.Resampling.BOX if max(ink.shape) > FINE else Image.Resampling.BILINEAR
-    return np.array(Image.fromarray(ink / ink.max()).resize((wide, height), method))
 
 
 def _grown(ink: Ink, square: bool) -> Ink:
