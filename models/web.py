@@ -42,8 +42,9 @@ def entries(
     step: learns from a batch; gives the `loss`, how many were `right` before, and of each layer the
     activations (`layer.0`, ..., `logits`, `probabilities`) and the cotangents of what its Linear
     gave (`delta.0`, ...). loop: that for rows of `order`, (steps, batch), of a block of images.
-    forward: the activations and the `prediction` of one image. image_gradient: the gradient of the
-    logit of a label by the pixels of one image. score: of so many images, how many are `right`, the
+    forward: the activations and the `prediction` of one image. backward: the `loss` of one image with
+    a label, and the cotangents as `step` gives them, in evaluation. image_gradient: the gradient of
+    the logit of a label by the pixels of one image. score: of so many images, how many are `right`, the
     sum of their losses, and of each its loss (`losses`), the class that it is taken for
     (`predictions`) and the probability of that (`confidences`). draws: what so many (`drawn`)
     examples draw in an `epoch` with a `seed`, by which the page sorts them. clip: the greatest norm
@@ -68,13 +69,18 @@ def entries(
             clip_by_global_norm(model.parameters(), clip)
         optimizer.step()
         right = sum(astype(equal(predictions(outputs[-1]), labels), np.float32))
-        named = {f"delta.{i}": delta for i, delta in enumerate(deltas)}
-        return {"loss": loss, "right": right, **activations(outputs), **named}
+        return {"loss": loss, "right": right, **activations(outputs), **cotangents(deltas)}
 
     def forward(images: Any) -> dict[str, Any]:
         with evaluating(model):
             outputs = model.outputs(inputs(images))
         return {"prediction": predictions(outputs[-1]), **activations(outputs)}
+
+    def backward(images: Any, labels: Any) -> dict[str, Any]:
+        with evaluating(model):
+            outputs = model.outputs(inputs(images))
+        loss = cross_entropy(outputs[-1], labels)
+        return {"loss": loss, **cotangents(gradients(loss, outputs[::2]))}
 
     def image_gradient(images: Any, labels: Any) -> dict[str, Any]:
         x = inputs(images)
@@ -108,6 +114,7 @@ def entries(
         "step": (step, examples(batch)),
         "loop": (step.loop, (examples(block), order)),
         "forward": (forward, examples(1)[:1]),
+        "backward": (backward, examples(1)),
         "image_gradient": (image_gradient, examples(1)),
         "score": (score, examples(scored)),
         "draws": (draw, (np.zeros((), np.int64), np.zeros((), np.int64))),
@@ -129,3 +136,8 @@ def activations(outputs: Sequence[Any]) -> dict[str, Any]:
     """What the layers give, by name."""
     hidden = {f"layer.{i}": layer for i, layer in enumerate(outputs[1::2])}
     return {**hidden, "logits": outputs[-1], "probabilities": softmax(outputs[-1])}
+
+
+def cotangents(deltas: Sequence[Any]) -> dict[str, Any]:
+    """The cotangents of what the Linear of each layer gives, by name."""
+    return {f"delta.{i}": delta for i, delta in enumerate(deltas)}

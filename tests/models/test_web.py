@@ -68,6 +68,21 @@ def test_an_image_is_looked_at_in_evaluation():
     assert got["prediction"] == want.argmax()
 
 
+def test_an_example_is_propagated_back_in_evaluation():
+    """With dropout the step has other deltas; and it moves nothing."""
+    page, _, model = module(dropout=0.5)
+    images, labels = examples(1)
+    before = {name: page.arrays[name, None].copy() for name in page.module.states}
+    got = page("backward", images, labels)
+    assert all((page.arrays[name, None] == array).all() for name, array in before.items())
+    model.eval()
+    outputs = model.outputs(inputs(images, 255.0))
+    loss = cross_entropy(outputs[-1], labels)
+    np.testing.assert_allclose(got["loss"], loss.data, rtol=1e-6)
+    for i, delta in enumerate(gradients(loss, outputs[::2])):
+        np.testing.assert_allclose(got[f"delta.{i}"], delta.data, rtol=1e-5, atol=1e-7)
+
+
 def test_the_gradient_by_an_image_is_that_of_finite_differences():
     """In float64, by central differences of the logit of the label: truncation is h^2, 1e-8."""
     page, _, model = module()
@@ -131,7 +146,7 @@ def test_a_model_is_in_training_again_where_an_entry_fails():
     """Else the next step is traced without dropout, and nothing says so."""
     model = MLP([35, 9, 4], seed=1, dropout=0.5)
     made = entries(model, SGD(model.parameters(), lr=0.1), SHAPE)
-    for name in ("forward", "score"):
+    for name in ("forward", "backward", "score"):
         function, (images, *others) = made[name]
         with pytest.raises(ValueError, match="reshape"):
             function(images[:, 1:], *others)
