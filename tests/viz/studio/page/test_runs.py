@@ -52,6 +52,7 @@ def test_a_run_is_listed_its_curve_grows_and_the_page_goes_on_from_it(
     row = tab.locator("#run-list tbody tr", has_text="first")
     for text in ("784-12-10 relu", "running", "1 of 2"):
         row.locator("td", has_text=text).wait_for()
+    assert row.locator("input").bounding_box()["width"] >= 24, "too small for a finger"
     row.locator("input").check()
     table = tab.locator("#accuracy table")
     table.locator("td", has_text=percents[0]).first.wait_for(state="attached")

@@ -355,4 +355,9 @@ def test_axe_finds_nothing_serious_in_train_and_it_fits_a_phone(tab, address):
         assert not findings(tab)
     tab.set_viewport_size({"width": 390, "height": 844})
     assert not findings(tab)
+    small = tab.locator("button, input, select, summary, nav a").evaluate_all(
+        """all => all.map((it) => [it.outerHTML, it.getBoundingClientRect()]).filter(
+          ([, { width, height }]) => width && Math.min(width, height) < 24).map(([html]) => html)"""
+    )
+    assert not small, "too small for a finger"
     assert tab.locator("body").evaluate("body => body.scrollWidth") <= 390
