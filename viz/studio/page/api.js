@@ -116,8 +116,11 @@ async function said(asked) {
   const answer = await asked;
   const body = await answer.json().catch(() => null);
   if (answer.ok && body !== null) return body;
-  const anew = "the studio was started anew, or has another token: open the address that it printed last";
-  throw new Error(answer.status === 401 ? anew : body?.error?.message ?? `the server answered ${answer.status}`);
+  if (answer.status === 401) {
+    dispatchEvent(new Event("wrong-token"));
+    throw new Error("the studio was started anew, or has another token: open the address that it printed last, or type its token");
+  }
+  throw new Error(body?.error?.message ?? `the server answered ${answer.status}`);
 }
 
 /**

@@ -1,7 +1,7 @@
 // @ts-check
 // The page begins here: what the server has is asked, and the view that the address names is shown.
 
-import { byId, element, write } from "../../page/dom.js";
+import { byId, element, first, write } from "../../page/dom.js";
 import { Store } from "../../page/store.js";
 import { datasetOf, serverOf } from "./api.js";
 import { DataView } from "./data/view.js";
@@ -31,19 +31,44 @@ const complain = complaints("page");
 /** The view that another page shows in a frame, without what is around it; undefined for all. */
 const embedded = VIEWS.find((view) => view === new URLSearchParams(location.search).get("embed"));
 
-/** The token stands in the address when the studio opens the page: it is kept for this tab, and
- * goes from the address, which people send to each other. */
-function keepToken() {
+/** The token stands in the address when the studio opens the page: it goes from there, because people
+ * send addresses to each other. */
+function takeToken() {
   const values = new URLSearchParams(location.hash.slice(1));
   const token = values.get("token");
   if (token === null) return;
   values.delete("token");
+  keepToken(token);
+  history.replaceState(null, "", `#${values}`);
+}
+
+/** For this tab alone. @param {string} token */
+function keepToken(token) {
   try {
     sessionStorage.setItem("token", token);
   } catch {
     complain("this browser keeps nothing for the page: what changes the server is not possible");
   }
-  history.replaceState(null, "", `#${values}`);
+}
+
+/** A token that turned out to be wrong can be typed anew; in a frame none is ever used. */
+function askForToken() {
+  const form = byId("token", HTMLFormElement);
+  const field = first(form, "input", HTMLInputElement);
+  /** @type {Element | null} */ let from = null; // what a person pressed then, and may press again
+  addEventListener("wrong-token", () => {
+    from = document.activeElement;
+    form.hidden = self !== top;
+    field.focus();
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    keepToken(field.value.replace(/^.*token=/, "").trim()); // of an address, what is the token
+    field.value = "";
+    form.hidden = true;
+    complaints("train")("");
+    if (from instanceof HTMLElement) from.focus();
+  });
 }
 
 /** The dataset that the address names, else the first that there is. @param {string[]} datasets */
@@ -56,7 +81,8 @@ async function chosenDataset(datasets) {
 
 async function begin() {
   byId("starting").remove();
-  keepToken();
+  takeToken();
+  askForToken();
   document.documentElement.classList.toggle("embedded", embedded !== undefined);
   const { datasets, architectures, weights = true } = await serverOf();
   const dataset = await chosenDataset(datasets);

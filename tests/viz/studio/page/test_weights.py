@@ -8,6 +8,7 @@ from models.mlp import MLP
 from models.mnist.scoring import score
 from models.runs.arrays import pack, unpack
 from tests.few import few
+from tests.viz.conftest import findings
 from tests.viz.studio.client import TOKEN
 from tests.viz.studio.page.test_training import learned, made, opened, said, shows, weights
 
@@ -65,6 +66,27 @@ def test_the_architecture_follows_the_file_and_a_wrong_one_changes_nothing(tab, 
     assert said(tab)["weights"] == "19,410"
     learned(tab, "step")
     assert tab.locator("#problem").is_hidden()
+
+
+def test_a_token_that_has_become_wrong_is_typed_anew_and_kept_for_the_tab(browser, address):
+    context = browser.new_context()  # of its own: a 401 is an error on its console
+    context.set_default_timeout(20_000)
+    tab = context.new_page()
+    tab.goto(f"{address}#hidden=&token=the-one-of-yesterday")
+    tab.locator("#go", has_text="Pause").click()
+    assert tab.locator("#token").is_hidden()
+    act(tab, "send")
+    tab.locator("#problem", has_text="or type its token").wait_for()
+    assert not findings(tab)
+    tab.keyboard.type(f"http://localhost/#token={TOKEN}")  # the field has the focus
+    tab.keyboard.press("Enter")
+    tab.locator("#token").wait_for(state="hidden")
+    assert tab.locator("#problem").is_hidden()
+    tab.keyboard.press("Enter")  # on what was pressed before
+    tab.locator("#doing", has_text="the server serves step").wait_for()
+    assert tab.evaluate("[localStorage.length, sessionStorage.token]") == [0, TOKEN]
+    assert TOKEN not in tab.url
+    context.close()
 
 
 def test_weights_are_sent_fetched_and_forgotten_with_the_token_alone(tab, address, tmp_path):
