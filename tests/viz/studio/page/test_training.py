@@ -189,6 +189,13 @@ def test_another_network_begins_anew(tab, address):
     for key in ("Tab", "Tab"):
         tab.keyboard.press(key)
     shows(tab, "weights", "32,430")
+    text = tab.locator("#size").inner_text()
+    assert text.startswith("784 → 40 → 20 → 10: 32,430 weights and biases; "), text
+    # Two for each weight forward, two for its gradient, two for the delta but of the first layer;
+    # and some for each of the states and activations.
+    products = 6 * 32_360 - 2 * 784 * 40
+    million = float(re.search(r"takes ([\d.]+) million", text)[1])
+    assert 1 < million * 1e6 / products < 1.2, text
     assert tab.evaluate("document.activeElement.value") == "20"
     tab.keyboard.press("Tab")
     tab.keyboard.press("Enter")

@@ -17,6 +17,16 @@ export function writeProgress(progress, dataset) {
   }
   rows.forEach(([, value], i) => write(first(list.children[i], "dd"), value));
   write(byId("story"), story(progress, dataset));
+  write(byId("size"), size(progress, dataset));
+}
+
+/** How large the network is. @param {Progress} progress @param {Dataset} dataset */
+function size({ parameters, flops, settings: { hidden, batch } }, { shape, classes }) {
+  if (!parameters) return "";
+  const layers = [shape.reduce((a, b) => a * b, 1), ...hidden, classes.length].join(" → ");
+  const million = written(flops / batch / 1e6);
+  return `${layers}: ${parameters.toLocaleString("en")} weights and biases; to learn from an image takes ` +
+    `${million} million floating-point operations.`;
 }
 
 /** @param {Progress} progress @returns {[string, string][]} names and values; those to come are … */
