@@ -38,6 +38,8 @@ def test_a_view_trains_in_a_frame_of_a_page_that_may(framed):
     assert frame.locator("[data-weights=send]").is_hidden(), "a click there could be stolen"
     link = frame.locator("#whole").get_attribute("href")
     assert link.startswith("/#view=train"), "it leads out of the frame"
+    view, below = (frame.locator(part).bounding_box() for part in ("#train", "#whole"))
+    assert below["y"] >= view["y"] + view["height"], "the link lies on the charts"
     frame.locator("#confusion td button").first.click()
     frame.locator("#data").wait_for()
     frame.locator("#back").click()

@@ -67,7 +67,7 @@ export function settingsOf(typed) {
     if (fits) return value;
     const kind = whole ? "a whole number" : "a number, such as 0.1,";
     const found = typed[name] || "nothing";
-    throw new Error(`${name}: expected ${kind} from ${least} to ${most}, found ${found}`);
+    throw new Error(`${name}: expected ${kind} from ${least} to ${most.toLocaleString("en")}, found ${found}`);
   };
   const goal = (/** @type {string} */ name, /** @type {number} */ most) =>
     typed[name].trim() ? number(name, 0, most) : null;
