@@ -2,10 +2,11 @@
 (routes.py) and an export writes into a folder.
 
 index.html loads app.js, which shows the view that the address names (state.js); api.js asks the
-server, by ask.js and host.js, which an export has others for. data/ is the view of the examples:
-grid.js, order.js and layers.js are numbers alone, paint.js draws one, beside.js shows the chosen
-one and the classes. Its workers are reader.js, which fetches them, and painter.js, which draws all
-of them (atlas.js).
+server, by ask.js and host.js, which an export has others for; loading.js fetches examples in
+blocks, and again.js asks anew for what failed. data/ is the view of the examples: grid.js, order.js
+and layers.js are numbers alone, filters.js is the form, paint.js draws one, beside.js shows the
+chosen one and the classes. Its workers are reader.js, which fetches them, and painter.js, which
+draws all of them (atlas.js).
 """
 
 from __future__ import annotations

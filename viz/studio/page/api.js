@@ -65,12 +65,29 @@ async function bytesOf(path, media = "*/*") {
   throw new Error(body?.error?.message ?? `${path}: the server answered ${answer.status}`);
 }
 
+/** The body of an answer, in pieces. @param {Response} answer @returns {AsyncGenerator<Uint8Array>} */
+export async function* piecesOf({ body }) {
+  const reader = body?.getReader();
+  while (reader) {
+    const { value, done } = await reader.read().catch((cause) => {
+      throw new Error("the server broke off in the middle of an answer", { cause });
+    });
+    if (done) return;
+    yield value;
+  }
+}
+
 /** So many bytes, at an address of the server's. @param {string} address @param {number} length */
 export async function bytesAt(address, length) {
   const answer = await ask(address, { headers: { Accept: "application/octet-stream" } });
-  const bytes = new Uint8Array(await answer.arrayBuffer());
-  if (answer.ok && bytes.length === length) return bytes;
-  const found = answer.ok ? `${bytes.length}` : `status ${answer.status}`;
+  const bytes = new Uint8Array(length);
+  let got = 0;
+  for await (const piece of piecesOf(answer)) {
+    if (got + piece.length <= length) bytes.set(piece, got);
+    got += piece.length;
+  }
+  if (answer.ok && got === length) return bytes;
+  const found = answer.ok ? `${got}` : `status ${answer.status}`;
   throw new Error(`${address}: expected ${length} bytes, found ${found}`);
 }
 

@@ -12,18 +12,24 @@ import { TrainView } from "./train/view.js";
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./state.js").View} View */
 
-/** What is wrong, by who says so. @type {Map<string, string>} */
+/** Says what is wrong, where everybody sees it; "" where all is right again. again: what to do for it
+ * not to wait, where it is tried again by itself.
+ * @typedef {(message: string, again?: () => void) => void} Complain */
+
+/** What is wrong, by who says so. @type {Map<string, {message: string, again?: () => void}>} */
 const problems = new Map();
 
-/** What says what is wrong, where everybody sees it; nothing where all is right again.
- * @param {string} who */
-const complaints = (who) => (/** @type {string} */ message) => {
-  problems.set(who, message);
-  const all = [...problems.values()].filter(Boolean);
-  const shown = byId("problem");
-  if (all.join() === [...shown.children].map(({ textContent }) => textContent).join()) return; // it was read out
-  shown.hidden = !all.length;
-  shown.replaceChildren(...all.map((each) => element("p", {}, each)));
+/** @param {string} who @returns {Complain} */
+const complaints = (who) => (message, again) => {
+  if (message) problems.set(who, { message, again });
+  else problems.delete(who);
+  const all = [...problems.values()];
+  byId("again").hidden = !all.some(({ again }) => again);
+  const texts = new Set(all.map(({ message, again }) => again ? `${message} (It is tried again by itself.)` : message));
+  const shown = byId("wrong");
+  if ([...texts].join() === [...shown.children].map(({ textContent }) => textContent).join()) return; // it was read out
+  byId("problem").hidden = !texts.size;
+  shown.replaceChildren(...[...texts].map((each) => element("p", {}, each)));
 };
 
 const complain = complaints("page");
@@ -103,12 +109,13 @@ async function begin() {
     store.set(some);
   };
   await turn();
-  const data = new DataView(dataset, change, complaints("data"));
+  const data = new DataView(dataset, change, complaints);
   await turn();
   const train = new TrainView(
     dataset, change, complaints("train"),
     (split, score) => data.answered(split, score), () => data.forget(), offersOf(architectures), weights,
   );
+  byId("again").addEventListener("click", () => problems.forEach(({ again }) => again?.()));
   await turn();
   const store = new Store(START, {
     settle: (state) => settle(state, dataset),

@@ -1,6 +1,7 @@
 // @ts-check
 // How a worker fetches examples: in blocks, several at a time, and tells how far that is.
 
+import { untilDone } from "./again.js";
 import { samplesAddress } from "./api.js";
 import { blockOf } from "./blocks.js";
 
@@ -8,11 +9,12 @@ import { blockOf } from "./blocks.js";
 
 /** So many examples, from the `first` of their set on. @typedef {{address: string, first: number, count: number}} Block */
 
-/** How many blocks there are, and of them how many are here and on their way.
- * @typedef {{all: number, here: number, coming: number}} Loaded */
+/** How many blocks there are, and of them how many are here, on their way, and asked for again as they
+ * failed; and why that is. @typedef {{all: number, here: number, coming: number, failed: number, problem: string}} Loaded */
 
 /** @param {Loaded} loaded */
-export const inWords = ({ all, here, coming }) => `of ${all} blocks ${here} are here, ${coming} on their way`;
+export const inWords = ({ all, here, coming, failed }) =>
+  `of ${all} blocks ${here} are here, ${coming} on their way${failed ? `, ${failed} asked for again` : ""}`;
 
 const AT_ONCE = 4; // blocks on their way
 
@@ -27,19 +29,26 @@ export function blocksOf(dataset, split) {
   }));
 }
 
-/** Fetch all blocks, in their order, and tell after each. @template {Block} Kind @param {Kind[]} blocks
+/** Fetch all blocks, in their order, each until it is here, and tell how far that is. @template {Block} Kind @param {Kind[]} blocks
  * @param {(block: Kind) => Promise<void>} get @param {(loaded: Loaded) => void} tell */
 export async function fetchAll(blocks, get, tell) {
   const all = blocks.length;
   let [next, here] = [0, 0];
-  const say = () => tell({ all, here, coming: next - here });
+  /** @type {Map<Block, string>} */ const failing = new Map(); // and why
+  const say = () => {
+    const [failed, [problem = ""]] = [failing.size, failing.values()];
+    tell({ all, here, coming: next - here - failed, failed, problem });
+  };
   const work = async () => {
     while (next < all) {
       const block = blocks[next++];
       say();
-      await get(block);
-      here += 1;
-      say();
+      await untilDone(() => get(block), (problem) => {
+        if (problem) failing.set(block, problem);
+        else failing.delete(block);
+        here += Number(!problem);
+        say();
+      });
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -53,19 +54,25 @@ def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("studio")
 
 
-@pytest.fixture(scope="session")
-def address(runs_folder: Path, blog: int) -> Iterator[str]:
-    """Of a studio in a thread, with 2,000 and 500 digits: all of them take seconds on a machine
-    that does much else."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    origins = (f"http://localhost:{blog}",)
-    app = create(Studio(TOKEN, datasets=Datasets(few()), folder=runs_folder, origins=origins))
+@contextmanager
+def served(folder: Path, port: int = 0, origins: tuple[str, ...] = ()) -> Iterator[int]:
+    """The port of a studio in a thread, with 2,000 and 500 digits: all of them take seconds on a
+    machine that does much else."""
+    listener = socket.create_server(("127.0.0.1", port))
+    app = create(Studio(TOKEN, datasets=Datasets(few()), folder=folder, origins=origins))
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
     thread = threading.Thread(target=server.run, args=[[listener]])
     thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    yield listener.getsockname()[1]
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture(scope="session")
+def address(runs_folder: Path, blog: int) -> Iterator[str]:
+    """Of a studio that runs."""
+    with served(runs_folder, origins=(f"http://localhost:{blog}",)) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from PIL import Image
 from tests.few import few
 from tests.viz.conftest import findings
 from tests.viz.studio.client import TOKEN, client
+from tests.viz.studio.page.conftest import served
 from viz.studio.page import files
 
 FEW = few()  # 2,000 and 500 digits: all of them take seconds on a machine that does much else
@@ -322,6 +323,36 @@ def test_while_digits_load_it_is_said_how_many_are_here_and_an_empty_selection_s
     tab.locator("#shown", has_text=f"{np.sum(FEW.test.labels == 3)} shown").wait_for()
     tab.locator("#data summary").click()
     tab.locator("#held", has_text="of 2 blocks 2 are here, 0 on their way").wait_for()
+
+
+def test_what_a_server_that_went_away_owes_comes_when_it_is_back(browser, tmp_path):
+    """A block on its way, which the button asks for again; a picture, by itself. In a tab of its
+    own: a refused connection is an error on the console."""
+    held: list[Any] = []
+    tab = browser.new_context().new_page()
+    tab.route("**/test/blocks/**", lambda route: held.append(route))
+    with served(tmp_path) as port:
+        tab.goto(f"http://127.0.0.1:{port}#view=data")
+        tab.locator("#shown", has_text="2 blocks 1 are here, 1 on their way").wait_for()
+    held.pop().continue_()
+    tab.unroute("**/test/blocks/**")
+    tab.locator("#problem", has_text="the server does not answer").wait_for()
+    tab.locator("#shown", has_text="1 are here, 0 on their way, 1 asked for again").wait_for()
+    tab.locator("#digits").press("Home")
+    assert facts(tab)["class"] == FEW.classes[FEW.train.labels[0]]
+    tab.wait_for_timeout(1200)  # the first time it is asked for again, in vain
+    with served(tmp_path, port):
+        tab.locator("#again").click()
+        drawn(tab)
+        tab.locator("#picture[src]").wait_for()
+        tab.locator("#problem").wait_for(state="hidden")
+    tab.locator("#digits").press("End")
+    tab.locator("#problem", has_text="the server does not answer").wait_for()
+    before = tab.locator("#picture").get_attribute("src")
+    with served(tmp_path, port):
+        tab.locator("#problem").wait_for(state="hidden")
+    assert tab.locator("#picture").get_attribute("src") != before
+    tab.context.close()
 
 
 def changed(tab: Any, file: str, before: str, after: str) -> None:

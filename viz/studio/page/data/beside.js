@@ -3,6 +3,7 @@
 
 import { byId, element, first, write } from "../../../page/dom.js";
 import { written } from "../../../page/ticks.js";
+import { again, untilDone } from "../again.js";
 import { sampleOf } from "../api.js";
 import { namesOf } from "./filters.js";
 import { NOBODY } from "./order.js";
@@ -14,7 +15,7 @@ import { paint } from "./paint.js";
 
 export class Beside {
   /** @param {Dataset} dataset @param {Known} known @param {(label: number) => void} choose a class
-   * @param {(message: string) => void} complain */
+   * @param {import("../app.js").Complain} complain */
   constructor(dataset, known, choose, complain) {
     this.dataset = dataset;
     this.known = known;
@@ -66,15 +67,14 @@ export class Beside {
    * @param {number} index */
   async #fetchPicture(picture, digit, split, index) {
     const { shape, scale } = this.dataset;
-    try {
-      const entries = await sampleOf(this.dataset, split, index);
-      if (this.pictured !== digit) return;
-      this.paintPicture = () => paint(picture, entries, shape, scale);
-      this.paintPicture();
-    } catch (error) {
-      this.pictured = -1; // so that it is asked for again
-      this.complain(error instanceof Error ? error.message : String(error));
-    }
+    const isWanted = () => this.pictured === digit;
+    const entries = await untilDone(
+      async () => isWanted() ? await sampleOf(this.dataset, split, index) : [],
+      (problem) => isWanted() && this.complain(problem, again),
+    );
+    if (!isWanted()) return;
+    this.paintPicture = () => paint(picture, entries, shape, scale);
+    this.paintPicture();
   }
 
   /** @param {Float32Array[]} means of the examples of each class */

@@ -2,7 +2,8 @@
 // The worker that fetches a dataset's examples, small, and makes layers of them as they arrive; so
 // that the page never waits for them.
 
-import { samplesAddress } from "../api.js";
+import { again } from "../again.js";
+import { piecesOf, samplesAddress } from "../api.js";
 import { ask } from "../ask.js";
 import { blocksOf, fetchAll } from "../loading.js";
 import { Layers, rowOf } from "./layers.js";
@@ -10,6 +11,9 @@ import { Layers, rowOf } from "./layers.js";
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../loading.js").Block} Block counted through all sets */
 /** @typedef {import("../loading.js").Loaded} Loaded */
+
+/** What it is told: to read a dataset, or not to wait with what failed.
+ * @typedef {{kind: "read", dataset: Dataset} | {kind: "again"}} Order */
 
 /** @typedef {{layer: number, levels: Uint8Array<ArrayBuffer>[], done: number}} Layer with how many
  * examples are there then */
@@ -31,8 +35,10 @@ const post = (/** @type {Said} */ said, /** @type {Transferable[]} */ given = []
   ).postMessage(said, given);
 
 self.onmessage = async ({ data }) => {
+  const order = /** @type {Order} */ (data);
+  if (order.kind === "again") return again();
   try {
-    await read(/** @type {Dataset} */ (data));
+    await read(order.dataset);
   } catch (error) {
     post({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
   }
@@ -84,12 +90,15 @@ class Reading {
     const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
     const labels = new Uint8Array(this.labels.buffer, 2 * first, 2 * count);
     const wanted = bytes.length + labels.length;
+    const answer = await ask(address, { headers: { Accept: "application/octet-stream" } });
+    if (!answer.ok) throw new Error(`${address}: the server answered ${answer.status}`);
     let got = 0;
-    for await (const piece of piecesOf(address)) {
+    for await (const piece of piecesOf(answer)) {
       copy(piece, bytes, got);
       copy(piece, labels, got - bytes.length);
       got += piece.length;
-      this.got.set(block, Math.min(count - Number(got < wanted), Math.floor((got * count) / bytes.length)));
+      const here = Math.min(count - Number(got < wanted), Math.floor((got * count) / bytes.length));
+      this.got.set(block, Math.max(here, this.got.get(block) ?? 0)); // it may be asked for again
       this.#draw();
     }
     if (got !== wanted) throw new Error(`${address}: expected ${wanted} bytes, found ${got}`);
@@ -151,17 +160,4 @@ function copy(piece, to, at) {
   const from = Math.max(0, -at);
   const length = Math.min(piece.length - from, to.length - Math.max(0, at));
   if (length > 0) to.set(piece.subarray(from, from + length), Math.max(0, at));
-}
-
-/** The bytes at an address, as they arrive. @param {string} address
- * @returns {AsyncGenerator<Uint8Array>} */
-async function* piecesOf(address) {
-  const answer = await ask(address, { headers: { Accept: "application/octet-stream" } });
-  if (!answer.ok || !answer.body) throw new Error(`${address}: the server answered ${answer.status}`);
-  const reader = answer.body.getReader();
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    yield value;
-  }
 }

@@ -15,6 +15,7 @@ import { OPENING, WHOLE } from "../state.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../state.js").State} State */
+/** @typedef {import("../app.js").Complain} Complain */
 /** @typedef {import("./grid.js").Camera} Camera */
 /** @typedef {import("./grid.js").Grid} Grid */
 /** @typedef {import("./reader.js").Said} Said */
@@ -28,14 +29,14 @@ const LOST = "The browser took the graphics memory away; the examples come back 
 
 export class DataView {
   /** @param {Dataset} dataset @param {Change} change of the state
-   * @param {(message: string) => void} complain */
-  constructor(dataset, change, complain) {
+   * @param {(who: string) => Complain} complaints */
+  constructor(dataset, change, complaints) {
     this.dataset = dataset;
     this.change = change;
-    this.complain = complain;
+    this.complain = complaints("data");
     this.canvas = byId("digits", HTMLCanvasElement);
     this.known = knownOf(dataset);
-    this.beside = new Beside(dataset, this.known, (label) => this.#toggle(label), complain);
+    this.beside = new Beside(dataset, this.known, (label) => this.#toggle(label), complaints("picture"));
     this.filters = new Filters(dataset, this.known, (filters) => this.#filter(filters), (digit) => this.find(digit));
     this.total = this.known.labels.length;
     /** @type {Grid} */ this.grid = { columns: 1, count: 0 };
@@ -49,7 +50,7 @@ export class DataView {
     /** @type {State | null} */ this.state = null;
     this.isLoading = true;
     this.drawn = 0; // examples
-    this.loaded = { all: 0, here: 0, coming: 0 }; // blocks of them
+    this.loaded = { all: 0, here: 0, coming: 0, failed: 0, problem: "" }; // blocks of them
     /** @type {Stage | null} */ this.stage = null;
     /** @type {Worker | null} */ this.reader = null;
     this.#listen();
@@ -82,7 +83,12 @@ export class DataView {
     this.reader = workerOf("data/reader.js");
     this.reader.onmessage = ({ data }) => this.#take(data);
     this.reader.onerror = () => this.#fail("the examples cannot be read: reload the page");
-    this.reader.postMessage(this.dataset);
+    this.#tellReader({ kind: "read", dataset: this.dataset });
+  }
+
+  /** @param {import("./reader.js").Order} order */
+  #tellReader(order) {
+    this.reader?.postMessage(order);
   }
 
   /** @param {import("./painter.js").Said} said */
@@ -131,7 +137,10 @@ export class DataView {
       this.known.labels.set(said.labels, said.first);
       this.known.known = Math.max(this.known.known, said.first + said.labels.length); // they may come again
     }
-    if (said.kind === "loading") this.loaded = said.loaded;
+    if (said.kind === "loading") {
+      this.loaded = said.loaded;
+      this.complain(said.loaded.problem, () => this.#tellReader({ kind: "again" }));
+    }
     if (said.kind === "looks") {
       this.isLoading = false;
       Object.assign(this.known, { ink: said.ink, odd: said.odd });

@@ -316,8 +316,8 @@ export class Session {
     this.tell.settled();
   }
 
-  /** Begin again, and wait. @param {number} seed */
-  again(seed) {
+  /** Begin anew, and wait. @param {number} seed */
+  anew(seed) {
     this.pause();
     this.#replace({ ...this.settings, seed });
     this.tell.settled();
@@ -407,6 +407,11 @@ export class Session {
   /** Whether anybody looks at the layers. @param {boolean} on */
   watch(on) {
     this.#order({ kind: "watch", on });
+  }
+
+  /** Not to wait with what failed. */
+  again() {
+    this.#order({ kind: "again" });
   }
 
   /** The weights, as the worker has them now. @returns {Promise<Extract<Said, {kind: "saved"}>>} */

@@ -19,6 +19,7 @@ import { Timeline } from "./time.js";
 import { Weights } from "./weights.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
+/** @typedef {import("../app.js").Complain} Complain */
 /** @typedef {import("../state.js").State} State */
 /** @typedef {import("./network.js").Network} Network */
 /** @typedef {import("./offered.js").Offer} Offer */
@@ -32,7 +33,7 @@ export class TrainView {
   /**
    * @param {Dataset} dataset @param {(change: Partial<State>, left?: Partial<State>) => void} change
    * left: the state of a training that this ended
-   * @param {(message: string) => void} say what is wrong
+   * @param {Complain} say what is wrong
    * @param {(split: string, score: Score) => void} answered @param {() => void} forget
    * @param {Offer[] | null} offers what can be trained; null: anything
    * @param {boolean} weights whether there are some to go on from
@@ -42,7 +43,7 @@ export class TrainView {
     this.offers = offers;
     this.change = change;
     this.lacks = ""; // what a link asks for and an export has not: said until something is set
-    const complain = (/** @type {string} */ message) => say(message || this.lacks);
+    /** @type {Complain} */ const complain = (message, again) => message ? say(message, again) : say(this.lacks);
     this.complain = complain;
     this.told = 0; // the step that the address was told
     this.drawn = 0; // when it was last,
@@ -60,6 +61,7 @@ export class TrainView {
       changed: () => this.#drawSoon(),
       loading: (loaded) => {
         write(byId("learned-from"), `The worker that learns: ${inWords(loaded)}.`);
+        complain(loaded.problem, () => this.session.again());
         write(byId("doing"), `loading the examples: ${inWords(loaded)}`);
       },
       began: (left) => {
@@ -187,9 +189,9 @@ export class TrainView {
     if (learns && this.form.refuses()) return;
     if (name === "go" && session.isRunning) session.pause();
     else if (name === "go") session.start();
-    if (name === "reset") session.again(session.settings.seed);
+    if (name === "reset") session.anew(session.settings.seed);
     if (name === "back") history.back();
-    if (name === "seed") session.again(Math.floor(Math.random() * 2 ** 20));
+    if (name === "seed") session.anew(Math.floor(Math.random() * 2 ** 20));
     if (!session.isReady) return;
     if (name === "step") session.once(1);
     if (name === "epoch") session.once(stepsOfEpoch - (step % stepsOfEpoch));

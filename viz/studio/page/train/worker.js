@@ -4,6 +4,7 @@
 // is said of it: the page knows by that what is of a training that is over.
 
 import { load, variant } from "../../../page/wasm.js";
+import { again } from "../again.js";
 import { moduleOf } from "../api.js";
 import { Branch, bytesOf, ROOM, thinned } from "./branch.js";
 import { fetchExamples } from "./examples.js";
@@ -37,8 +38,8 @@ import { causeOf } from "./why.js";
  * begin: a training anew, or from where a network stands; on branch 0. run: for so many steps
  * (Infinity: until it is paused). set: other numbers from the next step on. goal: where it stops by
  * itself. visit: stand at a step that was learned. fork: a new branch from a step on, or (at: null)
- * from where it stands. drop: forget a branch; restore: have the last one of them back. watch: whether to tell how the layers fare. save:
- * gives the weights.
+ * from where it stands. drop: forget a branch; restore: have the last one of them back. watch:
+ * whether to tell how the layers fare. save: gives the weights. again: not to wait with what failed.
  * @typedef {{kind: "open", dataset: Dataset}
  *   | {kind: "begin", number: number, settings: Settings, from?: Network}
  *   | {kind: "run", number: number, steps: number} | {kind: "pause"}
@@ -46,7 +47,7 @@ import { causeOf } from "./why.js";
  *   | {kind: "visit", at: Stand}
  *   | {kind: "fork", branch: number, at: Stand | null, live: Live}
  *   | {kind: "drop", branch: number} | {kind: "restore"}
- *   | {kind: "watch", on: boolean} | {kind: "save"}} Order
+ *   | {kind: "watch", on: boolean} | {kind: "save"} | {kind: "again"}} Order
  * @typedef {{kind: "loading", loaded: Loaded}
  *   | {kind: "ready", number: number, step: number, steps: number, flops: number,
  *      parameters: number}
@@ -98,6 +99,7 @@ self.onmessage = ({ data }) => {
   if (order.kind === "pause") newest.abort();
   if (order.kind === "set") set(order.live);
   if (order.kind === "goal") [goal, isOver] = [order.goal, false];
+  if (order.kind === "again") again();
   if (order.kind === "drop") {
     dropped = branches.get(order.branch) ?? null;
     branches.delete(order.branch);
