@@ -233,6 +233,22 @@ def test_digits_are_seen_first_and_all_of_them_when_asked_for(tab, address):
     assert shown.inner_text() == "2,500 shown"
 
 
+def test_the_chosen_one_has_a_frame_of_the_same_width_at_any_zoom_until_escape(tab, address):
+    """Three pixels: within a large cell, around a small one."""
+    loaded(tab, address, "&digit=1")
+    for zoom in (9.5, 24, 41.25, 300):
+        tab.goto(f"{address}#view=data&zoom={zoom}&x=1.5&y=0.5&digit=1")
+        marked = (pixels(tab) == (10, 92, 158)).all(2)
+        row = marked[marked.shape[0] // 2]
+        edges = np.flatnonzero(np.diff(np.r_[0, row.astype(int), 0]))
+        assert np.diff(edges).tolist()[::2] == [3, 3], zoom
+        inner = edges[2] - edges[1]
+        assert abs(inner - (zoom - 6 if zoom > 24 else zoom)) <= 1, zoom
+    tab.keyboard.press("Escape")
+    tab.locator("#chosen").wait_for(state="hidden")
+    assert not (pixels(tab) == (10, 92, 158)).all(2).any()
+
+
 def test_any_camera_in_the_address_shows_examples(tab, address):
     for camera in ("&zoom=1e9", "&x=1e9&y=1e9&zoom=30"):
         tab.goto("about:blank")

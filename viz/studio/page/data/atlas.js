@@ -10,6 +10,7 @@ import { SIDE } from "./layers.js";
 
 const ORDER_ROW = 1024; // places in a row of the texture of the order
 const GAP = 24; // pixels of a cell from which on there is a line between two
+const FRAME = 3; // of CSS's pixels: within the chosen cell, or where that has little room around it
 
 const VERTEX = `#version 300 es
 void main() {
@@ -31,8 +32,17 @@ uniform float zoom;   // pixels of a cell
 uniform ivec2 grid;   // columns, count
 uniform ivec2 atlas;  // squares in a row of a layer, examples that are here
 uniform vec3 paper, ink, empty, mark;
-uniform int chosen;   // slot
+uniform int chosen;   // slot, -1 for none
+uniform float line;   // pixels of the frame around it
 out vec4 colour;
+
+bool isFrame(ivec2 cell, vec2 inside) {
+  ivec2 own = ivec2(chosen % grid.x, chosen / grid.x);
+  vec2 from = (vec2(cell - own) + inside) * zoom;
+  vec2 beyond = max(-from, from - zoom); // the cell: negative within it
+  float far = max(beyond.x, beyond.y) - (zoom > 8.0 * line ? 0.0 : line);
+  return far < 0.0 && far >= -line;
+}
 
 float inkAt(int id, vec2 inside) {
   int squaresOfLayer = atlas.x * atlas.x;
@@ -56,11 +66,9 @@ void main() {
   vec2 inside = fract(at);
   ivec2 cell = corner + ivec2(floor(at));
   int slot = cell.y * grid.x + cell.x;
+  if (chosen >= 0 && isFrame(cell, inside)) { colour = vec4(mark, 1); return; }
   colour = vec4(empty, 1);
   if (cell.x < 0 || cell.y < 0 || cell.x >= grid.x || slot >= grid.y) return;
-  vec2 border = min(inside, 1.0 - inside) * zoom;
-  float nearest = min(border.x, border.y);
-  if (slot == chosen && nearest < max(2.0, zoom * 0.04)) { colour = vec4(mark, 1); return; }
   if (zoom > ${GAP}.0 && min(inside.x, inside.y) * zoom < 1.0) return;  // a pixel of each cell
   int id = int(texelFetch(order, ivec2(slot % ${ORDER_ROW}, slot / ${ORDER_ROW}), 0).r);
   float found = id < atlas.y ? inkAt(id, inside) : 0.0;
@@ -154,6 +162,7 @@ export class Atlas {
     gl.uniform2i(this.#place("grid"), grid.columns, this.count);
     gl.uniform2i(this.#place("atlas"), this.row, this.here);
     gl.uniform1i(this.#place("chosen"), chosen);
+    gl.uniform1f(this.#place("line"), FRAME * ratio);
     for (const [name, colour] of Object.entries(colours)) gl.uniform3f(this.#place(name), ...colour);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }

@@ -296,6 +296,7 @@ export class DataView {
     if (name === "in") this.#zoom(STEP);
     if (name === "out") this.#zoom(1 / STEP);
     if (name === "fit") this.change(WHOLE);
+    if (name === "none") this.change({ digit: -1 });
     if (name === "restore" && this.before) this.change(this.before);
     if (name === "random" && this.shown.length) {
       this.find(this.shown[Math.floor(Math.random() * this.shown.length)]);
@@ -314,7 +315,7 @@ export class DataView {
       Home: -Infinity, End: Infinity, PageUp: -10 * columns, PageDown: 10 * columns,
     };
     /** @type {Record<string, string>} */
-    const acts = { "+": "in", "=": "in", "-": "out", 0: "fit", r: "random" };
+    const acts = { "+": "in", "=": "in", "-": "out", 0: "fit", r: "random", Escape: "none" };
     const chooses = Object.hasOwn(steps, event.key) && event.target === this.canvas;
     if (chooses) this.#step(steps[event.key]);
     else if (Object.hasOwn(acts, event.key)) this.#act(acts[event.key]);
