@@ -5,7 +5,7 @@ import { byId, element, first, write } from "../../page/dom.js";
 import { Store } from "../../page/store.js";
 import { datasetOf, serverOf } from "./api.js";
 import { DataView } from "./data/view.js";
-import { fromAddress, settle, START, toAddress, VIEWS } from "./state.js";
+import { fromAddress, settle, START, toAddress, VIEWS, wrongIn } from "./state.js";
 import { offersOf } from "./train/offered.js";
 import { TrainView } from "./train/view.js";
 
@@ -109,7 +109,12 @@ async function begin() {
     store.set(some);
   };
   await turn();
-  const data = new DataView(dataset, change, complaints);
+  const complainOfAddress = complaints("address"); // until a person looks at something else
+  const look = (/** @type {Partial<State>} */ some) => {
+    complainOfAddress("");
+    change(some);
+  };
+  const data = new DataView(dataset, look, complaints);
   await turn();
   const train = new TrainView(
     dataset, change, complaints("train"),
@@ -125,14 +130,17 @@ async function begin() {
       if (state.view === "data") data.show(state);
       else train.show(state);
     },
-    fromAddress: (hash) => ({ ...START, view: embedded ?? START.view, ...fromAddress(hash) }),
+    fromAddress: (hash) => {
+      complainOfAddress(wrongIn(hash, dataset));
+      return { ...START, view: embedded ?? START.view, ...fromAddress(hash) };
+    },
     toAddress,
   });
   document.addEventListener("click", (event) => {
     const link = event.target instanceof Element ? event.target.closest("a") : null;
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     const view = VIEWS.find((each) => each === link.dataset.view);
-    if (view) change({ view }); // all else stays as it is
+    if (view) look({ view }); // all else stays as it is
     else if (link.classList.contains("skip")) byId("main").focus();
     else return;
     event.preventDefault();

@@ -1,6 +1,7 @@
 // @ts-check
 // The page's one state, and the address that holds it, so that a link opens what its sender saw.
 
+import { NEAREST } from "./data/grid.js";
 import { DEFAULTS, typedOf } from "./train/settings.js";
 
 /** @typedef {import("./api.js").Dataset} Dataset */
@@ -43,7 +44,8 @@ export const START = {
 /** The nearest state that a dataset allows. @param {State} state @param {Dataset} dataset */
 export function settle(state, dataset) {
   const total = Object.values(dataset.splits).reduce((sum, { count }) => sum + count, 0);
-  const finite = (/** @type {number} */ n) => Number.isFinite(n) ? n : 0;
+  const { x, y, zoom } = state;
+  const isPlace = x >= 0 && x <= total && y >= 0 && y <= total && zoom >= 0 && zoom <= NEAREST;
   return {
     ...state,
     view: VIEWS.includes(state.view) ? state.view : START.view,
@@ -55,10 +57,31 @@ export function settle(state, dataset) {
     sort: SORTS.includes(state.sort) ? state.sort : "index",
     digit: within(state.digit, total),
     step: Math.max(0, within(state.step, MOST_STEPS)),
-    x: finite(state.x),
-    y: finite(state.y),
-    zoom: state.zoom >= 0 ? finite(state.zoom) : OPENING.zoom,
+    ...(isPlace ? { x, y, zoom } : OPENING),
   };
+}
+
+/** What in an address makes no sense here, and is left out; in words, "" where all of it does. Of the
+ * dataset, and of what is trained, others say so. @param {string} hash @param {Dataset} dataset */
+export function wrongIn(hash, dataset) {
+  const values = new URLSearchParams(hash.slice(1));
+  const found = fromAddress(hash);
+  const settled = settle({ ...START, ...found }, dataset);
+  const { splits, classes } = dataset;
+  const total = Object.values(splits).reduce((sum, { count }) => sum + count, 0);
+  const ofClass = `0 to ${classes.length - 1}`;
+  /** @type {[(keyof State)[], string][]} */ const expected = [
+    [["view"], VIEWS.join(" or ")], [["split"], Object.keys(splits).join(" or ")], [["label"], ofClass],
+    [["answer"], ofClass], [["wrong"], "0 or 1"], [["sort"], SORTS.join(", ")], [["digit"], `0 to ${total - 1}`],
+    [["step"], `0 to ${MOST_STEPS}`], [["x", "y", "zoom"], `cells from 0 to ${total}, and 0 to ${NEAREST} pixels of each`],
+  ];
+  const wrong = expected.flatMap(([names, what]) => {
+    const given = names.filter((name) => found[name] !== undefined);
+    if (given.every((name) => found[name] === settled[name])) return [];
+    const texts = given.map((name) => values.get(name)?.slice(0, 40));
+    return [`${given.join(", ")}: expected ${what}, found ${texts.join(", ")}`];
+  });
+  return wrong.length ? `in the address, ${wrong.join("; ")}: left out.` : "";
 }
 
 /** @param {number} number @param {number} count */

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Layers, placeOf, rowOf, SIDE } from "../../../../viz/studio/page/data/layers.js";
 import { countsOf, knownOf, NOBODY, shownOf } from "../../../../viz/studio/page/data/order.js";
-import { fromAddress, settle, START, toAddress } from "../../../../viz/studio/page/state.js";
+import { fromAddress, settle, START, toAddress, wrongIn } from "../../../../viz/studio/page/state.js";
 
 const LABELS = Uint16Array.of(1, 0, 1, 2, 0, 1);
 const KNOWN = {
@@ -107,9 +107,18 @@ test("an address gives the state that it was made of", () => {
   assert.ok(!toAddress(START).includes("zoom"), "what is as usual stands in no address");
 });
 
-test("every address opens something", () => {
-  for (const hash of ["", "#", "#digit=-5&zoom=x&label=1e9&sort=up&split=a&dataset=%00", "#zoom=-1"]) {
-    const state = settle({ ...START, ...fromAddress(hash) }, DATASET);
-    assert.deepEqual(state, { ...START, dataset: "mnist" }, hash);
+test("every address opens something, and what is left out of it is said", () => {
+  const names = ["digit", "zoom", "label", "sort", "split", "view", "wrong", "step", "answer"];
+  const hash = "#digit=-5&zoom=x&label=1e9&sort=up&split=a&dataset=%00&view=&wrong=2&step=0.5&answer=10";
+  for (const [each, wrong] of /** @type {[string, string[]][]} */ ([
+    ["", []], ["#", []], [hash, names], ["#zoom=-2", ["zoom"]], ["#x=1e9&y=3&zoom=30", ["x, y, zoom"]], ["#digit=70000", ["digit"]],
+  ])) {
+    const state = settle({ ...START, ...fromAddress(each) }, DATASET);
+    assert.deepEqual(state, { ...START, dataset: "mnist" }, each);
+    const said = wrongIn(each, DATASET);
+    assert.equal(said.split("expected").length - 1, wrong.length, said);
+    for (const name of wrong) assert.ok(said.includes(`${name}: expected`), said);
   }
+  assert.equal(wrongIn(toAddress({ ...START, digit: 69_999, split: "test", x: 3, y: 0.5, zoom: 400, wrong: 1 }), DATASET), "");
+  assert.ok(wrongIn("#digit=70000", DATASET).includes("digit: expected 0 to 69999, found 70000"));
 });
