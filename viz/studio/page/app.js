@@ -116,10 +116,8 @@ async function begin() {
   };
   const data = new DataView(dataset, look, complaints);
   await turn();
-  const train = new TrainView(
-    dataset, change, complaints("train"),
-    (split, score) => data.answered(split, score), () => data.forget(), offersOf(architectures), weights,
-  );
+  const offers = offersOf(architectures);
+  const train = new TrainView(dataset, change, complaints("train"), data, offers, weights);
   byId("again").addEventListener("click", () => problems.forEach(({ again }) => again?.()));
   await turn();
   const store = new Store(START, {

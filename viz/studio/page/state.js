@@ -8,7 +8,7 @@ import { DEFAULTS, typedOf } from "./train/settings.js";
 
 /**
  * `x`, `y`: the place in the grid, in cells, that is in the middle; `zoom`: pixels of a cell, or WHOLE
- * or OPENING. `digit`: the chosen example, -1 for none.
+ * or OPENING. `digit`: the example in hand, in all views, -1 for none.
  * @typedef {{
  *   view: View, dataset: string, split: string, label: number, answer: number, wrong: number,
  *   sort: Sort, x: number, y: number, zoom: number, digit: number,
@@ -82,6 +82,16 @@ export function wrongIn(hash, dataset) {
     return [`${given.join(", ")}: expected ${what}, found ${texts.join(", ")}`];
   });
   return wrong.length ? `in the address, ${wrong.join("; ")}: left out.` : "";
+}
+
+/** The set of an example, and its place there. @param {number} digit @param {Dataset} dataset */
+export function placeOf(digit, { splits }) {
+  let index = digit;
+  for (const [split, { count }] of Object.entries(splits)) {
+    if (index < count) return { split, index };
+    index -= count;
+  }
+  return { split: "", index };
 }
 
 /** @param {number} number @param {number} count */

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autograd import Tensor, softmax
 from models.mnist.checkpoint import load
 from models.mnist.scoring import score
 from models.runs.arrays import unpack
@@ -120,7 +121,9 @@ def test_while_examples_load_it_is_said_how_many_blocks_are_here(tab, address):
 
 
 def test_a_downloaded_file_scores_in_python_what_the_page_says(tab, address, tmp_path):
-    opened(tab, address)
+    opened(tab, address + "#view=train&digit=2003")
+    tab.locator("#answer", has_text="test 3 is taken for").wait_for()
+    before = odds(tab)
     shown = learned(tab, "epoch", 2)
     path, arrays, told = weights(tab, tmp_path)
     assert json.loads(told["step"]) == int(shown["step"].replace(",", "")) == 30
@@ -129,6 +132,38 @@ def test_a_downloaded_file_scores_in_python_what_the_page_says(tab, address, tmp
     assert f"{100 * found.accuracy:.2f} %" == shown["test accuracy"]
     assert found.wrong == int(shown["wrong"])
     assert "optimizer.velocity.0" in arrays
+    assert abs(odds(tab) - before).max() > 5, "what it answers for the digit in hand stood still"
+    image = FEW.test.images[3].reshape(1, -1) / np.float32(described.scale)
+    wanted = 100 * softmax(model.eval()(Tensor(image))).data[0]
+    assert abs(odds(tab) - wanted).max() < 0.06  # they are shown to a tenth
+
+
+def odds(tab) -> np.ndarray:
+    """How likely the digit in hand is taken for each class, in %."""
+    texts = tab.locator("#odds span:last-child").all_inner_texts()
+    return np.array([float(text.split()[0]) for text in texts])
+
+
+def test_the_digit_in_hand_goes_from_view_to_view(tab, address):
+    """Filters that hide it are taken off where it is asked for."""
+    opened(tab, address)
+    assert tab.locator("#hand").is_hidden()
+    tab.locator("[data-view=data]").first.click()
+    tab.locator("#classes li").first.wait_for()
+    tab.locator("[name=index]").fill("2007")
+    tab.locator("[name=index]").press("Enter")
+    tab.locator("#facts dd", has_text="test").wait_for()
+    label = int(FEW.test.labels[7])
+    tab.locator("[name=label]").select_option(str((label + 1) % 10))
+    tab.locator("#chosen a").click()
+    tab.locator("#answer", has_text="test 7 is taken for").wait_for()
+    assert tab.locator("#odds .own b").inner_text() == str(label)
+    tab.wait_for_timeout(400)
+    tab.reload()
+    tab.locator("#answer", has_text="test 7 is taken for").wait_for()
+    tab.locator("#to-data").click()
+    tab.locator("#hid").wait_for()
+    assert tab.locator("#facts dd").all_inner_texts()[:3] == [str(label), "test", "7"]
 
 
 def test_the_matrix_has_the_wrong_ones_off_its_diagonal_and_leads_to_them(tab, address):
@@ -352,7 +387,7 @@ def test_axe_finds_nothing_serious_in_train_and_it_fits_a_phone(tab, address):
     tab.set_viewport_size(
         {"width": 1280, "height": 2200}
     )  # its layers are shown where one sees them
-    opened(tab, address)
+    opened(tab, address + "#view=train&digit=5")
     learned(tab, "epoch")
     tab.locator("[data-do=fork]").click()
     tab.locator("#branches li").nth(1).wait_for()

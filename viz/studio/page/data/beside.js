@@ -5,6 +5,7 @@ import { byId, element, first, write } from "../../../page/dom.js";
 import { written } from "../../../page/ticks.js";
 import { again, untilDone } from "../again.js";
 import { sampleOf } from "../api.js";
+import { placeOf } from "../state.js";
 import { namesOf } from "./filters.js";
 import { NOBODY } from "./order.js";
 import { paint } from "./paint.js";
@@ -30,10 +31,8 @@ export class Beside {
    * @param {number} digit */
   about(digit) {
     const { known, dataset } = this;
-    const [split, { first: start }] = [...known.splits].findLast(([, { first }]) => first <= digit) ??
-      ["", { first: 0 }];
     const label = digit < known.known ? dataset.classes[known.labels[digit]] : null;
-    return { split, index: digit - start, label };
+    return { ...placeOf(digit, dataset), label };
   }
 
   /** Show the chosen example. @param {number} digit -1 for none */

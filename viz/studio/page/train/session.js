@@ -18,6 +18,7 @@ import { explained } from "./why.js";
 /** @typedef {import("./settings.js").Live} Live */
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Score} Score */
+/** @typedef {import("./worker.js").Example} Example */
 /** @typedef {import("./worker.js").Order} Order */
 /** @typedef {import("./worker.js").Said} Said */
 /** @typedef {import("./worker.js").Stand} Stand */
@@ -33,6 +34,7 @@ import { explained } from "./why.js";
  *   say: (text: string) => void, complain: (message: string) => void, changed: () => void,
  *   loading: (loaded: Loaded) => void, began: (left: Left | null) => void, settled: () => void,
  *   answered: (split: string, score: Score) => void,
+ *   answer: (said: Extract<Said, {kind: "answer"}>) => void,
  *   layers: (step: number, layers: Layer[]) => void,
  * }} Tell
  */
@@ -141,6 +143,7 @@ export class Session {
     if (said.kind === "diverged") this.#diverged(said, branch);
     if (said.kind === "kept") branch.every = said.every;
     if (said.kind === "at") this.#at(said);
+    if (said.kind === "answer" && branch === this.branch) this.tell.answer(said);
     if (said.kind === "layers" && branch === this.branch) this.tell.layers(said.step, said.layers);
   }
 
@@ -407,6 +410,11 @@ export class Session {
   /** Whether anybody looks at the layers. @param {boolean} on */
   watch(on) {
     this.#order({ kind: "watch", on });
+  }
+
+  /** Whether anybody wants to know what is answered for an example. @param {Example | null} example */
+  hold(example) {
+    this.#order({ kind: "hold", example });
   }
 
   /** Not to wait with what failed. */

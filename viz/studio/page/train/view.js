@@ -5,10 +5,11 @@
 import { Chart } from "../../../page/chart.js";
 import { byId, first, write } from "../../../page/dom.js";
 import { inWords } from "../loading.js";
-import { OPENING } from "../state.js";
+import { OPENING, placeOf } from "../state.js";
 import { showConfusion } from "./confusion.js";
 import { writeProgress } from "./figures.js";
 import { Form } from "./form.js";
+import { Hand } from "./hand.js";
 import { LayerList } from "./layers.js";
 import { linesOf } from "./lines.js";
 import { missing, nearest, showOffers } from "./offered.js";
@@ -34,17 +35,20 @@ export class TrainView {
    * @param {Dataset} dataset @param {(change: Partial<State>, left?: Partial<State>) => void} change
    * left: the state of a training that this ended
    * @param {Complain} say what is wrong
-   * @param {(split: string, score: Score) => void} answered @param {() => void} forget
+   * @param {Pick<import("../data/view.js").DataView, "answered" | "forget" | "find">} data
    * @param {Offer[] | null} offers what can be trained; null: anything
    * @param {boolean} weights whether there are some to go on from
    */
-  constructor(dataset, change, say, answered, forget, offers, weights) {
+  constructor(dataset, change, say, data, offers, weights) {
     this.dataset = dataset;
     this.offers = offers;
+    this.find = (/** @type {number} */ digit) => data.find(digit);
     this.change = change;
     this.lacks = ""; // what a link asks for and an export has not: said until something is set
     /** @type {Complain} */ const complain = (message, again) => message ? say(message, again) : say(this.lacks);
     this.complain = complain;
+    this.held = -1; // the example in hand
+    this.hand = new Hand(dataset);
     this.told = 0; // the step that the address was told
     this.drawn = 0; // when it was last,
     this.took = 0; // and the milliseconds until that was on the screen
@@ -68,11 +72,15 @@ export class TrainView {
         this.layers.clear();
         this.showLayers = () => {};
         this.charts.forEach((chart) => chart.clear());
-        forget();
+        data.forget();
         if (left) this.#settled({ ...typedOf(left.settings), step: left.step });
       },
       settled: () => this.#settled(),
-      answered,
+      answered: (split, score) => data.answered(split, score),
+      answer: (said) => {
+        const { split, index } = placeOf(this.held, dataset);
+        if (split === said.split && index === said.index) this.hand.show(said);
+      },
       layers: (step, layers) => {
         const { sizes } = this.session; // now: soon it may be another network
         this.showLayers = () => this.layers.show(step, layers, sizes, this.session.progress.step);
@@ -112,6 +120,7 @@ export class TrainView {
   /** Show the state: what it sets is what is trained. @param {State} state */
   show(state) {
     const { session } = this;
+    this.#hold(state.digit);
     const { wanted, wrong } = this.#settingsIn(state);
     const set = nearest(wanted, this.offers);
     const isFirst = !session.begun;
@@ -137,6 +146,14 @@ export class TrainView {
     this.#draw();
   }
 
+  /** @param {number} digit the example in hand */
+  #hold(digit) {
+    if (digit === this.held) return;
+    this.held = digit;
+    this.hand.show(null); // until it is answered
+    this.session.hold(digit < 0 ? null : placeOf(digit, this.dataset));
+  }
+
   /** What the address sets; where that makes no sense, what is usual, and why. @param {State} state */
   #settingsIn(state) {
     const typed = Object.fromEntries(Object.keys(DEFAULTS).map((name) => [
@@ -154,6 +171,10 @@ export class TrainView {
 
   #listen() {
     const view = byId("train");
+    byId("to-data").addEventListener("click", () => {
+      this.change({ view: "data" });
+      this.find(this.held);
+    });
     view.addEventListener("click", ({ target }) => {
       const button = target instanceof Element ? target.closest("button") : null;
       if (button?.dataset.do) this.#act(button.dataset.do);
@@ -248,7 +269,7 @@ export class TrainView {
     this.shownScore = score;
     if (score) {
       showConfusion(byId("confusion"), score.confusion, this.dataset.classes, (label, answer) =>
-        this.change({ view: "data", split: "test", label, answer, wrong: 0, digit: -1, ...OPENING }));
+        this.change({ view: "data", split: "test", label, answer, wrong: 0, ...OPENING }));
     } else byId("confusion").replaceChildren();
   }
 }

@@ -32,6 +32,8 @@ import { causeOf } from "./why.js";
 /** @typedef {Extract<Order, {kind: "visit"}>} Visit */
 /** @typedef {Extract<Order, {kind: "fork"}>} Fork */
 
+/** An example of a set. @typedef {{split: string, index: number}} Example */
+
 /** A step of a branch. @typedef {{branch: number, step: number}} Stand */
 
 /**
@@ -40,6 +42,7 @@ import { causeOf } from "./why.js";
  * itself. visit: stand at a step that was learned. fork: a new branch from a step on, or (at: null)
  * from where it stands. drop: forget a branch; restore: have the last one of them back. watch:
  * whether to tell how the layers fare. save: gives the weights. again: not to wait with what failed.
+ * hold: the example whose answers are told, null for none.
  * @typedef {{kind: "open", dataset: Dataset}
  *   | {kind: "begin", number: number, settings: Settings, from?: Network}
  *   | {kind: "run", number: number, steps: number} | {kind: "pause"}
@@ -47,7 +50,8 @@ import { causeOf } from "./why.js";
  *   | {kind: "visit", at: Stand}
  *   | {kind: "fork", branch: number, at: Stand | null, live: Live}
  *   | {kind: "drop", branch: number} | {kind: "restore"}
- *   | {kind: "watch", on: boolean} | {kind: "save"} | {kind: "again"}} Order
+ *   | {kind: "watch", on: boolean} | {kind: "save"} | {kind: "again"}
+ *   | {kind: "hold", example: Example | null}} Order
  * @typedef {{kind: "loading", loaded: Loaded}
  *   | {kind: "ready", number: number, step: number, steps: number, flops: number,
  *      parameters: number}
@@ -60,8 +64,11 @@ import { causeOf } from "./why.js";
  *   | Stand & {kind: "forked", number: number, of: number, live: Live}
  *   | {kind: "kept", number: number, branch: number, every: number}
  *   | Stand & {kind: "layers", number: number, layers: Layer[]}
+ *   | Stand & Example & {kind: "answer", number: number, label: number, entries: Uint8Array | null,
+ *      probabilities: Float32Array}
  *   | {kind: "saved", step: number, settings: Settings, states: Map<string, Tensor>}
  *   | {kind: "failed", number: number | null, message: string}} Said
+ * `entries` of an answer: of an example whose first it is
  */
 
 const post = (/** @type {Said} */ said) =>
@@ -75,6 +82,7 @@ const WATCHED_SHARE = 0.05; // which take at most so much of the time
 
 /** @type {Dataset} */ let dataset;
 /** @type {Promise<{train: Examples, test: Examples, mean: Float32Array}> | null} */ let examples = null;
+/** @type {Record<string, Examples>} */ let sets = {}; // the same, once they are here
 /** What was fetched, by its name. @type {Map<string, Awaited<ReturnType<typeof moduleOf>>>} */
 const modules = new Map();
 /** @type {Training | null} */ let training = null;
@@ -86,6 +94,8 @@ let begun = 0; // the number of the training
 /** @type {Live | null} */ let live = null; // what was set last
 /** @type {Goal} */ let goal = { accuracy: null, loss: null };
 let isOver = false; // the goal is reached; who goes on then, goes on
+/** @type {Example | null} */ let held = null; // the example in hand,
+let isNew = true; // and whether nothing was said of it
 let isWatched = false;
 let nextWatch = 0; // when the layers are looked at next
 let newest = new AbortController(); // of the order that is followed, or waits to be
@@ -109,6 +119,10 @@ self.onmessage = ({ data }) => {
     dropped = null;
   }
   if (order.kind === "save") (wanted ? busy : Promise.resolve()).then(save);
+  if (order.kind === "hold") {
+    [held, isNew] = [order.example, true];
+    queue(() => Promise.resolve(answer()), null); // at once, unless it learns: then soon
+  }
   if (order.kind === "watch") {
     isWatched = order.on;
     nextWatch = 0;
@@ -172,8 +186,9 @@ function digits() {
 }
 
 async function fetched() {
-  const sets = await fetchExamples(dataset, ["test", "train"], (loaded) => post({ kind: "loading", loaded }));
-  return { ...sets, mean: sets.train.mean(dataset.scale) };
+  const found = await fetchExamples(dataset, ["test", "train"], (loaded) => post({ kind: "loading", loaded }));
+  sets = found;
+  return { ...found, mean: found.train.mean(dataset.scale) };
 }
 
 /** @param {Begin} order @param {AbortSignal} signal */
@@ -330,8 +345,20 @@ function diverged(it, place, step, loss) {
   post({ kind: "diverged", number: begun, branch: branch.number, step, epoch, loss, at: place.step, cause });
 }
 
-/** Tell how the layers fare, where somebody looks and it is time to. */
+/** Tell what is answered for the example in hand. */
+function answer() {
+  if (!training || !held) return;
+  const set = sets[held.split];
+  const entries = isNew ? set.images.slice(held.index * set.size, (held.index + 1) * set.size) : null;
+  isNew = false;
+  const stand = { number: begun, branch: branch.number, step: training.step };
+  const said = { label: set.labels[held.index], entries, probabilities: training.answer(set, held.index) };
+  post({ kind: "answer", ...stand, ...held, ...said });
+}
+
+/** Tell how the layers fare, where somebody looks and it is time to; and the answer. */
 function watch() {
+  answer();
   const start = performance.now();
   if (!training || !isWatched || start < nextWatch) return;
   const { step } = training;

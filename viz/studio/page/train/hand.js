@@ -1,0 +1,61 @@
+// @ts-check
+// The example in hand, which a person chose in Data: what the network as it stands answers for it.
+
+import { byId, element, first, write } from "../../../page/dom.js";
+import { paint } from "../data/paint.js";
+
+/** @typedef {import("../api.js").Dataset} Dataset */
+/** @typedef {Extract<import("./worker.js").Said, {kind: "answer"}>} Answer */
+
+const MOST = 12; // classes that there is room for: those that it is most likely taken for
+
+export class Hand {
+  /** @param {Dataset} dataset */
+  constructor(dataset) {
+    this.dataset = dataset;
+    /** @type {Uint8Array | null} */ this.entries = null; // of its picture
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#paint());
+  }
+
+  /** Show an answer; or nothing, where none is in hand. @param {Answer | null} answer */
+  show(answer) {
+    byId("hand").hidden = !answer;
+    if (!answer) return;
+    const { classes } = this.dataset;
+    const { split, index, label, entries, probabilities } = answer;
+    const all = [...probabilities].map((share, of) => ({ share, of }));
+    const ordered = all.toSorted((one, other) => other.share - one.share);
+    const [{ of: taken, share }] = ordered;
+    const verdict = taken === label ? "which is right" : `but it is ${classes[label]}`;
+    write(byId("answer"), `${split} ${index} is taken for ${classes[taken]} (${percent(share)}), ${verdict}.`);
+    byId("in-hand", HTMLImageElement).alt = `${classes[label]}, ${split} ${index}`;
+    if (entries) {
+      this.entries = entries;
+      this.#paint();
+    }
+    this.#showOdds(classes.length > MOST ? ordered.slice(0, MOST) : all, label);
+  }
+
+  /** @param {{share: number, of: number}[]} odds @param {number} label */
+  #showOdds(odds, label) {
+    const list = byId("odds");
+    while (list.children.length < odds.length) {
+      list.append(element("li", {}, element("span", { class: "bar" }), element("b"), element("span")));
+    }
+    odds.forEach(({ share, of }, i) => {
+      const row = list.children[i];
+      row.classList.toggle("own", of === label);
+      first(row, ".bar").style.setProperty("--share", String(share));
+      write(first(row, "b"), this.dataset.classes[of]);
+      write(first(row, "span:last-child"), percent(share));
+    });
+  }
+
+  #paint() {
+    const { shape, scale } = this.dataset;
+    if (this.entries) paint(byId("in-hand", HTMLImageElement), this.entries, shape, scale);
+  }
+}
+
+/** @param {number} share */
+const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`; // a line never begins with its %
