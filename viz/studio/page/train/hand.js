@@ -58,4 +58,4 @@ export class Hand {
 }
 
 /** @param {number} share */
-const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`; // a line never begins with its %
+const percent = (share) => `${Number((100 * share).toFixed(1))}\u00a0%`; // a line never begins with its %
