@@ -16,6 +16,9 @@ import { blockOf } from "./blocks.js";
 export const inWords = ({ all, here, coming, failed }) =>
   `of ${all} blocks ${here} are here, ${coming} on their way${failed ? `, ${failed} asked for again` : ""}`;
 
+/** @param {number} bytes */
+export const megabytes = (bytes) => `${Math.ceil(bytes / 1e6)}\u00a0MB`;
+
 const AT_ONCE = 4; // blocks on their way
 
 /** The blocks of a set. @param {Dataset} dataset @param {string} split @returns {Block[]} */

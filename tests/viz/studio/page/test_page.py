@@ -343,7 +343,10 @@ def test_while_digits_load_it_is_said_how_many_are_here_and_an_empty_selection_s
     tab.locator("#none").wait_for(state="hidden")
     tab.locator("#shown", has_text=f"{np.sum(FEW.test.labels == 3)} shown").wait_for()
     tab.locator("#data summary").click()
-    tab.locator("#held", has_text="of 2 blocks 2 are here, 0 on their way").wait_for()
+    said = "of 2 blocks 2 are here, 0 on their way; their pictures take 5 MB"
+    tab.locator("#held", has_text=said).wait_for()
+    workers = [worker.url for worker in tab.workers]
+    assert not any("reader" in url for url in workers), "its copy of all examples is still here"
 
 
 def test_what_a_server_that_went_away_owes_comes_when_it_is_back(browser, tmp_path):

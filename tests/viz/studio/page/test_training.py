@@ -117,7 +117,9 @@ def test_while_examples_load_it_is_said_how_many_blocks_are_here(tab, address):
         route.continue_()
     tab.locator("#go", has_text="Pause").wait_for()
     tab.locator("#memory summary").click()
-    tab.locator("#learned-from", has_text="of 2 blocks 2 are here, 0 on their way").wait_for()
+    tab.locator(
+        "#learned-from", has_text="of 2 blocks 2 are here, 0 on their way; they take 2 MB"
+    ).wait_for()
 
 
 def test_a_downloaded_file_scores_in_python_what_the_page_says(tab, address, tmp_path):
@@ -163,6 +165,7 @@ def test_the_digit_in_hand_goes_from_view_to_view(tab, address):
     tab.locator("#answer", has_text="test 7 is taken for").wait_for()
     tab.locator("#to-data").click()
     tab.locator("#hid").wait_for()
+    tab.locator("#classes li").first.wait_for()
     assert tab.locator("#facts dd").all_inner_texts()[:3] == [str(label), "test", "7"]
 
 

@@ -10,6 +10,12 @@ export const SIDE = 32; // pixels of a square: a power of two, so that the small
  */
 export const rowOf = (count, most = 256) => (count <= most * 1024 ? 32 : 64);
 
+/** The bytes of all layers with their smaller copies. @param {number} count of examples */
+export const texelsOf = (count) => {
+  const row = rowOf(count);
+  return Math.ceil(count / row ** 2) * (row * SIDE) ** 2 * 4 / 3;
+};
+
 /** How an example lies in its square. @param {number[]} shape (h, w), (h, w, colours) or (n) */
 export function placeOf(shape) {
   const [height, width] = shape.length > 1 ? shape : folded(shape[0]);

@@ -8,9 +8,10 @@ import { Filters, namesOf } from "./filters.js";
 import { all, centred, gridOf, inSight, kept, moved, opening, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
 import { countsOf, knownOf, NOBODY, shownOf } from "./order.js";
 import { coloursOf } from "./paint.js";
+import { texelsOf } from "./layers.js";
 import { follow } from "./pointers.js";
 import { Stage } from "./stage.js";
-import { inWords } from "../loading.js";
+import { inWords, megabytes } from "../loading.js";
 import { OPENING, WHOLE } from "../state.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
@@ -143,6 +144,8 @@ export class DataView {
     }
     if (said.kind === "looks") {
       this.isLoading = false;
+      this.reader?.terminate(); // and with it its copy of all examples
+      this.reader = null;
       Object.assign(this.known, { ink: said.ink, odd: said.odd });
       this.beside.showClasses(said.means);
       this.criteria = ""; // the order may be another
@@ -347,7 +350,8 @@ export class DataView {
     const none = byId("none");
     none.hidden = this.shown.length > 0 || !byId("unseen").hidden;
     write(none, this.isLoading ? LOADING : NONE);
-    write(byId("held"), `The view of the data: ${inWords(this.loaded)}.`);
+    const bytes = texelsOf(this.total);
+    write(byId("held"), `This view: ${inWords(this.loaded)}; their pictures take ${megabytes(bytes)} of the graphics' memory.`);
     write(byId("shown"), this.#shown());
   }
 

@@ -4,7 +4,7 @@
 
 import { Chart } from "../../../page/chart.js";
 import { byId, first, write } from "../../../page/dom.js";
-import { inWords } from "../loading.js";
+import { inWords, megabytes } from "../loading.js";
 import { OPENING, placeOf } from "../state.js";
 import { showConfusion } from "./confusion.js";
 import { writeProgress } from "./figures.js";
@@ -64,7 +64,9 @@ export class TrainView {
       complain,
       changed: () => this.#drawSoon(),
       loading: (loaded) => {
-        write(byId("learned-from"), `The worker that learns: ${inWords(loaded)}.`);
+        const counts = Object.values(dataset.splits).map(({ count }) => count);
+        const bytes = counts.reduce((sum, count) => sum + count * this.session.sizes[0], 0);
+        write(byId("learned-from"), `The worker that learns: ${inWords(loaded)}; they take ${megabytes(bytes)}.`);
         complain(loaded.problem, () => this.session.again());
         write(byId("doing"), `loading the examples: ${inWords(loaded)}`);
       },
