@@ -31,6 +31,17 @@ export class View {
     return data;
   }
 
+  /** A copy of one row of a matrix (axis 0), or of one column (axis 1). @param {0 | 1} axis
+   * @param {number} index */
+  line(axis, index) {
+    const { shape, strides } = this.layout;
+    const from = this.#memory();
+    const to = new (/** @type {{new (length: number): Data}} */ (DTYPES[this.layout.dtype].Data))(shape[1 - axis]);
+    const [first, step] = [index * strides[axis], strides[1 - axis]];
+    for (let i = 0; i < to.length; i++) to[i] = from[first + i * step];
+    return to;
+  }
+
   /**
    * Write all entries. Throws an Error, and writes nothing, where they are too few or too many, or
    * one is none that the array may hold.

@@ -44,6 +44,20 @@ test("a step writes what it says, wherever the entries lie", async () => {
   assert.deepEqual(module.array("out", "forward").read(), Float64Array.of(Math.exp(2)));
 });
 
+test("a row and a column are those of the whole, wherever the entries lie", async () => {
+  const module = await loaded();
+  for (const [name, entry] of /** @type {const} */ ([["model.w", null], ["images", "loop"]])) {
+    const view = module.array(name, entry);
+    const [rows, columns] = view.layout.shape;
+    view.write(Array.from({ length: rows * columns }, (_, i) => i + 1));
+    const whole = [...view.read()];
+    for (let i = 0; i < rows; i++) assert.deepEqual([...view.line(0, i)], whole.slice(i * columns, (i + 1) * columns));
+    for (let k = 0; k < columns; k++) {
+      assert.deepEqual([...view.line(1, k)], whole.filter((_, at) => at % columns === k));
+    }
+  }
+});
+
 test("what is read is a copy: it stays as it was", async () => {
   const module = await loaded();
   module.array("x", "step").write([1, 1, 1, 1, 1, 1]);

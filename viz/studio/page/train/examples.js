@@ -20,6 +20,11 @@ export class Examples {
     return this.labels.length;
   }
 
+  /** The entries of one, as they lie here. @param {number} index */
+  image(index) {
+    return this.images.subarray(index * this.size, (index + 1) * this.size);
+  }
+
   /** Copy the examples that `rows` names into arrays of as many.
    * @param {ArrayLike<number>} rows @param {Uint8Array} images @param {Int32Array} labels */
   deal(rows, images, labels) {

@@ -5,7 +5,8 @@ import { byId, element, first, write } from "../../../page/dom.js";
 import { paint } from "../data/paint.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
-/** @typedef {Extract<import("./worker.js").Said, {kind: "answer"}>} Answer */
+/** @typedef {import("./asked.js").Answer} Answer */
+/** @typedef {{split: string, index: number}} Place */
 
 const MOST = 12; // classes that there is room for: those that it is most likely taken for
 
@@ -13,24 +14,29 @@ export class Hand {
   /** @param {Dataset} dataset */
   constructor(dataset) {
     this.dataset = dataset;
-    /** @type {Uint8Array | null} */ this.entries = null; // of its picture
+    /** @type {Place | null} */ this.place = null; // of what is painted,
+    /** @type {Uint8Array} */ this.image = new Uint8Array(); // and its entries
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#paint());
   }
 
-  /** Show an answer; or nothing, where none is in hand. @param {Answer | null} answer */
-  show(answer) {
-    byId("hand").hidden = !answer;
-    if (!answer) return;
+  /** Nothing is in hand, or nothing is known of it yet. */
+  hide() {
+    byId("hand").hidden = true;
+  }
+
+  /** @param {Place} place of the example @param {Answer} answer */
+  show(place, { label: known, image, probabilities }) {
+    byId("hand").hidden = false;
     const { classes } = this.dataset;
-    const { split, index, label, entries, probabilities } = answer;
+    const label = Number(known); // of a set: each has one
     const all = [...probabilities].map((share, of) => ({ share, of }));
     const ordered = all.toSorted((one, other) => other.share - one.share);
     const [{ of: taken, share }] = ordered;
     const verdict = taken === label ? "which is right" : `but it is ${classes[label]}`;
-    write(byId("answer"), `${split} ${index} is taken for ${classes[taken]} (${percent(share)}), ${verdict}.`);
-    byId("in-hand", HTMLImageElement).alt = `${classes[label]}, ${split} ${index}`;
-    if (entries) {
-      this.entries = entries;
+    write(byId("answer"), `${place.split} ${place.index} is taken for ${classes[taken]} (${percent(share)}), ${verdict}.`);
+    byId("in-hand", HTMLImageElement).alt = `${classes[label]}, ${place.split} ${place.index}`;
+    if (place !== this.place) {
+      [this.place, this.image] = [place, image];
       this.#paint();
     }
     this.#showOdds(classes.length > MOST ? ordered.slice(0, MOST) : all, label);
@@ -53,7 +59,7 @@ export class Hand {
 
   #paint() {
     const { shape, scale } = this.dataset;
-    if (this.entries) paint(byId("in-hand", HTMLImageElement), this.entries, shape, scale);
+    if (this.place) paint(byId("in-hand", HTMLImageElement), this.image, shape, scale);
   }
 }
 

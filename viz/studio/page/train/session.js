@@ -11,6 +11,7 @@ import { explained } from "./why.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../loading.js").Loaded} Loaded */
+/** @typedef {import("./asked.js").Question} Question */
 /** @typedef {import("./health.js").Layer} Layer */
 /** @typedef {import("./lines.js").Branch} Branch */
 /** @typedef {import("./network.js").Network} Network */
@@ -18,7 +19,6 @@ import { explained } from "./why.js";
 /** @typedef {import("./settings.js").Live} Live */
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Score} Score */
-/** @typedef {import("./worker.js").Example} Example */
 /** @typedef {import("./worker.js").Order} Order */
 /** @typedef {import("./worker.js").Said} Said */
 /** @typedef {import("./worker.js").Stand} Stand */
@@ -34,10 +34,11 @@ import { explained } from "./why.js";
  *   say: (text: string) => void, complain: (message: string) => void, changed: () => void,
  *   loading: (loaded: Loaded) => void, began: (left: Left | null) => void, settled: () => void,
  *   answered: (split: string, score: Score) => void,
- *   answer: (said: Extract<Said, {kind: "answer"}>) => void,
  *   layers: (step: number, layers: Layer[]) => void,
  * }} Tell
  */
+
+/** An answer, of a step. @typedef {Extract<Said, {kind: "answer"}>} Answered */
 
 const LIVE = ["rate", "momentum", "decay"];
 const GOAL = ["accuracy", "loss"];
@@ -65,6 +66,8 @@ export class Session {
     /** @type {{branch: Branch, wasShown: boolean} | null} */ this.dropped = null; // the last one
     this.branch = this.#first(new Progress(this.settings, null)); // that is shown
     /** @type {((saved: Extract<Said, {kind: "saved"}>) => void)[]} */ this.waiting = [];
+    this.asked = 0; // questions,
+    /** @type {(answer: Answered) => void} */ this.answered = () => {}; // and who is told what the last one is answered
     this.worker = workerOf("train/worker.js");
     this.worker.onmessage = ({ data }) => this.#take(data);
     this.worker.onerror = () => this.#fail("the worker that trains has ended: reload the page");
@@ -126,6 +129,7 @@ export class Session {
     if (said.kind === "saved") return this.waiting.shift()?.(said);
     if (said.kind === "ended") return this.#ended(said);
     if (said.number !== this.begun) return; // of a training that is over
+    if (said.kind === "answer") return said.id === this.asked ? this.answered(said) : undefined;
     if (said.kind === "ready") this.#ready(said);
     else if (said.kind === "forked") this.#forked(said);
     else {
@@ -143,7 +147,6 @@ export class Session {
     if (said.kind === "diverged") this.#diverged(said, branch);
     if (said.kind === "kept") branch.every = said.every;
     if (said.kind === "at") this.#at(said);
-    if (said.kind === "answer" && branch === this.branch) this.tell.answer(said);
     if (said.kind === "layers" && branch === this.branch) this.tell.layers(said.step, said.layers);
   }
 
@@ -412,14 +415,19 @@ export class Session {
     this.#order({ kind: "watch", on });
   }
 
-  /** Whether anybody wants to know what is answered for an example. @param {Example | null} example */
-  hold(example) {
-    this.#order({ kind: "hold", example });
-  }
-
   /** Not to wait with what failed. */
   again() {
     this.#order({ kind: "again" });
+  }
+
+  /** Ask what the network makes of an image, and be told now and while it learns, until something else
+   * or (null) nothing is asked. Gives the number of the question.
+   * @param {Omit<Question, "id"> | null} question @param {(answer: Answered) => void} [answered] */
+  ask(question, answered = () => {}) {
+    this.asked += 1;
+    this.answered = answered;
+    this.#order({ kind: "ask", question: question && { ...question, id: this.asked } });
+    return this.asked;
   }
 
   /** The weights, as the worker has them now. @returns {Promise<Extract<Said, {kind: "saved"}>>} */

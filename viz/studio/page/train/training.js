@@ -166,14 +166,6 @@ export class Training {
     this.ordered = this.epoch;
   }
 
-  /** What is answered for an example now: the probability of each class. @param {Examples} examples
-   * @param {number} index */
-  answer({ images, size }, index) {
-    this.module.array("images", "forward").write(images.subarray(index * size, (index + 1) * size));
-    this.module.run("forward");
-    return /** @type {Float32Array} */ (this.module.array("probabilities", "forward").read());
-  }
-
   /** How examples are answered now; a part at a time, so that others have their turn between. Null
    * where it does not go on. @param {Examples} examples @param {() => Promise<void>} turn
    * @param {() => boolean} goesOn @returns {Promise<Score | null>} */

@@ -47,7 +47,8 @@ export class TrainView {
     this.lacks = ""; // what a link asks for and an export has not: said until something is set
     /** @type {Complain} */ const complain = (message, again) => message ? say(message, again) : say(this.lacks);
     this.complain = complain;
-    this.held = -1; // the example in hand
+    this.held = -1; // the example in hand,
+    this.question = 0; // and that about it
     this.hand = new Hand(dataset);
     this.told = 0; // the step that the address was told
     this.drawn = 0; // when it was last,
@@ -79,10 +80,6 @@ export class TrainView {
       },
       settled: () => this.#settled(),
       answered: (split, score) => data.answered(split, score),
-      answer: (said) => {
-        const { split, index } = placeOf(this.held, dataset);
-        if (split === said.split && index === said.index) this.hand.show(said);
-      },
       layers: (step, layers) => {
         const { sizes } = this.session; // now: soon it may be another network
         this.showLayers = () => this.layers.show(step, layers, sizes, this.session.progress.step);
@@ -150,10 +147,12 @@ export class TrainView {
 
   /** @param {number} digit the example in hand */
   #hold(digit) {
-    if (digit === this.held) return;
+    if (digit === this.held && this.question === this.session.asked) return;
+    if (digit !== this.held) this.hand.hide(); // until it is answered
     this.held = digit;
-    this.hand.show(null); // until it is answered
-    this.session.hold(digit < 0 ? null : placeOf(digit, this.dataset));
+    const example = placeOf(digit, this.dataset);
+    const question = digit < 0 ? null : { example, back: false, focus: null };
+    this.question = this.session.ask(question, (answer) => this.hand.show(example, answer));
   }
 
   /** What the address sets; where that makes no sense, what is usual, and why. @param {State} state */

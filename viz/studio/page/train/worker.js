@@ -6,6 +6,7 @@
 import { load, variant } from "../../../page/wasm.js";
 import { again } from "../again.js";
 import { moduleOf } from "../api.js";
+import { Asked } from "./asked.js";
 import { Branch, bytesOf, ROOM, thinned } from "./branch.js";
 import { fetchExamples } from "./examples.js";
 import { firstStates } from "./first.js";
@@ -18,6 +19,8 @@ import { causeOf } from "./why.js";
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../../../page/tensors.js").Tensor} Tensor */
 /** @typedef {import("../loading.js").Loaded} Loaded */
+/** @typedef {import("./asked.js").Answer} Answer */
+/** @typedef {import("./asked.js").Question} Question */
 /** @typedef {import("./examples.js").Examples} Examples */
 /** @typedef {import("./health.js").Layer} Layer */
 /** @typedef {import("./network.js").Network} Network */
@@ -32,8 +35,6 @@ import { causeOf } from "./why.js";
 /** @typedef {Extract<Order, {kind: "visit"}>} Visit */
 /** @typedef {Extract<Order, {kind: "fork"}>} Fork */
 
-/** An example of a set. @typedef {{split: string, index: number}} Example */
-
 /** A step of a branch. @typedef {{branch: number, step: number}} Stand */
 
 /**
@@ -41,8 +42,8 @@ import { causeOf } from "./why.js";
  * (Infinity: until it is paused). set: other numbers from the next step on. goal: where it stops by
  * itself. visit: stand at a step that was learned. fork: a new branch from a step on, or (at: null)
  * from where it stands. drop: forget a branch; restore: have the last one of them back. watch:
- * whether to tell how the layers fare. save: gives the weights. again: not to wait with what failed.
- * hold: the example whose answers are told, null for none.
+ * whether to tell how the layers fare. ask: a question, which is answered again while it learns, until
+ * there is another or none. save: gives the weights. again: not to wait with what failed.
  * @typedef {{kind: "open", dataset: Dataset}
  *   | {kind: "begin", number: number, settings: Settings, from?: Network}
  *   | {kind: "run", number: number, steps: number} | {kind: "pause"}
@@ -50,8 +51,8 @@ import { causeOf } from "./why.js";
  *   | {kind: "visit", at: Stand}
  *   | {kind: "fork", branch: number, at: Stand | null, live: Live}
  *   | {kind: "drop", branch: number} | {kind: "restore"}
- *   | {kind: "watch", on: boolean} | {kind: "save"} | {kind: "again"}
- *   | {kind: "hold", example: Example | null}} Order
+ *   | {kind: "watch", on: boolean} | {kind: "ask", question: Question | null}
+ *   | {kind: "save"} | {kind: "again"}} Order
  * @typedef {{kind: "loading", loaded: Loaded}
  *   | {kind: "ready", number: number, step: number, steps: number, flops: number,
  *      parameters: number}
@@ -64,11 +65,9 @@ import { causeOf } from "./why.js";
  *   | Stand & {kind: "forked", number: number, of: number, live: Live}
  *   | {kind: "kept", number: number, branch: number, every: number}
  *   | Stand & {kind: "layers", number: number, layers: Layer[]}
- *   | Stand & Example & {kind: "answer", number: number, label: number, entries: Uint8Array | null,
- *      probabilities: Float32Array}
+ *   | Stand & Answer & {kind: "answer", number: number}
  *   | {kind: "saved", step: number, settings: Settings, states: Map<string, Tensor>}
  *   | {kind: "failed", number: number | null, message: string}} Said
- * `entries` of an answer: of an example whose first it is
  */
 
 const post = (/** @type {Said} */ said) =>
@@ -82,7 +81,6 @@ const WATCHED_SHARE = 0.05; // which take at most so much of the time
 
 /** @type {Dataset} */ let dataset;
 /** @type {Promise<{train: Examples, test: Examples, mean: Float32Array}> | null} */ let examples = null;
-/** @type {Record<string, Examples>} */ let sets = {}; // the same, once they are here
 /** What was fetched, by its name. @type {Map<string, Awaited<ReturnType<typeof moduleOf>>>} */
 const modules = new Map();
 /** @type {Training | null} */ let training = null;
@@ -94,10 +92,10 @@ let begun = 0; // the number of the training
 /** @type {Live | null} */ let live = null; // what was set last
 /** @type {Goal} */ let goal = { accuracy: null, loss: null };
 let isOver = false; // the goal is reached; who goes on then, goes on
-/** @type {Example | null} */ let held = null; // the example in hand,
-let isNew = true; // and whether nothing was said of it
 let isWatched = false;
 let nextWatch = 0; // when the layers are looked at next
+const asked = new Asked();
+let surveys = false; // it looks at the test set, or will
 let newest = new AbortController(); // of the order that is followed, or waits to be
 let beginning = new AbortController(); // of the training that is begun, which another one alone ends
 let visiting = new AbortController(); // of the visit, which no other order but a visit ends
@@ -119,14 +117,15 @@ self.onmessage = ({ data }) => {
     dropped = null;
   }
   if (order.kind === "save") (wanted ? busy : Promise.resolve()).then(save);
-  if (order.kind === "hold") {
-    [held, isNew] = [order.example, true];
-    queue(() => Promise.resolve(answer()), null); // at once, unless it learns: then soon
-  }
   if (order.kind === "watch") {
     isWatched = order.on;
     nextWatch = 0;
     if (isWatched) queue(() => Promise.resolve(watch()), null);
+  }
+  if (order.kind === "ask") {
+    asked.question = order.question;
+    answer();
+    surveySoon();
   }
   const { kind } = order;
   if (kind === "begin" || kind === "run" || kind === "visit" || kind === "fork") follow(order);
@@ -186,14 +185,13 @@ function digits() {
 }
 
 async function fetched() {
-  const found = await fetchExamples(dataset, ["test", "train"], (loaded) => post({ kind: "loading", loaded }));
-  sets = found;
-  return { ...found, mean: found.train.mean(dataset.scale) };
+  const sets = await fetchExamples(dataset, ["test", "train"], (loaded) => post({ kind: "loading", loaded }));
+  return { ...sets, mean: sets.train.mean(dataset.scale) };
 }
 
 /** @param {Begin} order @param {AbortSignal} signal */
 async function begin({ number, settings, from }, signal) {
-  const { train, mean } = await digits();
+  const { train, test, mean } = await digits();
   const name = architectureOf(settings, dataset, variant() === "relaxed");
   const parts = modules.get(name) ?? await moduleOf(name);
   modules.set(name, parts);
@@ -208,6 +206,8 @@ async function begin({ number, settings, from }, signal) {
   dropped = null;
   branches.set(0, branch);
   begun = number;
+  asked.sets = { train, test };
+  asked.stand = ""; // what was surveyed was of another network
   let parameters = 0;
   for (const { layout: { name: state, shape } } of module.states) {
     if (state.startsWith("model.") && shape.length) parameters += shape.reduce((a, b) => a * b, 1);
@@ -215,13 +215,16 @@ async function begin({ number, settings, from }, signal) {
   const { step, steps, flops } = training;
   post({ kind: "ready", number, step, steps, flops, parameters });
   watch();
+  answer();
   await look("test", signal);
+  surveySoon();
 }
 
 /** Learn. @param {Run} order @param {AbortSignal} signal */
 async function run({ number, steps }, signal) {
   const reached = training !== null && await learn(training, steps, signal);
   post({ kind: "ended", run: number, reached });
+  answer();
   if (newest.signal === signal) await lookAtAll(signal);
 }
 
@@ -235,6 +238,7 @@ async function visit(at, until, signal) {
   live = branch.liveAt(at.step);
   isOver = false;
   post({ kind: "at", number: begun, ...at, live });
+  answer();
   if (newest.signal === signal) await lookAtAll(signal);
 }
 
@@ -272,7 +276,9 @@ async function fork({ branch: number, at, live: numbers }, signal) {
   training.set(live);
   post({ kind: "forked", number: begun, branch: number, step: place.step, of, live });
   tellKept();
+  answer();
   await look("test", signal);
+  surveySoon();
 }
 
 /** How far its places lie apart. */
@@ -326,6 +332,7 @@ async function slices(it, steps, place, signal) {
     const bad = losses.findIndex((loss) => !Number.isFinite(loss));
     if (bad < 0) {
       post({ kind: "steps", number: begun, branch: branch.number, step: it.step, losses, rights, seconds });
+      if (asked.isDue) answer();
       continue;
     }
     diverged(it, place, it.step - losses.length + bad + 1, losses[bad]);
@@ -345,26 +352,40 @@ function diverged(it, place, step, loss) {
   post({ kind: "diverged", number: begun, branch: branch.number, step, epoch, loss, at: place.step, cause });
 }
 
-/** Tell what is answered for the example in hand. */
-function answer() {
-  if (!training || !held) return;
-  const set = sets[held.split];
-  const entries = isNew ? set.images.slice(held.index * set.size, (held.index + 1) * set.size) : null;
-  isNew = false;
-  const stand = { number: begun, branch: branch.number, step: training.step };
-  const said = { label: set.labels[held.index], entries, probabilities: training.answer(set, held.index) };
-  post({ kind: "answer", ...stand, ...held, ...said });
-}
-
-/** Tell how the layers fare, where somebody looks and it is time to; and the answer. */
+/** Tell how the layers fare, where somebody looks and it is time to. */
 function watch() {
-  answer();
   const start = performance.now();
   if (!training || !isWatched || start < nextWatch) return;
   const { step } = training;
   post({ kind: "layers", number: begun, branch: branch.number, step, layers: layersOf(training) });
   const now = performance.now();
   nextWatch = now + Math.max(WATCHED_EVERY, (now - start) / WATCHED_SHARE);
+}
+
+/** Answer what is asked, unless it is on its way elsewhere. */
+function answer() {
+  if (!training || wanted) return;
+  const { step } = training;
+  const found = asked.answer(training, standing(training));
+  if (found) post({ ...found, kind: "answer", number: begun, branch: branch.number, step });
+}
+
+/** Where a training stands, in words that tell it from elsewhere. @param {Training} it */
+const standing = (it) => `${begun} ${branch.number} ${it.step}`;
+
+/** Look at what the test set excites, once nothing else is to be done; another order ends it. */
+function surveySoon() {
+  if (surveys || !asked.question?.focus?.layer) return;
+  surveys = true;
+  const { signal } = newest;
+  queue(async () => {
+    surveys = false;
+    while (training && !wanted && newest.signal === signal && asked.look(training, standing(training))) {
+      if (asked.isDue) answer();
+      await turn();
+    }
+    answer();
+  }, null);
 }
 
 /** Where it stands and learns no more. @param {AbortSignal} signal */
@@ -374,6 +395,7 @@ async function lookAtAll(signal) {
   const score = await look("test", signal, true);
   if (score && isReached(goal, score)) isOver = true; // who goes on has seen it
   await look("train", signal, true);
+  surveySoon();
 }
 
 /** Tell how a set is answered. @param {"train" | "test"} split @param {AbortSignal} signal

@@ -1,0 +1,66 @@
+// @ts-check
+// The question that the page asks, in the worker: what the network makes of one image. It is answered
+// at once, and while it learns again and again, for a small share of the time.
+
+import { passOf, wiresOf } from "./inspect.js";
+import { Survey } from "./survey.js";
+
+/** @typedef {import("./examples.js").Examples} Examples */
+/** @typedef {import("./inspect.js").Neuron} Neuron */
+/** @typedef {import("./inspect.js").Pass} Pass */
+/** @typedef {import("./inspect.js").Wires} Wires */
+/** @typedef {import("./survey.js").Surveyed} Surveyed */
+/** @typedef {import("./training.js").Training} Training */
+
+/**
+ * id: of the question. back: with the deltas. focus: a neuron whose weights are wanted too, and,
+ * where it does not learn, what it gives for the test set.
+ * @typedef {{split: string, index: number} | {image: Uint8Array, label: number | null}} Example
+ * @typedef {{id: number, example: Example, back: boolean, focus: Neuron | null}} Question
+ * @typedef {Pass & {
+ *   id: number, image: Uint8Array, label: number | null, wires: Wires | null, surveyed: Surveyed | null,
+ * }} Answer
+ */
+
+const EVERY = 125; // milliseconds between two answers while it learns,
+const SHARE = 0.05; // which take at most so much of the time
+const SLICE = 8; // milliseconds of a survey at once: a question waits for so long
+
+export class Asked {
+  /** @type {Question | null} */ question = null;
+  /** @type {Record<string, Examples> | null} */ sets = null;
+  next = 0; // when it is answered again
+  /** @type {Survey | null} */ survey = null;
+  stand = ""; // that the survey is of
+
+  /** Whether it is time to answer again. */
+  get isDue() {
+    return this.question !== null && performance.now() >= this.next;
+  }
+
+  /** @param {Training} training @param {string} stand where it stands, in words @returns {Answer | null} */
+  answer({ module }, stand) {
+    const start = performance.now();
+    const { question, sets } = this;
+    if (!question || !sets) return null;
+    const { example, id, back, focus } = question;
+    const [image, label] = "split" in example
+      ? [sets[example.split].image(example.index).slice(), sets[example.split].labels[example.index]]
+      : [example.image, example.label];
+    const wires = focus && wiresOf(module, focus);
+    const surveyed = focus && this.stand === stand && this.survey ? this.survey.of(focus) : null;
+    const answer = { ...passOf(module, image, label, back), id, image, label, wires, surveyed };
+    const now = performance.now();
+    this.next = now + Math.max(EVERY, (now - start) / SHARE);
+    return answer;
+  }
+
+  /** Look at more of the test set, where a neuron is asked about; whether there is still more.
+   * @param {Training} training @param {string} stand */
+  look({ module }, stand) {
+    if (!this.question?.focus?.layer || !this.sets) return false;
+    if (this.stand !== stand) [this.stand, this.survey] = [stand, new Survey(module, this.sets.test)];
+    if (this.survey && !this.survey.isDone) this.survey.look(SLICE);
+    return this.survey !== null && !this.survey.isDone;
+  }
+}
