@@ -160,6 +160,7 @@ def test_a_reload_leads_to_the_step_where_it_stood(tab, address, tmp_path):
     left.wait_for()
     put(tab, "hidden", "24")  # typed on: what is left is still the first
     shows(tab, "weights", "19,090")
+    tab.wait_for_timeout(400)  # the address is written a moment later
     left.click()
     shows(tab, "step", "16")
     tab.locator("#go", has_text="Go on").wait_for()
@@ -168,7 +169,11 @@ def test_a_reload_leads_to_the_step_where_it_stood(tab, address, tmp_path):
     tab.go_forward()
     shows(tab, "weights", "19,090")
     left.wait_for()
+    tab.locator("#go").click()  # Back while another learns, too
+    tab.locator("#go", has_text="Pause").wait_for()
     tab.go_back()
+    shows(tab, "weights", "101,770")
+    tab.locator("#go", has_text="Go on").wait_for()
     shows(tab, "step", "16")
     tab.wait_for_timeout(2100)
     again(tab)  # the same settings: the step alone is another

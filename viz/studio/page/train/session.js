@@ -298,6 +298,7 @@ export class Session {
     this.tell.complain("");
     this.tell.say("a network is made ...");
     this.begun = Math.max(this.begun, this.shownNumber) + 1;
+    this.runNumber += 1; // what ends now is another's
     this.#order({ kind: "begin", number: this.begun, settings, from });
   }
 
