@@ -233,7 +233,7 @@ def score(page: Tab, figures: Figures) -> None:
 
 def browse(page: Tab, figures: Figures, frames: int) -> None:
     """Open Data, in a page that has scored all examples."""
-    page.tab.locator("[data-view=data]").click()
+    page.tab.locator("nav [data-view=data]").click()
     page.loaded()
     page.click("fit")
     figures[ORDER] += page.do(SORTED, 5)

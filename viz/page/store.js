@@ -38,13 +38,17 @@ export class Store {
 
   /** The state goes into the address, a moment later: browsers limit how often that may change. */
   remember() {
-    if (location.protocol === "about:") return; // a notebook's frame has no address of its own
     clearTimeout(this.writing);
     const at = location.hash;
-    const write = () => {
-      if (location.hash !== at) return; // a person went back meanwhile: this is another entry
-      history.replaceState(history.state, "", this.parts.toAddress(this.state));
-    };
-    this.writing = setTimeout(write, 200);
+    this.writing = setTimeout(() => {
+      if (location.hash === at) this.write(); // else a person went back meanwhile: this is another entry
+    }, 200);
+  }
+
+  /** The state goes into the address now, before the page leaves it. */
+  write() {
+    clearTimeout(this.writing);
+    if (location.protocol === "about:") return; // a notebook's frame has no address of its own
+    history.replaceState(history.state, "", this.parts.toAddress(this.state));
   }
 }

@@ -134,6 +134,10 @@ async function begin() {
     },
     toAddress,
   });
+  first(byId("left"), "button").addEventListener("click", () => {
+    store.write(); // what is left has an address of its own
+    history.back();
+  });
   document.addEventListener("click", (event) => {
     const link = event.target instanceof Element ? event.target.closest("a") : null;
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -160,7 +160,6 @@ def test_a_reload_leads_to_the_step_where_it_stood(tab, address, tmp_path):
     left.wait_for()
     put(tab, "hidden", "24")  # typed on: what is left is still the first
     shows(tab, "weights", "19,090")
-    tab.wait_for_timeout(400)  # the address is written a moment later
     left.click()
     shows(tab, "step", "16")
     tab.locator("#go", has_text="Go on").wait_for()

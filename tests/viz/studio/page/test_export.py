@@ -125,7 +125,7 @@ def test_a_folder_on_any_host_trains_and_shows_the_examples(visit, site, tmp_pat
     model, described = load(str(path))
     found = score(model, FEW.test, 10, described.scale)
     assert f"{100 * found.accuracy:.2f} %" == shown["test accuracy"]
-    tab.locator("[data-view=data]").click()
+    tab.locator("nav [data-view=data]").click()
     tab.locator("#classes li").nth(9).wait_for()
     tab.locator("[name=index]").fill("2123")
     tab.locator("[name=index]").press("Enter")
@@ -200,7 +200,7 @@ def test_a_file_on_a_disk_trains_and_shows_the_examples(visit, folder):
     assert float(learned(tab, "epoch", 3)["test accuracy"].split()[0]) > 80
     put(tab, "hidden", "")
     shows(tab, "weights", "7,850")
-    tab.locator("[data-view=data]").click()
+    tab.locator("nav [data-view=data]").click()
     tab.locator("#classes li").nth(9).wait_for()
     assert said(tab)["epoch"] == "0.00"
 

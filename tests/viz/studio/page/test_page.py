@@ -287,7 +287,7 @@ def test_the_tip_names_what_is_under_the_pointer_now(tab, address):
         tab.locator("[name=label]").select_option(label)
         tab.locator("#tip", has_text=f"{label} · ").wait_for()
     for _ in range(2):
-        tab.locator("[data-view=data]").press("-")
+        tab.locator("nav [data-view=data]").press("-")
     tab.locator("#tip").wait_for(state="hidden")  # all of them are in the middle now
 
 
@@ -296,7 +296,7 @@ def test_keys_reach_the_view_from_its_links_and_buttons_but_not_from_its_fields(
     tab.locator("[name=index]").press("r")
     tab.locator("[name=sort]").press("r")
     assert tab.locator("#chosen").is_hidden()
-    for where in ("[data-view=data]", "#classes button >> nth=3", "#zoom button >> nth=0"):
+    for where in ("nav [data-view=data]", "#classes button >> nth=3", "#zoom button >> nth=0"):
         tab.locator(where).press("r")
         tab.locator("#chosen").wait_for()
         before = facts(tab)

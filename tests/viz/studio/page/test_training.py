@@ -150,7 +150,7 @@ def test_the_digit_in_hand_goes_from_view_to_view(tab, address):
     """Filters that hide it are taken off where it is asked for."""
     opened(tab, address)
     assert tab.locator("#hand").is_hidden()
-    tab.locator("[data-view=data]").first.click()
+    tab.locator("nav [data-view=data]").click()
     tab.locator("#classes li").first.wait_for()
     tab.locator("[name=index]").fill("2007")
     tab.locator("[name=index]").press("Enter")
@@ -339,10 +339,10 @@ def test_what_is_set_is_in_the_address_and_back_leads_back(tab, address):
     opened(tab, address)
     put(tab, "hidden", "32, 16")
     shows(tab, "weights", "25,818")
-    tab.locator("[data-view=data]").click()
+    tab.locator("nav [data-view=data]").click()
     tab.locator("[name=sort]").select_option("ink")
-    tab.locator("[data-view=train]").click()
-    tab.locator("[data-view=data]").click()
+    tab.locator("nav [data-view=train]").click()
+    tab.locator("nav [data-view=data]").click()
     assert tab.locator("[name=sort]").input_value() == "ink"
     tab.go_back()
     tab.locator("#train").wait_for()

@@ -212,7 +212,6 @@ export class TrainView {
     if (name === "go" && session.isRunning) session.pause();
     else if (name === "go") session.start();
     if (name === "reset") session.anew(session.settings.seed);
-    if (name === "back") history.back();
     if (name === "seed") session.anew(Math.floor(Math.random() * 2 ** 20));
     if (!session.isReady) return;
     if (name === "step") session.once(1);
