@@ -184,6 +184,8 @@ def test_the_matrix_has_the_wrong_ones_off_its_diagonal_and_leads_to_them(tab, a
     tab.locator("[name=label]").select_option("")
     tab.locator("[name=wrong]").check()
     tab.locator("#shown", has_text=f"{shown['wrong']} shown").wait_for()
+    tab.locator("#digits").hover(position={"x": 300, "y": 200})
+    tab.locator("#tip", has_text="taken for").wait_for()
 
 
 def test_a_rate_of_0_leaves_the_weights_as_they_were(tab, address, tmp_path):

@@ -47,6 +47,7 @@ export class Beside {
     picture.alt = `${label ?? "an example"}, ${split} ${index}`;
     if (this.pictured === digit) return;
     this.pictured = digit;
+    picture.classList.add("old"); // it is of another one, until this one's is here
     this.#fetchPicture(picture, digit, split, index);
   }
 
@@ -74,6 +75,7 @@ export class Beside {
     if (!isWanted()) return;
     this.paintPicture = () => paint(picture, entries, shape, scale);
     this.paintPicture();
+    picture.classList.remove("old");
   }
 
   /** @param {Float32Array[]} means of the examples of each class */

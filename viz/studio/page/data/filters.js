@@ -23,6 +23,7 @@ export class Filters {
     this.change = change;
     this.find = find;
     this.split = ""; // that is shown
+    this.found = -1; // the example that was asked for by its index
     this.#fill();
     this.#listen();
   }
@@ -73,7 +74,10 @@ export class Filters {
     const wrong = typed !== "" && !(index < count);
     field.setCustomValidity(wrong ? `a number from 0 to ${count - 1} of ${of}` : "");
     if (wrong) field.reportValidity();
-    if (!wrong && typed !== "") this.find(start + index);
+    if (wrong || typed === "") return;
+    this.found = -1;
+    this.find(start + index);
+    this.found = start + index;
   }
 
   /** @template {HTMLElement} Kind @param {string} name @param {{new (): Kind}} kind */
@@ -81,9 +85,16 @@ export class Filters {
     return first(byId("filters"), `[name="${name}"]`, kind);
   }
 
+  /** Another one is chosen now: the index is none of it. */
+  #forget() {
+    this.found = -1;
+    this.#field("index", HTMLInputElement).value = "";
+  }
+
   /** @param {State} state */
-  show({ split, label, answer, wrong, sort }) {
+  show({ split, label, answer, wrong, sort, digit }) {
     this.split = split;
+    if (this.found >= 0 && digit !== this.found) this.#forget();
     const texts = { split, sort, label: label < 0 ? "" : label, answer: answer < 0 ? "" : answer };
     for (const [name, text] of Object.entries(texts)) this.#field(name, HTMLSelectElement).value = String(text);
     this.#field("wrong", HTMLInputElement).checked = Boolean(wrong);

@@ -71,18 +71,33 @@ export function kept(camera, grid) {
   };
 }
 
-/** Nearer or further, while what is at a pixel stays there.
+/** Nearer or further, while what is at a pixel stays there; from far away the grid comes to the middle.
  * @param {Camera} camera @param {Grid} grid @param {number} factor @param {number} left
  * @param {number} top @returns {Camera} */
 export function zoomed(camera, grid, factor, left, top) {
   const to = kept({ ...camera, zoom: camera.zoom * factor }, grid).zoom;
   const [x, y] = placeAt(camera, left, top);
-  return kept({
+  const there = kept({
     ...camera,
     x: x - (left - camera.width / 2) / to,
     y: y - (top - camera.height / 2) / to,
     zoom: to,
   }, grid);
+  if (factor >= 1) return there;
+  return {
+    ...there,
+    x: gathered(there.x, grid.columns, camera.width / to),
+    y: gathered(there.y, rowsOf(grid), camera.height / to),
+  };
+}
+
+/** A place in the middle of a window of so many cells, moved so far that the window is full where the
+ * grid just fills it, and has any place in its middle where there is twice as much or more.
+ * @param {number} at @param {number} cells of the grid @param {number} window */
+function gathered(at, cells, window) {
+  if (cells <= window) return cells / 2;
+  const edge = Math.max(0, 2 - cells / window) * window / 2;
+  return Math.min(Math.max(at, edge), cells - edge);
 }
 
 /** Moved by so many pixels. @param {Camera} camera @param {Grid} grid @param {number} right

@@ -371,7 +371,10 @@ export class DataView {
     tip.hidden = hovered < 0;
     if (tip.hidden) return;
     const { label, split, index } = this.beside.about(hovered);
-    write(tip, `${label ?? "…"} · ${split} ${index}`);
+    const answer = this.known.predictions[hovered];
+    const isWrong = label !== null && answer !== NOBODY && answer !== this.known.labels[hovered];
+    const taken = isWrong ? ` · taken for ${this.dataset.classes[answer]}` : "";
+    write(tip, `${label ?? "…"} · ${split} ${index}${taken}`);
     const { left, top, size } = rectangleOf(this.camera, this.grid, this.slots[hovered]);
     const above = top > 40;
     tip.style.left = `${Math.max(0, Math.min(left, this.canvas.clientWidth - tip.offsetWidth))}px`;
