@@ -14,8 +14,9 @@ import { DEFAULTS, typedOf } from "./train/settings.js";
  *   sort: Sort, x: number, y: number, zoom: number, digit: number,
  *   hidden: string, activation: string, optimizer: string, batch: string, dropout: string,
  *   rate: string, momentum: string, decay: string, seed: string, accuracy: string, loss: string,
- *   step: number,
- * }} State from hidden to loss as they are typed in Train; step: of the training, which stands there; answer: the class that the network takes them for; wrong: 1 for those that it gets wrong
+ *   step: number, past: string,
+ * }} State from hidden to loss as they are typed in Train; step: of the training, which stands there; past: what else
+ * was set on the way to it; answer: the class that the network takes them for; wrong: 1 for those that it gets wrong
  * @typedef {"data" | "train"} View
  * @typedef {"index" | "class" | "ink" | "typical" | "loss" | "confidence"} Sort
  */
@@ -38,7 +39,7 @@ export const START = {
   ...OPENING, digit: -1,
   .../** @type {Pick<State, "hidden" | "activation" | "optimizer" | "batch" | "dropout" | "rate"
     | "momentum" | "decay" | "seed" | "accuracy" | "loss">} */ (typedOf(DEFAULTS)),
-  step: 0,
+  step: 0, past: "",
 };
 
 /** The nearest state that a dataset allows. @param {State} state @param {Dataset} dataset */

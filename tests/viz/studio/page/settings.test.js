@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { History, smoothed } from "../../../../viz/studio/page/train/history.js";
-import { architectureOf, DEFAULTS, settingsOf, typedOf } from "../../../../viz/studio/page/train/settings.js";
+import { architectureOf, DEFAULTS, liveAt, pastOf, settingsOf, typedOf, wayOf } from "../../../../viz/studio/page/train/settings.js";
 
 const TYPED = typedOf(DEFAULTS);
 
@@ -31,6 +31,21 @@ test("what makes no sense is refused by the name of its field", () => {
   for (const [name, value] of wrong) {
     const set = () => settingsOf({ ...TYPED, [name]: value });
     assert.throws(set, (error) => error instanceof Error && error.message.startsWith(`${name}: expected`), `${name} ${value}`);
+  }
+});
+
+test("what was set on the way is what an address says", () => {
+  const live = (/** @type {number} */ rate) => ({ rate, momentum: 0.9, decay: 1e-5 });
+  const way = [[0, 0.1], [40, 0.1], [60, 0.01], [90, 0.001]].map(([step, rate]) => ({ step, live: live(rate) }));
+  assert.equal(pastOf(way, 59), "", "nothing else was set yet");
+  assert.equal(pastOf(way, 60), "0.1_0.9_0.00001_60");
+  const past = pastOf(way, 500);
+  assert.equal(past, "0.1_0.9_0.00001_60*0.01_0.9_0.00001_90");
+  const found = wayOf(past, live(0.001));
+  for (const step of [0, 59, 60, 89, 90, 1000]) assert.deepEqual(liveAt(found, step), liveAt(way, step), `${step}`);
+  assert.deepEqual(wayOf("", live(1)), [{ step: 0, live: live(1) }]);
+  for (const wrong of ["x", "0.1_0.9_0", "0.1_0.9_0_0", "0.1_2_0_5", "-1_0_0_5", "0.1_0_0_9*0.1_0_0_9", "0.1_0_0_1.5"]) {
+    assert.throws(() => wayOf(wrong, live(1)), /past: expected rate_momentum_decay_step/, wrong);
   }
 });
 

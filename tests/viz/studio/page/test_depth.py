@@ -76,6 +76,13 @@ def test_back_to_any_step_and_on_gives_the_same_bits(tab, address, tmp_path):
         assert learned(tab, "epoch")["step"] == str(step)
     assert same(weights(tab, tmp_path)[1], last)
     assert tab.locator("#at").inner_text() == "step 250 of 250"
+    tab.wait_for_timeout(1500)
+    again(tab)  # and back: the rate that was changed on the way is in the address
+    tab.locator("#left button", has_text="at step 250").click()
+    shows(tab, "step", "250")
+    tab.locator("#go", has_text="Go on").wait_for()
+    assert same(weights(tab, tmp_path)[1], last)
+    assert tab.locator("[name=rate]").input_value() == "0.01"
 
 
 def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_path):
@@ -137,7 +144,13 @@ def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_pat
     tab.locator("#doing:empty").wait_for(state="attached")
     assert tab.locator("#undo").is_hidden(), "another one was made"
     assert tab.locator("#branches [aria-pressed=true]").inner_text().startswith("C:")
-    assert weights(tab, tmp_path)[2]["step"] == "100"
+    _, before, told = weights(tab, tmp_path)
+    assert told["step"] == "100"
+    tab.wait_for_timeout(400)  # the address is written a moment later
+    tab.reload()  # a link to it leads there too: C is B is A, by another rate from step 60 on
+    shows(tab, "step", "100")
+    tab.locator("#go", has_text="Go on").wait_for()
+    assert same(weights(tab, tmp_path)[1], before)
 
 
 def test_a_reload_leads_to_the_step_where_it_stood(tab, address, tmp_path):

@@ -3,6 +3,7 @@
 // when. From the place before a step on, the same is learned again, to the bit: what a step draws is
 // decided by its seed and its number. A fork is another such training, which begins where one stood.
 
+/** @typedef {import("./settings.js").Change} Change */
 /** @typedef {import("./settings.js").Live} Live */
 /** @typedef {import("./training.js").Place} Place */
 
@@ -11,12 +12,18 @@ export const ROOM = 64e6; // bytes of all places; above that every other one is 
 
 export class Branch {
   /** @param {number} number by which it is called @param {Place} place where it begins
-   * @param {Live} live what it is set to there */
-  constructor(number, place, live) {
+   * @param {Live} live what it is set to there @param {Change[]} [past] what was set before, of a fork */
+  constructor(number, place, live, past = []) {
     this.number = number;
     this.every = EVERY;
     this.places = [place];
+    this.past = past;
     this.changes = [{ step: place.step, live }];
+  }
+
+  /** All that is set, from the beginning on. */
+  get way() {
+    return [...this.past, ...this.changes];
   }
 
   /** Bytes of its places. */

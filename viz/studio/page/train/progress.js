@@ -19,7 +19,9 @@ export class Progress {
     this.from = from;
     this.end = from; // the last step that was learned,
     this.step = from; // and the one that is shown
-    this.changed = Infinity; // the first step at which something else was set
+    /** What was set when; null where settings alone do not lead to it.
+     * @type {import("./settings.js").Change[] | null} */
+    this.way = ready?.way ?? null;
     this.isReady = ready !== null; // to learn
     this.stepsOfEpoch = ready?.steps ?? 1;
     this.flops = ready?.flops ?? 0; // of a step
@@ -65,17 +67,9 @@ export class Progress {
     }
   }
 
-  /** Other numbers, from here on. @param {Settings} settings */
-  change(settings) {
-    this.settings = settings;
-    const isAll = this.end === 0 && this.changed >= 0; // nothing was learned by others
-    this.changed = isAll ? Infinity : Math.min(this.changed, this.step);
-  }
-
   /** What came after a step was undone. @param {number} step */
   back(step) {
     const { tests } = this;
-    this.changed = Math.min(this.changed, step); // from there on it is what it was set to last
     this.step = step;
     this.end = step;
     this.losses.cut(step);

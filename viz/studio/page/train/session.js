@@ -6,7 +6,7 @@ import { workerOf } from "../host.js";
 import { branchOf, COLOURS } from "./lines.js";
 import { missing } from "./offered.js";
 import { Progress } from "./progress.js";
-import { DEFAULTS, settingsOf, typedOf } from "./settings.js";
+import { DEFAULTS, liveAt, pastOf, settingsOf, typedOf, wayOf } from "./settings.js";
 import { explained } from "./why.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
@@ -23,8 +23,10 @@ import { explained } from "./why.js";
 /** @typedef {import("./worker.js").Said} Said */
 /** @typedef {import("./worker.js").Stand} Stand */
 
-/** A training that another one has replaced: settings, and the step that they lead to again, or 0.
- * @typedef {{settings: Settings, step: number}} Left */
+/** A step that settings lead to again, and what else was set on the way to it; 0 where they do not.
+ * @typedef {{step: number, past: string}} Known */
+
+/** A training that another one has replaced. @typedef {Known & {settings: Settings}} Left */
 
 /**
  * Who is told what there is to show. changed: something. loading: how many blocks are here. began:
@@ -56,7 +58,8 @@ export class Session {
     this.runNumber = 0; // of the run that was ordered last
     this.isRunning = false;
     this.wanted = false; // to learn as soon as that is possible,
-    this.steps = Infinity; // and so many
+    this.steps = Infinity; // and so many,
+    this.past = ""; // of which these are known
     this.since = 0; // when the one that is shown began
     /** @type {Settings | null} */ this.leaving = null; // those of what a person replaces, until then
     this.isGiven = false; // it goes on from a network that settings alone do not lead to
@@ -89,21 +92,25 @@ export class Session {
     return [shape.reduce((a, b) => a * b, 1), ...this.settings.hidden, classes.length];
   }
 
-  /** The step that settings alone lead to again, where it is there; else 0. */
-  get #again() {
-    const { step, changed } = this.progress;
-    return this.branch.number === 0 && step < changed ? step : 0;
+  /** What is known of the step that is shown. @returns {Known} */
+  get #known() {
+    const { step, way } = this.progress;
+    return way && step ? { step, past: pastOf(way, step) } : { step: 0, past: "" };
   }
 
-  /** The same, where it waits there. */
+  /** The same where it waits there, or of a step that it learns again up to. @returns {Known} */
   get stands() {
-    return this.isReady && !this.isRunning ? this.#again : 0;
+    if (this.steps !== Infinity) return { step: this.steps, past: this.past };
+    return this.isReady && !this.isRunning ? this.#known : { step: 0, past: "" };
   }
 
-  /** Whether settings alone lead to a step that the first branch has learned. @param {number} step */
-  has(step) {
-    const progress = this.isReady && this.branches.get(0)?.progress;
-    return progress && step <= progress.end && step < progress.changed;
+  /** The branch that has learned a step by these. @param {Settings} settings @param {Known} known */
+  has(settings, { step, past }) {
+    if (!this.isReady) return undefined;
+    const { accuracy, loss } = this.settings;
+    return [...this.branches.values()].find(({ progress: { end, way, settings: own } }) =>
+      way && step <= end && past === pastOf(way, step) &&
+      JSON.stringify({ ...own, ...liveAt(way, step), accuracy, loss }) === JSON.stringify(settings));
   }
 
   /** The branch that a training begins as, and no other. @param {Progress} progress */
@@ -146,6 +153,8 @@ export class Session {
     if (said.kind === "score") this.#score(said, branch);
     if (said.kind === "diverged") this.#diverged(said, branch);
     if (said.kind === "kept") branch.every = said.every;
+    if (said.kind === "changed" && branch.progress.way) branch.progress.way = said.way;
+    if (said.kind === "changed") this.tell.settled(); // the address knows it now
     if (said.kind === "at") this.#at(said);
     if (said.kind === "layers" && branch === this.branch) this.tell.layers(said.step, said.layers);
   }
@@ -176,10 +185,10 @@ export class Session {
   /** @param {Extract<Said, {kind: "ended"}>} said */
   #ended({ run, reached }) {
     if (run !== this.runNumber) return;
-    this.#setRunning(false);
-    this.tell.settled(); // a step that was under way is done now
     if (this.steps !== Infinity) this.tell.say(""); // they are learned again
     this.steps = Infinity;
+    this.#setRunning(false);
+    this.tell.settled(); // a step that was under way is done now
     if (!reached) return;
     const { accuracy, loss } = this.settings;
     const goals = [accuracy === null ? "" : `${accuracy} %`, loss === null ? "" : `a loss of ${loss}`];
@@ -191,11 +200,12 @@ export class Session {
     this.shownNumber = said.number;
     const left = this.#left();
     this.branch = this.#first(new Progress(this.settings, said));
-    if (this.isGiven) this.progress.changed = -1; // before all
+    if (this.isGiven) this.progress.way = null;
     this.forks = 0;
     this.tell.began(left);
     this.tell.say("");
     this.#setRunning(false);
+    if (!this.wanted) this.steps = Infinity;
     if (!this.wanted) return this.tell.settled();
     this.wanted = this.steps === Infinity;
     this.#run(this.steps);
@@ -204,10 +214,11 @@ export class Session {
 
   /** What a person leaves, where it has learned for a while. @returns {Left | null} */
   #left() {
-    const { leaving, since, progress: { from, end } } = this;
+    const { leaving, since, progress: { from, end, step, way } } = this;
     const isLong = performance.now() - since > BRIEF;
     this.since = performance.now();
-    return leaving && isLong && end > from ? { settings: leaving, step: this.#again } : null;
+    if (!leaving || !isLong || end === from) return null;
+    return { settings: { ...leaving, ...(way && liveAt(way, step)) }, ...this.#known };
   }
 
   /** @param {Extract<Said, {kind: "score"}>} said @param {Branch} branch */
@@ -234,10 +245,11 @@ export class Session {
   }
 
   /** @param {Extract<Said, {kind: "forked"}>} said */
-  #forked({ branch: number, step, of, live }) {
+  #forked({ branch: number, step, of, live, way }) {
     const parent = this.branches.get(of);
     if (!parent) return;
     const progress = parent.progress.fork({ ...this.settings, ...live }, step);
+    progress.way = parent.progress.way && way;
     const made = branchOf(number, [...this.branches.values()], parent.name, progress);
     this.branches.set(number, made);
     this.dropped = null;
@@ -258,6 +270,7 @@ export class Session {
   /** Learn, from now on or as soon as that is possible. */
   start() {
     this.wanted = true;
+    this.steps = Infinity;
     if (this.begun !== this.shownNumber) return; // it is being made
     if (this.progress.isReady) this.#run(Infinity);
     else this.begin(this.settings);
@@ -288,25 +301,27 @@ export class Session {
 
   /** A training anew, or from a network that has learned; what is shown stays until it is ready. It
    * learns then, if it learns now, or is wanted to.
-   * @param {Settings} settings @param {number} [steps] that it learns then @param {Network} [from] */
-  begin(settings, steps = Infinity, from) {
+   * @param {Settings} settings @param {Known} [known] a step that it learns up to
+   * @param {Network} [from] */
+  begin(settings, { step, past } = { step: 0, past: "" }, from) {
     this.settings = settings;
     this.leaving = null;
     this.isGiven = from !== undefined;
     this.wanted ||= this.isRunning;
-    this.steps = steps;
+    this.steps = step || Infinity;
+    this.past = past;
     this.tell.complain("");
     this.tell.say("a network is made ...");
     this.begun = Math.max(this.begun, this.shownNumber) + 1;
     this.runNumber += 1; // what ends now is another's
-    this.#order({ kind: "begin", number: this.begun, settings, from });
+    this.#order({ kind: "begin", number: this.begun, settings, way: wayOf(past, settings), from });
   }
 
   /** The same, by a person's wish: from what is left for it there is a way back.
    * @param {Settings} settings @param {Network} [from] */
   #replace(settings, from) {
     const leaving = this.isReady ? this.settings : this.leaving;
-    this.begin(settings, Infinity, from);
+    this.begin(settings, undefined, from);
     this.leaving = leaving;
   }
 
@@ -333,6 +348,7 @@ export class Session {
   /** Learn so many steps, and wait. @param {number} steps */
   once(steps) {
     this.wanted = false;
+    this.steps = Infinity;
     this.#run(steps);
   }
 
@@ -346,7 +362,8 @@ export class Session {
     // What came after this step has happened, by other numbers.
     else if (this.isReady && progress.step < progress.end) return this.fork(settings);
     else {
-      progress.change(settings);
+      progress.settings = settings;
+      this.steps = Infinity; // it is not what was learned before
       this.#order({ kind: "set", live: { rate, momentum, decay } });
     }
     this.settings = settings;

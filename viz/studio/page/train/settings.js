@@ -14,6 +14,8 @@
 
 /** What may change while it learns. @typedef {Pick<Settings, "rate" | "momentum" | "decay">} Live */
 
+/** What is set from a step on. @typedef {{step: number, live: Live}} Change */
+
 /** Where it stops. @typedef {Pick<Settings, "accuracy" | "loss">} Goal */
 
 export const ACTIVATIONS = ["relu", "leaky_relu", "gelu", "tanh", "sigmoid", "softplus", "identity"];
@@ -37,6 +39,34 @@ export const typedOf = (settings) =>
  * @param {Goal} goal @param {{right: number, count: number, loss: number}} score */
 export const isReached = ({ accuracy, loss }, score) =>
   (accuracy !== null && 100 * score.right >= accuracy * score.count) || (loss !== null && score.loss <= loss);
+
+/** What is set at a step. @param {Change[]} way in order, from the beginning on @param {number} step */
+export const liveAt = (way, step) => (way.findLast((change) => change.step <= step) ?? way[0]).live;
+
+/** What was set on the way to a step, before what is set there, as an address has it: each as
+ * rate_momentum_decay_step, up to which step it was; "" where nothing else was.
+ * @param {Change[]} way @param {number} step */
+export function pastOf(way, step) {
+  const written = (/** @type {Change} */ { live: { rate, momentum, decay } }) => [rate, momentum, decay].join("_");
+  const gone = way.filter((change) => change.step <= step);
+  const others = gone.filter((change, i) => i === 0 || written(change) !== written(gone[i - 1]));
+  return others.slice(0, -1).map((change, i) => `${written(change)}_${others[i + 1].step}`).join("*");
+}
+
+/** The way of which that was the past. Throws an Error where it is none.
+ * @param {string} past @param {Live} last what is set after it @returns {Change[]} */
+export function wayOf(past, { rate, momentum, decay }) {
+  const way = /** @type {Change[]} */ ([]);
+  let step = 0;
+  for (const part of past.split("*").filter(Boolean)) {
+    const [rate, momentum, decay, until] = part.split("_").map(Number);
+    const fits = rate >= 0 && momentum >= 0 && momentum <= 1 && decay >= 0 && Number.isInteger(until) && until > step;
+    if (!fits) throw new Error(`past: expected rate_momentum_decay_step, such as 0.1_0.9_0_300, found ${part}`);
+    way.push({ step, live: { rate, momentum, decay } });
+    step = until;
+  }
+  return [...way, { step, live: { rate, momentum, decay } }];
+}
 
 /** The rate that is usual for an optimizer. @param {string} optimizer */
 export const usualRate = (optimizer) => RATES[optimizer] ?? DEFAULTS.rate;

@@ -15,7 +15,7 @@ import { linesOf } from "./lines.js";
 import { missing, nearest, showOffers } from "./offered.js";
 import { Runs } from "./runs.js";
 import { Session } from "./session.js";
-import { DEFAULTS, settingsOf, typedOf } from "./settings.js";
+import { DEFAULTS, settingsOf, typedOf, wayOf } from "./settings.js";
 import { Timeline } from "./time.js";
 import { Weights } from "./weights.js";
 
@@ -50,7 +50,7 @@ export class TrainView {
     this.held = -1; // the example in hand,
     this.question = 0; // and that about it
     this.hand = new Hand(dataset);
-    this.told = 0; // the step that the address was told
+    this.told = "0"; // the step that the address was told, and its past
     this.drawn = 0; // when it was last,
     this.took = 0; // and the milliseconds until that was on the screen
     /** @type {ReturnType<typeof setTimeout> | 0} */ this.timer = 0;
@@ -76,7 +76,7 @@ export class TrainView {
         this.showLayers = () => {};
         this.charts.forEach((chart) => chart.clear());
         data.forget();
-        if (left) this.#settled({ ...typedOf(left.settings), step: left.step });
+        if (left) this.#settled({ ...typedOf(left.settings), step: left.step, past: left.past });
       },
       settled: () => this.#settled(),
       answered: (split, score) => data.answered(split, score),
@@ -120,23 +120,23 @@ export class TrainView {
   show(state) {
     const { session } = this;
     this.#hold(state.digit);
-    const { wanted, wrong } = this.#settingsIn(state);
+    const { wanted, wrong, known } = this.#settingsIn(state);
     const set = nearest(wanted, this.offers);
     const isFirst = !session.begun;
-    const isNew = state.step !== this.told && state.step > 0; // by a link or by Back
+    const isNew = known.step > 0 && `${known.step}${known.past}` !== this.told; // by a link or by Back
     const isOther = JSON.stringify(set) !== JSON.stringify(session.settings);
-    if (isFirst || isOther || (isNew && !session.has(state.step))) {
+    const branch = isNew && session.has(set, known);
+    if (branch) {
+      this.told = `${known.step}${known.past}`;
+      session.visit(branch, known.step);
+    } else if (isFirst || isOther || isNew) {
       this.form.write(set);
-      session.wanted ||= isFirst || state.step > 0;
-      this.told = state.step;
-      session.begin(set, state.step || Infinity);
+      session.wanted ||= isFirst || known.step > 0;
+      this.told = `${known.step}${known.past}`;
+      session.begin(set, known);
       const isUsual = JSON.stringify(wanted) === JSON.stringify(DEFAULTS);
       this.lacks = isUsual ? wrong : missing(wanted, this.offers);
       this.complain("");
-    } else if (isNew) {
-      this.told = state.step;
-      const of = session.branches.get(0); // which links mean
-      if (of) session.visit(of, state.step);
     }
     const left = history.state?.left ?? null; // by the training before, in the browser's history
     byId("left").hidden = left === null;
@@ -161,10 +161,13 @@ export class TrainView {
       name, String(state[/** @type {keyof State} */ (name)]),
     ]));
     try {
-      return { wanted: settingsOf(typed), wrong: "" };
+      const wanted = settingsOf(typed);
+      wayOf(state.past, wanted); // is one
+      return { wanted, wrong: "", known: { step: state.step, past: state.step ? state.past : "" } };
     } catch (error) {
       const wrong = error instanceof Error ? error.message : String(error);
-      return { wanted: { ...DEFAULTS }, wrong: `in the address, ${wrong}: this is the usual network` };
+      const usual = `in the address, ${wrong}: this is the usual network`;
+      return { wanted: { ...DEFAULTS }, wrong: usual, known: { step: state.step, past: "" } };
     }
   }
 
@@ -228,8 +231,8 @@ export class TrainView {
     const { settings, stands } = this.session;
     if (settings !== this.form.settings) this.form.write(settings); // else it may be typed in just now
     this.#writeGo();
-    this.told = stands;
-    this.change({ ...typedOf(settings), step: stands }, left);
+    this.told = `${stands.step}${stands.past}`;
+    this.change({ ...typedOf(settings), ...stands }, left);
   }
 
   #writeGo() {

@@ -24,6 +24,7 @@ import { causeOf } from "./why.js";
 /** @typedef {import("./examples.js").Examples} Examples */
 /** @typedef {import("./health.js").Layer} Layer */
 /** @typedef {import("./network.js").Network} Network */
+/** @typedef {import("./settings.js").Change} Change */
 /** @typedef {import("./settings.js").Goal} Goal */
 /** @typedef {import("./settings.js").Live} Live */
 /** @typedef {import("./settings.js").Settings} Settings */
@@ -38,14 +39,14 @@ import { causeOf } from "./why.js";
 /** A step of a branch. @typedef {{branch: number, step: number}} Stand */
 
 /**
- * begin: a training anew, or from where a network stands; on branch 0. run: for so many steps
- * (Infinity: until it is paused). set: other numbers from the next step on. goal: where it stops by
- * itself. visit: stand at a step that was learned. fork: a new branch from a step on, or (at: null)
- * from where it stands. drop: forget a branch; restore: have the last one of them back. watch:
+ * begin: a training anew, or from where a network stands; on branch 0. way: what is set when, the last
+ * of them as in the settings. run: for so many steps (Infinity: until it is paused). set: other
+ * numbers from the next step on. goal: where it stops by itself. visit: stand at a step that was
+ * learned. fork: a new branch from a step on, or (at: null) from where it stands. drop: forget a branch; restore: have the last one of them back. watch:
  * whether to tell how the layers fare. ask: a question, which is answered again while it learns, until
  * there is another or none. save: gives the weights. again: not to wait with what failed.
  * @typedef {{kind: "open", dataset: Dataset}
- *   | {kind: "begin", number: number, settings: Settings, from?: Network}
+ *   | {kind: "begin", number: number, settings: Settings, way: Change[], from?: Network}
  *   | {kind: "run", number: number, steps: number} | {kind: "pause"}
  *   | {kind: "set", live: Live} | {kind: "goal", goal: Goal}
  *   | {kind: "visit", at: Stand}
@@ -55,14 +56,15 @@ import { causeOf } from "./why.js";
  *   | {kind: "save"} | {kind: "again"}} Order
  * @typedef {{kind: "loading", loaded: Loaded}
  *   | {kind: "ready", number: number, step: number, steps: number, flops: number,
- *      parameters: number}
+ *      parameters: number, way: Change[]}
  *   | Stand & {kind: "steps", number: number, losses: Float32Array, rights: Float32Array,
  *      seconds: number}
  *   | Stand & {kind: "score", number: number, split: string, score: Score}
  *   | {kind: "ended", run: number, reached: boolean}
  *   | Divergence & {kind: "diverged", number: number, branch: number}
  *   | Stand & {kind: "at", number: number, live: Live}
- *   | Stand & {kind: "forked", number: number, of: number, live: Live}
+ *   | Stand & {kind: "forked", number: number, of: number, live: Live, way: Change[]}
+ *   | {kind: "changed", number: number, branch: number, way: Change[]}
  *   | {kind: "kept", number: number, branch: number, every: number}
  *   | Stand & {kind: "layers", number: number, layers: Layer[]}
  *   | Stand & Answer & {kind: "answer", number: number}
@@ -165,7 +167,9 @@ function set(numbers) {
   live = numbers;
   if (!training) return;
   const at = wanted ?? { branch: branch.number, step: training.step };
-  branches.get(at.branch)?.change(at.step, numbers);
+  const changed = branches.get(at.branch);
+  changed?.change(at.step, numbers);
+  if (changed) post({ kind: "changed", number: begun, branch: at.branch, way: changed.way });
   if (!wanted) training.set(numbers);
 }
 
@@ -190,7 +194,7 @@ async function fetched() {
 }
 
 /** @param {Begin} order @param {AbortSignal} signal */
-async function begin({ number, settings, from }, signal) {
+async function begin({ number, settings, way, from }, signal) {
   const { train, test, mean } = await digits();
   const name = architectureOf(settings, dataset, variant() === "relaxed");
   const parts = modules.get(name) ?? await moduleOf(name);
@@ -200,8 +204,10 @@ async function begin({ number, settings, from }, signal) {
   const first = firstStates(module.states.map(({ layout }) => layout), settings);
   const states = from ? goingOn(first, from.tensors) : first;
   training = new Training(module, train, settings, states, mean, from?.step);
-  if (live) training.set(live);
-  branch = new Branch(0, training.place(), live ?? settings);
+  way[way.length - 1].live = live ?? settings; // it may have been set anew meanwhile
+  branch = new Branch(0, training.place(), way[0].live);
+  branch.changes = way.map((change, i) => i ? change : branch.changes[0]);
+  training.set(way[0].live);
   branches.clear();
   dropped = null;
   branches.set(0, branch);
@@ -213,7 +219,7 @@ async function begin({ number, settings, from }, signal) {
     if (state.startsWith("model.") && shape.length) parameters += shape.reduce((a, b) => a * b, 1);
   }
   const { step, steps, flops } = training;
-  post({ kind: "ready", number, step, steps, flops, parameters });
+  post({ kind: "ready", number, step, steps, flops, parameters, way: branch.way });
   watch();
   answer();
   await look("test", signal);
@@ -268,13 +274,13 @@ async function fork({ branch: number, at, live: numbers }, signal) {
     throw new Error(`there is room for ${branches.size} of such networks alone: delete a branch, then fork`);
   }
   const of = branch.number;
-  branch = new Branch(number, place, numbers);
+  branch = new Branch(number, place, numbers, branch.way.filter(({ step }) => step < place.step));
   branches.set(number, branch);
   dropped = null;
   thinned([...branches.values()]);
   live = numbers;
   training.set(live);
-  post({ kind: "forked", number: begun, branch: number, step: place.step, of, live });
+  post({ kind: "forked", number: begun, branch: number, step: place.step, of, live, way: branch.way });
   tellKept();
   answer();
   await look("test", signal);
