@@ -6,26 +6,10 @@
 import { smoothed } from "./history.js";
 
 /** @typedef {import("../../../page/chart.js").Line} Line */
+/** @typedef {import("./branches.js").Branch} Branch */
 /** @typedef {import("./history.js").History} History */
-/** @typedef {import("./progress.js").Progress} Progress */
 
-/**
- * A training, or a fork of one, as the page knows it. of: the name of what it is a fork of. every:
- * how many steps its weights are kept apart.
- * @typedef {{
- *   number: number, name: string, of: string, colour: string, every: number, progress: Progress,
- * }} Branch
- */
-
-export const COLOURS = ["--accent", "--third", "--fourth", "--fifth", "--sixth", "--seventh"];
 const LEARNED = "--second"; // of one alone: what it learned from; so no branch has that colour
-
-/** A branch, in the first colour that no other has. @param {number} number @param {Branch[]} others
- * @param {string} of @param {Progress} progress @returns {Branch} */
-export function branchOf(number, others, of, progress) {
-  const colour = COLOURS.find((each) => others.every((other) => other.colour !== each)) ?? COLOURS[0];
-  return { number, name: String.fromCharCode(65 + number % 26), of, colour, every: 0, progress };
-}
 
 /** @param {Branch[]} branches @param {Branch} shown the one that is gone on with: thicker
  * @returns {{loss: Line[], accuracy: Line[]}} */

@@ -5,7 +5,7 @@
 
 import { byId, element, first, write } from "../../../page/dom.js";
 import { eventsOf, order, tagOfWeights, token, weightsOfRun, workOf } from "../api.js";
-import { COLOURS } from "./lines.js";
+import { COLOURS } from "./branches.js";
 import { networkIn } from "./network.js";
 
 /** @typedef {import("../../../page/chart.js").Line} Line */

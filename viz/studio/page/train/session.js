@@ -3,17 +3,18 @@
 // learns, and what that says. What a person sees of it is the view's.
 
 import { workerOf } from "../host.js";
-import { branchOf, COLOURS } from "./lines.js";
+import { Branches, COLOURS } from "./branches.js";
 import { missing } from "./offered.js";
 import { Progress } from "./progress.js";
-import { DEFAULTS, liveAt, pastOf, settingsOf, typedOf, wayOf } from "./settings.js";
+import { DEFAULTS, liveAt, settingsOf, typedOf, wayOf } from "./settings.js";
 import { explained } from "./why.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../loading.js").Loaded} Loaded */
 /** @typedef {import("./asked.js").Question} Question */
+/** @typedef {import("./branches.js").Branch} Branch */
+/** @typedef {import("./branches.js").Known} Known */
 /** @typedef {import("./health.js").Layer} Layer */
-/** @typedef {import("./lines.js").Branch} Branch */
 /** @typedef {import("./network.js").Network} Network */
 /** @typedef {import("./offered.js").Offer} Offer */
 /** @typedef {import("./settings.js").Live} Live */
@@ -22,9 +23,6 @@ import { explained } from "./why.js";
 /** @typedef {import("./worker.js").Order} Order */
 /** @typedef {import("./worker.js").Said} Said */
 /** @typedef {import("./worker.js").Stand} Stand */
-
-/** A step that settings lead to again, and what else was set on the way to it; 0 where they do not.
- * @typedef {{step: number, past: string}} Known */
 
 /** A training that another one has replaced. @typedef {Known & {settings: Settings}} Left */
 
@@ -65,9 +63,7 @@ export class Session {
     this.isGiven = false; // it goes on from a network that settings alone do not lead to
     this.forks = 0; // that were asked for
     /** @type {Stand | null} */ this.visited = null; // where the worker was sent, until it is there
-    /** @type {Map<number, Branch>} */ this.branches = new Map();
-    /** @type {{branch: Branch, wasShown: boolean} | null} */ this.dropped = null; // the last one
-    this.branch = this.#first(new Progress(this.settings, null)); // that is shown
+    this.branches = new Branches(new Progress(this.settings, null));
     /** @type {((saved: Extract<Said, {kind: "saved"}>) => void)[]} */ this.waiting = [];
     this.asked = 0; // questions,
     /** @type {(answer: Answered) => void} */ this.answered = () => {}; // and who is told what the last one is answered
@@ -75,6 +71,11 @@ export class Session {
     this.worker.onmessage = ({ data }) => this.#take(data);
     this.worker.onerror = () => this.#fail("the worker that trains has ended: reload the page");
     this.#order({ kind: "open", dataset });
+  }
+
+  /** That is shown. */
+  get branch() {
+    return this.branches.shown;
   }
 
   get progress() {
@@ -92,34 +93,10 @@ export class Session {
     return [shape.reduce((a, b) => a * b, 1), ...this.settings.hidden, classes.length];
   }
 
-  /** What is known of the step that is shown. @returns {Known} */
-  get #known() {
-    const { step, way } = this.progress;
-    return way && step ? { step, past: pastOf(way, step) } : { step: 0, past: "" };
-  }
-
-  /** The same where it waits there, or of a step that it learns again up to. @returns {Known} */
+  /** What is known of the step where it waits, or that it learns again up to. @returns {Known} */
   get stands() {
     if (this.steps !== Infinity) return { step: this.steps, past: this.past };
-    return this.isReady && !this.isRunning ? this.#known : { step: 0, past: "" };
-  }
-
-  /** The branch that has learned a step by these. @param {Settings} settings @param {Known} known */
-  has(settings, { step, past }) {
-    if (!this.isReady) return undefined;
-    const { accuracy, loss } = this.settings;
-    return [...this.branches.values()].find(({ progress: { end, way, settings: own } }) =>
-      way && step <= end && past === pastOf(way, step) &&
-      JSON.stringify({ ...own, ...liveAt(way, step), accuracy, loss }) === JSON.stringify(settings));
-  }
-
-  /** The branch that a training begins as, and no other. @param {Progress} progress */
-  #first(progress) {
-    const branch = branchOf(0, [], "", progress);
-    this.branches = new Map([[0, branch]]);
-    this.visited = null;
-    this.dropped = null;
-    return branch;
+    return this.isReady && !this.isRunning ? this.branches.known : { step: 0, past: "" };
   }
 
   /** @param {Order} order */
@@ -140,7 +117,7 @@ export class Session {
     if (said.kind === "ready") this.#ready(said);
     else if (said.kind === "forked") this.#forked(said);
     else {
-      const branch = this.branches.get(said.branch);
+      const branch = this.branches.named(said.branch);
       if (branch) this.#hear(said, branch);
     }
     if (this.visited) this.progress.step = this.visited.step; // whatever came from where it was before
@@ -199,7 +176,8 @@ export class Session {
   #ready(said) {
     this.shownNumber = said.number;
     const left = this.#left();
-    this.branch = this.#first(new Progress(this.settings, said));
+    this.branches = new Branches(new Progress(this.settings, said));
+    this.visited = null;
     if (this.isGiven) this.progress.way = null;
     this.forks = 0;
     this.tell.began(left);
@@ -218,7 +196,7 @@ export class Session {
     const isLong = performance.now() - since > BRIEF;
     this.since = performance.now();
     if (!leaving || !isLong || end === from) return null;
-    return { settings: { ...leaving, ...(way && liveAt(way, step)) }, ...this.#known };
+    return { settings: { ...leaving, ...(way && liveAt(way, step)) }, ...this.branches.known };
   }
 
   /** @param {Extract<Said, {kind: "score"}>} said @param {Branch} branch */
@@ -246,16 +224,12 @@ export class Session {
 
   /** @param {Extract<Said, {kind: "forked"}>} said */
   #forked({ branch: number, step, of, live, way }) {
-    const parent = this.branches.get(of);
+    const parent = this.branches.named(of);
     if (!parent) return;
-    const progress = parent.progress.fork({ ...this.settings, ...live }, step);
-    progress.way = parent.progress.way && way;
-    const made = branchOf(number, [...this.branches.values()], parent.name, progress);
-    this.branches.set(number, made);
-    this.dropped = null;
+    const made = this.branches.fork(number, parent, { ...this.settings, ...live }, step, way);
     if (this.visited) return; // it was sent elsewhere meanwhile
-    this.branch = made;
-    this.tell.say(`${this.branch.name} goes on from step ${step.toLocaleString("en")} of ${parent.name}`);
+    this.branches.shown = made;
+    this.tell.say(`${made.name} goes on from step ${step.toLocaleString("en")} of ${parent.name}`);
     this.#set(live);
   }
 
@@ -374,7 +348,7 @@ export class Session {
   visit(branch, step) {
     if (!this.isReady) return this.tell.changed();
     this.pause();
-    this.branch = branch;
+    this.branches.shown = branch;
     this.progress.step = step;
     this.visited = { branch: branch.number, step };
     this.tell.say(`step ${step.toLocaleString("en")} is learned again ...`);
@@ -384,7 +358,7 @@ export class Session {
 
   /** Stand at the last step of a branch. @param {number} number */
   choose(number) {
-    const branch = this.branches.get(number);
+    const branch = this.branches.named(number);
     if (branch) this.visit(branch, branch.progress.end);
   }
 
@@ -394,7 +368,7 @@ export class Session {
     const { of, progress: { from, end, settings } } = this.branch;
     const isSame = rate === settings.rate && momentum === settings.momentum && decay === settings.decay;
     if (of && from === end && isSame) return this.tell.say(`${this.branch.name} has learned nothing of its own yet`);
-    if (this.branches.size >= COLOURS.length) {
+    if (this.branches.all.length >= COLOURS.length) {
       this.tell.complain(`${COLOURS.length} side by side are the most: delete one, then fork.`);
       return this.tell.settled(); // by what it was set to
     }
@@ -407,24 +381,19 @@ export class Session {
 
   /** Forget a branch; the last one stays. @param {number} number */
   drop(number) {
-    const branch = this.branches.get(number);
-    if (!this.isReady || this.branches.size < 2 || !branch) return;
-    this.branches.delete(number);
-    this.dropped = { branch, wasShown: branch === this.branch };
-    if (this.dropped.wasShown) this.choose([...this.branches.keys()][0]);
+    const branch = this.branches.named(number);
+    if (!this.isReady || !branch || !this.branches.drop(branch)) return;
+    if (branch === this.branch) this.choose(this.branches.all[0].number);
     this.#order({ kind: "drop", branch: number });
     this.tell.changed();
   }
 
   /** Have the last branch back that was dropped, until another is made. */
   restore() {
-    if (!this.dropped || !this.isReady) return;
-    const { branch, wasShown } = this.dropped;
-    this.dropped = null;
-    const all = [...this.branches.values(), branch].sort((a, b) => a.number - b.number);
-    this.branches = new Map(all.map((each) => [each.number, each]));
+    const dropped = this.isReady && this.branches.restore();
+    if (!dropped) return;
     this.#order({ kind: "restore" });
-    if (wasShown) this.visit(branch, branch.progress.step);
+    if (dropped.wasShown) this.visit(dropped.branch, dropped.branch.progress.step);
     this.tell.changed();
   }
 

@@ -4,7 +4,7 @@
 
 import { byId, element, first, write } from "../../../page/dom.js";
 
-/** @typedef {import("./lines.js").Branch} Branch */
+/** @typedef {import("./branches.js").Branch} Branch */
 
 /**
  * What a person asks for: to stand at a step of the branch that is shown; another branch; to forget

@@ -125,7 +125,7 @@ export class TrainView {
     const isFirst = !session.begun;
     const isNew = known.step > 0 && `${known.step}${known.past}` !== this.told; // by a link or by Back
     const isOther = JSON.stringify(set) !== JSON.stringify(session.settings);
-    const branch = isNew && session.has(set, known);
+    const branch = isNew && session.isReady && session.branches.having(set, known);
     if (branch) {
       this.told = `${known.step}${known.past}`;
       session.visit(branch, known.step);
@@ -255,16 +255,16 @@ export class TrainView {
     if (byId("train").hidden) return;
     requestAnimationFrame(() => setTimeout(() => this.took = performance.now() - this.drawn));
     const { session } = this;
-    const branches = [...session.branches.values()];
+    const { all: branches, shown, dropped } = session.branches;
     const { score, step, end } = session.progress;
     this.#writeGo();
-    const [own, others] = [linesOf(branches, session.branch), this.runs.lines];
+    const [own, others] = [linesOf(branches, shown), this.runs.lines];
     this.loss.set([...own.loss, ...others.loss]);
     this.accuracy.set([...own.accuracy, ...others.accuracy]);
     // Else the first steps, in which nothing is right, take all the room.
     const best = Math.max(0, ...branches.flatMap(({ progress }) => progress.tests.right));
     this.accuracy.setFloor(100 - 6 * (100 - best));
-    this.timeline.show(branches, session.branch, session.dropped?.branch);
+    this.timeline.show(branches, shown, dropped?.branch);
     this.charts.forEach((chart) => chart.setMark(step < end ? step : null));
     writeProgress(session.progress, this.dataset);
     this.showLayers(); // with the step, which is told beside them

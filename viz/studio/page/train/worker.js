@@ -42,9 +42,10 @@ import { causeOf } from "./why.js";
  * begin: a training anew, or from where a network stands; on branch 0. way: what is set when, the last
  * of them as in the settings. run: for so many steps (Infinity: until it is paused). set: other
  * numbers from the next step on. goal: where it stops by itself. visit: stand at a step that was
- * learned. fork: a new branch from a step on, or (at: null) from where it stands. drop: forget a branch; restore: have the last one of them back. watch:
- * whether to tell how the layers fare. ask: a question, which is answered again while it learns, until
- * there is another or none. save: gives the weights. again: not to wait with what failed.
+ * learned. fork: a new branch from a step on, or (at: null) from where it stands. drop: forget a
+ * branch; restore: have the last one of them back. watch: whether to tell how the layers fare. ask: a
+ * question, which is answered again while it learns, until there is another or none. save: gives the
+ * weights. again: not to wait with what failed.
  * @typedef {{kind: "open", dataset: Dataset}
  *   | {kind: "begin", number: number, settings: Settings, way: Change[], from?: Network}
  *   | {kind: "run", number: number, steps: number} | {kind: "pause"}
