@@ -42,13 +42,13 @@ def entries(
     step: learns from a batch; gives the `loss`, how many were `right` before, and of each layer the
     activations (`layer.0`, ..., `logits`, `probabilities`) and the cotangents of what its Linear
     gave (`delta.0`, ...). loop: that for rows of `order`, (steps, batch), of a block of images.
-    forward: the activations and the `prediction` of one image. backward: the `loss` of one image with
-    a label, and the cotangents as `step` gives them, in evaluation. image_gradient: the gradient of
-    the logit of a label by the pixels of one image. score: of so many images, how many are `right`, the
-    sum of their losses, and of each its loss (`losses`), the class that it is taken for
-    (`predictions`) and the probability of that (`confidences`). draws: what so many (`drawn`)
-    examples draw in an `epoch` with a `seed`, by which the page sorts them. clip: the greatest norm
-    of the gradient of a step.
+    forward: the activations and the `prediction` of one image. backward: the `loss` of one image
+    with a label, and the cotangents as `step` gives them, in evaluation. image_gradient: the
+    gradient of the logit of a label by the pixels of one image. score: of so many images, how many
+    are `right`, the sum of their losses, and of each its loss (`losses`), the class that it is
+    taken for (`predictions`) and the probability of that (`confidences`). draws: what so many
+    (`drawn`) examples draw in an `epoch` with a `seed`, by which the page sorts them. clip: the
+    greatest norm of the gradient of a step.
     """
 
     def inputs(images: Any) -> Any:
