@@ -176,6 +176,7 @@ def test_a_reload_leads_to_the_step_where_it_stood(tab, address, tmp_path):
     left.click()
     shows(tab, "step", "16")
     tab.locator("#go", has_text="Go on").wait_for()
+    assert tab.evaluate("document.activeElement.id") == "go", "the focus is lost"
     assert same(weights(tab, tmp_path)[1], before)
     tab.locator("#left").wait_for(state="hidden")
     tab.go_forward()

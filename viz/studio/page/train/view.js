@@ -139,6 +139,7 @@ export class TrainView {
       this.complain("");
     }
     const left = history.state?.left ?? null; // by the training before, in the browser's history
+    if (left === null && byId("left").contains(document.activeElement)) byId("go").focus(); // its button goes
     byId("left").hidden = left === null;
     const step = left ? `at step ${left.toLocaleString("en")}` : "from its beginning";
     write(first(byId("left"), "button"), `Back to the training before, ${step}`);
