@@ -237,6 +237,12 @@ def test_another_network_begins_anew(tab, address):
     million = float(re.search(r"takes ([\d.]+) million", text)[1])
     assert 1 < million * 1e6 / products < 1.2, text
     assert tab.evaluate("document.activeElement.value") == "20"
+    tab.keyboard.type("5000")
+    tab.keyboard.press("Enter")
+    assert tab.locator("#widths [aria-invalid]").input_value() == "5000", "another one is marked"
+    tab.keyboard.press("Control+a")
+    tab.keyboard.type("20")
+    tab.keyboard.press("Enter")
     tab.keyboard.press("Tab")
     tab.keyboard.press("Enter")
     shows(tab, "weights", "31,810")

@@ -3,7 +3,6 @@
 // button that adds one. Several that are typed into one field, such as 128, 64, are as many layers.
 
 import { byId, element, first } from "../../../page/dom.js";
-import { missing } from "./offered.js";
 import { DEFAULTS } from "./settings.js";
 
 /** @typedef {import("./offered.js").Offer} Offer */
@@ -13,10 +12,12 @@ export class Widths {
   /** @param {Offer[] | null} offers what can be trained; null: anything
    * @param {(typed: string) => void} changed is told of what the buttons make of them */
   constructor(offers, changed) {
-    this.offers = offers;
+    this.known = offers && new Set(offers.map(keyOf));
+    this.offered = [...new Set(offers?.flatMap(({ hidden }) => hidden))].sort((a, b) => a - b);
     this.list = byId("widths");
     this.more = byId("more", HTMLButtonElement);
     this.next = 0; // the width of a layer that is added
+    /** @type {number[]} */ this.taken = []; // those that made sense last
     this.more.addEventListener("click", () => {
       const { length } = this.fields;
       changed([...this.#typed(), this.next].join());
@@ -37,10 +38,10 @@ export class Widths {
     return this.#items().map((item) => first(item, "input", HTMLInputElement));
   }
 
-  /** Where the first that makes no sense is typed; where all do, or none is, what else there is. */
+  /** Where something is typed that was not taken; else what else there is. */
   get field() {
-    const { fields } = this;
-    return fields.find(({ value }) => !(Number(value) >= 1)) ?? fields[0] ?? this.more;
+    const { fields, taken } = this;
+    return fields.find(({ value }, i) => value !== String(taken[i])) ?? fields[0] ?? this.more;
   }
 
   /** All of them, as they are typed. */
@@ -59,11 +60,11 @@ export class Widths {
   /** Fields stay where they are, for the one that has the focus. @param {Settings} settings */
   write(settings) {
     const { hidden } = settings;
-    const { list, offers } = this;
+    this.taken = hidden;
+    const { list, known, offered } = this;
     while (list.children.length > hidden.length) list.lastElementChild?.remove();
     while (list.children.length < hidden.length) list.append(made(list.children.length));
-    const has = (/** @type {number[]} */ widths) => !missing({ ...settings, hidden: widths }, offers);
-    const offered = [...new Set(offers?.flatMap((each) => each.hidden))].sort((a, b) => a - b);
+    const has = (/** @type {number[]} */ widths) => !known || known.has(keyOf({ ...settings, hidden: widths }));
     this.#items().forEach((item, i) => {
       first(item, "input", HTMLInputElement).value = String(hidden[i]);
       first(item, "button").setAttribute("aria-disabled", String(!has(hidden.toSpliced(i, 1))));
@@ -81,6 +82,10 @@ export class Widths {
     if (document.activeElement === document.body) go(this.fields.at(-1) ?? this.more);
   }
 }
+
+/** @param {Offer} offer */
+const keyOf = ({ hidden, activation, optimizer, batch, dropout }) =>
+  JSON.stringify([hidden, activation, optimizer, batch, dropout]);
 
 /** To a field, which may be typed over then, or a button. @param {HTMLElement} to */
 function go(to) {
