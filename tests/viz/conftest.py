@@ -17,6 +17,15 @@ from typing import Any
 import pytest
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+# For each window Chromium would start two processes, for pages of its address bar that nobody sees.
+# It obeys the last list alone, so Playwright's is in this one.
+FEATURES_OFF = (
+    "WebUIOmniboxPopup,WebUIOmniboxAimPopup,"
+    "AvoidUnnecessaryBeforeUnloadCheckSync,DestroyProfileOnBrowserClose,HttpsUpgrades,"
+    "HttpsFirstBalancedModeAutoEnable,LensOverlay,MediaRouter,PaintHolding,"
+    "ThirdPartyStoragePartitioning,AvoidCorsURLLoaderRestartOnRedirect,OptimizationHints,"
+    "NetworkTimeServiceQuerying,AimEnabled,PreconnectToSearch"
+)
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +38,7 @@ def browser() -> Iterator[Any]:
         pytest.skip(f"the pages are tested in a browser, and there is none of {CHROMIUM}")
     with playwright.sync_playwright() as driver:
         # In a container there are neither the rights for a sandbox nor a large /dev/shm.
-        flags = ["--no-sandbox", "--disable-dev-shm-usage"]
+        flags = ["--no-sandbox", "--disable-dev-shm-usage", f"--disable-features={FEATURES_OFF}"]
         chromium = driver.chromium.launch(executable_path=path, args=flags)
         yield chromium
         chromium.close()
