@@ -5,6 +5,7 @@ import { byId, element, first, write } from "../../page/dom.js";
 import { Store } from "../../page/store.js";
 import { datasetOf, serverOf } from "./api.js";
 import { DataView } from "./data/view.js";
+import { NetworkView } from "./network/view.js";
 import { fromAddress, settle, START, toAddress, VIEWS, wrongIn } from "./state.js";
 import { offersOf } from "./train/offered.js";
 import { TrainView } from "./train/view.js";
@@ -119,6 +120,7 @@ async function begin() {
   const offers = offersOf(architectures);
   const train = new TrainView(dataset, change, complaints("train"), data, offers, weights);
   byId("again").addEventListener("click", () => problems.forEach(({ again }) => again?.()));
+  const network = new NetworkView(dataset, look, train.session, () => train.act("go"));
   await turn();
   const store = new Store(START, {
     settle: (state) => settle(state, dataset),
@@ -127,6 +129,7 @@ async function begin() {
       if (embedded) showWhole(state);
       if (state.view === "data") data.show(state);
       else train.show(state);
+      network.show(state);
     },
     fromAddress: (hash) => {
       complainOfAddress(wrongIn(hash, dataset));

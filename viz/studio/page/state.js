@@ -14,15 +14,16 @@ import { DEFAULTS, typedOf } from "./train/settings.js";
  *   sort: Sort, x: number, y: number, zoom: number, digit: number,
  *   hidden: string, activation: string, optimizer: string, batch: string, dropout: string,
  *   rate: string, momentum: string, decay: string, seed: string, accuracy: string, loss: string,
- *   step: number, past: string,
+ *   step: number, past: string, layer: number, neuron: number, backward: number,
  * }} State from hidden to loss as they are typed in Train; step: of the training, which stands there; past: what else
- * was set on the way to it; answer: the class that the network takes them for; wrong: 1 for those that it gets wrong
- * @typedef {"data" | "train"} View
+ * was set on the way to it; answer: the class that the network takes them for; wrong: 1 for those that it gets wrong;
+ * layer, neuron: the one that Network shows, layer 0 is the image, -1 for none; backward: 1 for the way back
+ * @typedef {"data" | "train" | "network"} View
  * @typedef {"index" | "class" | "ink" | "typical" | "loss" | "confidence"} Sort
  */
 
 /** @type {View[]} */
-export const VIEWS = ["train", "data"];
+export const VIEWS = ["train", "data", "network"];
 /** @type {Sort[]} */
 const SORTS = ["index", "class", "ink", "typical", "loss", "confidence"];
 
@@ -32,6 +33,7 @@ export const WHOLE = { x: 0, y: 0, zoom: 0 };
 export const OPENING = { x: 0, y: 0, zoom: -1 };
 
 const MOST_STEPS = 1e7; // that an address may ask for
+const [MOST_LAYERS, MOST_NEURONS] = [10, 65_536];
 
 /** @type {State} */
 export const START = {
@@ -39,7 +41,7 @@ export const START = {
   ...OPENING, digit: -1,
   .../** @type {Pick<State, "hidden" | "activation" | "optimizer" | "batch" | "dropout" | "rate"
     | "momentum" | "decay" | "seed" | "accuracy" | "loss">} */ (typedOf(DEFAULTS)),
-  step: 0, past: "",
+  step: 0, past: "", layer: -1, neuron: -1, backward: 0,
 };
 
 /** The nearest state that a dataset allows. @param {State} state @param {Dataset} dataset */
@@ -58,6 +60,9 @@ export function settle(state, dataset) {
     sort: SORTS.includes(state.sort) ? state.sort : "index",
     digit: within(state.digit, total),
     step: Math.max(0, within(state.step, MOST_STEPS)),
+    layer: within(state.layer, MOST_LAYERS),
+    neuron: within(state.neuron, MOST_NEURONS),
+    backward: state.backward === 1 ? 1 : 0,
     ...(isPlace ? { x, y, zoom } : OPENING),
   };
 }
@@ -74,7 +79,9 @@ export function wrongIn(hash, dataset) {
   /** @type {[(keyof State)[], string][]} */ const expected = [
     [["view"], VIEWS.join(" or ")], [["split"], Object.keys(splits).join(" or ")], [["label"], ofClass],
     [["answer"], ofClass], [["wrong"], "0 or 1"], [["sort"], SORTS.join(", ")], [["digit"], `0 to ${total - 1}`],
-    [["step"], `0 to ${MOST_STEPS}`], [["x", "y", "zoom"], `cells from 0 to ${total}, and 0 to ${NEAREST} pixels of each`],
+    [["step"], `0 to ${MOST_STEPS}`], [["layer"], `0 to ${MOST_LAYERS - 1}`],
+    [["neuron"], `0 to ${MOST_NEURONS - 1}`], [["backward"], "0 or 1"],
+    [["x", "y", "zoom"], `cells from 0 to ${total}, and 0 to ${NEAREST} pixels of each`],
   ];
   const wrong = expected.flatMap(([names, what]) => {
     const given = names.filter((name) => found[name] !== undefined);

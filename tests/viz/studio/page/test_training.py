@@ -157,7 +157,7 @@ def test_the_digit_in_hand_goes_from_view_to_view(tab, address):
     tab.locator("#facts dd", has_text="test").wait_for()
     label = int(FEW.test.labels[7])
     tab.locator("[name=label]").select_option(str((label + 1) % 10))
-    tab.locator("#chosen a").click()
+    tab.locator("#chosen [data-view=train]").click()
     tab.locator("#answer", has_text="test 7 is taken for").wait_for()
     assert tab.locator("#odds .own b").inner_text() == str(label)
     tab.wait_for_timeout(400)

@@ -119,7 +119,7 @@ export class TrainView {
   /** Show the state: what it sets is what is trained. @param {State} state */
   show(state) {
     const { session } = this;
-    this.#hold(state.digit);
+    if (state.view === "train") this.#hold(state.digit);
     const { wanted, wrong, known } = this.#settingsIn(state);
     const set = nearest(wanted, this.offers);
     const isFirst = !session.begun;
@@ -182,7 +182,7 @@ export class TrainView {
     });
     view.addEventListener("click", ({ target }) => {
       const button = target instanceof Element ? target.closest("button") : null;
-      if (button?.dataset.do) this.#act(button.dataset.do);
+      if (button?.dataset.do) this.act(button.dataset.do);
       if (button?.dataset.log) this.#logarithmic(button);
     });
     document.addEventListener("keydown", (event) => {
@@ -193,7 +193,7 @@ export class TrainView {
       if (view.hidden || taken || !acts[event.key]) return;
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
-      this.#act(acts[event.key]);
+      this.act(acts[event.key]);
     });
   }
 
@@ -208,7 +208,7 @@ export class TrainView {
   }
 
   /** @param {string} name */
-  #act(name) {
+  act(name) {
     const { session } = this;
     const { step, stepsOfEpoch } = session.progress;
     const learns = ["step", "epoch", "fork"].includes(name) || (name === "go" && !session.isRunning);

@@ -1,0 +1,218 @@
+// @ts-check
+// What stands beside the network in words and numbers, for everybody and for those who do not see the
+// drawing: the answer, and of the neuron that is looked at all that it comes from and leads to.
+
+import { byId, element, write } from "../../../page/dom.js";
+import { written } from "../../../page/ticks.js";
+import { paint } from "../data/paint.js";
+import { fanOf, formulaOf } from "./formula.js";
+
+/** @typedef {import("../api.js").Dataset} Dataset */
+/** @typedef {import("../train/inspect.js").Neuron} Neuron */
+/** @typedef {import("../train/session.js").Answered} Answered */
+/** @typedef {import("../train/survey.js").Surveyed} Surveyed */
+/** @typedef {import("./draw.js").Drawing} Drawing */
+
+/**
+ * activations: of all layers, the image first. activation: the function, by its name.
+ * @typedef {{
+ *   answer: Answered, activations: Float32Array[], activation: string, focus: Neuron | null, back: boolean,
+ *   learns: boolean, name: string,
+ * }} Seen name: of the example
+ */
+
+export class Panel {
+  /** @param {Dataset} dataset @param {Drawing} drawing whose colours it has
+   * @param {(index: number) => void} open an example of the test set */
+  constructor(dataset, drawing, open) {
+    this.dataset = dataset;
+    this.drawing = drawing;
+    this.open = open;
+    this.excited = ""; // which examples are shown
+  }
+
+  /** The page has other colours now. */
+  recolour() {
+    this.excited = "";
+  }
+
+  /** @param {Seen} seen */
+  show(seen) {
+    this.#answer(seen);
+    const { focus } = seen;
+    byId("neuron").hidden = !focus;
+    if (!focus) return;
+    write(byId("neuron-title"), titleOf(focus, seen, this.dataset));
+    const isEntry = focus.layer === 0;
+    const facts = isEntry ? this.#entry(focus, seen) : this.#neuron(focus, seen);
+    writeFacts(byId("neuron-facts"), facts);
+    const { wires } = seen.answer;
+    const isHere = wires && wires.layer === focus.layer && wires.neuron === focus.neuron;
+    byId("formula").hidden = isEntry || !isHere;
+    byId("net-image").hidden = focus.layer !== 1 || !isHere;
+    if (isHere && wires.incoming) {
+      this.#formula(seen, focus, wires.incoming, wires.bias);
+      if (focus.layer === 1) this.#weights(wires.incoming);
+    }
+    this.#surveyed(focus, seen);
+    write(byId("net-source"), isEntry ? ENTRY : seen.back ? BACK : FORWARD);
+  }
+
+  /** @param {Seen} seen */
+  #answer({ answer: { probabilities, label, loss, step }, name }) {
+    const { classes } = this.dataset;
+    const order = Array.from(probabilities, (_, i) => i).sort((a, b) => probabilities[b] - probabilities[a]);
+    const said = order.slice(0, 3).map((i) => `${classes[i]} (${percent(probabilities[i])})`).join(", ");
+    const verdict = label === null ? "" : order[0] === label ? " ✓ Right." : ` ✗ Wrong: it is ${classes[label]}.`;
+    write(byId("verdict"), `Answer: ${classes[order[0]]}.${verdict}`);
+    byId("verdict").dataset.right = label === null ? "" : String(order[0] === label);
+    const lost = loss === null ? "" : `, loss ${written(loss)}`;
+    write(byId("net-of"), `${name}, at step ${step.toLocaleString("en")}: ${said}${lost}`);
+  }
+
+  /** @param {Neuron} focus @param {Seen} seen @returns {[string, string, number?][]} */
+  #neuron({ layer, neuron }, { answer, activations, back }) {
+    const value = activations[layer][neuron];
+    const isLast = layer === activations.length - 1;
+    /** @type {[string, string, number?][]} */
+    const facts = [[isLast ? "logit" : "activation", written(value, 4), value]];
+    if (isLast) facts.push(["probability", percent(answer.probabilities[neuron]), answer.probabilities[neuron]]);
+    const delta = answer.deltas?.[layer - 1]?.[neuron];
+    if (back && delta !== undefined) facts.push(["delta", written(delta, 4), delta]);
+    const { wires } = answer;
+    if (wires?.layer === layer && wires.neuron === neuron) facts.push(["bias", written(wires.bias, 4), wires.bias]);
+    return facts;
+  }
+
+  /** @param {Neuron} focus @param {Seen} seen @returns {[string, string, number?][]} */
+  #entry({ neuron }, { answer: { image, wires } }) {
+    const { shape, scale } = this.dataset;
+    const places = indices(neuron, shape);
+    /** @type {[string, string, number?][]} */
+    const facts = [
+      ["position", places.map((place, axis) => `${["row", "column", "colour"][axis]} ${place}`).join(", ")],
+      ["value", `${image[neuron]} of ${scale}`, image[neuron] / scale],
+    ];
+    if (wires?.layer !== 0 || wires.neuron !== neuron || !wires.outgoing) return facts;
+    const { low, high, mean, size } = fanOf(wires.outgoing);
+    return [
+      ...facts,
+      ["weights", `${wires.outgoing.length.toLocaleString("en")}, to all of layer 1`],
+      ["least", written(low), low], ["greatest", written(high), high],
+      ["mean", written(mean), mean], ["mean size", written(size), size],
+    ];
+  }
+
+  /** @param {Seen} seen @param {Neuron} focus @param {Float32Array} weights @param {number} bias */
+  #formula({ activations, activation }, { layer, neuron }, weights, bias) {
+    const isLast = layer === activations.length - 1;
+    const name = isLast ? "identity" : activation;
+    const inputs = activations[layer - 1];
+    const value = activations[layer][neuron];
+    const { terms, others, rest, sum, digits, bias: own } = formulaOf(inputs, weights, bias, value, name);
+    const number = (/** @type {number} */ each) => each.toFixed(digits);
+    const from = layer === 1 ? "pixel" : "neuron";
+    const lines = terms.map(({ input, weight, given, term }) => [
+      `${written(weight)} × ${written(given)}`, number(term), `${from} ${input}`,
+    ]);
+    const left = `${others.toLocaleString("en")} more that are not 0`;
+    if (others || rest) lines.push([others ? left : "rounding", number(rest), ""]);
+    lines.push(["bias", number(own), ""], ["sum", number(sum), ""]);
+    if (!isLast) lines.push([`${name}(${number(sum)})`, number(value), ""]);
+    const rows = lines.map(([what, much, of], i) =>
+      element("tr", { class: what === "sum" || i === lines.length - 1 ? "total" : null },
+        element("th", { scope: "row" }, what), element("td", {}, much), element("td", {}, of)));
+    byId("terms").replaceChildren(...rows);
+  }
+
+  /** The weights of a neuron of the first layer, where the entries of the image are.
+   * @param {Float32Array} weights */
+  #weights(weights) {
+    const canvas = byId("net-weights", HTMLCanvasElement);
+    const { columns, rows } = this.drawing.scene?.layout.image ?? { columns: 1, rows: 1 };
+    if (canvas.width !== columns || canvas.height !== rows) Object.assign(canvas, { width: columns, height: rows });
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    if (!context) return;
+    const { low, high } = fanOf(weights);
+    const most = Math.max(-low, high) || 1;
+    const [plus, minus] = ["--accent", "--second"].map((name) => channels(this.drawing.colour(name)));
+    const data = context.createImageData(columns, rows);
+    weights.forEach((weight, i) => {
+      data.data.set(weight < 0 ? minus : plus, 4 * i);
+      data.data[4 * i + 3] = Math.round(255 * Math.min(1, Math.abs(weight) / most));
+    });
+    context.putImageData(data, 0, 0);
+    canvas.setAttribute("aria-label", `Weights from ${written(low)} to ${written(high)}`);
+    write(byId("net-weights-range"), `${written(low)} to ${written(high)}: blue for, orange against`);
+  }
+
+  /** @param {Neuron} focus @param {Seen} seen */
+  #surveyed({ layer }, { answer: { surveyed, wires }, learns, focus }) {
+    const isHere = wires && wires.layer === focus?.layer && wires.neuron === focus.neuron;
+    byId("exciting").hidden = layer === 0;
+    if (layer === 0) return;
+    if (!surveyed || !isHere) {
+      write(byId("excited"), learns ? "Over the test set: pause, and it is looked at." : "The test set is looked at ...");
+      this.#examples(null);
+      return;
+    }
+    const { count, all, low, mean, high } = surveyed;
+    const part = count < all ? `${count.toLocaleString("en")} of ${all.toLocaleString("en")}` : all.toLocaleString("en");
+    write(byId("excited"), `Over ${part} test examples: least ${written(low)}, mean ${written(mean)}, greatest ${written(high)}.`);
+    Object.assign(byId("excited").dataset, { low, mean, high });
+    this.#examples(surveyed);
+  }
+
+  /** Those that excite it most, to be opened. @param {Surveyed | null} surveyed */
+  #examples(surveyed) {
+    const best = surveyed?.best ?? [];
+    const key = best.map(({ index, value }) => `${index} ${written(value)}`).join();
+    if (key === this.excited) return;
+    this.excited = key;
+    const { classes, shape, scale } = this.dataset;
+    const made = best.map(({ index, label, value, image }) => {
+      const picture = element("img", { alt: "" });
+      const button = element("button", { type: "button", title: `Test ${index}, class ${classes[label]}: look at it` },
+        picture, element("span", {}, `${classes[label]}: ${written(value)}`));
+      button.addEventListener("click", () => this.open(index));
+      return { button, show: () => paint(picture, image, shape, scale) };
+    });
+    byId("best").replaceChildren(...made.map(({ button }) => element("li", {}, button)));
+    made.forEach(({ show }) => show());
+  }
+}
+
+const FORWARD = "Computed by the module's entry forward (models/web.py); the sum is added up in the page (network/formula.js).";
+const BACK = "A delta is the gradient of this example's loss by the neuron's sum: the module's entry backward (models/web.py).";
+const ENTRY = "The weights of this entry are a column of model.0.weight, as the module has it now (train/inspect.js).";
+
+/** @param {number} share */
+const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
+
+/** The name of a neuron. @param {Neuron} neuron @param {{activations: Float32Array[]}} seen
+ * @param {Dataset} dataset */
+export function titleOf({ layer, neuron }, { activations }, { classes }) {
+  if (layer === 0) return `Pixel ${neuron} of the image`;
+  if (layer === activations.length - 1) return `Class ${classes[neuron]}, layer ${layer}`;
+  return `Layer ${layer}, neuron ${neuron} of 0 to ${activations[layer].length - 1}`;
+}
+
+/** Where an entry is along each axis. @param {number} at @param {number[]} shape */
+function indices(at, shape) {
+  const found = [];
+  for (const length of shape.toReversed()) {
+    found.unshift(at % length);
+    at = Math.floor(at / length);
+  }
+  return found;
+}
+
+/** @param {HTMLElement} list @param {[string, string, number?][]} facts */
+function writeFacts(list, facts) {
+  const rows = facts.flatMap(([name, text, exact]) =>
+    [element("dt", {}, name), element("dd", { "data-exact": exact }, text)]);
+  list.replaceChildren(...rows);
+}
+
+/** Red, green and blue of a colour as getComputedStyle gives it. @param {string} colour */
+const channels = (colour) => colour.match(/[\d.]+/g)?.slice(0, 3).map(Number) ?? [0, 0, 0];

@@ -1,0 +1,310 @@
+// @ts-check
+// The view of the network: one example on its way through every layer, as the network is now, and
+// the neuron that a person looks at.
+
+import { byId, element, write } from "../../../page/dom.js";
+import { follow } from "../data/pointers.js";
+import { placeOf } from "../state.js";
+import { Drawing } from "./draw.js";
+import { beside, kept, layoutOf, moved, neuronAt, placeAt, rectangleOf, showing, strongest, whole, zoomed } from "./layout.js";
+import { Panel, titleOf } from "./panel.js";
+
+/** @typedef {import("../api.js").Dataset} Dataset */
+/** @typedef {import("../state.js").State} State */
+/** @typedef {import("../train/inspect.js").Neuron} Neuron */
+/** @typedef {import("../train/session.js").Answered} Answered */
+/** @typedef {import("../train/session.js").Session} Session */
+/** @typedef {import("./layout.js").Camera} Camera */
+/** @typedef {import("./layout.js").Layout} Layout */
+
+const STEP = 1.5; // how much nearer a key or a button goes
+const HELD_OUT = "test"; // the set that the network does not learn from
+
+export class NetworkView {
+  /** @param {Dataset} dataset @param {(change: Partial<State>) => void} change of the state
+   * @param {Session} session @param {() => void} go start or pause */
+  constructor(dataset, change, session, go) {
+    this.dataset = dataset;
+    this.change = change;
+    this.session = session;
+    this.go = go;
+    this.canvas = byId("net", HTMLCanvasElement);
+    this.drawing = new Drawing(this.canvas);
+    this.panel = new Panel(dataset, this.drawing, (index) => this.#open(HELD_OUT, index));
+    /** @type {State | null} */ this.state = null;
+    /** @type {Neuron | null} */ this.looked = null; // under the pointer, or where the keys are
+    /** @type {{x: number, y: number, zoom: number} | null} */ this.place = null; // of the camera; null: all is seen
+    this.asked = ""; // the question, in words,
+    this.number = 0; // and its number
+    /** @type {Answered | null} */ this.answer = null;
+    /** @type {Float32Array[]} */ this.activations = []; // of the answer, the image first
+    /** @type {Layout | null} */ this.layout = null;
+    this.picked = ""; // what the strongest neurons were picked for
+    /** @type {number[][]} */ this.shown = [];
+    this.frame = 0;
+    this.#listen();
+  }
+
+  /** Draw the state; where another view is shown, nothing is asked. @param {State} state */
+  show(state) {
+    this.state = state;
+    if (state.view !== "network") {
+      if (this.number === this.session.asked) this.session.ask(null);
+      return;
+    }
+    const isBack = state.backward === 1;
+    for (const button of byId("ways").querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", String((button.dataset.way === "backward") === isBack));
+    }
+    this.#ask();
+    this.redraw();
+  }
+
+  // --- what is asked, and answered ---
+
+  /** The set and the place there of the example in hand. */
+  get example() {
+    const digit = this.state?.digit ?? -1;
+    return digit < 0 ? { split: HELD_OUT, index: 0 } : placeOf(digit, this.dataset);
+  }
+
+  /** The neuron that is shown: what is under the pointer, else the one that was chosen. */
+  get focus() {
+    const { layer, neuron } = this.state ?? { layer: -1, neuron: -1 };
+    return this.looked ?? (layer >= 0 && neuron >= 0 ? { layer, neuron } : null);
+  }
+
+  #ask() {
+    const { example, focus, state } = this;
+    if (state?.view !== "network") return;
+    const question = { example, back: state.backward === 1, focus };
+    const asked = JSON.stringify(question);
+    if (asked === this.asked && this.number === this.session.asked) return;
+    this.asked = asked;
+    this.number = this.session.ask(question, (answer) => this.#take(answer));
+  }
+
+  /** @param {Answered} answer */
+  #take(answer) {
+    const { scale } = this.dataset;
+    const sameImage = this.answer?.image.every((entry, i) => entry === answer.image[i]);
+    const image = sameImage ? this.activations[0] : Float32Array.from(answer.image, (entry) => entry / scale);
+    this.answer = answer;
+    this.activations = [image, ...answer.outputs];
+    const { split, index } = this.example;
+    const widths = answer.outputs.map(({ length }) => length);
+    this.#pick(`${split} ${index} ${widths}`);
+    this.redraw();
+  }
+
+  /** Pick the neurons of wide layers that are shown. They stay while it learns, but for the one that
+   * was chosen, which is among them. @param {string} what they are picked for */
+  #pick(what) {
+    if (!this.answer) return;
+    const { layer = -1, neuron = -1 } = this.state ?? {};
+    const isNew = what !== this.picked;
+    const values = this.answer.deltas ?? this.answer.outputs;
+    const isLacking = (/** @type {number} */ i) => layer === i + 1 && neuron >= 0 && neuron < values[i].length &&
+      !this.shown[i]?.includes(neuron);
+    if (!isNew && !values.some((_, i) => isLacking(i))) return;
+    this.picked = what;
+    this.shown = values.map((each, i) => isLacking(i) ? strongest(each, neuron) : isNew ? strongest(each) : this.shown[i]);
+    this.layout = layoutOf(this.dataset.shape, values.map(({ length }) => length), this.shown);
+  }
+
+  // --- what is shown ---
+
+  /** @returns {Camera | null} */
+  get camera() {
+    if (!this.layout) return null;
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    const { box } = this.layout;
+    return this.place ? kept({ ...this.place, width, height }, box) : whole(box, width, height);
+  }
+
+  /** Redraw before the next frame. */
+  redraw() {
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      this.#draw();
+    });
+  }
+
+  #draw() {
+    const { answer, layout, camera, activations, state, session } = this;
+    if (state?.view !== "network" || !answer || !layout || !camera) return;
+    const { focus } = this;
+    const exists = focus && focus.neuron < (activations[focus.layer]?.length ?? 0) ? focus : null;
+    const back = state.backward === 1 && answer.deltas !== null;
+    const { classes } = this.dataset;
+    const { activation } = session.settings;
+    const last = answer.outputs.length - 1;
+    const heads = answer.outputs.map(({ length }, i) =>
+      i === last ? "" : `${length.toLocaleString("en")} ${activation}`);
+    this.drawing.draw({
+      layout, camera, entries: activations[0], values: back && answer.deltas ? answer.deltas : answer.outputs,
+      activations, probabilities: answer.probabilities, answer: largestOf(answer.probabilities),
+      label: answer.label, classes, heads, back, focus: exists, pinned: !this.looked, wires: answer.wires,
+    });
+    const { split, index } = this.example;
+    this.panel.show({
+      answer, activations, activation, focus: exists, back, learns: session.isRunning, name: `${split} ${index}`,
+    });
+    write(byId("net-go"), session.isRunning ? "Pause" : answer.step ? "Go on" : "Start");
+    this.#options(answer.outputs.length);
+  }
+
+  /** The layers that a neuron can be looked for in. @param {number} layers */
+  #options(layers) {
+    const select = byId("find-layer", HTMLSelectElement);
+    if (select.options.length === layers + 1) return;
+    const names = Array.from({ length: layers + 1 }, (_, i) => i === 0 ? "image" : i === layers ? "classes" : `layer ${i}`);
+    select.replaceChildren(...names.map((name, i) => element("option", { value: i }, name)));
+    select.value = "1";
+  }
+
+  // --- what a person does ---
+
+  #listen() {
+    const { canvas } = this;
+    follow(canvas, {
+      move: (right, down) => this.#look((camera, { box }) => moved(camera, box, right, down)),
+      zoom: (factor, left, top) => this.#look((camera, { box }) => zoomed(camera, box, factor, left, top)),
+      hover: (left, top) => this.#hover(left === null || top === null ? null : this.#at(left, top)),
+      click: (left, top) => {
+        const found = this.#at(left, top);
+        this.looked = null;
+        this.#choose(found);
+      },
+    });
+    canvas.addEventListener("blur", () => this.#hover(null));
+    document.addEventListener("keydown", (event) => this.#key(event));
+    new ResizeObserver(() => this.redraw()).observe(canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.drawing.recolour();
+      this.panel.recolour();
+      this.redraw();
+    });
+    byId("network").addEventListener("click", ({ target }) => {
+      const button = target instanceof Element ? target.closest("button") : null;
+      if (button?.dataset.do) this.#act(button.dataset.do);
+      if (button?.dataset.way) this.change({ backward: Number(button.dataset.way === "backward") });
+    });
+    const form = byId("find", HTMLFormElement);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#find();
+    });
+    byId("find-neuron").addEventListener("input", () => byId("find-neuron", HTMLInputElement).setCustomValidity(""));
+  }
+
+  /** The neuron at a pixel. @param {number} left @param {number} top */
+  #at(left, top) {
+    const { camera, layout } = this;
+    return camera && layout && neuronAt(layout, ...placeAt(camera, left, top));
+  }
+
+  /** @param {(camera: Camera, layout: Layout) => Camera} how */
+  #look(how) {
+    const { camera, layout } = this;
+    if (!camera || !layout) return;
+    const { x, y, zoom } = how(camera, layout);
+    this.place = { x, y, zoom };
+    this.redraw();
+  }
+
+  /** @param {Neuron | null} neuron */
+  #hover(neuron) {
+    if (neuron?.layer === this.looked?.layer && neuron?.neuron === this.looked?.neuron) return;
+    this.looked = neuron;
+    this.#ask();
+    this.redraw();
+  }
+
+  /** Look at a neuron until another is chosen. @param {Neuron | null} neuron */
+  #choose(neuron) {
+    this.change(neuron ?? { layer: -1, neuron: -1 });
+  }
+
+  /** @param {string} split @param {number} index */
+  #open(split, index) {
+    let first = 0;
+    for (const [name, { count }] of Object.entries(this.dataset.splits)) {
+      if (name === split) this.change({ digit: first + index });
+      first += count;
+    }
+  }
+
+  /** @param {string} name */
+  #act(name) {
+    const { width = 0, height = 0 } = this.camera ?? {};
+    const nearer = (/** @type {number} */ factor) =>
+      this.#look((camera, { box }) => zoomed(camera, box, factor, width / 2, height / 2));
+    if (name === "in") nearer(STEP);
+    if (name === "out") nearer(1 / STEP);
+    if (name === "fit") {
+      this.place = null;
+      this.redraw();
+    }
+    if (name === "random") this.#open(HELD_OUT, Math.floor(Math.random() * this.dataset.splits[HELD_OUT].count));
+    if (name === "pick") {
+      const { picked } = this;
+      this.picked = "";
+      this.#pick(picked);
+      this.redraw();
+    }
+    if (name === "go") {
+      this.go();
+      this.redraw();
+    }
+  }
+
+  /** Look for a neuron by its number. */
+  #find() {
+    const layer = Number(byId("find-layer", HTMLSelectElement).value);
+    const field = byId("find-neuron", HTMLInputElement);
+    const neuron = Number(field.value.trim() || "x");
+    const most = (this.activations[layer]?.length ?? 0) - 1;
+    const isThere = Number.isInteger(neuron) && neuron >= 0 && neuron <= most;
+    field.setCustomValidity(isThere ? "" : `expected a number from 0 to ${most}`);
+    if (!isThere) return void field.reportValidity();
+    this.#choose({ layer, neuron });
+  }
+
+  /** Arrows move where the canvas has the focus; elsewhere they scroll. @param {KeyboardEvent} event */
+  #key(event) {
+    if (byId("network").hidden || event.ctrlKey || event.metaKey || event.altKey) return;
+    const within = (/** @type {string} */ kinds) => event.target instanceof Element && event.target.closest(kinds) !== null;
+    if (within("input, select") || (event.key === " " && within("button, a"))) return;
+    /** @type {Record<string, [number, number]>} */
+    const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    /** @type {Record<string, string>} */
+    const acts = { "+": "in", "=": "in", "-": "out", 0: "fit", r: "random", p: "pick", " ": "go" };
+    const isHere = event.target === this.canvas;
+    if (isHere && Object.hasOwn(steps, event.key)) this.#step(...steps[event.key]);
+    else if (isHere && event.key === "Enter") this.#choose(this.focus);
+    else if (event.key === "Escape") {
+      this.looked = null;
+      this.#choose(null);
+    } else if (event.key === "b") this.change({ backward: 1 - (this.state?.backward ?? 0) });
+    else if (Object.hasOwn(acts, event.key)) this.#act(acts[event.key]);
+    else return;
+    event.preventDefault();
+  }
+
+  /** @param {number} right @param {number} down */
+  #step(right, down) {
+    const { layout, focus, camera, answer, activations, dataset } = this;
+    if (!layout || !camera || !answer) return;
+    const isShown = focus && rectangleOf(layout, focus);
+    const last = layout.columns.length;
+    const to = isShown ? beside(layout, focus, right, down) : { layer: last, neuron: largestOf(answer.probabilities) };
+    const place = rectangleOf(layout, to);
+    if (this.place && place) this.place = showing(camera, place);
+    this.#hover(to);
+    write(byId("spoken"), `${titleOf(to, { activations }, dataset)}: ${activations[to.layer][to.neuron].toPrecision(3)}`);
+  }
+}
+
+/** The place of the greatest, the first of equal ones. @param {Float32Array} values */
+const largestOf = (values) => values.reduce((best, value, i) => value > values[best] ? i : best, 0);
