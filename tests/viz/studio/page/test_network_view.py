@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, cross_entropy, gradients
+from autograd import Tensor, Value, cross_entropy, gradients
 from models.mlp import MLP
 from models.mnist.checkpoint import load
 from models.mnist.scoring import inputs
 from tests.few import few
 from tests.viz.conftest import findings
+from viz.expression import parse
 
 FEW = few()  # of all sets the training examples come first: test 0 is digit 2000
 FIRST = len(FEW.train)
@@ -56,6 +58,14 @@ def exact(tab: Any, name: str) -> float:
     return float(number.get_attribute("data-exact"))
 
 
+def computed(tab: Any) -> float:
+    """What the debugger computes by the command that is shown."""
+    line = shlex.split(tab.locator("#command").inner_text())
+    assert line[:4] == ["python", "-m", "viz", "debug"] and line[5] == "--at"
+    values = {name: Value(float(value)) for name, value in (each.split("=") for each in line[6:])}
+    return float(parse(line[4])(values).data)
+
+
 def passes(model: MLP, image: Any, label: int) -> tuple[list[Any], list[Any]]:
     """What each layer gives, and the gradient of the loss by what its Linear gives."""
     x = inputs(image[None], 255.0).astype(np.float64)
@@ -94,6 +104,10 @@ def test_what_is_shown_of_a_neuron_is_what_python_computes(tab, address, tmp_pat
         value = numbers[total] if layer == 3 else np.tanh(numbers[total])
         unit = 10.0 ** -len(rows[total][1].partition(".")[2])
         assert abs(value - shown) <= 0.51 * unit and abs(numbers[-1] - shown) <= 0.51 * unit
+        back = [
+            float(each) for each in tab.locator("#backprop-terms td:nth-child(2)").all_inner_texts()
+        ]
+        assert round(sum(back[: -1 if layer == 3 else -2]), 8) == back[-1 if layer == 3 else -2]
         every = over[layer - 1][:, neuron]
         said = tab.locator("#excited").evaluate("each => ({...each.dataset})")
         wanted = {"low": every.min(), "mean": every.mean(), "high": every.max()}
@@ -101,6 +115,16 @@ def test_what_is_shown_of_a_neuron_is_what_python_computes(tab, address, tmp_pat
             np.testing.assert_allclose(float(said[name]), want, rtol=1e-4, atol=1e-5)
         best = tab.locator("#best button").first.get_attribute("title")
         assert best.startswith(f"Test {every.argmax()}, class {FEW.test.labels[every.argmax()]}")
+        if layer == 1 and neuron == 7:
+            tab.locator("#debug summary").click()
+        tab.wait_for_timeout(50)
+        np.testing.assert_allclose(computed(tab), given[neuron], rtol=1e-5, atol=1e-5)
+    tab.locator("#net").focus()
+    tab.keyboard.press("Escape")
+    tab.locator("#debug summary", has_text="the loss").wait_for()
+    logits = outputs[-1]
+    loss = np.log(np.exp(logits).sum()) - logits[label]
+    np.testing.assert_allclose(computed(tab), loss, rtol=1e-5)
     answer = int(outputs[-1].argmax())
     right = " ✓ Right." if answer == label else f" ✗ Wrong: it is {label}."
     assert tab.locator("#verdict").inner_text() == f"Answer: {answer}.{right}"
@@ -120,7 +144,7 @@ def test_pointer_keys_and_address_lead_to_neurons(tab, address):
     title.filter(has_text="Layer 2, neuron 3 of 0 to 19").wait_for()
     box = tab.locator("#net").bounding_box()
     seen = []
-    for x in range(0, int(box["width"]), 8):  # from the image to the classes
+    for x in range(0, int(box["width"]), 9):  # from the image to the classes
         tab.mouse.move(box["x"] + x, box["y"] + box["height"] / 2 + 9)  # between no two rows
         tab.wait_for_timeout(17)
         text = title.inner_text()

@@ -40,7 +40,6 @@ export class Drawing {
     /** @type {Map<string, string>} */ this.colours = new Map();
     this.pixels = coloursOf(canvas);
     /** @type {Scene | null} */ this.scene = null;
-    this.took = 0; // milliseconds, the last time
   }
 
   /** The page has other colours now. */
@@ -62,7 +61,6 @@ export class Drawing {
 
   /** @param {Scene} scene */
   draw(scene) {
-    const start = performance.now();
     const { canvas } = this;
     const { width, height } = scene.camera;
     // Drawn by the CPU: the graphics can take as long as a few frames to make a context.
@@ -79,7 +77,6 @@ export class Drawing {
     this.#wires(context, scene);
     scene.layout.columns.forEach((_, i) => this.#column(context, scene, i));
     this.#focus(context, scene);
-    this.took = performance.now() - start;
   }
 
   /** Where something lies, in pixels. @param {Camera} camera @param {Rectangle} place */
@@ -181,7 +178,7 @@ export class Drawing {
       size.y = pixelOf(camera, 0, column.top + row * column.pitch)[1];
       if (size.y > camera.height || size.y + size.height < 0) continue;
       if (isLast) this.#class(context, scene, size, most);
-      else this.#neuron(context, values[i][size.neuron], most, size);
+      else this.#neuron(context, values[i][size.neuron], most, size, String(size.neuron));
     }
     const first = pixelOf(camera, column.left, column.top);
     const under = pixelOf(camera, column.left, column.top + (column.neurons.length - 1) * column.pitch + column.height);
@@ -200,8 +197,8 @@ export class Drawing {
   }
 
   /** @param {CanvasRenderingContext2D} context @param {number} value @param {number} most
-   * @param {{x: number, y: number, width: number, height: number}} box */
-  #neuron(context, value, most, { x, y, width, height }) {
+   * @param {{x: number, y: number, width: number, height: number}} box @param {string} name */
+  #neuron(context, value, most, { x, y, width, height }, name) {
     context.beginPath();
     context.roundRect(x, y, width, height, width / 3);
     context.fillStyle = this.colour("--card");
@@ -223,15 +220,17 @@ export class Drawing {
       context.fillRect(x + width * 0.3, y + height / 2 - 0.75, width * 0.4, 1.5);
     }
     if (width < LEGIBLE) return;
-    context.font = `${Math.min(14, width / 3.4)}px ${this.font}`;
     context.textAlign = "center";
     context.textBaseline = "middle";
-    const text = written(value, 2);
-    const wide = context.measureText(text).width;
-    context.fillStyle = this.colour("--card");
-    context.fillRect(x + (width - wide) / 2 - 2, y + height * 0.32, wide + 4, height * 0.36);
-    context.fillStyle = this.colour("--text");
-    context.fillText(text, x + width / 2, y + height / 2);
+    const lines = /** @type {const} */ ([[written(value, 2), 0.5, "--text", 14], [name, 0.17, "--quiet", 11]]);
+    for (const [text, along, colour, size] of lines) {
+      context.font = `${Math.min(size, width / 3.4)}px ${this.font}`;
+      const [wide, high] = [context.measureText(text).width + 4, Math.min(size + 4, width / 3)];
+      context.fillStyle = this.colour("--card");
+      if (text) context.fillRect(x + (width - wide) / 2, y + height * along - high / 2, wide, high);
+      context.fillStyle = this.colour(colour);
+      context.fillText(text, x + width / 2, y + height * along);
+    }
   }
 
   /** A class: it glows by its probability, and has a bar and a number of it.
@@ -250,7 +249,7 @@ export class Drawing {
       context.fill();
     }
     context.globalAlpha = 1;
-    this.#neuron(context, back ? values[values.length - 1][neuron] : share, back ? most : 1, { ...node, height: height });
+    this.#neuron(context, back ? values[values.length - 1][neuron] : share, back ? most : 1, node, "");
     if (height < 8) return;
     const size = Math.min(15, height * 0.55);
     const left = x + height * 1.25;

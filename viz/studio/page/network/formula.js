@@ -32,10 +32,9 @@ export function formulaOf(inputs, weights, bias, value, activation) {
   const digits = Math.min(8, Math.max(0, DIGITS - Math.floor(Math.log10(greatest || 1))));
   const unit = 10 ** digits;
   const whole = (/** @type {number} */ number) => Math.round(number * unit) + 0; // never -0
-  const order = Array.from(weights, (_, i) => i).filter((i) => weights[i] * inputs[i] !== 0)
-    .sort((a, b) => Math.abs(weights[b] * inputs[b]) - Math.abs(weights[a] * inputs[a]));
-  const terms = order.slice(0, TERMS).map((input) => ({
-    input, weight: weights[input], given: inputs[input], term: whole(weights[input] * inputs[input]),
+  const order = largest(weights, (i) => inputs[i], Infinity);
+  const terms = order.slice(0, TERMS).map(({ at, product }) => ({
+    input: at, weight: weights[at], given: inputs[at], term: whole(product),
   }));
   const rest = terms.reduce((left, { term }) => left - term, whole(sum) - whole(bias));
   return {
@@ -44,6 +43,28 @@ export function formulaOf(inputs, weights, bias, value, activation) {
     value, digits,
   };
 }
+
+/** The command that steps through the same in the debugger, by these very numbers: the strongest terms,
+ * and the rest as one. @param {ArrayLike<number>} inputs @param {ArrayLike<number>} weights
+ * @param {number} bias @param {string} activation */
+export function neuronCommand(inputs, weights, bias, activation) {
+  const order = largest(weights, (i) => inputs[i], Infinity);
+  const shown = order.slice(0, TERMS);
+  const rest = order.slice(TERMS).reduce((sum, { product }) => sum + product, 0);
+  const sum = [...shown.map(({ at }) => `w${at}*a${at}`), "rest", "bias"].join(" + ");
+  const values = shown.flatMap(({ at }) => [[`w${at}`, weights[at]], [`a${at}`, inputs[at]]]);
+  return command(activation === "identity" ? sum : `${activation}(${sum})`, [...values, ["rest", rest], ["bias", bias]]);
+}
+
+/** The same of the loss. @param {ArrayLike<number>} logits @param {number} label */
+export function lossCommand(logits, label) {
+  const values = Array.from(logits, (logit, i) => [`z${i}`, logit]);
+  return command(`log(${values.map(([name]) => `exp(${name})`).join(" + ")}) - z${label}`, values);
+}
+
+/** @param {string} text @param {(string | number)[][]} values */
+const command = (text, values) =>
+  `python -m viz debug "${text}" --at ${values.map(([name, value]) => `${name}=${Number(Number(value).toPrecision(9))}`).join(" ")}`;
 
 /** What weights are like; size: the mean of them without their signs.
  * @param {ArrayLike<number>} weights @returns {Fan} */

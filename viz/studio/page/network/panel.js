@@ -2,10 +2,10 @@
 // What stands beside the network in words and numbers, for everybody and for those who do not see the
 // drawing: the answer, and of the neuron that is looked at all that it comes from and leads to.
 
-import { byId, element, write } from "../../../page/dom.js";
+import { byId, element, first, write } from "../../../page/dom.js";
 import { written } from "../../../page/ticks.js";
 import { paint } from "../data/paint.js";
-import { fanOf, formulaOf } from "./formula.js";
+import { fanOf, formulaOf, lossCommand, neuronCommand } from "./formula.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../train/inspect.js").Neuron} Neuron */
@@ -39,6 +39,7 @@ export class Panel {
   /** @param {Seen} seen */
   show(seen) {
     this.#answer(seen);
+    this.#command(seen);
     const { focus } = seen;
     byId("neuron").hidden = !focus;
     if (!focus) return;
@@ -50,9 +51,11 @@ export class Panel {
     const isHere = wires && wires.layer === focus.layer && wires.neuron === focus.neuron;
     byId("formula").hidden = isEntry || !isHere;
     byId("net-image").hidden = focus.layer !== 1 || !isHere;
+    byId("backprop").hidden = isEntry || !isHere || !seen.back;
     if (isHere && wires.incoming) {
       this.#formula(seen, focus, wires.incoming, wires.bias);
       if (focus.layer === 1) this.#weights(wires.incoming);
+      if (seen.back) this.#back(seen, focus, wires.outgoing);
     }
     this.#surveyed(focus, seen);
     write(byId("net-source"), isEntry ? ENTRY : seen.back ? BACK : FORWARD);
@@ -119,10 +122,53 @@ export class Panel {
     if (others || rest) lines.push([others ? left : "rounding", number(rest), ""]);
     lines.push(["bias", number(own), ""], ["sum", number(sum), ""]);
     if (!isLast) lines.push([`${name}(${number(sum)})`, number(value), ""]);
-    const rows = lines.map(([what, much, of], i) =>
-      element("tr", { class: what === "sum" || i === lines.length - 1 ? "total" : null },
-        element("th", { scope: "row" }, what), element("td", {}, much), element("td", {}, of)));
-    byId("terms").replaceChildren(...rows);
+    writeRows(byId("terms"), lines);
+  }
+
+  /** Where the delta of a neuron comes from: the deltas of the next layer, or what the answer lacks.
+   * @param {Seen} seen @param {Neuron} focus @param {Float32Array | null} weights to the next layer */
+  #back({ answer: { deltas, probabilities, label }, activation }, { layer, neuron }, weights) {
+    if (!deltas) return;
+    const delta = deltas[layer - 1][neuron];
+    if (!weights) {
+      const share = probabilities[neuron];
+      const wanted = Number(neuron === label);
+      write(byId("backprop-of"), "the delta of a class");
+      return writeRows(byId("backprop-terms"), [
+        ["probability", share.toFixed(6), ""], ["less what it should be", String(-wanted), ""], ["delta", delta.toFixed(6), ""],
+      ]);
+    }
+    // In a unit of their own: most are far below 1.
+    const next = deltas[layer];
+    const largest = next.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
+    const power = largest > 0 && largest < 0.01 ? Math.floor(Math.log10(largest)) : 0;
+    const inputs = next.map((each) => each / 10 ** power);
+    const { terms, others, rest, sum, digits } = formulaOf(inputs, weights, 0, 0, "");
+    const number = (/** @type {number} */ each) => each.toFixed(digits);
+    const isClass = layer === deltas.length - 1;
+    const lines = terms.map(({ input, weight, given, term }) => [
+      `${written(weight)} × ${written(given)}`, number(term), `${isClass ? "class" : "neuron"} ${input}`,
+    ]);
+    if (others || rest) lines.push([others ? `${others.toLocaleString("en")} more` : "rounding", number(rest), ""]);
+    lines.push(["sum", number(sum), ""]);
+    lines.push([`× slope of ${activation}`, number(delta / 10 ** power), ""]);
+    write(byId("backprop-of"), `weight × delta of layer ${layer + 1}${power ? `, in units of 1e${power}` : ""}`);
+    writeRows(byId("backprop-terms"), lines);
+  }
+
+  /** How the debugger steps through the neuron, or through the loss. @param {Seen} seen */
+  #command({ answer: { outputs, label, wires }, activations, activation, focus }) {
+    const details = byId("debug", HTMLDetailsElement);
+    const isNeuron = focus && focus.layer > 0;
+    const isHere = isNeuron && wires?.layer === focus.layer && wires.neuron === focus.neuron;
+    write(first(details, "summary"), `Step through ${isNeuron ? "this neuron" : "the loss"} in the debugger`);
+    details.hidden = !isNeuron && label === null;
+    if (!details.open) return; // nobody reads it
+    const last = outputs.length;
+    if (isHere && wires.incoming) {
+      const name = focus.layer === last ? "identity" : activation;
+      write(byId("command"), neuronCommand(activations[focus.layer - 1], wires.incoming, wires.bias, name));
+    } else if (!isNeuron && label !== null) write(byId("command"), lossCommand(outputs[last - 1], label));
   }
 
   /** The weights of a neuron of the first layer, where the entries of the image are.
@@ -205,6 +251,14 @@ function indices(at, shape) {
     at = Math.floor(at / length);
   }
   return found;
+}
+
+/** The last row, and a sum, stand out. @param {HTMLElement} body @param {string[][]} lines */
+function writeRows(body, lines) {
+  body.replaceChildren(...lines.map(([what, much, of], i) =>
+    element("tr", { class: what === "sum" || i === lines.length - 1 ? "total" : null },
+      element("th", { scope: "row" }, what), element("td", {}, much), element("td", {}, of))
+  ));
 }
 
 /** @param {HTMLElement} list @param {[string, string, number?][]} facts */

@@ -48,7 +48,7 @@ export class NetworkView {
   /** Draw the state; where another view is shown, nothing is asked. @param {State} state */
   show(state) {
     this.state = state;
-    if (state.view !== "network") {
+    if (state.view !== "network" || document.hidden) {
       if (this.number === this.session.asked) this.session.ask(null);
       return;
     }
@@ -190,6 +190,8 @@ export class NetworkView {
       if (button?.dataset.do) this.#act(button.dataset.do);
       if (button?.dataset.way) this.change({ backward: Number(button.dataset.way === "backward") });
     });
+    byId("debug").addEventListener("toggle", () => this.redraw());
+    document.addEventListener("visibilitychange", () => this.state && this.show(this.state));
     const form = byId("find", HTMLFormElement);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -253,10 +255,18 @@ export class NetworkView {
       this.#pick(picked);
       this.redraw();
     }
+    if (name === "copy") this.#copy();
     if (name === "go") {
       this.go();
       this.redraw();
     }
+  }
+
+  /** The command of the debugger; where a browser does not let a page copy, it is selected. */
+  async #copy() {
+    const code = byId("command");
+    getSelection()?.selectAllChildren(code);
+    await navigator.clipboard?.writeText(code.textContent ?? "").catch(() => {});
   }
 
   /** Look for a neuron by its number. */
@@ -269,6 +279,14 @@ export class NetworkView {
     field.setCustomValidity(isThere ? "" : `expected a number from 0 to ${most}`);
     if (!isThere) return void field.reportValidity();
     this.#choose({ layer, neuron });
+    this.#pick(this.picked);
+    this.#bring({ layer, neuron });
+  }
+
+  /** Bring a neuron into sight. @param {Neuron} neuron */
+  #bring(neuron) {
+    const place = this.layout && rectangleOf(this.layout, neuron);
+    if (this.place && place) this.#look((camera) => showing(camera, place));
   }
 
   /** Arrows move where the canvas has the focus; elsewhere they scroll. @param {KeyboardEvent} event */
@@ -294,13 +312,12 @@ export class NetworkView {
 
   /** @param {number} right @param {number} down */
   #step(right, down) {
-    const { layout, focus, camera, answer, activations, dataset } = this;
-    if (!layout || !camera || !answer) return;
+    const { layout, focus, answer, activations, dataset } = this;
+    if (!layout || !answer) return;
     const isShown = focus && rectangleOf(layout, focus);
     const last = layout.columns.length;
     const to = isShown ? beside(layout, focus, right, down) : { layer: last, neuron: largestOf(answer.probabilities) };
-    const place = rectangleOf(layout, to);
-    if (this.place && place) this.place = showing(camera, place);
+    this.#bring(to);
     this.#hover(to);
     write(byId("spoken"), `${titleOf(to, { activations }, dataset)}: ${activations[to.layer][to.neuron].toPrecision(3)}`);
   }
