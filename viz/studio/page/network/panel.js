@@ -228,8 +228,8 @@ export class Panel {
   }
 }
 
-const FORWARD = "Computed by the module's entry forward (models/web.py); the sum is added up in the page (network/formula.js).";
-const BACK = "A delta is the gradient of this example's loss by the neuron's sum: the module's entry backward (models/web.py).";
+const FORWARD = "Computed by the module's entry forward (models/web.py); the sum is added up by network/formula.js, the test set looked at by train/survey.js.";
+const BACK = "A delta is the gradient of this example's loss by the neuron's sum: the module's entry backward (models/web.py); its sum is added up by network/formula.js.";
 const ENTRY = "The weights of this entry are a column of model.0.weight, as the module has it now (train/inspect.js).";
 
 /** @param {number} share */

@@ -56,6 +56,7 @@ export class NetworkView {
     for (const button of byId("ways").querySelectorAll("button")) {
       button.setAttribute("aria-pressed", String((button.dataset.way === "backward") === isBack));
     }
+    this.#pick(this.picked);
     this.#ask();
     this.redraw();
   }
@@ -279,7 +280,6 @@ export class NetworkView {
     field.setCustomValidity(isThere ? "" : `expected a number from 0 to ${most}`);
     if (!isThere) return void field.reportValidity();
     this.#choose({ layer, neuron });
-    this.#pick(this.picked);
     this.#bring({ layer, neuron });
   }
 
