@@ -21,6 +21,7 @@ __all__ = ["FOLDER", "digest", "read", "script"]
 
 FOLDER = Path(__file__).parent
 IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.[^"]*)";\n', re.MULTILINE)
+LATER = re.compile(r'\bawait import\("(\.[^"]*)"\)')  # of a part that is not needed at once
 EXPORT = re.compile(r"^export ((?:async )?(?:function\*?|class|const) (\w+))", re.MULTILINE)
 # What one script cannot have: other kinds of these two, and an address of its own.
 LEFT = re.compile(r"^(?:import|export)\b.*|\bimport\.meta\b.*", re.MULTILINE)
@@ -41,8 +42,8 @@ def read(folder: Path, name: str) -> str:
 
 
 def script(*modules: Path, instead: Mapping[Path, Path] | None = None) -> str:
-    """Modules and all that they import as one module: each once, after what it imports, in a scope
-    of its own. instead: files that others stand in for.
+    """Modules and all that they import, now or later, as one module: each once, after what it
+    imports, in a scope of its own. instead: files that others stand in for.
 
     Raises ValueError for what this cannot join: a circle of imports, `import * as`, a default
     export, `import.meta`.
@@ -73,7 +74,10 @@ def _collect(
         name = _collect((file.parent / found[2]).resolve(), others, files, texts)
         return f"const {{{found[1].replace(' as ', ': ')}}} = {name};\n"
 
-    text = IMPORT.sub(imported, read(file.parent, file.name))
+    def awaited(found: re.Match[str]) -> str:
+        return _collect((file.parent / found[1]).resolve(), others, files, texts)
+
+    text = LATER.sub(awaited, IMPORT.sub(imported, read(file.parent, file.name)))
     exported = ", ".join(name for _, name in EXPORT.findall(text))
     text = EXPORT.sub(r"\1", text)
     if left := LEFT.search(text):

@@ -86,6 +86,12 @@ def test_a_script_holds_each_module_once_after_what_it_imports(tmp_path: Path) -
     )
     assert c < a < b and found.count("const c =") == 1
     (tmp_path / "d.js").write_text("export const c = 4;\n")
+    later = 'export async function e() {\n  const { c } = await import("./c.js");\n}\n'
+    (tmp_path / "e.js").write_text(later)
+    found = script(tmp_path / "e.js")
+    assert "const { c } = $0;" in found and found.index('const c = "export c";') < found.index(
+        "= $0"
+    )
     other = script(tmp_path / "b.js", instead={tmp_path / "c.js": tmp_path / "d.js"})
     assert "export c" not in other and "const c = 4;" in other
 

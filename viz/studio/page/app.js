@@ -5,7 +5,6 @@ import { byId, element, first, write } from "../../page/dom.js";
 import { Store } from "../../page/store.js";
 import { datasetOf, serverOf } from "./api.js";
 import { DataView } from "./data/view.js";
-import { NetworkView } from "./network/view.js";
 import { fromAddress, settle, START, toAddress, VIEWS, wrongIn } from "./state.js";
 import { offersOf } from "./train/offered.js";
 import { TrainView } from "./train/view.js";
@@ -120,7 +119,10 @@ async function begin() {
   const offers = offersOf(architectures);
   const train = new TrainView(dataset, change, complaints("train"), data, offers, weights);
   byId("again").addEventListener("click", () => problems.forEach(({ again }) => again?.()));
-  const network = new NetworkView(dataset, look, train.session, () => train.act("go"));
+  const showNetwork = later("network", async () => {
+    const { NetworkView } = await import("./network/view.js");
+    return new NetworkView(dataset, look, train.session, () => train.act("go"));
+  });
   await turn();
   const store = new Store(START, {
     settle: (state) => settle(state, dataset),
@@ -129,7 +131,7 @@ async function begin() {
       if (embedded) showWhole(state);
       if (state.view === "data") data.show(state);
       else train.show(state);
-      network.show(state);
+      showNetwork(state);
     },
     fromAddress: (hash) => {
       complainOfAddress(wrongIn(hash, dataset));
@@ -151,6 +153,21 @@ async function begin() {
     event.preventDefault();
   });
   store.follow();
+}
+
+/** What shows a view whose files are fetched when it is opened first. @param {View} view
+ * @param {() => Promise<{show: (state: State) => void}>} make */
+function later(view, make) {
+  /** @type {ReturnType<typeof make> | null} */ let made = null;
+  return async (/** @type {State} */ state) => {
+    if (!made && state.view !== view) return;
+    made ??= make();
+    const shown = await made.catch((error) => {
+      made = null;
+      complaints(view)(`the view cannot be fetched: reload the page (${error})`);
+    });
+    shown?.show(state);
+  };
 }
 
 /** The browser's turn, to draw and to take clicks: the parts of the page are made one by one. */

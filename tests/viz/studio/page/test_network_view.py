@@ -165,7 +165,7 @@ def test_pointer_keys_and_address_lead_to_neurons(tab, address):
     assert re.fullmatch(r"Layer 2, neuron \d+ of 0 to 19: -?[\d.e-]+", spoken)
     tab.keyboard.press("Enter")
     tab.keyboard.press("Tab")  # away: what was chosen stays
-    assert title.inner_text() == spoken.partition(":")[0]
+    title.filter(has_text=spoken.partition(":")[0]).wait_for()
     tab.keyboard.press("b")
     tab.keyboard.press("r")
     tab.wait_for_timeout(400)
@@ -173,12 +173,12 @@ def test_pointer_keys_and_address_lead_to_neurons(tab, address):
     assert "loss" in text and "test 0," not in text
     tab.reload()
     tab.locator("#net-of", has_text=text).wait_for()
-    assert title.inner_text() == spoken.partition(":")[0]
+    title.filter(has_text=spoken.partition(":")[0]).wait_for()
     tab.locator("#find-neuron").fill("20")
     tab.locator("#find-layer").select_option("2")
     tab.locator("#find-neuron").press("Enter")
     tab.locator("#find-neuron:invalid").wait_for()
-    assert title.inner_text() == spoken.partition(":")[0]
+    title.filter(has_text=spoken.partition(":")[0]).wait_for()
 
 
 def test_it_moves_while_it_learns_and_any_depth_is_drawn(tab, address):
