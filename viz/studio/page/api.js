@@ -91,14 +91,27 @@ export async function bytesAt(address, length) {
   throw new Error(`${address}: expected ${length} bytes, found ${found}`);
 }
 
+/** @type {string | null} */ let kept = null; // where the browser keeps nothing for the page
+
+/** Keep a token for this tab alone; whether it will be there after a reload. @param {string} given */
+export function keepToken(given) {
+  kept = given;
+  try {
+    sessionStorage.setItem("token", given);
+    return true;
+  } catch {
+    return false; // forbidden, or full
+  }
+}
+
 /** The token that the studio gave this tab; null where it gave none. Never in a frame: the page
  * around it could lead a person's clicks to buttons that they do not see. */
 export function token() {
   if (self !== top) return null;
   try {
-    return sessionStorage.getItem("token");
+    return kept ?? sessionStorage.getItem("token");
   } catch {
-    return null; // this browser keeps nothing for the page
+    return kept;
   }
 }
 

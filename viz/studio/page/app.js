@@ -3,7 +3,7 @@
 
 import { byId, element, first, write } from "../../page/dom.js";
 import { Store } from "../../page/store.js";
-import { datasetOf, serverOf } from "./api.js";
+import { datasetOf, keepToken, serverOf } from "./api.js";
 import { DataView } from "./data/view.js";
 import { fromAddress, settle, START, toAddress, VIEWS, wrongIn } from "./state.js";
 import { offersOf } from "./train/offered.js";
@@ -44,17 +44,14 @@ function takeToken() {
   const token = values.get("token");
   if (token === null) return;
   values.delete("token");
-  keepToken(token);
+  use(token);
   history.replaceState(null, "", `#${values}`);
 }
 
-/** For this tab alone. @param {string} token */
-function keepToken(token) {
-  try {
-    sessionStorage.setItem("token", token);
-  } catch {
-    complain("this browser keeps nothing for the page: what changes the server is not possible");
-  }
+/** Use a token in this tab. @param {string} token */
+function use(token) {
+  const lost = "this browser keeps nothing for the page: after a reload it needs the studio's token again";
+  complaints("token")(keepToken(token) ? "" : lost);
 }
 
 /** A token that turned out to be wrong can be typed anew; in a frame none is ever used. */
@@ -69,7 +66,7 @@ function askForToken() {
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    keepToken(field.value.replace(/^.*token=/, "").trim()); // of an address, what is the token
+    use(field.value.replace(/^.*token=/, "").trim()); // of an address, what is the token
     field.value = "";
     form.hidden = true;
     complaints("train")("");

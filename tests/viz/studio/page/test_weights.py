@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from models.mlp import MLP
 from models.mnist.scoring import score
@@ -87,6 +88,30 @@ def test_a_token_that_has_become_wrong_is_typed_anew_and_kept_for_the_tab(browse
     assert tab.evaluate("[localStorage.length, sessionStorage.token]") == [0, TOKEN]
     assert TOKEN not in tab.url
     context.close()
+
+
+FORBIDDEN = """Object.defineProperty(window, "sessionStorage", {
+  get() { throw new DOMException("", "SecurityError"); },
+});"""
+FULL = """Storage.prototype.setItem = () => {
+  throw new DOMException("", "QuotaExceededError");
+};"""
+
+
+@pytest.mark.parametrize("storage", [FORBIDDEN, FULL])
+def test_a_browser_that_keeps_nothing_is_said_and_loses_nothing(tab, address, storage):
+    """The token lasts until a reload, and leaves the address at once."""
+    tab.add_init_script(storage)
+    opened(tab, f"{address}#hidden=16&token={TOKEN}")
+    assert TOKEN not in tab.url
+    tab.locator("#problem", has_text="after a reload it needs the studio's token").wait_for()
+    learned(tab, "step")
+    act(tab, "send")
+    tab.locator("#doing", has_text="the server serves step 1").wait_for()
+    tab.wait_for_timeout(400)  # the address is written a moment later
+    tab.reload()
+    shows(tab, "step", "1")
+    assert tab.locator("[data-weights=send]").is_hidden()
 
 
 def test_weights_are_sent_fetched_and_forgotten_with_the_token_alone(tab, address, tmp_path):
