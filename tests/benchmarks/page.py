@@ -143,12 +143,15 @@ class Tab:
         self.browser, self.address = browser, address
         self.tab = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
         self.tab.add_init_script(WATCH)
-        self.bytes = 0
-        self.tab.on("response", self._count)
+        self.fetched: list[Any] = []
+        self.tab.on("requestfinished", lambda it: self.fetched.append(it))
 
-    def _count(self, response: Any) -> None:
-        if "/api/" not in response.url and response.url.startswith("http"):
-            self.bytes += int(response.headers["content-length"])
+    @property
+    def bytes(self) -> int:
+        """What a worker asks for again the browser has: none of it is sent a second time."""
+        own = (each for each in self.fetched if each.url.startswith("http"))
+        bodies = (each.sizes()["responseBodySize"] for each in own if "/api/" not in each.url)
+        return sum(bodies)
 
     def open(self, view: str) -> None:
         self.tab.goto(f"{self.address}#view={view}", wait_until="domcontentloaded")
