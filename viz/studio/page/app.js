@@ -3,6 +3,7 @@
 
 import { byId, element, first, write } from "../../page/dom.js";
 import { Store } from "../../page/store.js";
+import { again, untilDone } from "./again.js";
 import { datasetOf, keepToken, serverOf } from "./api.js";
 import { DataView } from "./data/view.js";
 import { fromAddress, settle, START, toAddress, VIEWS, wrongIn } from "./state.js";
@@ -74,20 +75,24 @@ function askForToken() {
   });
 }
 
+/** What the server answers, as soon as it does. @template Result @param {() => Promise<Result>} work */
+const asked = (work) => untilDone(work, (problem) => complaints("server")(problem, again));
+
 /** The dataset that the address names, else the first that there is. @param {string[]} datasets */
 async function chosenDataset(datasets) {
   const { dataset: wanted = datasets[0] } = fromAddress(location.hash);
   const found = datasets.includes(wanted) ? wanted : datasets[0];
   if (found !== wanted) complain(`there is no dataset ${wanted} here: this is ${found}`);
-  return await datasetOf(found);
+  return await asked(() => datasetOf(found));
 }
 
 async function begin() {
   byId("starting").remove();
   takeToken();
   askForToken();
+  byId("again").addEventListener("click", () => problems.forEach(({ again }) => again?.()));
   document.documentElement.classList.toggle("embedded", embedded !== undefined);
-  const { datasets, architectures, weights = true } = await serverOf();
+  const { datasets, architectures, weights = true } = await asked(serverOf);
   const dataset = await chosenDataset(datasets);
   const counts = Object.entries(dataset.splits).map(([name, { count }]) =>
     `${count.toLocaleString("en")} ${name}`
@@ -115,7 +120,6 @@ async function begin() {
   await turn();
   const offers = offersOf(architectures);
   const train = new TrainView(dataset, change, complaints("train"), data, offers, weights);
-  byId("again").addEventListener("click", () => problems.forEach(({ again }) => again?.()));
   const showNetwork = later("network", async () => {
     const { NetworkView } = await import("./network/view.js");
     return new NetworkView(dataset, look, train.session, () => train.act("go"));

@@ -360,7 +360,10 @@ def test_what_a_server_that_went_away_owes_comes_when_it_is_back(browser, tmp_pa
     tab = browser.new_context().new_page()
     tab.route("**/test/blocks/**", lambda route: held.append(route))
     with served(tmp_path) as port:
+        tab.route("**/api/server", lambda route: route.abort())
         tab.goto(f"http://127.0.0.1:{port}#view=data")
+        tab.locator("#problem", has_text="the server does not answer").wait_for()
+        tab.unroute("**/api/server")  # before anything is there it is asked again, too
         tab.locator("#shown", has_text="2 blocks 1 are here, 1 on their way").wait_for()
     held.pop().continue_()
     tab.unroute("**/test/blocks/**")
