@@ -14,10 +14,11 @@ import { DEFAULTS, typedOf } from "./train/settings.js";
  *   sort: Sort, x: number, y: number, zoom: number, digit: number,
  *   hidden: string, activation: string, optimizer: string, batch: string, dropout: string,
  *   rate: string, momentum: string, decay: string, seed: string, accuracy: string, loss: string,
- *   step: number, past: string, layer: number, neuron: number, backward: number,
+ *   step: number, past: string, layer: number, neuron: number, backward: number, camera: string,
  * }} State from hidden to loss as they are typed in Train; step: of the training, which stands there; past: what else
  * was set on the way to it; answer: the class that the network takes them for; wrong: 1 for those that it gets wrong;
- * layer, neuron: the one that Network shows, layer 0 is the image, -1 for none; backward: 1 for the way back
+ * layer, neuron: the one that Network shows, layer 0 is the image, -1 for none; backward: 1 for the way back;
+ * camera: what is in the middle there, and how large, "" for all of it
  * @typedef {"data" | "train" | "network"} View
  * @typedef {"index" | "class" | "ink" | "typical" | "loss" | "confidence"} Sort
  */
@@ -41,7 +42,7 @@ export const START = {
   ...OPENING, digit: -1,
   .../** @type {Pick<State, "hidden" | "activation" | "optimizer" | "batch" | "dropout" | "rate"
     | "momentum" | "decay" | "seed" | "accuracy" | "loss">} */ (typedOf(DEFAULTS)),
-  step: 0, past: "", layer: -1, neuron: -1, backward: 0,
+  step: 0, past: "", layer: -1, neuron: -1, backward: 0, camera: "",
 };
 
 /** The nearest state that a dataset allows. @param {State} state @param {Dataset} dataset */
@@ -63,6 +64,7 @@ export function settle(state, dataset) {
     layer: within(state.layer, MOST_LAYERS),
     neuron: within(state.neuron, MOST_NEURONS),
     backward: state.backward === 1 ? 1 : 0,
+    camera: /^-?[\d.]+,-?[\d.]+,[\d.]+$/.test(state.camera) ? state.camera : "",
     ...(isPlace ? { x, y, zoom } : OPENING),
   };
 }
@@ -81,6 +83,7 @@ export function wrongIn(hash, dataset) {
     [["answer"], ofClass], [["wrong"], "0 or 1"], [["sort"], SORTS.join(", ")], [["digit"], `0 to ${total - 1}`],
     [["step"], `0 to ${MOST_STEPS}`], [["layer"], `0 to ${MOST_LAYERS - 1}`],
     [["neuron"], `0 to ${MOST_NEURONS - 1}`], [["backward"], "0 or 1"],
+    [["camera"], "two places and a size, such as 100,-20,2.5"],
     [["x", "y", "zoom"], `cells from 0 to ${total}, and 0 to ${NEAREST} pixels of each`],
   ];
   const wrong = expected.flatMap(([names, what]) => {

@@ -154,6 +154,20 @@ def test_pointer_keys_and_address_lead_to_neurons(tab, address):
     order = [kind for i, kind in enumerate(kinds) if i == 0 or kinds[i - 1] != kind]
     assert order[:2] == ["Layer", "Pixel"] and order[-2:] == ["Class", "Layer"], seen
     assert len([each for each in seen if each.startswith("Pixel")]) == 28, "each pixel of a row"
+    x, y = box["x"] + 120, box["y"] + box["height"] / 2 + 9  # on the image
+    tab.mouse.move(x, y)
+    title.filter(has_text="Pixel").wait_for()
+    tab.wait_for_timeout(100)
+    pixel = title.inner_text()
+    tab.mouse.wheel(0, -900)  # nearer, about the pointer
+    tab.wait_for_timeout(100)
+    tab.mouse.move(x - 20, y)
+    tab.mouse.move(x, y)
+    tab.wait_for_timeout(100)
+    assert title.inner_text() == pixel
+    tab.wait_for_timeout(300)
+    assert "camera=" in tab.url
+    tab.locator("#net-zoom [data-do=fit]").click()
     tab.mouse.click(box["x"] + 5, box["y"] + 5)  # beside all
     tab.locator("#neuron").wait_for(state="hidden")
     tab.locator("#net").focus()

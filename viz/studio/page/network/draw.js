@@ -271,7 +271,7 @@ export class Drawing {
   }
 
   /** @param {CanvasRenderingContext2D} context @param {Scene} scene */
-  #focus(context, { layout, camera, focus, pinned }) {
+  #focus(context, { layout, camera, focus, pinned, values, activations, back }) {
     const place = focus && rectangleOf(layout, focus);
     if (!place) return;
     const { x, y, width, height } = this.#box(camera, place);
@@ -281,5 +281,18 @@ export class Drawing {
     context.lineWidth = 1;
     context.strokeStyle = this.colour("--card");
     context.strokeRect(x - 0.5, y - 0.5, width + 1, height + 1);
+    if (focus.layer === layout.columns.length || (focus.layer && width >= LEGIBLE)) return; // it is written there
+    const value = back && focus.layer ? values[focus.layer - 1][focus.neuron] : activations[focus.layer][focus.neuron];
+    const text = `${focus.neuron}: ${written(value)}`;
+    context.font = `13px ${this.font}`;
+    context.textAlign = "left";
+    context.textBaseline = "middle";
+    const wide = context.measureText(text).width + 10;
+    const left = Math.min(Math.max(0, x + (width - wide) / 2), camera.width - wide);
+    const middle = y > 36 ? y - 16 : y + height + 16;
+    context.fillStyle = this.colour("--text");
+    context.fillRect(left, middle - 11, wide, 22);
+    context.fillStyle = this.colour("--card");
+    context.fillText(text, left + 5, middle);
   }
 }

@@ -33,13 +33,13 @@ export class NetworkView {
     this.panel = new Panel(dataset, this.drawing, (index) => this.#open(HELD_OUT, index));
     /** @type {State | null} */ this.state = null;
     /** @type {Neuron | null} */ this.looked = null; // under the pointer, or where the keys are
-    /** @type {{x: number, y: number, zoom: number} | null} */ this.place = null; // of the camera; null: all is seen
     this.asked = ""; // the question, in words,
     this.number = 0; // and its number
     /** @type {Answered | null} */ this.answer = null;
     /** @type {Float32Array[]} */ this.activations = []; // of the answer, the image first
     /** @type {Layout | null} */ this.layout = null;
-    this.picked = ""; // what the strongest neurons were picked for
+    this.picked = ""; // what the strongest neurons were picked for,
+    this.isNew = false; // and whether that is to be said
     /** @type {number[][]} */ this.shown = [];
     this.frame = 0;
     this.#listen();
@@ -94,7 +94,9 @@ export class NetworkView {
     this.activations = [image, ...answer.outputs];
     const { split, index } = this.example;
     const widths = answer.outputs.map(({ length }) => length);
-    this.#pick(`${split} ${index} ${widths}`);
+    const what = `${split} ${index} ${widths}`;
+    this.isNew = what !== this.picked;
+    this.#pick(what);
     this.redraw();
   }
 
@@ -104,7 +106,8 @@ export class NetworkView {
     if (!this.answer) return;
     const { layer = -1, neuron = -1 } = this.state ?? {};
     const isNew = what !== this.picked;
-    const values = this.answer.deltas ?? this.answer.outputs;
+    const { outputs, deltas, probabilities } = this.answer;
+    const values = deltas ?? [...outputs.slice(0, -1), probabilities];
     const isLacking = (/** @type {number} */ i) => layer === i + 1 && neuron >= 0 && neuron < values[i].length &&
       !this.shown[i]?.includes(neuron);
     if (!isNew && !values.some((_, i) => isLacking(i))) return;
@@ -120,7 +123,8 @@ export class NetworkView {
     if (!this.layout) return null;
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const { box } = this.layout;
-    return this.place ? kept({ ...this.place, width, height }, box) : whole(box, width, height);
+    const [x, y, zoom] = (this.state?.camera || "").split(",").map(Number);
+    return zoom ? kept({ x, y, zoom, width, height }, box) : whole(box, width, height);
   }
 
   /** Redraw before the next frame. */
@@ -151,6 +155,8 @@ export class NetworkView {
     this.panel.show({
       answer, activations, activation, focus: exists, back, learns: session.isRunning, name: `${split} ${index}`,
     });
+    if (this.isNew) write(byId("spoken"), `${split} ${index}. ${byId("verdict").textContent}`);
+    this.isNew = false;
     write(byId("net-go"), session.isRunning ? "Pause" : answer.step ? "Go on" : "Start");
     this.#options(answer.outputs.length);
   }
@@ -212,8 +218,7 @@ export class NetworkView {
     const { camera, layout } = this;
     if (!camera || !layout) return;
     const { x, y, zoom } = how(camera, layout);
-    this.place = { x, y, zoom };
-    this.redraw();
+    this.change({ camera: [x, y, zoom].map((each) => Number(each.toFixed(3))).join() });
   }
 
   /** @param {Neuron | null} neuron */
@@ -245,10 +250,7 @@ export class NetworkView {
       this.#look((camera, { box }) => zoomed(camera, box, factor, width / 2, height / 2));
     if (name === "in") nearer(STEP);
     if (name === "out") nearer(1 / STEP);
-    if (name === "fit") {
-      this.place = null;
-      this.redraw();
-    }
+    if (name === "fit") this.change({ camera: "" });
     if (name === "random") this.#open(HELD_OUT, Math.floor(Math.random() * this.dataset.splits[HELD_OUT].count));
     if (name === "pick") {
       const { picked } = this;
@@ -286,7 +288,7 @@ export class NetworkView {
   /** Bring a neuron into sight. @param {Neuron} neuron */
   #bring(neuron) {
     const place = this.layout && rectangleOf(this.layout, neuron);
-    if (this.place && place) this.#look((camera) => showing(camera, place));
+    if (this.state?.camera && place) this.#look((camera) => showing(camera, place));
   }
 
   /** Arrows move where the canvas has the focus; elsewhere they scroll. @param {KeyboardEvent} event */
