@@ -32,8 +32,9 @@ def young() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A wrong derivative rule fails hundreds of tests: those that name it run first."""
-    items.sort(key=lambda item: item.get_closest_marker("rules") is None)
+    """A wrong derivative rule fails hundreds of tests: those that name it run first. Then the slow
+    ones, so that in the end no worker waits for another's last test."""
+    items.sort(key=lambda item: [not item.get_closest_marker(mark) for mark in ("rules", "slow")])
 
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
