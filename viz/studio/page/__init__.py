@@ -5,10 +5,10 @@ index.html loads app.js, which shows the view that the address names (state.js);
 server, by ask.js and host.js, which an export has others for; loading.js fetches examples in
 blocks, and again.js asks anew for what failed. data/ is the view of the examples: grid.js, order.js
 and layers.js are numbers alone, filters.js is the form, paint.js draws one, beside.js shows the
-chosen one and the classes. Its workers are reader.js, which fetches them, and painter.js, which
-draws all of them (atlas.js). network/ is the view of one example on its way through the layers:
-layout.js and formula.js are numbers alone, draw.js draws, panel.js says the same in words. train/
-is the training; its worker answers the other views too (asked.js).
+chosen one and the classes. Its workers, which supply.js leads, are reader.js, which fetches them,
+and painter.js, which draws all of them (atlas.js). network/ is the view of one example on its way
+through the layers: layout.js and formula.js are numbers alone, draw.js draws, panel.js says the
+same in words. train/ is the training; its worker answers the other views too (asked.js).
 """
 
 from __future__ import annotations

@@ -2,16 +2,13 @@
 // The view of the data: every example on one canvas, chosen ones larger, the classes beside it.
 
 import { byId, write } from "../../../page/dom.js";
-import { workerOf } from "../host.js";
 import { Beside } from "./beside.js";
 import { Filters, namesOf } from "./filters.js";
 import { all, centred, gridOf, inSight, kept, moved, opening, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
 import { countsOf, knownOf, NOBODY, shownOf } from "./order.js";
 import { coloursOf } from "./paint.js";
-import { texelsOf } from "./layers.js";
 import { follow } from "./pointers.js";
-import { Stage } from "./stage.js";
-import { inWords, megabytes } from "../loading.js";
+import { Supply } from "./supply.js";
 import { OPENING, WHOLE } from "../state.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
@@ -19,14 +16,12 @@ import { OPENING, WHOLE } from "../state.js";
 /** @typedef {import("../app.js").Complain} Complain */
 /** @typedef {import("./grid.js").Camera} Camera */
 /** @typedef {import("./grid.js").Grid} Grid */
-/** @typedef {import("./reader.js").Said} Said */
 /** @typedef {(change: Partial<State>) => void} Change */
 
 const STEP = 1.5; // how much nearer a key or a button goes
 const CLEAR = 48; // pixels of an example that was asked for
 const LOADING = "Still loading: they come by themselves.";
 const NONE = "None is like that. What the network answers is known once it has learned, or was looked at, in Train.";
-const LOST = "The browser took the graphics memory away; the examples come back by themselves.";
 
 export class DataView {
   /** @param {Dataset} dataset @param {Change} change of the state
@@ -39,28 +34,23 @@ export class DataView {
     this.known = knownOf(dataset);
     this.beside = new Beside(dataset, this.known, (label) => this.#toggle(label), complaints("picture"));
     this.filters = new Filters(dataset, this.known, (filters) => this.#filter(filters), (digit) => this.find(digit));
-    this.total = this.known.labels.length;
     /** @type {Grid} */ this.grid = { columns: 1, count: 0 };
     this.shown = new Uint32Array(0);
-    this.slots = new Int32Array(this.total).fill(-1); // of each example
+    this.slots = new Int32Array(this.known.labels.length).fill(-1); // of each example
     this.criteria = "";
     this.answers = 0; // how often the network's answers were told
     /** @type {{left: number, top: number} | null} */ this.pointer = null; // over the canvas
     /** @type {Partial<State> | null} */ this.before = null; // the filters that an index took off
     this.frame = 0;
     /** @type {State | null} */ this.state = null;
-    this.isLoading = true;
-    this.drawn = 0; // examples
-    this.loaded = { all: 0, here: 0, coming: 0, failed: 0, problem: "" }; // blocks of them
-    /** @type {Stage | null} */ this.stage = null;
-    /** @type {Worker | null} */ this.reader = null;
+    /** @type {Supply | null} */ this.supply = null;
     this.#listen();
   }
 
   /** Draw the state. @param {State} state */
   show(state) {
     this.state = state;
-    if (!this.stage) this.#begin();
+    this.supply ??= this.#supply();
     this.#arrange(state);
     this.filters.show(state);
     if (state.label >= 0 || state.answer >= 0 || state.wrong) this.before = null;
@@ -70,88 +60,17 @@ export class DataView {
     this.redraw();
   }
 
-  // --- the examples, as they arrive ---
-
   /** When the view is opened first: until then it takes nothing from what others do. */
-  #begin() {
-    this.stage = new Stage(this.canvas, this.total, (said) => this.#takeDrawn(said));
-    this.#read();
-  }
-
-  #read() {
-    this.reader?.terminate();
-    this.isLoading = true;
-    this.reader = workerOf("data/reader.js");
-    this.reader.onmessage = ({ data }) => this.#take(data);
-    this.reader.onerror = () => this.#fail("the examples cannot be read: reload the page");
-    this.#tellReader({ kind: "read", dataset: this.dataset });
-  }
-
-  /** @param {import("./reader.js").Order} order */
-  #tellReader(order) {
-    this.reader?.postMessage(order);
-  }
-
-  /** @param {import("./painter.js").Said} said */
-  #takeDrawn(said) {
-    if (said.kind === "drawn") this.drawn = said.done;
-    if (said.kind === "lost") this.#explain(LOST);
-    if (said.kind === "undrawable") {
-      this.drawn = this.total; // there is nothing to wait for
-      this.#explain(`The examples cannot be drawn: ${said.message}. All else is here.`);
-    }
-    if (said.kind === "restored") {
-      this.#explain("");
-      this.drawn = 0;
-      this.#read();
-      this.redraw();
-    }
-    this.#showLoading();
-  }
-
-  #showLoading() {
-    const loading = byId("loading", HTMLProgressElement);
-    loading.hidden = !this.isLoading && this.drawn >= this.total;
-    loading.max = this.total;
-    loading.value = this.drawn;
-    this.#tell();
-  }
-
-  /** Why the stage is empty, where it is; the page's own complaint is of what came last.
-   * @param {string} why */
-  #explain(why) {
-    byId("unseen").hidden = !why;
-    write(byId("unseen"), why);
-  }
-
-  /** @param {string} message */
-  #fail(message) {
-    this.isLoading = false;
-    this.complain(message);
-  }
-
-  /** @param {Said} said */
-  #take(said) {
-    if (said.kind === "layer") return this.stage?.take(said.layer);
-    if (said.kind === "failed") this.#fail(said.message);
-    if (said.kind === "labels") {
-      this.known.labels.set(said.labels, said.first);
-      this.known.known = Math.max(this.known.known, said.first + said.labels.length); // they may come again
-    }
-    if (said.kind === "loading") {
-      this.loaded = said.loaded;
-      this.complain(said.loaded.problem, () => this.#tellReader({ kind: "again" }));
-    }
-    if (said.kind === "looks") {
-      this.isLoading = false;
-      this.reader?.terminate(); // and with it its copy of all examples
-      this.reader = null;
-      Object.assign(this.known, { ink: said.ink, odd: said.odd });
-      this.beside.showClasses(said.means);
-      this.criteria = ""; // the order may be another
-    }
-    this.#showLoading();
-    if (this.state) this.show(this.state);
+  #supply() {
+    return new Supply(this.dataset, this.known, this.canvas, this.complain, {
+      known: () => this.state && this.show(this.state),
+      looks: (means) => {
+        this.beside.showClasses(means);
+        this.criteria = ""; // the order may be another
+      },
+      drawn: () => this.#tell(),
+      restored: () => this.redraw(),
+    });
   }
 
   /** Take how the network answers a set. @param {string} split
@@ -259,7 +178,7 @@ export class DataView {
     const height = Math.round(canvas.clientHeight * ratio);
     if (!width || !height) return; // the view is not open
     const chosen = this.state && this.state.digit >= 0 ? this.slots[this.state.digit] : -1;
-    this.stage?.show({ width, height, ratio, camera, grid, chosen, colours: coloursOf(canvas) }, this.shown);
+    this.supply?.stage.show({ width, height, ratio, camera, grid, chosen, colours: coloursOf(canvas) }, this.shown);
     this.#placeTip();
   }
 
@@ -349,19 +268,16 @@ export class DataView {
   #tell() {
     const none = byId("none");
     none.hidden = this.shown.length > 0 || !byId("unseen").hidden;
-    write(none, this.isLoading ? LOADING : NONE);
-    const bytes = texelsOf(this.total);
-    write(byId("held"), `This view: ${inWords(this.loaded)}; their pictures take ${megabytes(bytes)} of the graphics' memory.`);
-    write(byId("shown"), this.#shown());
+    write(none, this.supply?.isLoading ? LOADING : NONE);
+    write(byId("shown"), this.supply?.coming || this.#shown());
   }
 
-  /** How many are shown, or while they come, here. */
+  /** How many are shown, and how many of them in sight. */
   #shown() {
-    const { drawn, total, loaded, isLoading, shown } = this;
+    const { length } = this.shown;
     const seen = inSight(this.camera, this.grid);
-    const [here, all, count, some] = [drawn, total, shown.length, seen].map((number) => number.toLocaleString("en"));
-    if (isLoading || drawn < total) return `${here} of ${all} are here; ${inWords(loaded)}`;
-    return seen === shown.length ? `${count} shown` : `${count} shown, ${some} of them in sight: “all” (or 0) shows every one`;
+    const [count, some] = [length, seen].map((number) => number.toLocaleString("en"));
+    return seen === length ? `${count} shown` : `${count} shown, ${some} of them in sight: “all” (or 0) shows every one`;
   }
 
   /** Name what is under the pointer now: a filter or an order may have put another there. */
