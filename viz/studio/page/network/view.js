@@ -295,7 +295,7 @@ export class NetworkView {
   #key(event) {
     if (byId("network").hidden || event.ctrlKey || event.metaKey || event.altKey) return;
     const within = (/** @type {string} */ kinds) => event.target instanceof Element && event.target.closest(kinds) !== null;
-    if (within("input, select") || (event.key === " " && within("button, a"))) return;
+    if (within("input, select") || (event.key === " " && within("button, a, summary"))) return;
     /** @type {Record<string, [number, number]>} */
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     /** @type {Record<string, string>} */
