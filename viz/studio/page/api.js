@@ -141,6 +141,14 @@ async function written(method, tag, content) {
   return /** @type {{version: number}} */ (await said(ask("weights", { headers, method, body: content })));
 }
 
+/** A picture as a network sees it: examples of this shape, one after the other, and how they were made.
+ * @param {Blob} picture @returns {Promise<{images: number[][], shape: number[], how: string}>} */
+export async function preparedBy(picture) {
+  const headers = { "Authorization": `Bearer ${token()}`, "Content-Type": picture.type, "Accept": "application/json" };
+  const body = await said(ask("prepare", { method: "POST", headers, body: picture }));
+  return /** @type {{images: number[][], shape: number[], how: string}} */ (body);
+}
+
 /** What the server answers, as JSON. @param {Promise<Response>} asked @returns {Promise<unknown>} */
 async function said(asked) {
   const answer = await asked;

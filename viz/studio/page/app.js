@@ -6,7 +6,7 @@ import { Store } from "../../page/store.js";
 import { again, untilDone } from "./again.js";
 import { datasetOf, keepToken, serverOf } from "./api.js";
 import { DataView } from "./data/view.js";
-import { fromAddress, settle, START, toAddress, VIEWS, wrongIn } from "./state.js";
+import { digitOf, fromAddress, settle, START, toAddress, VIEWS, wrongIn } from "./state.js";
 import { offersOf } from "./train/offered.js";
 import { TrainView } from "./train/view.js";
 
@@ -124,6 +124,13 @@ async function begin() {
     const { NetworkView } = await import("./network/view.js");
     return new NetworkView(dataset, look, train.session, () => train.act("go"));
   });
+  const showDrawing = later("draw", async () => {
+    const { DrawView } = await import("./draw/view.js");
+    return new DrawView(dataset, look, complaints("draw"), train.session, (index) => {
+      look({ view: "data" });
+      data.find(digitOf({ split: "train", index }, dataset));
+    });
+  });
   await turn();
   const store = new Store(START, {
     settle: (state) => settle(state, dataset),
@@ -133,6 +140,7 @@ async function begin() {
       if (state.view === "data") data.show(state);
       else train.show(state);
       showNetwork(state);
+      showDrawing(state);
     },
     fromAddress: (hash) => {
       complainOfAddress(wrongIn(hash, dataset));

@@ -15,16 +15,18 @@ import { DEFAULTS, typedOf } from "./train/settings.js";
  *   hidden: string, activation: string, optimizer: string, batch: string, dropout: string,
  *   rate: string, momentum: string, decay: string, seed: string, accuracy: string, loss: string,
  *   step: number, past: string, layer: number, neuron: number, backward: number, camera: string,
+ *   drawing: string, why: number,
  * }} State from hidden to loss as they are typed in Train; step: of the training, which stands there; past: what else
  * was set on the way to it; answer: the class that the network takes them for; wrong: 1 for those that it gets wrong;
  * layer, neuron: the one that Network shows, layer 0 is the image, -1 for none; backward: 1 for the way back;
- * camera: what is in the middle there, and how large, "" for all of it
- * @typedef {"data" | "train" | "network"} View
+ * camera: what is in the middle there, and how large, "" for all of it; drawing: in Draw,
+ * as its strokes.js writes it; why: the class of which it shows what speaks for it
+ * @typedef {"train" | "data" | "network" | "draw"} View
  * @typedef {"index" | "class" | "ink" | "typical" | "loss" | "confidence"} Sort
  */
 
 /** @type {View[]} */
-export const VIEWS = ["train", "data", "network"];
+export const VIEWS = ["train", "data", "network", "draw"];
 /** @type {Sort[]} */
 const SORTS = ["index", "class", "ink", "typical", "loss", "confidence"];
 
@@ -42,7 +44,7 @@ export const START = {
   ...OPENING, digit: -1,
   .../** @type {Pick<State, "hidden" | "activation" | "optimizer" | "batch" | "dropout" | "rate"
     | "momentum" | "decay" | "seed" | "accuracy" | "loss">} */ (typedOf(DEFAULTS)),
-  step: 0, past: "", layer: -1, neuron: -1, backward: 0, camera: "",
+  step: 0, past: "", layer: -1, neuron: -1, backward: 0, camera: "", drawing: "", why: -1,
 };
 
 /** The nearest state that a dataset allows. @param {State} state @param {Dataset} dataset */
@@ -65,6 +67,7 @@ export function settle(state, dataset) {
     neuron: within(state.neuron, MOST_NEURONS),
     backward: state.backward === 1 ? 1 : 0,
     camera: /^-?[\d.]+,-?[\d.]+,[\d.]+$/.test(state.camera) ? state.camera : "",
+    why: within(state.why, dataset.classes.length),
     ...(isPlace ? { x, y, zoom } : OPENING),
   };
 }
@@ -82,7 +85,7 @@ export function wrongIn(hash, dataset) {
     [["view"], VIEWS.join(" or ")], [["split"], Object.keys(splits).join(" or ")], [["label"], ofClass],
     [["answer"], ofClass], [["wrong"], "0 or 1"], [["sort"], SORTS.join(", ")], [["digit"], `0 to ${total - 1}`],
     [["step"], `0 to ${MOST_STEPS}`], [["layer"], `0 to ${MOST_LAYERS - 1}`],
-    [["neuron"], `0 to ${MOST_NEURONS - 1}`], [["backward"], "0 or 1"],
+    [["neuron"], `0 to ${MOST_NEURONS - 1}`], [["backward"], "0 or 1"], [["why"], ofClass],
     [["camera"], "two places and a size, such as 100,-20,2.5"],
     [["x", "y", "zoom"], `cells from 0 to ${total}, and 0 to ${NEAREST} pixels of each`],
   ];
@@ -103,6 +106,13 @@ export function placeOf(digit, { splits }) {
     index -= count;
   }
   return { split: "", index };
+}
+
+/** The number of an example, by its set and its place there. @param {{split: string, index: number}} place
+ * @param {Dataset} dataset */
+export function digitOf({ split, index }, { splits }) {
+  const before = Object.keys(splits).slice(0, Object.keys(splits).indexOf(split));
+  return before.reduce((sum, name) => sum + splits[name].count, index);
 }
 
 /** @param {number} number @param {number} count */

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Random } from "../../../../viz/page/random.js";
 import { canPrepare, prepare } from "../../../../viz/studio/page/draw/prepare.js";
+import { inkOf } from "../../../../viz/studio/page/draw/picture.js";
 import { blank, Drawing, FULL, paint, paintAll, read, written } from "../../../../viz/studio/page/draw/strokes.js";
 
 const SIDE = 280;
@@ -77,17 +78,17 @@ test("undo and redo lead back and forth, also over what was cleared", () => {
   drawing.become([a, b]);
   drawing.become([]);
   drawing.undo();
-  assert.deepEqual(drawing.strokes, [a, b]);
+  assert.deepEqual(drawing.marks, [a, b]);
   drawing.undo();
   drawing.redo();
-  assert.deepEqual(drawing.strokes, [a, b]);
+  assert.deepEqual(drawing.marks, [a, b]);
   drawing.redo();
   drawing.redo();
-  assert.deepEqual(drawing.strokes, []);
+  assert.deepEqual(drawing.marks, []);
   drawing.undo();
   drawing.become([b]);
   drawing.redo();
-  assert.deepEqual(drawing.strokes, [b], "what was undone is gone once something else is drawn");
+  assert.deepEqual(drawing.marks, [b], "what was undone is gone once something else is drawn");
 });
 
 test("an example has the shape and the scale of its dataset, whatever these are", () => {
@@ -100,4 +101,18 @@ test("an example has the shape and the scale of its dataset, whatever these are"
   }
   const asked = [[8, 8], [28, 28, 1], [28, 30], [32, 32, 3], [64], [8, 8, 1, 1]].map(canPrepare);
   assert.deepEqual(asked, [true, true, false, false, false, false]);
+});
+
+test("what differs from the border of a picture is its ink, dark or light, and what is faint is not", () => {
+  const [width, height] = [20, 10];
+  for (const [paper, ink, alpha] of [[240, 20, 255], [10, 200, 255], [0, 0, 0]]) {
+    const data = Array.from({ length: 4 * width * height }, (_, i) => i % 4 === 3 ? alpha : paper);
+    const set = (/** @type {number} */ at, /** @type {number} */ grey) => data.splice(4 * at, 4, grey, grey, grey, 255);
+    set(5 * width + 7, ink);
+    set(5 * width + 8, ink);
+    set(3 * width + 3, alpha ? paper + (ink - paper) / 5 : 240);
+    const found = inkOf({ width, height, data });
+    assert.deepEqual([...found.entries()].filter(([, each]) => each), [[107, 255], [108, 255]]);
+  }
+  assert.throws(() => inkOf({ width, height, data: new Uint8Array(4 * width * height).fill(200) }), /one grey/);
 });

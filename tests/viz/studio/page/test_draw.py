@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
-import math
+import re
+import time
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from models.mnist.image import ImageError
-from models.mnist.reading import prepare
+from models.mnist.reading import find, prepare
+from tests.few import few
+from tests.viz.conftest import findings
+from tests.viz.studio.client import TOKEN
+from viz.studio.engine.modules import module
 
+FEW = few()
 HERE = Path(__file__).parent
 LARGE, SMALL = 280, 140  # pixels of a drawing, as in the page; and those that take less time
+SMALL_SCREEN = {"width": 390, "height": 844}
 UNIT = 2  # parts of a pixel in which strokes are measured
 
 Stroke = dict[str, Any]
@@ -80,28 +90,279 @@ def python_prepares(sheet: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
         return None
 
 
-def test_page_and_python_prepare_drawings_to_the_same_numbers(
-    deno: Callable[..., None], tmp_path: Path
-) -> None:
-    """Else the network answers here what it does not answer there. To the last bit."""
+@pytest.fixture(scope="module")
+def made(deno: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with what draw.js makes of drawings and of a network."""
+    folder = tmp_path_factory.mktemp("draw")
+    drawings = [{"side": side, "strokes": strokes} for side, strokes in cases()]
+    said = {"shape": [28, 28], "scale": 255, "drawings": drawings}
+    (folder / "drawings.json").write_text(json.dumps(said))
+    network = module("6x6-5-3_tanh_sgd_4")
+    (folder / "module.wasm").write_bytes(network.wasm)
+    (folder / "manifest.json").write_bytes(network.manifest)
+    allowed = [f"--allow-read={folder}", f"--allow-write={folder}"]
+    deno("run", "--no-remote", "--no-check", *allowed, str(HERE / "draw.js"), str(folder))
+    return folder
+
+
+def cases() -> list[tuple[int, list[Stroke]]]:
+    """200 drawings, and their sides."""
     drawn = np.random.default_rng(5)
     sides = [LARGE if number % 4 == 0 else SMALL for number in range(160)]
-    cases = [(side, drawing(drawn, number, side)) for number, side in enumerate(sides)]
-    cases += [(LARGE, each) for each in symmetric(LARGE)]
-    assert len(cases) == 200
-    drawings = [{"side": side, "strokes": strokes} for side, strokes in cases]
-    said = {"shape": [28, 28], "scale": 255, "drawings": drawings}
-    (tmp_path / "drawings.json").write_text(json.dumps(said))
-    allowed = [f"--allow-read={tmp_path}", f"--allow-write={tmp_path}"]
-    deno("run", "--no-remote", "--no-check", *allowed, str(HERE / "draw.js"), str(tmp_path))
-    ends = np.cumsum([side**2 for side, _ in cases])
-    sheets = np.split(np.fromfile(tmp_path / "sheets", np.uint8), ends[:-1])
-    found = np.fromfile(tmp_path / "examples", np.uint8).reshape(len(cases), -1)
+    found = [(side, drawing(drawn, number, side)) for number, side in enumerate(sides)]
+    return found + [(LARGE, each) for each in symmetric(LARGE)]
+
+
+def test_page_and_python_prepare_drawings_to_the_same_numbers(made: Path) -> None:
+    """Else the network answers here what it does not answer there. To the last bit."""
+    sides = [side for side, _ in cases()]
+    assert len(sides) == 200
+    ends = np.cumsum(np.square(sides))
+    sheets = np.split(np.fromfile(made / "sheets", np.uint8), ends[:-1])
+    found = np.fromfile(made / "examples", np.uint8).reshape(len(sides), -1)
     prepared = 0
     for number, (sheet, (is_digit, *example)) in enumerate(zip(sheets, found, strict=True)):
-        side = math.isqrt(len(sheet))
-        wanted = python_prepares(sheet.reshape(side, side))
+        wanted = python_prepares(sheet.reshape(sides[number], -1))
         assert is_digit == (wanted is not None), number
         assert wanted is None or (wanted.ravel() == example).all(), number
         prepared += is_digit
     assert 180 < prepared < 200, "some are too small, or flat"
+
+
+def test_what_speaks_for_a_class_is_how_its_logit_moves(made: Path) -> None:
+    """1e-3: the differences are of 16 levels of 255, over which tanh is not straight."""
+    said = json.loads((made / "said.json").read_text())
+    slopes, differences = np.array(said["slopes"]), np.array(said["differences"]).T
+    assert slopes.shape == differences.shape == (3, 36)
+    assert abs(slopes - differences).max() < 1e-3 * abs(slopes).max()
+
+
+def test_the_smallest_change_changes_the_answer_by_less_than_ten_tries(made: Path) -> None:
+    said = json.loads((made / "said.json").read_text())
+    before, after = said["taken"]
+    assert 0 <= after != before
+    tries = [each for each in said["tries"] if each is not None]  # JSON has no infinity
+    assert len(tries) > 3 and 0 < said["distance"] < min(tries)
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+SEVEN = [(0.0, 0.0), (0.5, 0.0), (0.25, 0.4), (0.2, 0.75)]
+LEARNS = "#view=train&hidden=32&accuracy=85"
+
+
+class Paper:
+    """The view, and a hand that draws there: places are parts of the paper's side."""
+
+    def __init__(self, tab: Any) -> None:
+        self.tab = tab
+        self.box = tab.locator("#sheet").bounding_box()
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        return self.box["x"] + x * self.box["width"], self.box["y"] + y * self.box["height"]
+
+    def draw(self, *places: tuple[float, float]) -> None:
+        mouse = self.tab.mouse
+        mouse.move(*self.at(*places[0]))
+        mouse.down()
+        for place in places[1:]:
+            mouse.move(*self.at(*place), steps=4)
+        mouse.up()
+
+    def does(self, name: str) -> None:
+        self.tab.locator(f"[data-draw={name}]").click()
+
+    def ink(self) -> int:
+        """Pixels that are drawn, once that is on the screen."""
+        self.tab.wait_for_timeout(100)
+        count: int = self.tab.locator("#sheet").evaluate(
+            """(canvas) => {
+              const { width, height } = canvas;
+              const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+              return new Uint32Array(data.buffer).filter((each, _, all) => each !== all[0]).length;
+            }"""
+        )
+        return count
+
+    def taken(self) -> str:
+        """What it is taken for, in words."""
+        self.tab.wait_for_timeout(250)
+        said: str = self.tab.locator("#taken").inner_text()
+        return said
+
+    def exact(self) -> list[float]:
+        """The probabilities."""
+        self.tab.wait_for_timeout(250)
+        shares = self.tab.locator("#bars .share")
+        found: list[str] = shares.evaluate_all("all => all.map((one) => one.dataset.exact)")
+        return [float(each) for each in found]
+
+    def shares(self) -> str:
+        said: str = "".join(self.tab.locator("#bars .share").all_inner_texts())
+        return said
+
+
+def opened(tab: Any, address: str) -> Paper:
+    """Once the network has learned, and waits."""
+    tab.goto(f"{address}{LEARNS}")
+    tab.locator("#doing", has_text="stopped by itself").wait_for()
+    tab.locator("[data-view=draw]").click()
+    return Paper(tab)
+
+
+def files(picture: NDArray[np.uint8]) -> dict[str, Any]:
+    """As a person chooses it."""
+    content = BytesIO()
+    Image.fromarray(picture).save(content, "PNG")
+    return {"name": "digit.png", "mimeType": "image/png", "buffer": content.getvalue()}
+
+
+def shown(tab: Any) -> NDArray[np.int64]:
+    """What the network sees, as it is painted."""
+    read = """(canvas) => {
+      const { width, height } = canvas;
+      return [...canvas.getContext("2d").getImageData(0, 0, width, height).data];
+    }"""
+    return np.array(tab.locator("#seen").evaluate(read)).reshape(28, 28, 4)[..., 0]
+
+
+def shades(example: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How an example is painted: the red of paper and ink."""
+    return np.rint(255 - 235 * (example / 255)).astype(np.int64)
+
+
+def test_a_hand_draws_and_the_network_answers(tab, address):
+    paper = opened(tab, address)
+    assert paper.taken().startswith("Draw here") and paper.ink() == 0
+    # The same digit has the same answer in the corners and in the middle.
+    said = set()
+    for left, top in ((0.1, 0.1), (0.45, 0.1), (0.1, 0.2), (0.45, 0.2), (0.25, 0.15)):
+        if said:
+            paper.does("clear")
+        paper.draw(*((left + x / 1.1, top + y / 1.1) for x, y in SEVEN))
+        said.add(paper.taken().partition("(")[0])
+        assert tab.locator("#spoken").inner_text() == tab.locator("#taken").inner_text()
+    assert said == {"It takes this for 7 "}
+    # An answer goes with the drawing, and does not come back a moment later.
+    paper.does("clear")
+    assert paper.taken().startswith("Draw here") and not paper.shares() and paper.ink() == 0
+    paper.does("undo")
+    assert paper.taken().startswith("It takes this for 7") and "%" in paper.shares()
+    # What speaks for the answer, and for another class.
+    reason = tab.locator("#reason")
+    for label, press in ((7, None), (2, 2), (7, 2)):
+        if press is not None:
+            tab.locator("#bars button").nth(press).click()
+        reason.filter(has_text=f"for {label}:").wait_for()
+    # The examples that are most like it: none is nearer than the last of them.
+    nearest = tab.locator("#nearest button")
+    nearest.nth(7).wait_for()
+    titles = nearest.evaluate_all("all => all.map((one) => one.title)")
+    found = [int(re.findall(r"train (\d+)", title)[0]) for title in titles]
+    seen = np.rint((255 - shown(tab)) * (255 / 235))  # as it is painted: half a level off, at most
+    apart = np.sqrt(np.square(FEW.train.images - seen).sum((1, 2)))
+    assert abs(np.sort(apart)[:8] - apart[found]).max() < 28
+    # The smallest change of it that the network takes for something else.
+    tab.locator("[data-draw=flip]").click()
+    said_of = tab.locator("#flip", has_text="it takes this for")
+    assert "for 7" not in said_of.inner_text()
+    # A lesson makes my label more probable; without it all is as before, to the last bit.
+    before = paper.exact()
+    tab.locator("[name=lesson]").select_option("3")
+    for times in (1, 2):
+        tab.locator("#lesson button").first.click()
+        word = "one step" if times == 1 else "one more step"
+        tab.locator("#taught", has_text=f"after {word} at rate 0.1").wait_for()
+        after = paper.exact()
+        assert after[3] > 1.5 * before[3]
+    tab.locator("[data-draw=unteach]").click()
+    tab.locator("[data-draw=unteach]").wait_for(state="hidden")
+    assert paper.exact() == before
+    # A click paints; a release outside ends the stroke.
+    paper.does("clear")
+    paper.draw((0.5, 0.5))
+    dot = paper.ink()
+    assert dot > 300
+    paper.draw((0.7, 0.5), (1.2, 0.5))
+    line = paper.ink()
+    tab.mouse.move(*paper.at(0.2, 0.9), steps=3)
+    assert paper.ink() == line > dot
+    # The eraser takes away, and can be taken back.
+    tab.keyboard.press("e")
+    paper.draw((0.5, 0.45), (0.5, 0.55))
+    assert paper.ink() < line
+    tab.keyboard.press("Control+z")
+    assert paper.ink() == line
+    tab.keyboard.press("Control+Shift+Z")
+    assert paper.ink() < line
+    tab.keyboard.press("e")
+    # A second finger does not draw, and ends the stroke of the first.
+    paper.does("clear")
+    hand = tab.context.new_cdp_session(tab)
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        at = [paper.at(*place) for place in places]
+        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(at)]
+        hand.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", (0.2, 0.2))
+    touch("touchMove", (0.4, 0.2))
+    one = paper.ink()
+    touch("touchStart", (0.4, 0.2), (0.8, 0.8))
+    touch("touchMove", (0.4, 0.6), (0.8, 0.3))
+    assert paper.ink() == one > 0
+    touch("touchEnd")
+    touch("touchStart", (0.4, 0.2))
+    touch("touchMove", (0.4, 0.6))
+    touch("touchEnd")
+    assert paper.ink() > one
+
+
+def test_keys_alone_draw_and_a_link_brings_the_drawing_back(tab, address):
+    paper = opened(tab, address)
+    tab.locator("#sheet").focus()
+    spoken = tab.locator("#spoken")
+    tab.keyboard.press("ArrowUp")
+    assert spoken.inner_text() == "row 14, column 15"
+    for key in ["ArrowUp"] * 8 + [" "] + ["ArrowDown"] * 15:
+        tab.keyboard.press(key)
+    assert spoken.inner_text() == "row 21, column 15, ink, drawing"
+    tab.keyboard.press(" ")
+    said, ink = paper.taken(), paper.ink()
+    assert said.startswith("It takes this for 1") and spoken.inner_text() == said
+    tab.keyboard.press("ArrowRight")
+    assert paper.ink() == ink, "the pen was lifted"
+    time.sleep(0.4)  # the address is written a moment later
+    tab.reload()
+    tab.locator("#taken", has_text=said).wait_for()  # the network is learned again up to its step
+    assert paper.ink() == ink
+    paper.does("undo")
+    assert paper.ink() == 0
+    # A picture, without a server that prepares it; and two digits in one, with such a server.
+    picture = np.pad(
+        255 - FEW.test.images[:2].repeat(4, 1).repeat(4, 2),
+        ((0, 0), (40, 40), (40, 40)),
+        constant_values=255,
+    )
+    field = tab.locator("#picture-file")
+    field.set_input_files(files(picture[0]))
+    tab.locator("#made-how", has_text="No server prepares").wait_for()
+    assert paper.taken().startswith("It")
+    alike = np.corrcoef(shown(tab).ravel(), shades(FEW.test.images[0]).ravel())[0, 1]
+    assert alike > 0.98
+    for scheme in ("light", "dark"):
+        tab.emulate_media(color_scheme=scheme)
+        assert not findings(tab)
+    tab.set_viewport_size(SMALL_SCREEN)
+    assert not findings(tab)
+    assert tab.locator("body").evaluate("body => body.scrollWidth") <= SMALL_SCREEN["width"]
+    tab.goto("about:blank")
+    tab.emulate_media(color_scheme="light")
+    tab.goto(f"{address}#view=draw&drawing=damaged!&token={TOKEN}")
+    tab.locator("#problem", has_text="the drawing in the address is damaged").wait_for()
+    field.set_input_files(files(np.hstack([*picture])))
+    tab.locator("#made-how", has_text="By the server").wait_for()
+    for digit in find(np.hstack([*picture])):
+        tab.wait_for_timeout(250)
+        assert (shown(tab) == shades(digit.pixels)).all()
+        paper.does("next")

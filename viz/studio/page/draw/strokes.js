@@ -5,6 +5,9 @@
 /** `x`, `y`: in halves of a pixel; `press`: how wide the brush is there, up to FULL.
  * @typedef {{x: number, y: number, press: number}} Point */
 /** wide: of the brush, in pixels. @typedef {{erases: boolean, wide: number, points: Point[]}} Stroke */
+/** A picture's ink, on the whole sheet; what a server made of it, one example of each digit, and how.
+ * @typedef {{ink: Uint8Array, examples: Uint8Array[], how: string}} Picture */
+/** @typedef {Stroke | Picture} Mark */
 /** Ink from 0 to 255. @typedef {{height: number, width: number, ink: Uint8Array}} Sheet */
 
 export const UNIT = 2; // parts of a pixel
@@ -52,48 +55,53 @@ function line({ height, width, ink }, { erases, wide }, a, b) {
   }
 }
 
-/** All strokes on clean paper. @param {Stroke[]} strokes @param {Sheet} sheet */
-export function paintAll(strokes, sheet) {
+/** All of it on clean paper. @param {Mark[]} marks @param {Sheet} sheet */
+export function paintAll(marks, sheet) {
   sheet.ink.fill(0);
-  for (const stroke of strokes) paint(sheet, stroke);
+  for (const mark of marks) {
+    if ("ink" in mark) sheet.ink.set(mark.ink);
+    else paint(sheet, mark);
+  }
 }
 
 /** What was drawn, and before that, and, where it was undone, after that. */
 export class Drawing {
   constructor() {
-    /** @type {Stroke[]} */ this.strokes = [];
-    /** @type {Stroke[][]} */ this.past = [];
-    /** @type {Stroke[][]} */ this.future = [];
+    /** @type {Mark[]} */ this.marks = [];
+    /** @type {Mark[][]} */ this.past = [];
+    /** @type {Mark[][]} */ this.future = [];
   }
 
-  /** Other strokes in place of these, which is undone too. @param {Stroke[]} strokes */
-  become(strokes) {
-    this.past.push(this.strokes);
+  /** Others in place of these, which is undone too. @param {Mark[]} marks */
+  become(marks) {
+    this.past.push(this.marks);
     if (this.past.length > MOST_UNDONE) this.past.shift();
     this.future = [];
-    this.strokes = strokes;
+    this.marks = marks;
   }
 
   undo() {
     const before = this.past.pop();
     if (!before) return;
-    this.future.push(this.strokes);
-    this.strokes = before;
+    this.future.push(this.marks);
+    this.marks = before;
   }
 
   redo() {
     const after = this.future.pop();
     if (!after) return;
-    this.past.push(this.strokes);
-    this.strokes = after;
+    this.past.push(this.marks);
+    this.marks = after;
   }
 }
 
-/** As a text for a link; null where it is too long for one. @param {Stroke[]} strokes */
-export function written(strokes) {
+/** As a text for a link; null where it is too long for one, or has a picture. @param {Mark[]} marks */
+export function written(marks) {
   let text = "";
   let [x, y] = [0, 0];
-  for (const { erases, wide, points } of strokes) {
+  for (const mark of marks) {
+    if ("ink" in mark) return null;
+    const { erases, wide, points } = mark;
     const presses = points.some(({ press }) => press !== FULL);
     text += digitsOf(wide * 4 + Number(erases) * 2 + Number(presses)) + digitsOf(points.length);
     for (const point of points) {

@@ -2,9 +2,10 @@
 // The question that the page asks, in the worker: what the network makes of one image. It is answered
 // at once, and while it learns again and again, for a small share of the time.
 
-import { passOf, wiresOf } from "./inspect.js";
+import { passOf, slopeOf, wiresOf } from "./inspect.js";
 import { Survey } from "./survey.js";
 
+/** @typedef {import("../../../page/wasm.js").Module} Module */
 /** @typedef {import("./examples.js").Examples} Examples */
 /** @typedef {import("./inspect.js").Neuron} Neuron */
 /** @typedef {import("./inspect.js").Pass} Pass */
@@ -12,13 +13,17 @@ import { Survey } from "./survey.js";
 /** @typedef {import("./survey.js").Surveyed} Surveyed */
 /** @typedef {import("./training.js").Training} Training */
 
+/** How much the logit of a class rises with each entry. @typedef {{of: number, slope: Float32Array}} Why */
+
 /**
  * id: of the question. back: with the deltas. focus: a neuron whose weights are wanted too, and,
- * where it does not learn, what it gives for the test set.
+ * where it does not learn, what it gives for the test set. why: a class of which it is wanted too what
+ * every entry of the image does for it; -1: the one that it is taken for.
  * @typedef {{split: string, index: number} | {image: Uint8Array, label: number | null}} Example
- * @typedef {{id: number, example: Example, back: boolean, focus: Neuron | null}} Question
+ * @typedef {{id: number, example: Example, back: boolean, focus: Neuron | null, why?: number}} Question
  * @typedef {Pass & {
  *   id: number, image: Uint8Array, label: number | null, wires: Wires | null, surveyed: Surveyed | null,
+ *   why: Why | null,
  * }} Answer
  */
 
@@ -43,13 +48,14 @@ export class Asked {
     const start = performance.now();
     const { question, sets } = this;
     if (!question || !sets) return null;
-    const { example, id, back, focus } = question;
+    const { example, id, back, focus, why: of } = question;
     const [image, label] = "split" in example
       ? [sets[example.split].image(example.index).slice(), sets[example.split].labels[example.index]]
       : [example.image, example.label];
     const wires = focus && wiresOf(module, focus);
     const surveyed = focus && this.stand === stand && this.survey ? this.survey.of(focus) : null;
-    const answer = { ...passOf(module, image, label, back), id, image, label, wires, surveyed };
+    const pass = passOf(module, image, label, back);
+    const answer = { ...pass, id, image, label, wires, surveyed, why: of === undefined ? null : whyOf(module, image, of, pass) };
     const now = performance.now();
     this.next = now + Math.max(EVERY, (now - start) / SHARE);
     return answer;
@@ -63,4 +69,10 @@ export class Asked {
     if (this.survey && !this.survey.isDone) this.survey.look(SLICE);
     return this.survey !== null && !this.survey.isDone;
   }
+}
+
+/** @param {Module} module @param {Uint8Array} image @param {number} wanted @param {Pass} pass */
+function whyOf(module, image, wanted, { probabilities }) {
+  const of = wanted < 0 ? probabilities.indexOf(Math.max(...probabilities)) : wanted;
+  return of < 0 ? null : { of, slope: slopeOf(module, image, of) }; // none is, where some is no number
 }

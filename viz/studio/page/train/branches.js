@@ -10,9 +10,10 @@ import { liveAt, pastOf } from "./settings.js";
 
 /**
  * A training, or a fork of one. of: the name of what it is a fork of. every: how many steps its
- * weights are kept apart.
+ * weights are kept apart. lessons: steps on an example that somebody drew, with which it begins.
  * @typedef {{
- *   number: number, name: string, of: string, colour: string, every: number, progress: Progress,
+ *   number: number, name: string, of: string, colour: string, every: number, lessons: number,
+ *   progress: Progress,
  * }} Branch
  */
 
@@ -35,7 +36,8 @@ export class Branches {
    * @param {Progress} progress */
   #add(number, of, progress) {
     const colour = COLOURS.find((each) => this.all.every((other) => other.colour !== each)) ?? COLOURS[0];
-    const branch = { number, name: String.fromCharCode(65 + number % 26), of, colour, every: 0, progress };
+    const name = String.fromCharCode(65 + number % 26);
+    const branch = { number, name, of, colour, every: 0, lessons: 0, progress };
     this.all.push(branch);
     return branch;
   }
@@ -60,7 +62,8 @@ export class Branches {
   }
 
   /** A fork of one, from a step on. @param {number} number @param {Branch} parent
-   * @param {Settings} settings @param {number} step @param {Change[]} way what is set when */
+   * @param {Settings} settings @param {number} step
+   * @param {Change[] | null} way what is set when; null where that does not lead to it */
   fork(number, parent, settings, step, way) {
     const progress = parent.progress.fork(settings, step);
     progress.way = parent.progress.way && way;

@@ -43,6 +43,15 @@ export function passOf(module, image, label, back) {
   return { outputs, probabilities, loss, deltas: all("backward", /^delta\.\d+$/) };
 }
 
+/** How much the logit of a class rises with each entry of an image, where that goes from 0 to the
+ * dataset's scale as 0 to 1. @param {Module} module @param {Uint8Array} image @param {number} label */
+export function slopeOf(module, image, label) {
+  module.array("images", "image_gradient").write(image);
+  module.array("labels", "image_gradient").write([label]);
+  module.run("image_gradient");
+  return /** @type {Float32Array} */ (module.array("gradient", "image_gradient").read());
+}
+
 /** The weights of a neuron; null where there is none such. @param {Module} module
  * @param {Neuron} neuron @returns {Wires | null} */
 export function wiresOf(module, { layer, neuron }) {

@@ -20,8 +20,10 @@ import { explained } from "./why.js";
 /** @typedef {import("./settings.js").Live} Live */
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Score} Score */
+/** @typedef {import("./worker.js").Lesson} Lesson */
 /** @typedef {import("./worker.js").Order} Order */
 /** @typedef {import("./worker.js").Said} Said */
+/** @typedef {import("./worker.js").Search} Search */
 /** @typedef {import("./worker.js").Stand} Stand */
 
 /** A training that another one has replaced. @typedef {Known & {settings: Settings}} Left */
@@ -38,6 +40,7 @@ import { explained } from "./why.js";
  * }} Tell
  */
 
+/** @typedef {Extract<Said, {kind: "found"}>} Found */
 /** An answer, of a step. @typedef {Extract<Said, {kind: "answer"}>} Answered */
 
 const LIVE = ["rate", "momentum", "decay"];
@@ -65,6 +68,8 @@ export class Session {
     /** @type {Stand | null} */ this.visited = null; // where the worker was sent, until it is there
     this.branches = new Branches(new Progress(this.settings, null));
     /** @type {((saved: Extract<Said, {kind: "saved"}>) => void)[]} */ this.waiting = [];
+    this.searches = 0;
+    /** @type {(found: Found) => void} */ this.found = () => {}; // of the last of them
     this.asked = 0; // questions,
     /** @type {(answer: Answered) => void} */ this.answered = () => {}; // and who is told what the last one is answered
     this.worker = workerOf("train/worker.js");
@@ -112,6 +117,7 @@ export class Session {
     if (said.kind === "loading") return this.tell.loading(said.loaded);
     if (said.kind === "saved") return this.waiting.shift()?.(said);
     if (said.kind === "ended") return this.#ended(said);
+    if (said.kind === "found") return said.id === this.searches ? this.found(said) : undefined;
     if (said.number !== this.begun) return; // of a training that is over
     if (said.kind === "answer") return said.id === this.asked ? this.answered(said) : undefined;
     if (said.kind === "ready") this.#ready(said);
@@ -223,13 +229,16 @@ export class Session {
   }
 
   /** @param {Extract<Said, {kind: "forked"}>} said */
-  #forked({ branch: number, step, of, live, way }) {
+  #forked({ branch: number, step, of, live, way, lesson }) {
     const parent = this.branches.named(of);
     if (!parent) return;
-    const made = this.branches.fork(number, parent, { ...this.settings, ...live }, step, way);
+    const isAgain = of === number; // a fork that begins with a lesson, and has one more now
+    const made = isAgain ? parent : this.branches.fork(number, parent, { ...this.settings, ...live }, step, way);
+    if (lesson) made.lessons += 1;
     if (this.visited) return; // it was sent elsewhere meanwhile
     this.branches.shown = made;
-    this.tell.say(`${made.name} goes on from step ${step.toLocaleString("en")} of ${parent.name}`);
+    const name = isAgain ? made.of : parent.name;
+    this.tell.say(`${made.name} goes on from step ${step.toLocaleString("en")} of ${name}`);
     this.#set(live);
   }
 
@@ -368,15 +377,45 @@ export class Session {
     const { of, progress: { from, end, settings } } = this.branch;
     const isSame = rate === settings.rate && momentum === settings.momentum && decay === settings.decay;
     if (of && from === end && isSame) return this.tell.say(`${this.branch.name} has learned nothing of its own yet`);
-    if (this.branches.all.length >= COLOURS.length) {
-      this.tell.complain(`${COLOURS.length} side by side are the most: delete one, then fork.`);
-      return this.tell.settled(); // by what it was set to
-    }
-    const at = this.isRunning ? null : { branch: this.branch.number, step: this.progress.step };
+    if (!this.#hasRoom()) return this.tell.settled(); // by what it was set to
     this.forks += 1;
-    this.tell.complain("");
-    this.#order({ kind: "fork", branch: this.forks, at, live: { rate, momentum, decay } });
+    this.#order({ kind: "fork", branch: this.forks, at: this.#stand, live: { rate, momentum, decay } });
     if (this.isRunning) this.#run(Infinity);
+  }
+
+  /** Where it stands; null while it goes on. @returns {Stand | null} */
+  get #stand() {
+    return this.isRunning ? null : { branch: this.branch.number, step: this.progress.step };
+  }
+
+  /** Whether there is room for another fork; where there is none, it is said. */
+  #hasRoom() {
+    const isFull = this.branches.all.length >= COLOURS.length;
+    this.tell.complain(isFull ? `${COLOURS.length} side by side are the most: delete one, then fork.` : "");
+    return !isFull;
+  }
+
+  /** Have the network learn a step from one example, in a fork that begins with it, and wait. Gives
+   * the number of the fork; null where there can be none. @param {Lesson} lesson */
+  teach(lesson) {
+    const { branch, settings: { rate, momentum, decay }, progress: { from, step, end } } = this;
+    const at = this.#stand;
+    const isAgain = branch.lessons > 0 && at !== null && from === end && step === end; // one more
+    if (!this.isReady || (!isAgain && !this.#hasRoom())) return null;
+    if (!isAgain) this.forks += 1;
+    this.pause();
+    const number = isAgain ? branch.number : this.forks;
+    this.#order({ kind: "fork", branch: number, at, live: { rate, momentum, decay }, lesson });
+    return number;
+  }
+
+  /** Forget what is shown, which begins with a lesson, and stand where the training stood before. */
+  unteach() {
+    const { branch } = this;
+    const parent = this.branches.all.find(({ name }) => name === branch.of);
+    if (!this.isReady || !branch.lessons || !parent || !this.branches.drop(branch)) return;
+    this.visit(parent, branch.progress.from);
+    this.#order({ kind: "drop", branch: branch.number });
   }
 
   /** Forget a branch; the last one stays. @param {number} number */
@@ -415,6 +454,14 @@ export class Session {
     this.answered = answered;
     this.#order({ kind: "ask", question: question && { ...question, id: this.asked } });
     return this.asked;
+  }
+
+  /** Search for something of an image, and tell it once it is found, unless something else is searched for
+   * meanwhile. @param {Search["of"]} of @param {Uint8Array} image @param {(found: Found) => void} found */
+  search(of, image, found) {
+    this.searches += 1;
+    this.found = found;
+    this.#order({ kind: "search", search: { id: this.searches, of, image } });
   }
 
   /** The weights, as the worker has them now. @returns {Promise<Extract<Said, {kind: "saved"}>>} */

@@ -113,6 +113,17 @@ export class Training {
     this.#turn();
   }
 
+  /** Learn one step from one example alone, a whole batch of it, apart from the order of the others.
+   * @param {Uint8Array} image @param {number} label */
+  teach(image, label) {
+    const { module, batch } = this;
+    const images = new Uint8Array(batch * image.length);
+    for (let i = 0; i < batch; i++) images.set(image, i * image.length);
+    module.array("images", "step").write(images);
+    module.array("labels", "step").write(new Int32Array(batch).fill(label));
+    module.run("step");
+  }
+
   /** What the last single step computed: what each layer gave, the gradient of what its weights gave
    * before the activation, and the loss. */
   shown() {

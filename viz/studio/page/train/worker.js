@@ -6,6 +6,8 @@
 import { load, variant } from "../../../page/wasm.js";
 import { again } from "../again.js";
 import { moduleOf } from "../api.js";
+import { flipOf } from "../draw/flip.js";
+import { Nearest } from "../draw/nearest.js";
 import { Asked } from "./asked.js";
 import { Branch, bytesOf, ROOM, thinned } from "./branch.js";
 import { fetchExamples } from "./examples.js";
@@ -19,6 +21,8 @@ import { causeOf } from "./why.js";
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../../../page/tensors.js").Tensor} Tensor */
 /** @typedef {import("../loading.js").Loaded} Loaded */
+/** @typedef {import("../draw/flip.js").Flip} Flip */
+/** @typedef {import("../draw/nearest.js").Near} Near */
 /** @typedef {import("./asked.js").Answer} Answer */
 /** @typedef {import("./asked.js").Question} Question */
 /** @typedef {import("./examples.js").Examples} Examples */
@@ -36,24 +40,31 @@ import { causeOf } from "./why.js";
 /** @typedef {Extract<Order, {kind: "visit"}>} Visit */
 /** @typedef {Extract<Order, {kind: "fork"}>} Fork */
 
+/** An example of nobody's, and what it is. @typedef {{image: Uint8Array, label: number}} Lesson */
+
+/** What is searched for an image: the training examples nearest to it, or the smallest change of it that
+ * the network takes for something else.
+ * @typedef {{id: number, of: "nearest" | "flip", image: Uint8Array}} Search */
+
 /** A step of a branch. @typedef {{branch: number, step: number}} Stand */
 
 /**
  * begin: a training anew, or from where a network stands; on branch 0. way: what is set when, the last
  * of them as in the settings. run: for so many steps (Infinity: until it is paused). set: other
  * numbers from the next step on. goal: where it stops by itself. visit: stand at a step that was
- * learned. fork: a new branch from a step on, or (at: null) from where it stands. drop: forget a
- * branch; restore: have the last one of them back. watch: whether to tell how the layers fare. ask: a
+ * learned. fork: a new branch from a step on, or (at: null) from where it stands; it may begin with a
+ * lesson, and then be the same branch once more. drop: forget a branch; restore: have the last one of them back. watch: whether to tell how the layers fare. ask: a
  * question, which is answered again while it learns, until there is another or none. save: gives the
- * weights. again: not to wait with what failed.
+ * weights. search: what is told once it is found. again: not to wait with what failed.
  * @typedef {{kind: "open", dataset: Dataset}
  *   | {kind: "begin", number: number, settings: Settings, way: Change[], from?: Network}
  *   | {kind: "run", number: number, steps: number} | {kind: "pause"}
  *   | {kind: "set", live: Live} | {kind: "goal", goal: Goal}
  *   | {kind: "visit", at: Stand}
- *   | {kind: "fork", branch: number, at: Stand | null, live: Live}
+ *   | {kind: "fork", branch: number, at: Stand | null, live: Live, lesson?: Lesson}
  *   | {kind: "drop", branch: number} | {kind: "restore"}
  *   | {kind: "watch", on: boolean} | {kind: "ask", question: Question | null}
+ *   | {kind: "search", search: Search}
  *   | {kind: "save"} | {kind: "again"}} Order
  * @typedef {{kind: "loading", loaded: Loaded}
  *   | {kind: "ready", number: number, step: number, steps: number, flops: number,
@@ -64,11 +75,13 @@ import { causeOf } from "./why.js";
  *   | {kind: "ended", run: number, reached: boolean}
  *   | Divergence & {kind: "diverged", number: number, branch: number}
  *   | Stand & {kind: "at", number: number, live: Live}
- *   | Stand & {kind: "forked", number: number, of: number, live: Live, way: Change[]}
+ *   | Stand & {kind: "forked", number: number, of: number, live: Live, way: Change[] | null,
+ *      lesson: boolean}
  *   | {kind: "changed", number: number, branch: number, way: Change[]}
  *   | {kind: "kept", number: number, branch: number, every: number}
  *   | Stand & {kind: "layers", number: number, layers: Layer[]}
  *   | Stand & Answer & {kind: "answer", number: number}
+ *   | {kind: "found", id: number, step: number, nearest: Near[] | null, flip: Flip | null}
  *   | {kind: "saved", step: number, settings: Settings, states: Map<string, Tensor>}
  *   | {kind: "failed", number: number | null, message: string}} Said
  */
@@ -81,6 +94,9 @@ const EARLY = [10, 30, 60]; // and steps after which there is one besides, in th
 const KEPT_EVERY = 50; // steps between places that a divergence goes back to
 const WATCHED_EVERY = 300; // milliseconds between two looks at the layers,
 const WATCHED_SHARE = 0.05; // which take at most so much of the time
+
+const NEAREST = 8; // examples that are searched for,
+const PART = 8; // for so many milliseconds at once
 
 /** @type {Dataset} */ let dataset;
 /** @type {Promise<{train: Examples, test: Examples, mean: Float32Array}> | null} */ let examples = null;
@@ -98,6 +114,7 @@ let isOver = false; // the goal is reached; who goes on then, goes on
 let isWatched = false;
 let nextWatch = 0; // when the layers are looked at next
 const asked = new Asked();
+let searched = 0; // the search that came last
 let surveys = false; // it looks at the test set, or will
 let newest = new AbortController(); // of the order that is followed, or waits to be
 let beginning = new AbortController(); // of the training that is begun, which another one alone ends
@@ -130,6 +147,7 @@ self.onmessage = ({ data }) => {
     answer();
     surveySoon();
   }
+  if (order.kind === "search") search(order.search);
   const { kind } = order;
   if (kind === "begin" || kind === "run" || kind === "visit" || kind === "fork") follow(order);
 };
@@ -268,12 +286,13 @@ async function reach(it, { branch: number, step }, until) {
 }
 
 /** A new branch, which is gone on with. @param {Fork} order @param {AbortSignal} signal */
-async function fork({ branch: number, at, live: numbers }, signal) {
+async function fork({ branch: number, at, live: numbers, lesson }, signal) {
   if (!training || (at && !await reach(training, at, beginning.signal))) return;
-  const place = training.place();
-  if (bytesOf(place) * (branches.size + 1) > ROOM) {
+  if (bytesOf(training.place()) * (branches.size + 1) > ROOM) {
     throw new Error(`there is room for ${branches.size} of such networks alone: delete a branch, then fork`);
   }
+  if (lesson) training.teach(lesson.image, lesson.label);
+  const place = training.place();
   const of = branch.number;
   branch = new Branch(number, place, numbers, branch.way.filter(({ step }) => step < place.step));
   branches.set(number, branch);
@@ -281,7 +300,7 @@ async function fork({ branch: number, at, live: numbers }, signal) {
   thinned([...branches.values()]);
   live = numbers;
   training.set(live);
-  post({ kind: "forked", number: begun, branch: number, step: place.step, of, live, way: branch.way });
+  post({ kind: "forked", number: begun, branch: number, step: place.step, of, live, way: lesson ? null : branch.way, lesson: lesson !== undefined });
   tellKept();
   answer();
   await look("test", signal);
@@ -375,6 +394,20 @@ function answer() {
   const { step } = training;
   const found = asked.answer(training, standing(training));
   if (found) post({ ...found, kind: "answer", number: begun, branch: branch.number, step });
+}
+
+/** Search, a part at a time: nobody else waits for it, but for a flip. The next one ends it.
+ * @param {Search} search */
+async function search({ id, of, image }) {
+  searched = id;
+  if (!training) return;
+  const { module, step } = training;
+  if (of === "flip") {
+    return post({ kind: "found", id, step, nearest: null, flip: flipOf(module, image, dataset.scale) });
+  }
+  const nearest = new Nearest((await digits()).train, image, NEAREST);
+  while (searched === id && !nearest.look(PART)) await turn();
+  if (searched === id) post({ kind: "found", id, step, nearest: nearest.nearest, flip: null });
 }
 
 /** Where a training stands, in words that tell it from elsewhere. @param {Training} it */

@@ -1,0 +1,94 @@
+// @ts-check
+// What the network makes of a drawing: what it sees of it, a bar for each class, the answer in words,
+// and what each pixel says of it.
+
+import { byId, element, first, write } from "../../../page/dom.js";
+import { written } from "../../../page/ticks.js";
+import { showGreys, showSigned } from "./colours.js";
+
+/** @typedef {import("../api.js").Dataset} Dataset */
+/** @typedef {import("../train/asked.js").Answer} Answer */
+/** @typedef {import("../train/session.js").Answered} Answered */
+
+const SURE = 0.5; // of an answer: what is less probable is none
+
+export class Verdict {
+  /** @param {Dataset} dataset @param {(label: number) => void} press the bar of a class */
+  constructor(dataset, press) {
+    this.dataset = dataset;
+    const { shape: [side], classes } = dataset;
+    this.seen = byId("seen", HTMLCanvasElement);
+    this.reasons = byId("reasons", HTMLCanvasElement);
+    for (const canvas of [this.seen, this.reasons]) canvas.width = canvas.height = side;
+    write(byId("seen-size"), `${side} x ${side}`);
+    this.rows = classes.map((name, label) => {
+      const button = element("button", { type: "button" }, element("span", { class: "name" }, name),
+        element("span", { class: "bar" }), element("span", { class: "share" }));
+      button.addEventListener("click", () => press(label));
+      return button;
+    });
+    byId("bars").replaceChildren(...this.rows.map((button) => element("li", {}, button)));
+  }
+
+  /** @param {Uint8Array | null} example what the network sees */
+  showSeen(example) {
+    showGreys(this.seen, example ?? [], this.dataset.scale);
+  }
+
+  /** There is no answer. @param {string} words why */
+  showNone(words) {
+    this.#showBars(null, -1);
+    write(byId("taken"), words);
+    write(byId("by"), "");
+    byId("reason").replaceChildren();
+    showSigned(this.reasons, []);
+  }
+
+  /** @param {Answered} answer @param {number} asked the class that a person wants to know of, or -1
+   * @returns the answer in words */
+  show({ probabilities, step, why, image }, asked) {
+    const { classes, scale } = this.dataset;
+    const words = inWords(probabilities, classes);
+    this.#showBars(probabilities, asked);
+    write(byId("taken"), words);
+    const at = `the network at step ${step.toLocaleString("en")}`;
+    write(byId("by"), step ? `So answers ${at} of its training.` : `So answers ${at}: it has learned nothing yet.`);
+    if (why) this.#showReasons(why.slope.map((each, i) => (each * image[i]) / scale), classes[why.of]);
+    return words;
+  }
+
+  /** @param {Float32Array | null} probabilities @param {number} asked */
+  #showBars(probabilities, asked) {
+    const best = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
+    this.rows.forEach((row, i) => {
+      row.classList.toggle("best", i === best);
+      row.setAttribute("aria-pressed", String(i === asked));
+      first(row, ".bar").style.setProperty("--share", String(probabilities?.[i] ?? 0));
+      write(first(row, ".share"), probabilities ? percent(probabilities[i]) : "", probabilities?.[i]);
+    });
+  }
+
+  /** What speaks for a class, and against it. @param {Float32Array} reasons by how much each pixel's
+   * ink moves its logit @param {string} name */
+  #showReasons(reasons, name) {
+    showSigned(this.reasons, reasons);
+    let [pro, contra] = [0, 0];
+    for (const each of reasons) [pro, contra] = [pro + Math.max(0, each), contra - Math.min(0, each)];
+    byId("reason").replaceChildren(
+      "What speaks ", element("b", { class: "speaks-for" }, `for ${name}: ${written(pro)}`),
+      " of its logit, and ", element("b", { class: "speaks-against" }, `against: ${written(contra)}`),
+    );
+  }
+}
+
+/** @param {Float32Array} probabilities @param {string[]} classes */
+function inWords(probabilities, classes) {
+  if (!probabilities.every(Number.isFinite)) return "The network's numbers are not finite: it answers nothing.";
+  const [one, other] = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
+  const said = (/** @type {number} */ label) => `${classes[label]} (${percent(probabilities[label])})`;
+  if (probabilities[one] >= SURE) return `It takes this for ${said(one)}.`;
+  return `It is not sure: ${said(one)}, or ${said(other)}?`;
+}
+
+/** Never all of it: no softmax is. @param {number} share */
+export const percent = (share) => share >= 0.9995 ? "> 99.9\u00a0%" : `${(100 * share).toFixed(1)}\u00a0%`;

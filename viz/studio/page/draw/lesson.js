@@ -1,0 +1,63 @@
+// @ts-check
+// What a person teaches the network: one step on their drawing, as what they say that it is; how
+// probable that was before and is after, and the way back.
+
+import { byId, element, first, write } from "../../../page/dom.js";
+import { percent } from "./answer.js";
+
+/** @typedef {import("../train/session.js").Answered} Answered */
+/** @typedef {import("../train/session.js").Session} Session */
+
+export class Teacher {
+  /** @param {string[]} classes @param {Session} session @param {() => Uint8Array | null} example that
+   * is taught */
+  constructor(classes, session, example) {
+    this.classes = classes;
+    this.session = session;
+    this.form = byId("lesson", HTMLFormElement);
+    this.chosen = first(this.form, "select", HTMLSelectElement);
+    this.chosen.append(...classes.map((name, label) => element("option", { value: label }, name)));
+    /** @type {Answered | null} */ this.answer = null; // the last one
+    /** @type {{label: number, branch: number, before: number} | null} */ this.lesson = null;
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const image = example();
+      if (image) this.#teach(image);
+    });
+  }
+
+  /** @param {Uint8Array} image */
+  #teach(image) {
+    const label = Number(this.chosen.value);
+    const before = this.answer?.probabilities[label] ?? NaN;
+    const branch = this.session.teach({ image, label });
+    if (branch !== null) this.lesson = { label, branch, before };
+  }
+
+  /** Forget the lessons. */
+  takeBack() {
+    this.session.unteach();
+    this.lesson = null;
+    write(byId("taught"), "It is as it was before.");
+  }
+
+  /** Another drawing: nothing was taught of that. */
+  clear() {
+    this.lesson = null;
+    write(byId("taught"), "");
+  }
+
+  /** @param {Answered | null} answer null: there is nothing to teach */
+  hear(answer) {
+    this.answer = answer;
+    first(this.form, "button").setAttribute("aria-disabled", String(!answer));
+    const { branch } = this.session;
+    first(this.form, "[data-draw=unteach]").hidden = !branch.lessons;
+    const { lesson } = this;
+    if (!answer || !lesson || answer.branch !== lesson.branch) return;
+    const { rate } = this.session.settings;
+    const now = percent(answer.probabilities[lesson.label]);
+    write(byId("taught"), `${this.classes[lesson.label]}: ${percent(lesson.before)} before, ${now} after ` +
+      `${branch.lessons > 1 ? "one more step" : "one step"} at rate ${rate}. Fork ${branch.name} begins with it.`);
+  }
+}
