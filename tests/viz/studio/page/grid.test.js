@@ -84,6 +84,10 @@ test("what is asked for is wholly seen, where it has room, and large enough", ()
     const slot = Math.floor(between(0, grid.count));
     const after = grids.showing(camera, grid, slot, 48);
     const { left, top, size } = grids.rectangleOf(after, grid, slot);
+    const before = grids.rectangleOf(camera, grid, slot);
+    const [right, bottom] = [before.left + before.size, before.top + before.size];
+    const isSeen = before.left >= 0 && before.top >= 0 && right <= camera.width && bottom <= camera.height;
+    if (isSeen && before.size >= 48) assert.ok(Math.hypot(left - before.left, top - before.top) < 1e-6, "it moves");
     assert.ok(size >= 48 - 1e-6);
     if (size > Math.min(camera.width, camera.height)) continue;
     assert.ok(left >= -1e-6 && left + size <= camera.width + 1e-6, `${left} of ${camera.width}`);

@@ -136,7 +136,7 @@ export function showing(camera, grid, slot, least) {
   const zoom = Math.max(camera.zoom, Math.min(least, NEAREST));
   const column = slot % grid.columns;
   const row = Math.floor(slot / grid.columns);
-  const half = (/** @type {number} */ size) => Math.max(0, size / 2 / zoom - 1);
+  const half = (/** @type {number} */ size) => Math.max(0, size / 2 / zoom - 0.5);
   const near = (/** @type {number} */ at, /** @type {number} */ cell, /** @type {number} */ room) =>
     Math.min(Math.max(at, cell + 0.5 - room), cell + 0.5 + room);
   return kept({
