@@ -204,6 +204,10 @@ def test_a_file_on_a_disk_trains_and_shows_the_examples(visit, folder):
     tab.locator("nav [data-view=data]").click()
     tab.locator("#classes li").nth(9).wait_for()
     assert said(tab)["epoch"] == "0.00"
+    tab.locator("nav [data-view=draw]").click()
+    tab.locator("#sheet").click()
+    tab.locator("#taken", has_text="It ").wait_for()  # a dot, for an untrained network
+    tab.locator("#nearest button").nth(7).wait_for()
 
 
 def learns_to(goal: float, tab: Any) -> None:
