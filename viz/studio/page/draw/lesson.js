@@ -22,14 +22,14 @@ export class Teacher {
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       const image = example();
-      if (image) this.#teach(image);
+      if (image && this.answer) this.#teach(image, this.answer);
     });
   }
 
-  /** @param {Uint8Array} image */
-  #teach(image) {
+  /** @param {Uint8Array} image @param {Answered} answer before */
+  #teach(image, { probabilities }) {
     const label = Number(this.chosen.value);
-    const before = this.answer?.probabilities[label] ?? NaN;
+    const before = probabilities[label];
     const branch = this.session.teach({ image, label });
     if (branch !== null) this.lesson = { label, branch, before };
   }
@@ -54,7 +54,7 @@ export class Teacher {
     const { branch } = this.session;
     first(this.form, "[data-draw=unteach]").hidden = !branch.lessons;
     const { lesson } = this;
-    if (!answer || !lesson || answer.branch !== lesson.branch) return;
+    if (!answer || answer.branch !== lesson?.branch || answer.step !== branch.progress.from) return;
     const { rate } = this.session.settings;
     const now = percent(answer.probabilities[lesson.label]);
     write(byId("taught"), `${this.classes[lesson.label]}: ${percent(lesson.before)} before, ${now} after ` +

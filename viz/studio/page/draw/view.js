@@ -107,8 +107,9 @@ export class DrawView {
     document.addEventListener("keydown", (event) => {
       if (byId("draw").hidden || event.altKey) return;
       const isControl = event.ctrlKey || event.metaKey;
+      const isTyped = event.target instanceof HTMLSelectElement; // it finds a class by its letter
       const key = event.key.toLowerCase();
-      const name = isControl ? { z: event.shiftKey ? "redo" : "undo", y: "redo" }[key] : { e: "erase" }[key];
+      const name = isControl ? { z: event.shiftKey ? "redo" : "undo", y: "redo" }[key] : isTyped ? undefined : { e: "erase" }[key];
       if (!name) return;
       cells.lift();
       this.#act(name);
