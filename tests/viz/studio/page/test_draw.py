@@ -262,6 +262,10 @@ def test_a_hand_draws_and_the_network_answers(tab, address):
     seen = np.rint((255 - shown(tab)) * (255 / 235))  # as it is painted: half a level off, at most
     apart = np.sqrt(np.square(FEW.train.images - seen).sum((1, 2)))
     assert abs(np.sort(apart)[:8] - apart[found]).max() < 28
+    # What it loses without each pixel is about what the gradient says.
+    tab.locator("[data-draw=without]").click()
+    said_alike = tab.locator("#without-says", has_text="correlation of").inner_text()
+    assert float(said_alike.rsplit(" ", 1)[1].rstrip(".")) > 0.8
     # The smallest change of it that the network takes for something else.
     tab.locator("[data-draw=flip]").click()
     said_of = tab.locator("#flip", has_text="it takes this for")

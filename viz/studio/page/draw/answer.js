@@ -53,7 +53,7 @@ export class Verdict {
     write(byId("taken"), words);
     const at = `the network at step ${step.toLocaleString("en")}`;
     write(byId("by"), step ? `So answers ${at} of its training.` : `So answers ${at}: it has learned nothing yet.`);
-    if (why) this.#showReasons(why.slope.map((each, i) => (each * image[i]) / scale), classes[why.of]);
+    if (why) this.#showReasons(reasonsOf(image, why.slope, scale), classes[why.of]);
     return words;
   }
 
@@ -80,6 +80,10 @@ export class Verdict {
     );
   }
 }
+
+/** By how much each pixel's ink, from 0 to 1, moves a logit that rises so with it.
+ * @param {Uint8Array} image @param {Float32Array} slope @param {number} scale */
+export const reasonsOf = (image, slope, scale) => slope.map((each, i) => (each * image[i]) / scale);
 
 /** @param {Float32Array} probabilities @param {string[]} classes */
 function inWords(probabilities, classes) {

@@ -1,7 +1,8 @@
 // @ts-check
-// The smallest change of an image that a network takes for something else, in the worker. For each
-// other class it goes, by the gradient of the difference of the two logits, to where they are equal
-// (Moosavi-Dezfooli et al., DeepFool, 2016), within what ink can be; then back by as much as can be.
+// What a network makes of an image that is changed, in the worker: without the one entry or the other,
+// and by the smallest change that it takes for something else. For each other class that goes, by the
+// gradient of the difference of the two logits, to where they are equal (Moosavi-Dezfooli et al.,
+// DeepFool, 2016), within what ink can be; then back by as much as can be.
 
 import { passOf, slopeOf } from "../train/inspect.js";
 
@@ -26,6 +27,14 @@ export function flipOf(module, image, scale) {
     if (!best || flip.distance < best.distance) best = flip;
   }
   return best;
+}
+
+/** What the logit of a class loses without the ink of each entry, one by one.
+ * @param {Module} module @param {Uint8Array} image @param {number} label */
+export function lossesOf(module, image, label) {
+  const logit = (/** @type {Uint8Array} */ each) => passOf(module, each, null, false).outputs.at(-1)?.[label] ?? NaN;
+  const whole = logit(image);
+  return Float32Array.from(image, (ink, i) => ink ? whole - logit(image.with(i, 0)) : 0);
 }
 
 /** The class with the greatest logit. @param {Module} module @param {Uint8Array} image */

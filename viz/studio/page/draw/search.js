@@ -1,16 +1,18 @@
 // @ts-check
 // What is searched for a drawing: the examples that are most like it, of those that the network learns
-// from, at the end of every stroke; and, where a person wants it, the smallest change of the drawing
-// that it takes for something else.
+// from, at the end of every stroke; and, where a person wants it, what the answer loses without each
+// pixel, and the smallest change of the drawing that the network takes for something else.
 
 import { byId, element, first, write } from "../../../page/dom.js";
 import { written } from "../../../page/ticks.js";
 import { paint } from "../data/paint.js";
-import { percent } from "./answer.js";
+import { percent, reasonsOf } from "./answer.js";
 import { showGreys, showSigned } from "./colours.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
-/** @typedef {import("../train/session.js").Found} Found */
+/** @typedef {Extract<import("../train/session.js").Found, {of: "flip"}>} Flipped */
+/** @typedef {Extract<import("../train/session.js").Found, {of: "nearest"}>} Nearest */
+/** @typedef {import("../train/asked.js").Why} Why */
 /** @typedef {import("../train/session.js").Session} Session */
 
 export class Searches {
@@ -21,29 +23,40 @@ export class Searches {
     this.session = session;
     this.choose = choose;
     /** @type {Uint8Array | null} */ this.image = null;
-    /** @type {Found | null} */ this.flipped = null;
+    /** @type {Flipped | null} */ this.flipped = null;
+    /** @type {Why | null} */ this.why = null; // what the last answer says
+    /** @type {Float32Array | null} */ this.losses = null;
     this.repaint = () => {};
-    this.canvases = ["flipped", "change"].map((id) => byId(id, HTMLCanvasElement));
+    this.canvases = ["flipped", "change", "without"].map((id) => byId(id, HTMLCanvasElement));
     for (const canvas of this.canvases) [canvas.height, canvas.width] = dataset.shape;
     first(byId("figures"), "[data-draw=flip]").addEventListener("click", () => this.#flip());
+    first(byId("figures"), "[data-draw=without]").addEventListener("click", () => this.#without());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#redraw());
   }
 
   /** Another drawing: nothing is known of it. @param {Uint8Array | null} image */
   clear(image) {
     this.image = image;
+    this.losses = null;
+    write(byId("without-says"), "");
     this.#showFlip(null);
     byId("nearest").replaceChildren();
     byId("near").hidden = !image;
-    first(byId("figures"), "[data-draw=flip]").setAttribute("aria-disabled", String(!image));
+    for (const name of ["flip", "without"]) {
+      first(byId("figures"), `[data-draw=${name}]`).setAttribute("aria-disabled", String(!image));
+    }
   }
 
   /** Search for the nearest examples. */
   near() {
-    if (this.image) this.session.search("nearest", this.image, ({ nearest }) => this.#showNearest(nearest ?? []));
+    const { image } = this;
+    if (!image) return;
+    this.session.search({ of: "nearest", image }, (found) => {
+      if (this.image === image && found.of === "nearest") this.#showNearest(found.nearest);
+    });
   }
 
-  /** @param {NonNullable<Found["nearest"]>} nearest */
+  /** @param {Nearest["nearest"]} nearest */
   #showNearest(nearest) {
     const { classes, shape, scale } = this.dataset;
     /** @type {(() => void)[]} */ const paints = [];
@@ -62,12 +75,26 @@ export class Searches {
   #flip() {
     const { image } = this;
     if (!image) return;
-    this.session.search("flip", image, (found) => {
-      if (this.image === image) this.#showFlip(found);
+    this.session.search({ of: "flip", image }, (found) => {
+      if (this.image === image && found.of === "flip") this.#showFlip(found);
     });
   }
 
-  /** @param {Found | null} found */
+  /** Leave out the ink of each pixel, and hold what that does against what the gradient says. */
+  #without() {
+    const { image, why } = this;
+    if (!image || !why) return;
+    this.session.search({ of: "without", image, label: why.of }, (found) => {
+      if (this.image !== image || found.of !== "without") return;
+      this.losses = found.losses;
+      this.#redraw();
+      const alike = correlation(found.losses, reasonsOf(image, why.slope, this.dataset.scale));
+      write(byId("without-says"), `What the logit of ${this.dataset.classes[why.of]} loses without the ink of each pixel alone, ` +
+        `at step ${found.step.toLocaleString("en")}: as the gradient says, with a correlation of ${written(alike)}.`);
+    });
+  }
+
+  /** @param {Flipped | null} found */
   #showFlip(found) {
     this.flipped = found;
     this.#redraw();
@@ -83,11 +110,27 @@ export class Searches {
 
   #redraw() {
     this.repaint();
-    const [whole, change] = this.canvases;
+    const [whole, change, without] = this.canvases;
+    showSigned(without, this.losses ?? []);
+    without.hidden = !this.losses;
     const flip = this.flipped?.flip;
     const before = this.image;
     showGreys(whole, flip?.image ?? [], this.dataset.scale);
     showSigned(change, flip && before ? Array.from(flip.image, (each, i) => each - before[i]) : []);
-    for (const canvas of this.canvases) canvas.hidden = !flip;
+    whole.hidden = change.hidden = !flip;
   }
+}
+
+/** Of two lists, 1 where the one is so many times the other. @param {Float32Array} one
+ * @param {Float32Array} other */
+function correlation(one, other) {
+  const mean = (/** @type {Float32Array} */ list) => list.reduce((sum, each) => sum + each, 0) / list.length;
+  const [a, b] = [mean(one), mean(other)];
+  let [both, first, second] = [0, 0, 0];
+  for (let i = 0; i < one.length; i++) {
+    both += (one[i] - a) * (other[i] - b);
+    first += (one[i] - a) ** 2;
+    second += (other[i] - b) ** 2;
+  }
+  return both / Math.sqrt(first * second);
 }

@@ -23,7 +23,7 @@ import { explained } from "./why.js";
 /** @typedef {import("./worker.js").Lesson} Lesson */
 /** @typedef {import("./worker.js").Order} Order */
 /** @typedef {import("./worker.js").Said} Said */
-/** @typedef {import("./worker.js").Search} Search */
+/** @typedef {import("./worker.js").Sought} Sought */
 /** @typedef {import("./worker.js").Stand} Stand */
 
 /** A training that another one has replaced. @typedef {Known & {settings: Settings}} Left */
@@ -69,7 +69,8 @@ export class Session {
     this.branches = new Branches(new Progress(this.settings, null));
     /** @type {((saved: Extract<Said, {kind: "saved"}>) => void)[]} */ this.waiting = [];
     this.searches = 0;
-    /** @type {(found: Found) => void} */ this.found = () => {}; // of the last of them
+    /** The last of each kind. @type {Map<Sought["of"], {id: number, told: (found: Found) => void}>} */
+    this.seekers = new Map();
     this.asked = 0; // questions,
     /** @type {(answer: Answered) => void} */ this.answered = () => {}; // and who is told what the last one is answered
     this.worker = workerOf("train/worker.js");
@@ -117,7 +118,7 @@ export class Session {
     if (said.kind === "loading") return this.tell.loading(said.loaded);
     if (said.kind === "saved") return this.waiting.shift()?.(said);
     if (said.kind === "ended") return this.#ended(said);
-    if (said.kind === "found") return said.id === this.searches ? this.found(said) : undefined;
+    if (said.kind === "found") return this.#found(said);
     if (said.number !== this.begun) return; // of a training that is over
     if (said.kind === "answer") return said.id === this.asked ? this.answered(said) : undefined;
     if (said.kind === "ready") this.#ready(said);
@@ -456,12 +457,19 @@ export class Session {
     return this.asked;
   }
 
-  /** Search for something of an image, and tell it once it is found, unless something else is searched for
-   * meanwhile. @param {Search["of"]} of @param {Uint8Array} image @param {(found: Found) => void} found */
-  search(of, image, found) {
+  /** Search for something of an image, and tell it once it is found; never, where the same is searched for
+   * another one meanwhile.
+   * @param {Sought} sought @param {(found: Found) => void} told */
+  search(sought, told) {
     this.searches += 1;
-    this.found = found;
-    this.#order({ kind: "search", search: { id: this.searches, of, image } });
+    this.seekers.set(sought.of, { id: this.searches, told });
+    this.#order({ kind: "search", search: { ...sought, id: this.searches } });
+  }
+
+  /** @param {Found} said */
+  #found(said) {
+    const seeker = this.seekers.get(said.of);
+    if (seeker?.id === said.id) seeker.told(said);
   }
 
   /** The weights, as the worker has them now. @returns {Promise<Extract<Said, {kind: "saved"}>>} */

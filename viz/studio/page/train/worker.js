@@ -6,7 +6,7 @@
 import { load, variant } from "../../../page/wasm.js";
 import { again } from "../again.js";
 import { moduleOf } from "../api.js";
-import { flipOf } from "../draw/flip.js";
+import { flipOf, lossesOf } from "../draw/flip.js";
 import { Nearest } from "../draw/nearest.js";
 import { Asked } from "./asked.js";
 import { Branch, bytesOf, ROOM, thinned } from "./branch.js";
@@ -42,9 +42,10 @@ import { causeOf } from "./why.js";
 
 /** An example of nobody's, and what it is. @typedef {{image: Uint8Array, label: number}} Lesson */
 
-/** What is searched for an image: the training examples nearest to it, or the smallest change of it that
- * the network takes for something else.
- * @typedef {{id: number, of: "nearest" | "flip", image: Uint8Array}} Search */
+/** What is searched for an image: the training examples nearest to it, the smallest change of it that
+ * the network takes for something else, or what the logit of a class loses without each entry.
+ * @typedef {{of: "nearest" | "flip", image: Uint8Array} | {of: "without", image: Uint8Array, label: number}} Sought
+ * @typedef {Sought & {id: number}} Search */
 
 /** A step of a branch. @typedef {{branch: number, step: number}} Stand */
 
@@ -81,7 +82,9 @@ import { causeOf } from "./why.js";
  *   | {kind: "kept", number: number, branch: number, every: number}
  *   | Stand & {kind: "layers", number: number, layers: Layer[]}
  *   | Stand & Answer & {kind: "answer", number: number}
- *   | {kind: "found", id: number, step: number, nearest: Near[] | null, flip: Flip | null}
+ *   | {kind: "found", id: number, of: "nearest", step: number, nearest: Near[]}
+ *   | {kind: "found", id: number, of: "flip", step: number, flip: Flip | null}
+ *   | {kind: "found", id: number, of: "without", step: number, losses: Float32Array}
  *   | {kind: "saved", step: number, settings: Settings, states: Map<string, Tensor>}
  *   | {kind: "failed", number: number | null, message: string}} Said
  */
@@ -114,7 +117,7 @@ let isOver = false; // the goal is reached; who goes on then, goes on
 let isWatched = false;
 let nextWatch = 0; // when the layers are looked at next
 const asked = new Asked();
-let searched = 0; // the search that came last
+/** @type {Map<Search["of"], number>} */ const searched = new Map(); // of each kind, the one that came last
 let surveys = false; // it looks at the test set, or will
 let newest = new AbortController(); // of the order that is followed, or waits to be
 let beginning = new AbortController(); // of the training that is begun, which another one alone ends
@@ -396,18 +399,17 @@ function answer() {
   if (found) post({ ...found, kind: "answer", number: begun, branch: branch.number, step });
 }
 
-/** Search, a part at a time: nobody else waits for it, but for a flip. The next one ends it.
- * @param {Search} search */
-async function search({ id, of, image }) {
-  searched = id;
+/** Search; the next search of its kind ends it. @param {Search} search */
+async function search(search) {
+  const { id, of, image } = search;
+  searched.set(of, id);
   if (!training) return;
   const { module, step } = training;
-  if (of === "flip") {
-    return post({ kind: "found", id, step, nearest: null, flip: flipOf(module, image, dataset.scale) });
-  }
+  if (of === "flip") return post({ kind: "found", id, of, step, flip: flipOf(module, image, dataset.scale) });
+  if (of === "without") return post({ kind: "found", id, of, step, losses: lossesOf(module, image, search.label) });
   const nearest = new Nearest((await digits()).train, image, NEAREST);
-  while (searched === id && !nearest.look(PART)) await turn();
-  if (searched === id) post({ kind: "found", id, step, nearest: nearest.nearest, flip: null });
+  while (searched.get(of) === id && !nearest.look(PART)) await turn(); // nobody else waits for it
+  if (searched.get(of) === id) post({ kind: "found", id, of, step, nearest: nearest.nearest });
 }
 
 /** Where a training stands, in words that tell it from elsewhere. @param {Training} it */
