@@ -122,7 +122,7 @@ async function begin() {
   const train = new TrainView(dataset, change, complaints("train"), data, offers, weights);
   const showNetwork = later("network", async () => {
     const { NetworkView } = await import("./network/view.js");
-    return new NetworkView(dataset, look, train.session, () => train.act("go"));
+    return new NetworkView(dataset, look, train.session, () => train.act("go"), complaints("network"));
   });
   const showDrawing = later("draw", async () => {
     const { DrawView } = await import("./draw/view.js");

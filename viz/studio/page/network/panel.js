@@ -156,19 +156,18 @@ export class Panel {
     writeRows(byId("backprop-terms"), lines);
   }
 
-  /** How the debugger steps through the neuron, or through the loss. @param {Seen} seen */
+  /** How the debugger steps through the neuron, and through the loss. @param {Seen} seen */
   #command({ answer: { outputs, label, wires }, activations, activation, focus }) {
     const details = byId("debug", HTMLDetailsElement);
-    const isNeuron = focus && focus.layer > 0;
-    const isHere = isNeuron && wires?.layer === focus.layer && wires.neuron === focus.neuron;
-    write(first(details, "summary"), `Step through ${isNeuron ? "this neuron" : "the loss"} in the debugger`);
-    details.hidden = !isNeuron && label === null;
     if (!details.open) return; // nobody reads it
     const last = outputs.length;
+    const isHere = focus && wires?.layer === focus.layer && wires.neuron === focus.neuron;
+    first(details, "div").hidden = !focus?.layer;
     if (isHere && wires.incoming) {
       const name = focus.layer === last ? "identity" : activation;
       write(byId("command"), neuronCommand(activations[focus.layer - 1], wires.incoming, wires.bias, name));
-    } else if (!isNeuron && label !== null) write(byId("command"), lossCommand(outputs[last - 1], label));
+    }
+    if (label !== null) write(byId("loss-command"), lossCommand(outputs[last - 1], label));
   }
 
   /** The weights of a neuron of the first layer, where the entries of the image are.

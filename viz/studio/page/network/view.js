@@ -22,12 +22,14 @@ const HELD_OUT = "test"; // the set that the network does not learn from
 
 export class NetworkView {
   /** @param {Dataset} dataset @param {(change: Partial<State>) => void} change of the state
-   * @param {Session} session @param {() => void} go start or pause */
-  constructor(dataset, change, session, go) {
+   * @param {Session} session @param {() => void} go start or pause
+   * @param {(message: string) => void} complain */
+  constructor(dataset, change, session, go, complain) {
     this.dataset = dataset;
     this.change = change;
     this.session = session;
     this.go = go;
+    this.complain = complain;
     this.canvas = byId("net", HTMLCanvasElement);
     this.drawing = new Drawing(this.canvas);
     this.panel = new Panel(dataset, this.drawing, (index) => this.#open(HELD_OUT, index));
@@ -49,6 +51,7 @@ export class NetworkView {
   show(state) {
     this.state = state;
     if (state.view !== "network" || document.hidden) {
+      this.complain("");
       if (this.number === this.session.asked) this.session.ask(null);
       return;
     }
@@ -69,10 +72,19 @@ export class NetworkView {
     return digit < 0 ? { split: HELD_OUT, index: 0 } : placeOf(digit, this.dataset);
   }
 
-  /** The neuron that is shown: what is under the pointer, else the one that was chosen. */
-  get focus() {
+  /** The neuron that a person chose; null where they let it go, or there is none such. */
+  get chosen() {
     const { layer, neuron } = this.state ?? { layer: -1, neuron: -1 };
-    return this.looked ?? (layer >= 0 && neuron >= 0 ? { layer, neuron } : null);
+    const isThere = !this.answer || neuron < (this.activations[layer]?.length ?? 0);
+    return layer >= 0 && neuron >= 0 && isThere ? { layer, neuron } : null;
+  }
+
+  /** The neuron that is shown: what is under the pointer, else the one that was chosen, else the
+   * class that the image is taken for. */
+  get focus() {
+    const { answer } = this;
+    const taken = answer && { layer: answer.outputs.length, neuron: largestOf(answer.probabilities) };
+    return this.looked ?? this.chosen ?? taken;
   }
 
   #ask() {
@@ -92,11 +104,13 @@ export class NetworkView {
     const image = sameImage ? this.activations[0] : Float32Array.from(answer.image, (entry) => entry / scale);
     this.answer = answer;
     this.activations = [image, ...answer.outputs];
-    const { split, index } = this.example;
+    const { example: { split, index }, looked } = this;
+    if (looked && looked.neuron >= (this.activations[looked.layer]?.length ?? 0)) this.looked = null; // of another network
     const widths = answer.outputs.map(({ length }) => length);
     const what = `${split} ${index} ${widths}`;
     this.isNew = what !== this.picked;
     this.#pick(what);
+    this.#ask(); // it may be taken for another class now
     this.redraw();
   }
 
@@ -138,8 +152,9 @@ export class NetworkView {
   #draw() {
     const { answer, layout, camera, activations, state, session } = this;
     if (state?.view !== "network" || !answer || !layout || !camera) return;
-    const { focus } = this;
-    const exists = focus && focus.neuron < (activations[focus.layer]?.length ?? 0) ? focus : null;
+    const { focus, looked, chosen } = this;
+    const lacks = !chosen && state.layer >= 0 && state.neuron >= 0;
+    this.complain(lacks ? `there is no neuron ${state.neuron} in layer ${state.layer} of this network` : "");
     const back = state.backward === 1 && answer.deltas !== null;
     const { classes } = this.dataset;
     const { activation } = session.settings;
@@ -149,11 +164,11 @@ export class NetworkView {
     this.drawing.draw({
       layout, camera, entries: activations[0], values: back && answer.deltas ? answer.deltas : answer.outputs,
       activations, probabilities: answer.probabilities, answer: largestOf(answer.probabilities),
-      label: answer.label, classes, heads, back, focus: exists, pinned: !this.looked, wires: answer.wires,
+      label: answer.label, classes, heads, back, focus, pinned: !looked && chosen !== null, wires: answer.wires,
     });
     const { split, index } = this.example;
     this.panel.show({
-      answer, activations, activation, focus: exists, back, learns: session.isRunning, name: `${split} ${index}`,
+      answer, activations, activation, focus, back, learns: session.isRunning, name: `${split} ${index}`,
     });
     if (this.isNew) write(byId("spoken"), `${split} ${index}. ${byId("verdict").textContent}`);
     this.isNew = false;
@@ -195,6 +210,7 @@ export class NetworkView {
     byId("network").addEventListener("click", ({ target }) => {
       const button = target instanceof Element ? target.closest("button") : null;
       if (button?.dataset.do) this.#act(button.dataset.do);
+      if (button?.dataset.copy) this.#copy(button.dataset.copy);
       if (button?.dataset.way) this.change({ backward: Number(button.dataset.way === "backward") });
     });
     byId("debug").addEventListener("toggle", () => this.redraw());
@@ -258,16 +274,15 @@ export class NetworkView {
       this.#pick(picked);
       this.redraw();
     }
-    if (name === "copy") this.#copy();
     if (name === "go") {
       this.go();
       this.redraw();
     }
   }
 
-  /** The command of the debugger; where a browser does not let a page copy, it is selected. */
-  async #copy() {
-    const code = byId("command");
+  /** A command; where a browser does not let a page copy, it is selected. @param {string} id */
+  async #copy(id) {
+    const code = byId(id);
     getSelection()?.selectAllChildren(code);
     await navigator.clipboard?.writeText(code.textContent ?? "").catch(() => {});
   }
