@@ -7,6 +7,7 @@ most. A task is what the page's main thread does without a stop; whoever clicks 
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 import tempfile
@@ -38,11 +39,15 @@ ORDER = "new order of 70,000, by loss"
 SCORE = "score of all 70,000, in the worker"
 FRAMES = "frame, zooming and panning"
 PAINT = "first paint"
+STROKE = "drawing: a move answered, with what speaks for it"
+NEAREST = "drawing: the nearest of 60,000"
+FLIP = "drawing: the smallest change that turns it"
 Figures = dict[str, list[float]]
 AIMS = {
     OPENED: None, STARTED: 5.0, OPENING: 0.05, OPENING + COMPUTING: None, LEARNING: 0.05,
     LEARNING + COMPUTING: None, LOADING: 0.05, LOADING + COMPUTING: None, ORDER: 0.016,
-    SCORE: 1.5, FRAMES: 0.033, PAINT: 0.5,
+    SCORE: 1.5, FRAMES: 0.033, PAINT: 0.5, STROKE: 0.016,
+    NEAREST: 0.2, FLIP: 0.3,
 }  # fmt: skip
 BYTES = {"memory": 300e6, "script": 150e3}
 
@@ -117,6 +122,20 @@ SCORED = """() => {
   return ended >= 0 && all ? all[2] - said[ended][2] : 0;
 }"""
 HELD = "async () => textures + (await performance.measureUserAgentSpecificMemory()).bytes"
+# From what a person does to what that changes.
+DRAWN = """() => {
+  globalThis.took = { bars: [], nearest: [], flip: [] };
+  let start = 0;
+  for (const kind of ["pointermove", "pointerup", "click"]) {
+    addEventListener(kind, (event) => { start = event.timeStamp; }, { capture: true });
+  }
+  for (const id of Object.keys(took)) {
+    const part = document.getElementById(id);
+    const look = () => part.textContent && took[id].push((performance.now() - start) / 1000);
+    const options = { attributes: true, attributeFilter: ["data-exact"] };
+    new MutationObserver(look).observe(part, { subtree: true, childList: true, ...options });
+  }
+}"""
 FIRST = "() => performance.getEntriesByType('paint')[0].startTime / 1000"
 
 
@@ -160,7 +179,7 @@ class Tab:
         return self.tab.evaluate(script, given)
 
     def click(self, button: str) -> None:
-        self.tab.locator(f"[data-do={button}]").click()
+        self.tab.locator(f"[data-do={button}]:visible").click()
 
     def loaded(self) -> None:
         """Wait until all examples are drawn."""
@@ -243,6 +262,30 @@ def browse(page: Tab, figures: Figures, frames: int) -> None:
     figures[FRAMES] += page.do(MOVED, frames)
 
 
+def draw(page: Tab, figures: Figures, moves: int) -> None:
+    """Draw a wave, and have the answer to it turned."""
+    page.tab.locator("nav [data-view=draw]").click()
+    box = page.tab.locator("#sheet").bounding_box()
+    page.do(DRAWN)
+    mouse = page.tab.mouse
+    for i in range(moves + 1):
+        wave = 0.5 + 0.2 * math.sin(12 * i / moves)
+        mouse.move(
+            box["x"] + box["width"] * (0.2 + 0.6 * i / moves), box["y"] + box["height"] * wave
+        )
+        if i == 0:
+            mouse.down()
+        page.tab.wait_for_timeout(50)
+    mouse.up()
+    page.tab.locator("#nearest button").nth(7).wait_for()
+    page.tab.locator("[data-draw=flip]").click()
+    page.tab.locator("#flip:not(:empty)").wait_for()
+    took = page.do("() => took")
+    figures[STROKE] += took["bars"][1:-1]
+    figures[NEAREST].append(took["nearest"][-1])
+    figures[FLIP].append(took["flip"][-1])
+
+
 def measure(browser: Any, address: str, options: Namespace) -> tuple[Figures, dict[str, float]]:
     """Everything, in as many rounds as that takes; and bytes, of the last one. Quickly, what needs
     no second training and no second tab."""
@@ -256,6 +299,7 @@ def measure(browser: Any, address: str, options: Namespace) -> tuple[Figures, di
         score(page, figures)
         browse(page, figures, 20 if options.quick else 240)
         sizes = {"memory": page.do(HELD), "script": page.bytes}
+        draw(page, figures, 10 if options.quick else 60)
         page.close()
         if options.quick:
             break
