@@ -13,6 +13,7 @@ import { showGreys, showSigned } from "./colours.js";
 /** @typedef {Extract<import("../train/session.js").Found, {of: "flip"}>} Flipped */
 /** @typedef {Extract<import("../train/session.js").Found, {of: "nearest"}>} Nearest */
 /** @typedef {import("../train/asked.js").Why} Why */
+/** @typedef {import("../train/session.js").Answered} Answered */
 /** @typedef {import("../train/session.js").Session} Session */
 
 export class Searches {
@@ -26,6 +27,7 @@ export class Searches {
     /** @type {Flipped | null} */ this.flipped = null;
     /** @type {Why | null} */ this.why = null; // what the last answer says
     /** @type {Float32Array | null} */ this.losses = null;
+    this.taught = ""; // the network that was taught so much
     this.repaint = () => {};
     this.canvases = ["flipped", "change", "without"].map((id) => byId(id, HTMLCanvasElement));
     for (const canvas of this.canvases) [canvas.height, canvas.width] = dataset.shape;
@@ -37,14 +39,27 @@ export class Searches {
   /** Another drawing: nothing is known of it. @param {Uint8Array | null} image */
   clear(image) {
     this.image = image;
-    this.losses = null;
-    write(byId("without-says"), "");
-    this.#showFlip(null);
+    this.#forget();
     byId("nearest").replaceChildren();
     byId("near").hidden = !image;
     for (const name of ["flip", "without"]) {
       first(byId("figures"), `[data-draw=${name}]`).setAttribute("aria-disabled", String(!image));
     }
+  }
+
+  /** What was found of the network holds no longer. */
+  #forget() {
+    this.losses = null;
+    write(byId("without-says"), "");
+    this.#showFlip(null);
+  }
+
+  /** @param {Answered} answer to the same drawing */
+  hear({ branch, why }) {
+    this.why = why;
+    const taught = `${branch} ${this.session.branch.lessons}`; // lessons are no steps
+    if (taught !== this.taught) this.#forget();
+    this.taught = taught;
   }
 
   /** Search for the nearest examples. */

@@ -287,7 +287,7 @@ export class DrawView {
     this.question = session.ask(question, (answer) => {
       const words = this.verdict?.show(answer, this.why);
       this.teacher?.hear(answer);
-      if (this.searches) this.searches.why = answer.why;
+      this.searches?.hear(answer);
       if (isFirst) {
         write(byId("spoken"), words);
         this.searches?.near();
