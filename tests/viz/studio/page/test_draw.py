@@ -342,6 +342,12 @@ def test_keys_alone_draw_and_a_link_brings_the_drawing_back(tab, address):
     assert paper.ink() == ink
     paper.does("undo")
     assert paper.ink() == 0
+    # The example in hand, as it is in the set.
+    tab.goto(f"{address}{LEARNS.replace('train', 'draw')}&digit=7")
+    paper.does("take")
+    tab.locator("#made-how", has_text="train 7, as it is in the set").wait_for()
+    tab.wait_for_timeout(250)
+    assert (shown(tab) == shades(FEW.train.images[7])).all()
     # A picture, without a server that prepares it; and two digits in one, with such a server.
     picture = np.pad(
         255 - FEW.test.images[:2].repeat(4, 1).repeat(4, 2),

@@ -2,10 +2,13 @@
 // A picture that somebody has: what of it is ink, on the sheet that is drawn on. How the digits in it
 // are cut out of shadows, lines and noise, a server knows; here what differs from the border is ink.
 
+import { preparedBy, token } from "../api.js";
+
 /** @typedef {import("./strokes.js").Sheet} Sheet */
 /** Red, green, blue and alpha of each pixel. @typedef {{width: number, height: number, data: ArrayLike<number>}} Pixels */
 
 const FAINT = 0.25; // of the strongest ink: less is noise, or a shadow
+const ONLY_CENTRED = "No server prepares the picture: what differs from its border is ink, and is sized and centred.";
 const FLAT = 16; // levels of grey: where all differs by less from the border, there is nothing
 
 /** The picture in a file, on a sheet. Throws an Error, in words, where it is none, or empty.
@@ -49,5 +52,30 @@ export function inkOf({ width, height, data }) {
   return Uint8Array.from(greys, (grey) => {
     const share = (sign * (grey - paper)) / most;
     return share < FAINT ? 0 : Math.round(255 * share);
+  });
+}
+
+/** What the server makes of a picture, an example for each digit in it, and how; none where there is no
+ * server, or it serves a network of other examples.
+ * @param {Blob} file @param {number[]} wanted the shape of an example */
+export async function preparedOf(file, wanted) {
+  const own = { examples: /** @type {Uint8Array[]} */ ([]), how: ONLY_CENTRED };
+  if (token() === null) return own;
+  try {
+    const { images, shape, how } = await preparedBy(file);
+    if (String(shape) !== String(wanted)) return own;
+    return { examples: images.map((image) => Uint8Array.from(image, Math.round)), how: `By the server: ${how}.` };
+  } catch (error) {
+    return { ...own, how: `${ONLY_CENTRED} The server: ${error instanceof Error ? error.message : error}` };
+  }
+}
+
+/** An example as ink on a sheet, each of its entries a square.
+ * @param {Uint8Array} example @param {Sheet} sheet its size @param {number} scale */
+export function enlarged(example, { height, width }, scale) {
+  const side = Math.sqrt(example.length);
+  return Uint8Array.from({ length: height * width }, (_, i) => {
+    const [y, x] = [Math.trunc(i / width), i % width].map((place) => Math.trunc((place * side) / width));
+    return Math.round((255 * example[y * side + x]) / scale);
   });
 }

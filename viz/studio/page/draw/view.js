@@ -3,12 +3,13 @@
 // that.
 
 import { byId, first, write } from "../../../page/dom.js";
-import { preparedBy, token } from "../api.js";
+import { sampleOf } from "../api.js";
+import { placeOf } from "../state.js";
 import { Verdict } from "./answer.js";
 import { showGreys } from "./colours.js";
 import { Teacher } from "./lesson.js";
 import { Cells, followPointers } from "./pad.js";
-import { inkIn } from "./picture.js";
+import { enlarged, inkIn, preparedOf } from "./picture.js";
 import { canPrepare, prepare } from "./prepare.js";
 import { Searches } from "./search.js";
 import { blank, Drawing, paint, paintAll, read, written } from "./strokes.js";
@@ -23,7 +24,6 @@ import { blank, Drawing, paint, paintAll, read, written } from "./strokes.js";
 const FINEST = 280; // pixels of the sheet's side, about: a whole number of them is a cell's
 const NOTHING = "Draw here, and it answers at every stroke.";
 const COMING = "The network is being made: it answers then.";
-const ONLY_CENTRED = "No server prepares the picture: what differs from its border is ink, and is sized and centred.";
 const TOO_SMALL = "Too small or too flat for a digit: draw it larger.";
 
 export class DrawView {
@@ -48,6 +48,7 @@ export class DrawView {
     this.painted = 0; // of its points
     this.erases = false;
     this.opened = 0; // pictures
+    this.digit = -1; // the example in hand
     this.which = 0; // of the digits that were found in one
     this.told = ""; // the drawing that the address was told
     /** @type {Uint8Array | null} */ this.example = null; // that it makes
@@ -71,6 +72,7 @@ export class DrawView {
   show(state) {
     if (!this.canDraw) return;
     if (state.drawing !== this.told) this.#read(state.drawing);
+    this.digit = state.digit;
     if (state.why !== this.why) this.question = -1; // it is asked anew
     this.why = state.why;
     this.#redraw();
@@ -135,6 +137,7 @@ export class DrawView {
     if (name === "undo") this.drawing.undo();
     if (name === "redo") this.drawing.redo();
     if (name === "clear" && this.drawing.marks.length) this.drawing.become([]);
+    if (name === "take") this.#take();
     if (name === "open") byId("picture-file").click();
     if (name === "next") this.#next();
     if (name === "unteach") this.teacher?.takeBack();
@@ -149,13 +152,19 @@ export class DrawView {
   }
 
   /** A picture in place of the drawing. @param {FileList | null | undefined} files */
-  async #open(files) {
+  #open(files) {
     const file = files?.[0];
     if (!file || byId("draw").hidden) return;
+    this.#put(async () => ({
+      ink: await inkIn(file, this.sheet), ...await preparedOf(file, this.dataset.shape),
+    }));
+  }
+
+  /** @param {() => Promise<Picture>} get in place of the drawing */
+  async #put(get) {
     const number = ++this.opened;
     try {
-      const ink = await inkIn(file, this.sheet);
-      const picture = { ink, ...await this.#prepared(file) };
+      const picture = await get();
       if (number !== this.opened) return; // another one came
       this.complain("");
       this.which = 0;
@@ -166,17 +175,18 @@ export class DrawView {
     }
   }
 
-  /** What the server makes of a picture; nothing where there is none, and why. @param {Blob} file */
-  async #prepared(file) {
-    const own = { examples: /** @type {Uint8Array[]} */ ([]), how: ONLY_CENTRED };
-    if (token() === null) return own;
-    try {
-      const { images, shape, how } = await preparedBy(file);
-      if (String(shape) !== String(this.dataset.shape)) return own; // it serves a network of another dataset
-      return { examples: images.map((image) => Uint8Array.from(image, Math.round)), how: `By the server: ${how}.` };
-    } catch (error) {
-      return { ...own, how: `${ONLY_CENTRED} The server: ${error instanceof Error ? error.message : error}` };
-    }
+  /** The example in hand, or one at random that the network does not learn from. */
+  async #take() {
+    const { dataset } = this;
+    const all = Object.values(dataset.splits).reduce((sum, { count }) => sum + count, 0);
+    const { test = { count: all } } = dataset.splits;
+    const random = Math.floor(Math.random() * test.count);
+    const { split, index } = this.digit >= 0 ? placeOf(this.digit, dataset) : { split: "test", index: random };
+    await this.#put(async () => {
+      const example = Uint8Array.from(await sampleOf(dataset, split, index));
+      const how = `${split} ${index}, as it is in the set; what is drawn on it is sized and centred anew.`;
+      return { ink: enlarged(example, this.sheet, dataset.scale), examples: [example], how };
+    });
   }
 
   /** The next digit that was found in the picture. */
