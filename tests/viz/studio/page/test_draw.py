@@ -29,6 +29,19 @@ SMALL_SCREEN = {"width": 390, "height": 844}
 UNIT = 2  # parts of a pixel in which strokes are measured
 
 Stroke = dict[str, Any]
+# Ten digits as a hand draws them: strokes, of places in hundredths of the paper's side.
+DIGITS = [
+    ["50 13 34 24 28 48 34 74 50 86 66 76 72 52 66 26 50 13"],
+    ["53 12 50 40 47 88"],
+    ["27 30 36 16 54 13 68 25 64 42 45 62 27 84 50 83 76 84"],
+    ["30 20 46 12 64 21 61 38 45 47 65 55 70 72 55 87 30 81"],
+    ["37 13 30 50 70 50", "65 16 63 54 62 88"],
+    ["68 14 38 15 34 44 54 42 69 56 65 78 46 88 28 80"],
+    ["62 12 43 28 33 55 37 79 54 88 67 74 59 59 43 61 35 72"],
+    ["28 18 71 17 56 50 46 88"],
+    ["65 22 50 12 35 22 41 40 59 55 67 74 50 88 34 74 42 55 59 41 66 26"],
+    ["66 30 51 14 35 27 39 46 56 47 66 32 64 60 57 88"],
+]
 
 
 def stroke(points: NDArray[np.float64], wide: float, erases: bool = False) -> Stroke:
@@ -106,17 +119,19 @@ def made(deno: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def cases() -> list[tuple[int, list[Stroke]]]:
-    """200 drawings, and their sides."""
+    """200 drawings, and then ten digits; and their sides."""
     drawn = np.random.default_rng(5)
     sides = [LARGE if number % 4 == 0 else SMALL for number in range(160)]
     found = [(side, drawing(drawn, number, side)) for number, side in enumerate(sides)]
-    return found + [(LARGE, each) for each in symmetric(LARGE)]
+    found += [(LARGE, each) for each in symmetric(LARGE)]
+    hand = [[np.array(way.split(), float).reshape(-1, 2) for way in digit] for digit in DIGITS]
+    return found + [(LARGE, [stroke(2.8 * way, 24) for way in ways]) for ways in hand]
 
 
 def test_page_and_python_prepare_drawings_to_the_same_numbers(made: Path) -> None:
     """Else the network answers here what it does not answer there. To the last bit."""
     sides = [side for side, _ in cases()]
-    assert len(sides) == 200
+    assert len(sides) == 200 + len(DIGITS)
     ends = np.cumsum(np.square(sides))
     sheets = np.split(np.fromfile(made / "sheets", np.uint8), ends[:-1])
     found = np.fromfile(made / "examples", np.uint8).reshape(len(sides), -1)
@@ -126,7 +141,16 @@ def test_page_and_python_prepare_drawings_to_the_same_numbers(made: Path) -> Non
         assert is_digit == (wanted is not None), number
         assert wanted is None or (wanted.ravel() == example).all(), number
         prepared += is_digit
-    assert 180 < prepared < 200, "some are too small, or flat"
+    assert 190 < prepared < 210, "some are too small, or flat"
+
+
+def test_ten_digits_of_a_hand_are_like_examples_of_their_class(made: Path) -> None:
+    """Else what is drawn is made into something that no network has seen."""
+    found = np.fromfile(made / "examples", np.uint8).reshape(-1, 1 + 28 * 28)[-len(DIGITS) :, 1:]
+    train = FEW.train.images.reshape(-1, 28 * 28).astype(np.int64)
+    for digit, example in enumerate(found):
+        nearest = np.square(train - example).sum(1).argsort()[:5]
+        assert np.bincount(FEW.train.labels[nearest]).argmax() == digit
 
 
 def test_what_speaks_for_a_class_is_how_its_logit_moves(made: Path) -> None:
