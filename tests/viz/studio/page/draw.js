@@ -10,7 +10,9 @@ import { Random } from "../../../../viz/page/random.js";
 import { load } from "../../../../viz/page/wasm.js";
 import { flipOf } from "../../../../viz/studio/page/draw/flip.js";
 import { prepare } from "../../../../viz/studio/page/draw/prepare.js";
+import { Pushes } from "../../../../viz/studio/page/draw/pushes.js";
 import { blank, paintAll } from "../../../../viz/studio/page/draw/strokes.js";
+import { Examples } from "../../../../viz/studio/page/train/examples.js";
 import { firstStates } from "../../../../viz/studio/page/train/first.js";
 import { passOf, slopeOf } from "../../../../viz/studio/page/train/inspect.js";
 
@@ -60,7 +62,25 @@ const before = passOf(module, image, null, false).probabilities;
 const flip = flipOf(module, image, 255);
 const after = flip && passOf(module, flip.image, null, false).probabilities;
 const taken = [before, after ?? new Float32Array()].map((each) => each.indexOf(Math.max(...each)));
-writeFileSync(`${folder}/said.json`, JSON.stringify({ slopes, differences, taken, distance: flip?.distance, tries }));
+
+// A step on one example in the last layer alone, and how it moves a logit of the image.
+const other = new Examples(image.map(() => random.uniform(0, 256)), Uint16Array.of(2), image.length);
+const rate = 1e-3;
+const pushes = [0, 1, 2].map((label) => new Pushes(module, other, image, label, 255).pushOf(0) * rate);
+const { outputs: [given], probabilities } = passOf(module, other.image(0), null, false);
+const logits = () => [...(passOf(module, image, null, false).outputs.at(-1) ?? [])];
+const unmoved = logits();
+for (const [name, inputs] of /** @type {[string, ArrayLike<number>][]} */ ([["model.2.weight", given], ["model.2.bias", [1]]])) {
+  const view = module.array(name);
+  const numbers = /** @type {Float32Array} */ (view.read());
+  view.write(numbers.map((each, i) => {
+    const label = Math.trunc(i / inputs.length);
+    return each + rate * (Number(label === 2) - probabilities[label]) * inputs[i % inputs.length];
+  }));
+}
+const moves = logits().map((each, label) => each - unmoved[label]);
+const found = { slopes, differences, taken, distance: flip?.distance, tries, pushes, moves };
+writeFileSync(`${folder}/said.json`, JSON.stringify(found));
 
 /** @param {Uint8Array[]} parts */
 function joined(parts) {

@@ -169,6 +169,12 @@ def test_the_smallest_change_changes_the_answer_by_less_than_ten_tries(made: Pat
     assert len(tries) > 3 and 0 < said["distance"] < min(tries)
 
 
+def test_what_pushes_an_answer_is_what_a_step_on_it_would_do(made: Path) -> None:
+    """In the last layer alone, where it is exact but for float32."""
+    said = json.loads((made / "said.json").read_text())
+    np.testing.assert_allclose(said["moves"], said["pushes"], rtol=1e-3, atol=1e-6)
+
+
 # --- the page ------------------------------------------------------------------------------------
 
 SEVEN = [(0.0, 0.0), (0.5, 0.0), (0.25, 0.4), (0.2, 0.75)]
@@ -294,6 +300,11 @@ def test_a_hand_draws_and_the_network_answers(tab, address):
     tab.locator("[data-draw=flip]").click()
     said_of = tab.locator("#flip", has_text="it takes this for")
     assert "for 7" not in said_of.inner_text()
+    # What pushes the answer: digits of its class, and then others.
+    tab.locator("[data-draw=pushes]").click()
+    tab.locator("#pushes-say", has_text="of all 2,000").wait_for()
+    pushed = "".join(tab.locator("#pushed button").all_inner_texts()).replace("\n", "")
+    assert pushed[:4] == "7777" and "7" not in pushed[4:] and len(pushed) == 8
     # A lesson makes my label more probable; without it all is as before, to the last bit.
     before = paper.exact()
     tab.locator("[name=lesson]").select_option("3")

@@ -1,7 +1,8 @@
 // @ts-check
 // What is searched for a drawing: the examples that are most like it, of those that the network learns
 // from, at the end of every stroke; and, where a person wants it, what the answer loses without each
-// pixel, and the smallest change of the drawing that the network takes for something else.
+// pixel, the smallest change of the drawing that the network takes for something else, and which of
+// those examples push the answer most.
 
 import { byId, element, first, write } from "../../../page/dom.js";
 import { written } from "../../../page/ticks.js";
@@ -28,11 +29,12 @@ export class Searches {
     /** @type {Why | null} */ this.why = null; // what the last answer says
     /** @type {Float32Array | null} */ this.losses = null;
     this.taught = ""; // the network that was taught so much
-    this.repaint = () => {};
+    /** What paints the examples of a list. @type {Map<string, (() => void)[]>} */ this.paints = new Map();
     this.canvases = ["flipped", "change", "without"].map((id) => byId(id, HTMLCanvasElement));
     for (const canvas of this.canvases) [canvas.height, canvas.width] = dataset.shape;
     first(byId("figures"), "[data-draw=flip]").addEventListener("click", () => this.#flip());
     first(byId("figures"), "[data-draw=without]").addEventListener("click", () => this.#without());
+    first(byId("figures"), "[data-draw=pushes]").addEventListener("click", () => this.#push());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#redraw());
   }
 
@@ -40,9 +42,9 @@ export class Searches {
   clear(image) {
     this.image = image;
     this.#forget();
-    byId("nearest").replaceChildren();
+    this.#list("nearest", []);
     byId("near").hidden = !image;
-    for (const name of ["flip", "without"]) {
+    for (const name of ["flip", "without", "pushes"]) {
       first(byId("figures"), `[data-draw=${name}]`).setAttribute("aria-disabled", String(!image));
     }
   }
@@ -51,6 +53,8 @@ export class Searches {
   #forget() {
     this.losses = null;
     write(byId("without-says"), "");
+    this.#list("pushed", []);
+    write(byId("pushes-say"), "");
     this.#showFlip(null);
   }
 
@@ -73,18 +77,43 @@ export class Searches {
 
   /** @param {Nearest["nearest"]} nearest */
   #showNearest(nearest) {
+    this.#list("nearest", nearest.map(({ square, ...each }) => ({
+      ...each, says: `at a distance of ${written(Math.sqrt(square) / this.dataset.scale)}`,
+    })));
+  }
+
+  /** Show examples that it learns from, as a list. @param {string} id
+   * @param {{index: number, label: number, image: Uint8Array, says: string}[]} examples */
+  #list(id, examples) {
     const { classes, shape, scale } = this.dataset;
     /** @type {(() => void)[]} */ const paints = [];
-    byId("nearest").replaceChildren(...nearest.map(({ index, label, square, image }) => {
+    byId(id).replaceChildren(...examples.map(({ index, label, image, says }) => {
       const picture = element("img", { alt: "" });
       paints.push(() => paint(picture, image, shape, scale));
-      const text = `${classes[label]}, train ${index}, at a distance of ${written(Math.sqrt(square) / scale)}`;
+      const text = `${classes[label]}, train ${index}, ${says}`;
       const button = element("button", { type: "button", title: text, "aria-label": text }, picture, classes[label]);
       button.addEventListener("click", () => this.choose(index));
       return element("li", {}, button);
     }));
-    this.repaint = () => paints.forEach((each) => each());
-    this.repaint(); // now that they have the page's colours
+    this.paints.set(id, paints);
+    paints.forEach((each) => each()); // now that they have the page's colours
+  }
+
+  /** Which examples push; nothing is learned meanwhile. */
+  #push() {
+    const { image, why } = this;
+    if (!image || !why) return;
+    this.session.pause();
+    this.session.search({ of: "pushes", image, label: why.of }, (found) => {
+      if (this.image !== image || found.of !== "pushes") return;
+      this.#list("pushed", found.pushes.map(({ push, ...each }) => ({
+        ...each, says: `pushes by ${written(push)} times the rate`,
+      })));
+      const [count, all] = [found.count, found.all].map((each) => each.toLocaleString("en"));
+      const looked = count === all ? `all ${all}` : `${count} of ${all}`;
+      write(byId("pushes-say"), `A step on one of these would move the logit of ${this.dataset.classes[why.of]} most, up ` +
+        `and down, by the gradient of the last layer: of ${looked} that it learns from, at step ${found.step.toLocaleString("en")}.`);
+    });
   }
 
   #flip() {
@@ -124,7 +153,7 @@ export class Searches {
   }
 
   #redraw() {
-    this.repaint();
+    for (const paints of this.paints.values()) paints.forEach((each) => each());
     const [whole, change, without] = this.canvases;
     showSigned(without, this.losses ?? []);
     without.hidden = !this.losses;

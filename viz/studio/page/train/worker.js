@@ -8,6 +8,7 @@ import { again } from "../again.js";
 import { moduleOf } from "../api.js";
 import { flipOf, lossesOf } from "../draw/flip.js";
 import { Nearest } from "../draw/nearest.js";
+import { Pushes } from "../draw/pushes.js";
 import { Asked } from "./asked.js";
 import { Branch, bytesOf, ROOM, thinned } from "./branch.js";
 import { fetchExamples } from "./examples.js";
@@ -23,6 +24,7 @@ import { causeOf } from "./why.js";
 /** @typedef {import("../loading.js").Loaded} Loaded */
 /** @typedef {import("../draw/flip.js").Flip} Flip */
 /** @typedef {import("../draw/nearest.js").Near} Near */
+/** @typedef {import("../draw/pushes.js").Push} Push */
 /** @typedef {import("./asked.js").Answer} Answer */
 /** @typedef {import("./asked.js").Question} Question */
 /** @typedef {import("./examples.js").Examples} Examples */
@@ -43,8 +45,9 @@ import { causeOf } from "./why.js";
 /** An example of nobody's, and what it is. @typedef {{image: Uint8Array, label: number}} Lesson */
 
 /** What is searched for an image: the training examples nearest to it, the smallest change of it that
- * the network takes for something else, or what the logit of a class loses without each entry.
- * @typedef {{of: "nearest" | "flip", image: Uint8Array} | {of: "without", image: Uint8Array, label: number}} Sought
+ * the network takes for something else, what the logit of a class loses without each entry, or which
+ * training examples push that logit most, told again and again while they are looked at.
+ * @typedef {{of: "nearest" | "flip", image: Uint8Array} | {of: "without" | "pushes", image: Uint8Array, label: number}} Sought
  * @typedef {Sought & {id: number}} Search */
 
 /** A step of a branch. @typedef {{branch: number, step: number}} Stand */
@@ -85,6 +88,7 @@ import { causeOf } from "./why.js";
  *   | {kind: "found", id: number, of: "nearest", step: number, nearest: Near[]}
  *   | {kind: "found", id: number, of: "flip", step: number, flip: Flip | null}
  *   | {kind: "found", id: number, of: "without", step: number, losses: Float32Array}
+ *   | {kind: "found", id: number, of: "pushes", step: number, count: number, all: number, pushes: Push[]}
  *   | {kind: "saved", step: number, settings: Settings, states: Map<string, Tensor>}
  *   | {kind: "failed", number: number | null, message: string}} Said
  */
@@ -98,6 +102,7 @@ const KEPT_EVERY = 50; // steps between places that a divergence goes back to
 const WATCHED_EVERY = 300; // milliseconds between two looks at the layers,
 const WATCHED_SHARE = 0.05; // which take at most so much of the time
 
+const ANSWERED_EVERY = 250; // milliseconds between two words of a search that takes its time
 const NEAREST = 8; // examples that are searched for,
 const PART = 8; // for so many milliseconds at once
 
@@ -407,9 +412,24 @@ async function search(search) {
   const { module, step } = training;
   if (of === "flip") return post({ kind: "found", id, of, step, flip: flipOf(module, image, dataset.scale) });
   if (of === "without") return post({ kind: "found", id, of, step, losses: lossesOf(module, image, search.label) });
-  const nearest = new Nearest((await digits()).train, image, NEAREST);
+  const { train } = await digits();
+  if (of === "pushes") return await push(search, new Pushes(module, train, image, search.label, dataset.scale));
+  const nearest = new Nearest(train, image, NEAREST);
   while (searched.get(of) === id && !nearest.look(PART)) await turn(); // nobody else waits for it
   if (searched.get(of) === id) post({ kind: "found", id, of, step, nearest: nearest.nearest });
+}
+
+/** Look which examples push, until the network is another. @param {Search} search @param {Pushes} pushes */
+async function push({ id }, pushes) {
+  const stand = training && standing(training);
+  for (let [told, isDone] = [0, false]; !isDone; await turn()) {
+    if (!training || searched.get("pushes") !== id || standing(training) !== stand) return;
+    isDone = pushes.look(PART);
+    if (!isDone && performance.now() < told + ANSWERED_EVERY) continue;
+    told = performance.now();
+    const { count, strongest, examples: { count: all } } = pushes;
+    post({ kind: "found", id, of: "pushes", step: training.step, count, all, pushes: strongest });
+  }
 }
 
 /** Where a training stands, in words that tell it from elsewhere. @param {Training} it */
