@@ -38,6 +38,7 @@ COMPUTING = ", computing"
 ORDER = "new order of 70,000, by loss"
 SCORE = "score of all 70,000, in the worker"
 FRAMES = "frame, zooming and panning"
+POINTED = "a neuron of 784-512-512-10, to its numbers"
 PAINT = "first paint"
 STROKE = "drawing: a move answered, with what speaks for it"
 NEAREST = "drawing: the nearest of 60,000"
@@ -46,8 +47,7 @@ Figures = dict[str, list[float]]
 AIMS = {
     OPENED: None, STARTED: 5.0, OPENING: 0.05, OPENING + COMPUTING: None, LEARNING: 0.05,
     LEARNING + COMPUTING: None, LOADING: 0.05, LOADING + COMPUTING: None, ORDER: 0.016,
-    SCORE: 1.5, FRAMES: 0.033, PAINT: 0.5, STROKE: 0.016,
-    NEAREST: 0.2, FLIP: 0.3,
+    SCORE: 1.5, FRAMES: 0.033, POINTED: 0.016, PAINT: 0.5, STROKE: 0.016, NEAREST: 0.2, FLIP: 0.3,
 }  # fmt: skip
 BYTES = {"memory": 300e6, "script": 150e3}
 
@@ -115,6 +115,29 @@ MOVED = """async count => {
   tell("pointerup", at(0.5, 0.5));
   const drawn = said.filter(([kind]) => kind === "drawn").map(([, , at]) => at);
   return drawn.slice(1).map((at, i) => at - drawn[i]);
+}"""
+# How long it takes, and not when the screen has its turn; keys lead to another neuron each time.
+POINTED_AT = """async count => {
+  const [aside, canvas] = ["#network aside", "#net"].map((each) => document.querySelector(each));
+  const [title, sum] = ["neuron-title", "formula"].map((id) => document.getElementById(id));
+  const press = (key) => canvas.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  globalThis.requestAnimationFrame = (draw) => setTimeout(draw);
+  const times = [];
+  for (let i = 0; i < count; i++) {
+    const [start, before] = [performance.now(), title.textContent];
+    await new Promise((done) => {
+      const watching = new MutationObserver(() => {
+        if (title.textContent === before || sum.hidden) return;
+        watching.disconnect();
+        done();
+      });
+      watching.observe(aside, { attributes: true, childList: true, subtree: true });
+      press(i === 0 || i === count >> 1 ? "ArrowLeft" : i % 2 ? "ArrowDown" : "ArrowUp");
+    });
+    times.push((performance.now() - start) / 1000);
+    await new Promise((done) => setTimeout(done, 50)); // the screen has its turn
+  }
+  return times;
 }"""
 SCORED = """() => {
   const ended = said.findLastIndex(([kind]) => kind === "ended");
@@ -286,6 +309,14 @@ def draw(page: Tab, figures: Figures, moves: int) -> None:
     figures[FLIP].append(took["flip"][-1])
 
 
+def point(page: Tab, figures: Figures, neurons: int) -> None:
+    """Open Network, where a training waits, and look at one neuron after the other."""
+    page.open("network&hidden=512,512&step=1")
+    page.tab.locator("#net-of", has_text="at step 1:").wait_for()
+    page.tab.locator("#excited", has_text="Over 10,000").wait_for()
+    figures[POINTED] += page.do(POINTED_AT, neurons)
+
+
 def measure(browser: Any, address: str, options: Namespace) -> tuple[Figures, dict[str, float]]:
     """Everything, in as many rounds as that takes; and bytes, of the last one. Quickly, what needs
     no second training and no second tab."""
@@ -307,6 +338,9 @@ def measure(browser: Any, address: str, options: Namespace) -> tuple[Figures, di
         with page.traced(figures, LOADING):
             page.open("data")
             page.loaded()
+        page.close()
+        page = Tab(browser, address)
+        point(page, figures, 60)
         page.close()
     return {name: seconds for name, seconds in figures.items() if seconds}, sizes
 

@@ -88,6 +88,8 @@ def test_what_is_shown_of_a_neuron_is_what_python_computes(tab, address, tmp_pat
     tests = model.outputs(inputs(FEW.test.images, 255.0))
     over = [*(each.data for each in tests[1::2]), tests[-1].data]
     arrays = model.state_dict()
+    tab.locator("#debug summary").click()
+    tab.locator("#command", has_text="python").wait_for()
     for layer, neuron in ((1, 7), (1, 39), (2, 0), (3, 4)):
         find(tab, layer, neuron)
         tab.locator("#excited", has_text="Over 500 test examples").wait_for()
@@ -115,9 +117,6 @@ def test_what_is_shown_of_a_neuron_is_what_python_computes(tab, address, tmp_pat
             np.testing.assert_allclose(float(said[name]), want, rtol=1e-4, atol=1e-5)
         best = tab.locator("#best button").first.get_attribute("title")
         assert best.startswith(f"Test {every.argmax()}, class {FEW.test.labels[every.argmax()]}")
-        if layer == 1 and neuron == 7:
-            tab.locator("#debug summary").click()
-        tab.wait_for_timeout(50)
         np.testing.assert_allclose(computed(tab), given[neuron], rtol=1e-5, atol=1e-5)
     logits = outputs[-1]
     loss = np.log(np.exp(logits).sum()) - logits[label]

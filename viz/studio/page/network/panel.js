@@ -13,6 +13,8 @@ import { fanOf, formulaOf, lossCommand, neuronCommand } from "./formula.js";
 /** @typedef {import("../train/survey.js").Surveyed} Surveyed */
 /** @typedef {import("./draw.js").Drawing} Drawing */
 
+const REST = 60; // milliseconds that a neuron is looked at before its examples are painted
+
 /**
  * activations: of all layers, the image first. activation: the function, by its name.
  * @typedef {{
@@ -28,7 +30,8 @@ export class Panel {
     this.dataset = dataset;
     this.drawing = drawing;
     this.open = open;
-    this.excited = ""; // which examples are shown
+    this.excited = ""; // which examples are shown, or will be
+    /** @type {ReturnType<typeof setTimeout> | undefined} */ this.timer = undefined;
   }
 
   /** The page has other colours now. */
@@ -214,6 +217,13 @@ export class Panel {
     const key = best.map(({ index, value }) => `${index} ${written(value)}`).join();
     if (key === this.excited) return;
     this.excited = key;
+    byId("best").replaceChildren(); // they were another neuron's
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#showExamples(best), REST);
+  }
+
+  /** @param {import("../train/survey.js").Exciting[]} best */
+  #showExamples(best) {
     const { classes, shape, scale } = this.dataset;
     const made = best.map(({ index, label, value, image }) => {
       const picture = element("img", { alt: "" });

@@ -61,13 +61,18 @@ export class Asked {
     return answer;
   }
 
+  /** Whether a neuron is asked about, and not all of the test set was looked at for it. @param {string} stand */
+  isOpen(stand) {
+    return Boolean(this.question?.focus?.layer) && !(this.stand === stand && this.survey?.isDone);
+  }
+
   /** Look at more of the test set, where a neuron is asked about; whether there is still more.
    * @param {Training} training @param {string} stand */
   look({ module }, stand) {
-    if (!this.question?.focus?.layer || !this.sets) return false;
+    if (!this.isOpen(stand) || !this.sets) return false;
     if (this.stand !== stand) [this.stand, this.survey] = [stand, new Survey(module, this.sets.test)];
-    if (this.survey && !this.survey.isDone) this.survey.look(SLICE);
-    return this.survey !== null && !this.survey.isDone;
+    this.survey?.look(SLICE);
+    return this.isOpen(stand);
   }
 }
 

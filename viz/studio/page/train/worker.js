@@ -437,7 +437,7 @@ const standing = (it) => `${begun} ${branch.number} ${it.step}`;
 
 /** Look at what the test set excites, once nothing else is to be done; another order ends it. */
 function surveySoon() {
-  if (surveys || !asked.question?.focus?.layer) return;
+  if (surveys || !training || !asked.isOpen(standing(training))) return;
   surveys = true;
   const { signal } = newest;
   queue(async () => {
