@@ -129,7 +129,7 @@ async function begin() {
     return new DrawView(dataset, look, complaints("draw"), train.session, (index) => {
       look({ view: "data" });
       data.find(digitOf({ split: "train", index }, dataset));
-    });
+    }, () => train.act("go"));
   });
   await turn();
   const store = new Store(START, {

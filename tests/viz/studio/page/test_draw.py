@@ -305,6 +305,12 @@ def test_a_hand_draws_and_the_network_answers(tab, address):
     tab.locator("#pushes-say", has_text="of all 2,000").wait_for()
     pushed = "".join(tab.locator("#pushed button").all_inner_texts()).replace("\n", "")
     assert pushed[:4] == "7777" and "7" not in pushed[4:] and len(pushed) == 8
+    # It goes on, and the answer with it.
+    step = tab.locator("#by").inner_text()
+    tab.locator("#draw-go", has_text="Go on").click()
+    tab.locator("#by").filter(has_not_text=step).wait_for()
+    tab.locator("#draw-go", has_text="Pause").click()
+    tab.locator("#draw-go", has_text="Go on").wait_for()
     # A lesson makes my label more probable; without it all is as before, to the last bit.
     before = paper.exact()
     tab.locator("[name=lesson]").select_option("3")

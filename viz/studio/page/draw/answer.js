@@ -51,8 +51,7 @@ export class Verdict {
     const words = inWords(probabilities, classes);
     this.#showBars(probabilities, asked);
     write(byId("taken"), words);
-    const at = `the network at step ${step.toLocaleString("en")}`;
-    write(byId("by"), step ? `So answers ${at} of its training.` : `So answers ${at}: it has learned nothing yet.`);
+    write(byId("by"), step ? `At step ${step.toLocaleString("en")} of its training.` : "It has learned nothing yet.");
     if (why) this.#showReasons(reasonsOf(image, why.slope, scale), classes[why.of]);
     return words;
   }

@@ -29,8 +29,9 @@ const TOO_SMALL = "Too small or too flat for a digit: draw it larger.";
 export class DrawView {
   /** @param {Dataset} dataset @param {(change: Partial<State>) => void} change
    * @param {(message: string) => void} complain @param {Session} session whose network answers
-   * @param {(index: number) => void} choose an example that it learns from */
-  constructor(dataset, change, complain, session, choose) {
+   * @param {(index: number) => void} choose an example that it learns from
+   * @param {() => void} go on, or pause */
+  constructor(dataset, change, complain, session, choose, go) {
     this.dataset = dataset;
     this.change = change;
     this.complain = complain;
@@ -65,6 +66,7 @@ export class DrawView {
     this.verdict = new Verdict(dataset, (label) => this.change({ why: this.why === label ? -1 : label }));
     this.teacher = new Teacher(dataset.classes, session, () => this.example);
     this.searches = new Searches(dataset, session, choose);
+    byId("draw-go").addEventListener("click", go);
     this.#listen(side);
   }
 
@@ -73,6 +75,7 @@ export class DrawView {
     if (!this.canDraw) return;
     if (state.drawing !== this.told) this.#read(state.drawing);
     this.digit = state.digit;
+    this.#writeGo();
     if (state.why !== this.why) this.question = -1; // it is asked anew
     this.why = state.why;
     this.#redraw();
@@ -128,7 +131,10 @@ export class DrawView {
       event.preventDefault();
       this.#open(event.dataTransfer?.files);
     });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#redraw());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.question = -1; // what was answered is painted anew
+      this.#redraw();
+    });
   }
 
   /** @param {string} name */
@@ -296,6 +302,7 @@ export class DrawView {
     let isFirst = isSpoken;
     this.question = session.ask(question, (answer) => {
       const words = this.verdict?.show(answer, this.why);
+      this.#writeGo();
       this.teacher?.hear(answer);
       this.searches?.hear(answer);
       if (isFirst) {
@@ -314,6 +321,12 @@ export class DrawView {
   /** @param {Record<string, boolean>} can be done */
   #enable(can) {
     for (const [name, enabled] of Object.entries(can)) buttonOf(name).setAttribute("aria-disabled", String(!enabled));
+  }
+
+  /** What a press of the button does to the training. */
+  #writeGo() {
+    const { isRunning, progress: { step } } = this.session;
+    write(byId("draw-go"), isRunning ? "Pause" : step ? "Go on" : "Start");
   }
 
   /** Where the keys are. @param {number} row @param {number} column @param {boolean} isDown */
