@@ -10,9 +10,9 @@ and painter.js, which draws all of them (atlas.js). network/ is the view of one 
 through the layers: layout.js and formula.js are numbers alone, draw.js draws, panel.js says the
 same in words. train/ is the training; its worker answers the other views too (asked.js). draw/ is
 the view in which people draw: strokes.js paints, prepare.js makes an example of a drawing by
-grey.js and pieces.js, which are numbers alone, as flip.js and nearest.js in the worker; pad.js
-hears pointers and keys, answer.js shows what the network makes of it, lesson.js teaches, search.js
-finds.
+grey.js and pieces.js, which are numbers alone, as flip.js, nearest.js and pushes.js in the worker;
+pad.js hears pointers and keys, answer.js shows what the network makes of it, lesson.js teaches,
+search.js finds.
 """
 
 from __future__ import annotations
