@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import * as cameras from "../../../../viz/studio/page/network/camera.js";
 import * as layouts from "../../../../viz/studio/page/network/layout.js";
 
 /** Numbers from 0 to 1, the same ones every time. @param {number} seed */
@@ -31,7 +32,7 @@ function somewhere() {
     x: between(box.left, box.left + box.width), y: between(box.top, box.top + box.height),
     zoom: 10 ** between(-1.5, 1.5), width: between(100, 2000), height: between(100, 1500),
   };
-  return { shape, widths, shown, layout, camera: layouts.kept(camera, box) };
+  return { shape, widths, shown, layout, camera: cameras.kept(camera, box) };
 }
 
 /** A neuron that is shown, or an entry of the image. @param {ReturnType<typeof somewhere>} drawing */
@@ -51,8 +52,8 @@ test("a neuron is found at every pixel of its place, and nowhere else", () => {
     const place = layouts.rectangleOf(layout, neuron);
     assert.ok(place);
     const at = (/** @type {number} */ across, /** @type {number} */ along) => {
-      const pixel = layouts.pixelOf(camera, place.left + across * place.width, place.top + along * place.height);
-      return layouts.neuronAt(layout, ...layouts.placeAt(camera, ...pixel));
+      const pixel = cameras.pixelOf(camera, place.left + across * place.width, place.top + along * place.height);
+      return layouts.neuronAt(layout, ...cameras.placeAt(camera, ...pixel));
     };
     const [across, along] = [between(0.001, 0.999), between(0.001, 0.999)];
     assert.deepEqual(at(across, along), neuron);
@@ -67,7 +68,7 @@ test("whatever is at a pixel has it within its place", () => {
   const drawings = Array.from({ length: 400 }, somewhere);
   for (let i = 0; i < 8000; i++) {
     const { layout, camera } = drawings[i % drawings.length];
-    const [x, y] = layouts.placeAt(camera, between(0, camera.width), between(0, camera.height));
+    const [x, y] = cameras.placeAt(camera, between(0, camera.width), between(0, camera.height));
     const neuron = layouts.neuronAt(layout, x, y);
     if (!neuron) continue;
     found += 1;
@@ -94,13 +95,13 @@ test("what is under the pointer stays there while the zoom changes, and the zoom
   for (let i = 0; i < 500; i++) {
     const { layout: { box }, camera } = somewhere();
     const place = /** @type {const} */ ([between(0, camera.width), between(0, camera.height)]);
-    const [x, y] = layouts.placeAt(camera, ...place);
-    const after = layouts.zoomed(camera, box, between(0.5, 2), ...place);
-    const [to, down] = layouts.placeAt(after, ...place);
+    const [x, y] = cameras.placeAt(camera, ...place);
+    const after = cameras.zoomed(camera, box, between(0.5, 2), ...place);
+    const [to, down] = cameras.placeAt(after, ...place);
     const isInside = after.x > box.left && after.x < box.left + box.width && after.y > box.top &&
       after.y < box.top + box.height;
     if (isInside) assert.ok(Math.hypot(to - x, down - y) < 1e-6 * Math.max(1, 1 / after.zoom));
-    const far = layouts.zoomed(camera, box, 1e-9, ...place);
+    const far = cameras.zoomed(camera, box, 1e-9, ...place);
     assert.ok(far.zoom * box.width >= Math.min(camera.width, camera.height * box.width / box.height) / 2 - 1e-6);
   }
 });
@@ -109,12 +110,12 @@ test("all of it is seen from afar, and what is asked for comes into sight", () =
   for (let i = 0; i < 500; i++) {
     const drawing = somewhere();
     const { layout, camera } = drawing;
-    const all = layouts.whole(layout.box, camera.width, camera.height);
+    const all = cameras.whole(layout.box, camera.width, camera.height);
     const neuron = some(drawing);
     const place = layouts.rectangleOf(layout, neuron);
     assert.ok(place);
-    for (const seen of [all, layouts.showing(camera, place)]) {
-      const [left, top] = layouts.pixelOf(seen, place.left + place.width / 2, place.top + place.height / 2);
+    for (const seen of [all, cameras.showing(camera, place)]) {
+      const [left, top] = cameras.pixelOf(seen, place.left + place.width / 2, place.top + place.height / 2);
       assert.ok(left >= -1e-6 && left <= camera.width + 1e-6 && top >= -1e-6 && top <= camera.height + 1e-6);
     }
   }

@@ -5,12 +5,13 @@
 import { written } from "../../../page/ticks.js";
 import { coloursOf } from "../data/paint.js";
 import { largest } from "./formula.js";
-import { GAP, pixelOf, rectangleOf } from "./layout.js";
+import { pixelOf } from "./camera.js";
+import { GAP, rectangleOf } from "./layout.js";
 
 /** @typedef {import("../data/atlas.js").Colours} Pixels */
 /** @typedef {import("../train/inspect.js").Neuron} Neuron */
 /** @typedef {import("../train/inspect.js").Wires} Wires */
-/** @typedef {import("./layout.js").Camera} Camera */
+/** @typedef {import("./camera.js").Camera} Camera */
 /** @typedef {import("./layout.js").Layout} Layout */
 /** @typedef {import("./layout.js").Rectangle} Rectangle */
 
@@ -126,17 +127,18 @@ export class Drawing {
     const own = rectangleOf(layout, focus);
     if (!own) return;
     const { layer, neuron } = focus;
-    const shown = (/** @type {number} */ of) => layout.columns[of - 1]?.neurons ?? [];
-    const picked = (/** @type {Float32Array} */ weights, /** @type {number} */ of, /** @type {(i: number) => number} */ given) => {
-      const isShown = new Set(shown(of));
-      return largest(weights, (i) => of === 0 || isShown.has(i) ? given(i) : 0, EDGES);
+    /** Those of the wires to a layer that are drawn. @param {Float32Array | null} weights
+     * @param {number} of @param {(i: number) => number} given */
+    const picked = (weights, of, given) => {
+      const isShown = new Set(layout.columns[of - 1]?.neurons);
+      return largest(weights ?? [], (i) => of === 0 || isShown.has(i) ? given(i) : 0, EDGES);
     };
     // An entry of the image that is 0 gives nothing: its weights are shown themselves.
     const output = layer === 0 ? 1 : back ? values[layer - 1][neuron] : activations[layer][neuron];
-    const into = wires.incoming && picked(wires.incoming, layer - 1, (i) => back ? output : activations[layer - 1][i]);
-    const from = wires.outgoing && picked(wires.outgoing, layer + 1, (i) => back ? values[layer][i] : output);
-    this.#edges(context, layout, camera, into ?? [], layer - 1, own, false);
-    this.#edges(context, layout, camera, from ?? [], layer + 1, own, true);
+    const into = picked(wires.incoming, layer - 1, (i) => back ? output : activations[layer - 1][i]);
+    const from = picked(wires.outgoing, layer + 1, (i) => back ? values[layer][i] : output);
+    this.#edges(context, layout, camera, into, layer - 1, own, false);
+    this.#edges(context, layout, camera, from, layer + 1, own, true);
   }
 
   /** @param {CanvasRenderingContext2D} context @param {Layout} layout @param {Camera} camera
@@ -257,7 +259,8 @@ export class Drawing {
     context.fillStyle = this.colour("--text");
     context.textAlign = "left";
     context.textBaseline = "middle";
-    const words = neuron !== answer ? "actual" : label === null ? "answer" : neuron === label ? "right ✓" : "answer ✗";
+    const said = label === null ? "answer" : neuron === label ? "right ✓" : "answer ✗";
+    const words = neuron === answer ? said : "actual";
     const name = classes[neuron] + (neuron === answer || neuron === label ? `  ${words}` : "");
     context.fillText(name, left, y + height * 0.36, width - height * 3.4);
     context.textAlign = "right";

@@ -53,7 +53,8 @@ export function neuronCommand(inputs, weights, bias, activation) {
   const rest = order.slice(TERMS).reduce((sum, { product }) => sum + product, 0);
   const sum = [...shown.map(({ at }) => `w${at}*a${at}`), "rest", "bias"].join(" + ");
   const values = shown.flatMap(({ at }) => [[`w${at}`, weights[at]], [`a${at}`, inputs[at]]]);
-  return command(activation === "identity" ? sum : `${activation}(${sum})`, [...values, ["rest", rest], ["bias", bias]]);
+  const text = activation === "identity" ? sum : `${activation}(${sum})`;
+  return command(text, [...values, ["rest", rest], ["bias", bias]]);
 }
 
 /** The same of the loss. @param {ArrayLike<number>} logits @param {number} label */
@@ -63,8 +64,10 @@ export function lossCommand(logits, label) {
 }
 
 /** @param {string} text @param {(string | number)[][]} values */
-const command = (text, values) =>
-  `python -m viz debug "${text}" --at ${values.map(([name, value]) => `${name}=${Number(Number(value).toPrecision(9))}`).join(" ")}`;
+function command(text, values) {
+  const said = values.map(([name, value]) => `${name}=${Number(Number(value).toPrecision(9))}`);
+  return `python -m viz debug "${text}" --at ${said.join(" ")}`;
+}
 
 /** What weights are like; size: the mean of them without their signs.
  * @param {ArrayLike<number>} weights @returns {Fan} */

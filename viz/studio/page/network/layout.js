@@ -22,8 +22,6 @@ import { placeOf } from "../data/layers.js";
  * @typedef {{
  *   image: Rectangle & {columns: number, rows: number, count: number}, columns: Column[], box: Rectangle,
  * }} Layout
- * @typedef {{x: number, y: number, zoom: number, width: number, height: number}} Camera what is in
- * the middle of a window of so many pixels, and how many pixels a unit has
  */
 
 export const SHOWN = 32; // neurons of a layer at most
@@ -32,7 +30,6 @@ const NODE = { size: 13, pitch: 17 };
 const CLASS = { width: 190, height: 26, pitch: 32 }; // has its name beside it
 export const GAP = 100; // between columns
 const MARGIN = { x: 14, y: 34 }; // for what is written above and below
-const NEAREST = 12; // zoom at most
 
 /** The numbers of the neurons that are shown of a layer: those that give most, and one that has to be
  * among them. @param {ArrayLike<number>} values @param {number} [must]
@@ -130,59 +127,4 @@ export function beside(layout, from, right, down) {
 function nearest({ top, pitch, neurons }, layer, place) {
   const row = Math.round((place.top + place.height / 2 - top) / pitch - 0.5);
   return { layer, neuron: neurons[Math.min(Math.max(row, 0), neurons.length - 1)] };
-}
-
-// --- the camera ---
-
-/** The camera that sees all. @param {Rectangle} box @param {number} width @param {number} height
- * @returns {Camera} */
-export function whole(box, width, height) {
-  const zoom = Math.min(width / box.width, height / box.height);
-  return { x: box.left + box.width / 2, y: box.top + box.height / 2, zoom, width, height };
-}
-
-/** The nearest camera that has some of the box in its middle, and is neither too near nor too far.
- * @param {Camera} camera @param {Rectangle} box @returns {Camera} */
-export function kept(camera, box) {
-  const least = whole(box, camera.width, camera.height).zoom / 2;
-  return {
-    ...camera,
-    x: Math.min(Math.max(camera.x, box.left), box.left + box.width),
-    y: Math.min(Math.max(camera.y, box.top), box.top + box.height),
-    zoom: Math.min(Math.max(camera.zoom, least), Math.max(NEAREST, least)),
-  };
-}
-
-/** What is at a pixel of the window. @param {Camera} camera @param {number} left @param {number} top
- * @returns {[number, number]} */
-export const placeAt = ({ x, y, zoom, width, height }, left, top) =>
-  [x + (left - width / 2) / zoom, y + (top - height / 2) / zoom];
-
-/** Where a place is in the window. @param {Camera} camera @param {number} x @param {number} y
- * @returns {[number, number]} in pixels */
-export const pixelOf = (camera, x, y) =>
-  [(x - camera.x) * camera.zoom + camera.width / 2, (y - camera.y) * camera.zoom + camera.height / 2];
-
-/** Nearer or further, while what is at a pixel stays there. @param {Camera} camera
- * @param {Rectangle} box @param {number} factor @param {number} left @param {number} top
- * @returns {Camera} */
-export function zoomed(camera, box, factor, left, top) {
-  const { zoom } = kept({ ...camera, zoom: camera.zoom * factor }, box);
-  const [x, y] = placeAt(camera, left, top);
-  return kept({ ...camera, x: x - (left - camera.width / 2) / zoom, y: y - (top - camera.height / 2) / zoom, zoom }, box);
-}
-
-/** Moved by so many pixels. @param {Camera} camera @param {Rectangle} box @param {number} right
- * @param {number} down @returns {Camera} */
-export const moved = (camera, box, right, down) =>
-  kept({ ...camera, x: camera.x - right / camera.zoom, y: camera.y - down / camera.zoom }, box);
-
-/** Moved so far that a place is wholly seen. @param {Camera} camera @param {Rectangle} place
- * @returns {Camera} */
-export function showing(camera, { left, top, width, height }) {
-  const near = (/** @type {number} */ at, /** @type {number} */ from, /** @type {number} */ size, /** @type {number} */ seen) => {
-    const room = Math.max(size / 2, seen / 2 / camera.zoom - size);
-    return Math.min(Math.max(at, from + size - room), from + room);
-  };
-  return { ...camera, x: near(camera.x, left, width, camera.width), y: near(camera.y, top, height, camera.height) };
 }

@@ -138,7 +138,9 @@ export class Panel {
       const wanted = Number(neuron === label);
       write(byId("backprop-of"), "the delta of a class");
       return writeRows(byId("backprop-terms"), [
-        ["probability", share.toFixed(6), ""], ["less what it should be", String(-wanted), ""], ["delta", delta.toFixed(6), ""],
+        ["probability", share.toFixed(6), ""],
+        ["less what it should be", String(-wanted), ""],
+        ["delta", delta.toFixed(6), ""],
       ]);
     }
     // In a unit of their own: most are far below 1.
@@ -200,13 +202,15 @@ export class Panel {
     byId("exciting").hidden = layer === 0;
     if (layer === 0) return;
     if (!surveyed || !isHere) {
-      write(byId("excited"), learns ? "Over the test set: pause, and it is looked at." : "The test set is looked at ...");
+      write(byId("excited"), learns ? "Of the test set: when it is paused." : "The test set is looked at ...");
       this.#examples(null);
       return;
     }
     const { count, all, low, mean, high } = surveyed;
-    const part = count < all ? `${count.toLocaleString("en")} of ${all.toLocaleString("en")}` : all.toLocaleString("en");
-    write(byId("excited"), `Over ${part} test examples: least ${written(low)}, mean ${written(mean)}, greatest ${written(high)}.`);
+    const [here, every] = [count, all].map((number) => number.toLocaleString("en"));
+    const part = count < all ? `${here} of ${every}` : every;
+    const spread = `least ${written(low)}, mean ${written(mean)}, greatest ${written(high)}`;
+    write(byId("excited"), `Over ${part} test examples: ${spread}.`);
     Object.assign(byId("excited").dataset, { low, mean, high });
     this.#examples(surveyed);
   }
@@ -237,8 +241,10 @@ export class Panel {
   }
 }
 
-const FORWARD = "Computed by the module's entry forward (models/web.py); the sum is added up by network/formula.js, the test set looked at by train/survey.js.";
-const BACK = "A delta is the gradient of this example's loss by the neuron's sum: the module's entry backward (models/web.py); its sum is added up by network/formula.js.";
+const FORWARD = "Computed by the module's entry forward (models/web.py); the sum is added up by " +
+  "network/formula.js, the test set looked at by train/survey.js.";
+const BACK = "A delta is the gradient of this example's loss by the neuron's sum, computed by the module's " +
+  "entry backward (models/web.py); where it comes from is added up by network/formula.js.";
 const ENTRY = "The weights of this entry are a column of model.0.weight, as the module has it now (train/inspect.js).";
 
 /** @param {number} share */

@@ -6,7 +6,8 @@ import { byId, element, write } from "../../../page/dom.js";
 import { follow } from "../data/pointers.js";
 import { placeOf } from "../state.js";
 import { Drawing } from "./draw.js";
-import { beside, kept, layoutOf, moved, neuronAt, placeAt, rectangleOf, showing, strongest, whole, zoomed } from "./layout.js";
+import { kept, moved, placeAt, showing, whole, zoomed } from "./camera.js";
+import { beside, layoutOf, neuronAt, rectangleOf, strongest } from "./layout.js";
 import { Panel, titleOf } from "./panel.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
@@ -14,7 +15,7 @@ import { Panel, titleOf } from "./panel.js";
 /** @typedef {import("../train/inspect.js").Neuron} Neuron */
 /** @typedef {import("../train/session.js").Answered} Answered */
 /** @typedef {import("../train/session.js").Session} Session */
-/** @typedef {import("./layout.js").Camera} Camera */
+/** @typedef {import("./camera.js").Camera} Camera */
 /** @typedef {import("./layout.js").Layout} Layout */
 
 const STEP = 1.5; // how much nearer a key or a button goes
@@ -38,6 +39,7 @@ export class NetworkView {
     this.asked = ""; // the question, in words,
     this.number = 0; // and its number
     /** @type {Answered | null} */ this.answer = null;
+    this.name = ""; // of the example that it is of
     /** @type {Float32Array[]} */ this.activations = []; // of the answer, the image first
     /** @type {Layout | null} */ this.layout = null;
     this.picked = ""; // what the strongest neurons were picked for,
@@ -105,10 +107,11 @@ export class NetworkView {
     this.answer = answer;
     this.activations = [image, ...answer.outputs];
     const { example: { split, index }, looked } = this;
-    if (looked && looked.neuron >= (this.activations[looked.layer]?.length ?? 0)) this.looked = null; // of another network
-    const widths = answer.outputs.map(({ length }) => length);
-    const what = `${split} ${index} ${widths}`;
-    this.isNew = what !== this.picked;
+    const isLooked = looked && looked.neuron < (this.activations[looked.layer]?.length ?? 0);
+    if (!isLooked) this.looked = null; // it was of another network
+    this.name = `${split} ${index}`;
+    const what = `${this.name} ${answer.outputs.map(({ length }) => length)}`;
+    this.isNew ||= what !== this.picked;
     this.#pick(what);
     this.#ask(); // it may be taken for another class now
     this.redraw();
@@ -126,7 +129,10 @@ export class NetworkView {
       !this.shown[i]?.includes(neuron);
     if (!isNew && !values.some((_, i) => isLacking(i))) return;
     this.picked = what;
-    this.shown = values.map((each, i) => isLacking(i) ? strongest(each, neuron) : isNew ? strongest(each) : this.shown[i]);
+    this.shown = values.map((each, i) => {
+      if (isLacking(i)) return strongest(each, neuron);
+      return isNew ? strongest(each) : this.shown[i];
+    });
     this.layout = layoutOf(this.dataset.shape, values.map(({ length }) => length), this.shown);
   }
 
@@ -166,11 +172,9 @@ export class NetworkView {
       activations, probabilities: answer.probabilities, answer: largestOf(answer.probabilities),
       label: answer.label, classes, heads, back, focus, pinned: !looked && chosen !== null, wires: answer.wires,
     });
-    const { split, index } = this.example;
-    this.panel.show({
-      answer, activations, activation, focus, back, learns: session.isRunning, name: `${split} ${index}`,
-    });
-    if (this.isNew) write(byId("spoken"), `${split} ${index}. ${byId("verdict").textContent}`);
+    const { name, isNew } = this;
+    this.panel.show({ answer, activations, activation, focus, back, learns: session.isRunning, name });
+    if (isNew) write(byId("spoken"), `${name}. ${byId("verdict").textContent}`);
     this.isNew = false;
     write(byId("net-go"), session.isRunning ? "Pause" : answer.step ? "Go on" : "Start");
     this.#options(answer.outputs.length);
@@ -180,7 +184,8 @@ export class NetworkView {
   #options(layers) {
     const select = byId("find-layer", HTMLSelectElement);
     if (select.options.length === layers + 1) return;
-    const names = Array.from({ length: layers + 1 }, (_, i) => i === 0 ? "image" : i === layers ? "classes" : `layer ${i}`);
+    const between = Array.from({ length: layers - 1 }, (_, i) => `layer ${i + 1}`);
+    const names = ["image", ...between, "classes"];
     select.replaceChildren(...names.map((name, i) => element("option", { value: i }, name)));
     select.value = "1";
   }
@@ -309,7 +314,8 @@ export class NetworkView {
   /** Arrows move where the canvas has the focus; elsewhere they scroll. @param {KeyboardEvent} event */
   #key(event) {
     if (byId("network").hidden || event.ctrlKey || event.metaKey || event.altKey) return;
-    const within = (/** @type {string} */ kinds) => event.target instanceof Element && event.target.closest(kinds) !== null;
+    const within = (/** @type {string} */ kinds) =>
+      event.target instanceof Element && event.target.closest(kinds) !== null;
     if (within("input, select") || (event.key === " " && within("button, a, summary"))) return;
     /** @type {Record<string, [number, number]>} */
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -336,7 +342,8 @@ export class NetworkView {
     const to = isShown ? beside(layout, focus, right, down) : { layer: last, neuron: largestOf(answer.probabilities) };
     this.#bring(to);
     this.#hover(to);
-    write(byId("spoken"), `${titleOf(to, { activations }, dataset)}: ${activations[to.layer][to.neuron].toPrecision(3)}`);
+    const value = activations[to.layer][to.neuron].toPrecision(3);
+    write(byId("spoken"), `${titleOf(to, { activations }, dataset)}: ${value}`);
   }
 }
 

@@ -61,7 +61,8 @@ export class Asked {
     return answer;
   }
 
-  /** Whether a neuron is asked about, and not all of the test set was looked at for it. @param {string} stand */
+  /** Whether a neuron is asked about, and there is more of the test set to look at for it.
+   * @param {string} stand */
   isOpen(stand) {
     return Boolean(this.question?.focus?.layer) && !(this.stand === stand && this.survey?.isDone);
   }
