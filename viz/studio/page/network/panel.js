@@ -202,7 +202,8 @@ export class Panel {
     byId("exciting").hidden = layer === 0;
     if (layer === 0) return;
     if (!surveyed || !isHere) {
-      write(byId("excited"), learns ? "Of the test set: when it is paused." : "The test set is looked at ...");
+      const later = "What it gives for the test set: as soon as the training pauses.";
+      write(byId("excited"), learns ? later : "The test set is looked at ...");
       this.#examples(null);
       return;
     }
