@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -204,6 +205,8 @@ def test_a_file_on_a_disk_trains_and_shows_the_examples(visit, folder):
     tab.locator("nav [data-view=data]").click()
     tab.locator("#classes li").nth(9).wait_for()
     assert said(tab)["epoch"] == "0.00"
+    tab.locator("nav [data-view=network]").click()
+    tab.locator("#neuron-title", has_text=re.compile(r"Class \d, layer 1")).wait_for()
     tab.locator("nav [data-view=draw]").click()
     tab.locator("#sheet").click()
     tab.locator("#taken", has_text="It ").wait_for()  # a dot, for an untrained network

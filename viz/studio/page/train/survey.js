@@ -77,12 +77,14 @@ export class Survey {
     const [i, { count, examples }] = [layer - 1, this];
     if (!count || !(neuron < (this.low[i]?.length ?? 0))) return null;
     const first = neuron * BEST;
-    const best = [...this.indices[i].subarray(first, first + BEST)].map((index, k) => ({
+    // Fewer where few were looked at; and none where a neuron gives NaN.
+    const found = [...this.indices[i].subarray(first, first + BEST)].filter((index) => index >= 0);
+    const best = found.map((index, k) => ({
       index, label: examples.labels[index], value: this.values[i][first + k], image: examples.image(index).slice(),
     }));
     return {
       count, all: examples.count, low: this.low[i][neuron], mean: this.sums[i][neuron] / count,
-      high: this.high[i][neuron], best: best.slice(0, count),
+      high: this.high[i][neuron], best,
     };
   }
 }
