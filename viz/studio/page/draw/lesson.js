@@ -58,6 +58,6 @@ export class Teacher {
     const { rate } = this.session.settings;
     const now = percent(answer.probabilities[lesson.label]);
     write(byId("taught"), `${this.classes[lesson.label]}: ${percent(lesson.before)} before, ${now} after ` +
-      `${branch.lessons > 1 ? "one more step" : "one step"} at rate ${rate}. Fork ${branch.name} begins with it, and waits.`);
+      `${branch.lessons > 1 ? "one more step" : "one step"} at rate ${rate}. Fork ${branch.name} begins with it.`);
   }
 }

@@ -112,10 +112,11 @@ export class DrawView {
     document.addEventListener("keydown", (event) => {
       if (byId("draw").hidden || event.altKey) return;
       const isControl = event.ctrlKey || event.metaKey;
-      const isTyped = event.target instanceof HTMLSelectElement; // it finds a class by its letter
-      const key = event.key.toLowerCase();
-      const name = isControl ? { z: event.shiftKey ? "redo" : "undo", y: "redo" }[key] : isTyped ? undefined : { e: "erase" }[key];
-      if (!name) return;
+      /** @type {Record<string, string>} */
+      const acts = isControl ? { z: event.shiftKey ? "redo" : "undo", y: "redo" } : { e: "erase" };
+      const name = acts[event.key.toLowerCase()];
+      const isTyped = event.target instanceof HTMLSelectElement && !isControl; // a letter finds a class there
+      if (!name || isTyped) return;
       cells.lift();
       this.#act(name);
       event.preventDefault();
@@ -126,8 +127,9 @@ export class DrawView {
       field.value = ""; // so that the same one can be chosen again
     });
     document.addEventListener("paste", ({ clipboardData }) => this.#open(clipboardData?.files));
-    byId("pad").addEventListener("dragover", (event) => event.preventDefault());
-    byId("pad").addEventListener("drop", (event) => {
+    // Anywhere in the view: beside the paper, the browser would leave the page for the picture.
+    byId("draw").addEventListener("dragover", (event) => event.preventDefault());
+    byId("draw").addEventListener("drop", (event) => {
       event.preventDefault();
       this.#open(event.dataTransfer?.files);
     });
@@ -254,6 +256,7 @@ export class DrawView {
 
   /** The drawing goes into the address, where it is not too long. */
   #remember() {
+    this.complain(""); // of the drawing before
     const text = written(this.drawing.marks);
     byId("unlinked").hidden = text !== null;
     this.told = text ?? "";

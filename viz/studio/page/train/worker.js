@@ -56,10 +56,11 @@ import { causeOf } from "./why.js";
  * begin: a training anew, or from where a network stands; on branch 0. way: what is set when, the last
  * of them as in the settings. run: for so many steps (Infinity: until it is paused). set: other
  * numbers from the next step on. goal: where it stops by itself. visit: stand at a step that was
- * learned. fork: a new branch from a step on, or (at: null) from where it stands; it may begin with a
- * lesson, and then be the same branch once more. drop: forget a branch; restore: have the last one of them back. watch: whether to tell how the layers fare. ask: a
- * question, which is answered again while it learns, until there is another or none. save: gives the
- * weights. search: what is told once it is found. again: not to wait with what failed.
+ * learned. fork: a new branch from a step on, or (at: null) from where it stands; it may begin with
+ * a lesson, and then be the same branch once more. drop: forget a branch; restore: have the last
+ * one of them back. watch: whether to tell how the layers fare. ask: a question, which is answered
+ * again while it learns, until there is another or none. save: gives the weights. search: what is
+ * told once it is found. again: not to wait with what failed.
  * @typedef {{kind: "open", dataset: Dataset}
  *   | {kind: "begin", number: number, settings: Settings, way: Change[], from?: Network}
  *   | {kind: "run", number: number, steps: number} | {kind: "pause"}
@@ -308,7 +309,10 @@ async function fork({ branch: number, at, live: numbers, lesson }, signal) {
   thinned([...branches.values()]);
   live = numbers;
   training.set(live);
-  post({ kind: "forked", number: begun, branch: number, step: place.step, of, live, way: lesson ? null : branch.way, lesson: lesson !== undefined });
+  post({
+    kind: "forked", number: begun, branch: number, step: place.step, of, live,
+    way: lesson ? null : branch.way, lesson: lesson !== undefined,
+  });
   tellKept();
   answer();
   await look("test", signal);
