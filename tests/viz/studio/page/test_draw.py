@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -236,7 +237,8 @@ def opened(tab: Any, address: str) -> Paper:
     """Once the network has learned, and waits."""
     tab.goto(f"{address}{LEARNS}")
     tab.locator("#doing", has_text="stopped by itself").wait_for()
-    tab.locator("[data-view=draw]").click()
+    tab.locator("nav [data-view=draw]").click()
+    tab.locator("#taken", has_text="Draw here").wait_for()  # the view is fetched
     return Paper(tab)
 
 
@@ -328,6 +330,11 @@ def test_a_hand_draws_and_the_network_answers(tab, address):
     paper.draw((0.5, 0.5))
     dot = paper.ink()
     assert dot > 300
+    tab.locator("#pen").fill("60")
+    paper.draw((0.5, 0.5))
+    assert paper.ink() > 4 * dot, "a wider pen"
+    paper.does("undo")
+    tab.locator("#pen").fill("24")
     paper.draw((0.7, 0.5), (1.2, 0.5))
     line = paper.ink()
     tab.mouse.move(*paper.at(0.2, 0.9), steps=3)
@@ -401,6 +408,26 @@ def test_keys_alone_draw_and_a_link_brings_the_drawing_back(tab, address):
     assert paper.taken().startswith("It")
     alike = np.corrcoef(shown(tab).ravel(), shades(FEW.test.images[0]).ravel())[0, 1]
     assert alike > 0.98
+    # One that is pasted, and one that is dropped beside the paper.
+    for kind, event in (
+        ("clipboardData", "ClipboardEvent('paste'"),
+        ("dataTransfer", "DragEvent('drop'"),
+    ):
+        paper.does("clear")
+        assert paper.taken().startswith("Draw here")
+        content = base64.b64encode(files(picture[1])["buffer"]).decode()
+        tab.evaluate(
+            f"""async (content) => {{
+              const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+              const data = new DataTransfer();
+              data.items.add(new File([bytes], "digit.png", {{ type: "image/png" }}));
+              const how = {{ {kind}: data, bubbles: true, cancelable: true }};
+              document.getElementById("how").dispatchEvent(new {event}, how));
+            }}""",
+            content,
+        )
+        tab.locator("#made-how", has_text="No server prepares").wait_for()
+        assert paper.taken().startswith("It")
     for scheme in ("light", "dark"):
         tab.emulate_media(color_scheme=scheme)
         assert not findings(tab)
