@@ -8,7 +8,7 @@ import { showGreys, showSigned } from "./colours.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../train/asked.js").Answer} Answer */
-/** @typedef {import("../train/session.js").Answered} Answered */
+/** @typedef {import("../train/questions.js").Answered} Answered */
 
 const SURE = 0.5; // of an answer: what is less probable is none
 

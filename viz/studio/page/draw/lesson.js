@@ -5,7 +5,7 @@
 import { byId, element, first, write } from "../../../page/dom.js";
 import { percent } from "./answer.js";
 
-/** @typedef {import("../train/session.js").Answered} Answered */
+/** @typedef {import("../train/questions.js").Answered} Answered */
 /** @typedef {import("../train/session.js").Session} Session */
 
 export class Teacher {

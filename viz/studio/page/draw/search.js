@@ -11,10 +11,10 @@ import { percent, reasonsOf } from "./answer.js";
 import { showGreys, showSigned } from "./colours.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
-/** @typedef {Extract<import("../train/session.js").Found, {of: "flip"}>} Flipped */
-/** @typedef {Extract<import("../train/session.js").Found, {of: "nearest"}>} Nearest */
+/** @typedef {Extract<import("../train/questions.js").Found, {of: "flip"}>} Flipped */
+/** @typedef {Extract<import("../train/questions.js").Found, {of: "nearest"}>} Nearest */
 /** @typedef {import("../train/asked.js").Why} Why */
-/** @typedef {import("../train/session.js").Answered} Answered */
+/** @typedef {import("../train/questions.js").Answered} Answered */
 /** @typedef {import("../train/session.js").Session} Session */
 
 export class Searches {
@@ -70,7 +70,7 @@ export class Searches {
   near() {
     const { image } = this;
     if (!image) return;
-    this.session.search({ of: "nearest", image }, (found) => {
+    this.session.questions.search({ of: "nearest", image }, (found) => {
       if (this.image === image && found.of === "nearest") this.#showNearest(found.nearest);
     });
   }
@@ -104,7 +104,7 @@ export class Searches {
     const { image, why } = this;
     if (!image || !why) return;
     this.session.pause();
-    this.session.search({ of: "pushes", image, label: why.of }, (found) => {
+    this.session.questions.search({ of: "pushes", image, label: why.of }, (found) => {
       if (this.image !== image || found.of !== "pushes") return;
       this.#list("pushed", found.pushes.map(({ push, ...each }) => ({
         ...each, says: `pushes by ${written(push)} times the rate`,
@@ -119,7 +119,7 @@ export class Searches {
   #flip() {
     const { image } = this;
     if (!image) return;
-    this.session.search({ of: "flip", image }, (found) => {
+    this.session.questions.search({ of: "flip", image }, (found) => {
       if (this.image === image && found.of === "flip") this.#showFlip(found);
     });
   }
@@ -128,7 +128,7 @@ export class Searches {
   #without() {
     const { image, why } = this;
     if (!image || !why) return;
-    this.session.search({ of: "without", image, label: why.of }, (found) => {
+    this.session.questions.search({ of: "without", image, label: why.of }, (found) => {
       if (this.image !== image || found.of !== "without") return;
       this.losses = found.losses;
       this.#redraw();

@@ -279,7 +279,7 @@ export class DrawView {
     if (this.isNew) this.#prepare();
     showGreys(this.canvas, this.sheet.ink, 255);
     this.verdict?.showSeen(this.example);
-    if (this.isNew || this.question !== this.session.asked) this.#ask(isSpoken);
+    if (this.isNew || this.question !== this.session.questions.asked) this.#ask(isSpoken);
     this.isNew = false;
   }
 
@@ -303,7 +303,7 @@ export class DrawView {
     const { example: image, isBlank, session, why } = this;
     const question = image && { example: { image, label: null }, back: false, focus: null, why };
     let isFirst = isSpoken;
-    this.question = session.ask(question, (answer) => {
+    this.question = session.questions.ask(question, (answer) => {
       const words = this.verdict?.show(answer, this.why);
       this.#writeGo();
       this.teacher?.hear(answer);

@@ -9,7 +9,7 @@ import { fanOf, formulaOf, lossCommand, neuronCommand } from "./formula.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../train/inspect.js").Neuron} Neuron */
-/** @typedef {import("../train/session.js").Answered} Answered */
+/** @typedef {import("../train/questions.js").Answered} Answered */
 /** @typedef {import("../train/survey.js").Surveyed} Surveyed */
 /** @typedef {import("./draw.js").Drawing} Drawing */
 

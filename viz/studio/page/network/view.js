@@ -13,7 +13,7 @@ import { Panel, titleOf } from "./panel.js";
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../state.js").State} State */
 /** @typedef {import("../train/inspect.js").Neuron} Neuron */
-/** @typedef {import("../train/session.js").Answered} Answered */
+/** @typedef {import("../train/questions.js").Answered} Answered */
 /** @typedef {import("../train/session.js").Session} Session */
 /** @typedef {import("./camera.js").Camera} Camera */
 /** @typedef {import("./layout.js").Layout} Layout */
@@ -54,7 +54,7 @@ export class NetworkView {
     this.state = state;
     if (state.view !== "network" || document.hidden) {
       this.complain("");
-      if (this.number === this.session.asked) this.session.ask(null);
+      if (this.number === this.session.questions.asked) this.session.questions.ask(null);
       return;
     }
     const isBack = state.backward === 1;
@@ -94,9 +94,9 @@ export class NetworkView {
     if (state?.view !== "network") return;
     const question = { example, back: state.backward === 1, focus };
     const asked = JSON.stringify(question);
-    if (asked === this.asked && this.number === this.session.asked) return;
+    if (asked === this.asked && this.number === this.session.questions.asked) return;
     this.asked = asked;
-    this.number = this.session.ask(question, (answer) => this.#take(answer));
+    this.number = this.session.questions.ask(question, (answer) => this.#take(answer));
   }
 
   /** @param {Answered} answer */

@@ -5,7 +5,7 @@ import { writeSafetensors } from "../../../page/safetensors.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../../../page/tensors.js").Tensor} Tensor */
-/** @typedef {import("./worker.js").Said} Said */
+/** @typedef {import("./orders.js").Said} Said */
 
 /** @param {Dataset} dataset @param {Extract<Said, {kind: "saved"}>} saved */
 export function fileOf(dataset, { step, settings: { hidden, activation, seed }, states }) {

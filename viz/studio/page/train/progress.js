@@ -5,7 +5,7 @@ import { History } from "./history.js";
 
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Score} Score */
-/** @typedef {import("./worker.js").Said} Said */
+/** @typedef {import("./orders.js").Said} Said */
 
 export const GOALS = [0.97, 0.98]; // accuracies whose times are told
 const SPAN = 0.5; // seconds that a speed is the mean of

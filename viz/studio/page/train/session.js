@@ -6,12 +6,12 @@ import { workerOf } from "../host.js";
 import { Branches, COLOURS } from "./branches.js";
 import { missing } from "./offered.js";
 import { Progress } from "./progress.js";
+import { Questions } from "./questions.js";
 import { DEFAULTS, liveAt, settingsOf, typedOf, wayOf } from "./settings.js";
 import { explained } from "./why.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../loading.js").Loaded} Loaded */
-/** @typedef {import("./asked.js").Question} Question */
 /** @typedef {import("./branches.js").Branch} Branch */
 /** @typedef {import("./branches.js").Known} Known */
 /** @typedef {import("./health.js").Layer} Layer */
@@ -20,11 +20,10 @@ import { explained } from "./why.js";
 /** @typedef {import("./settings.js").Live} Live */
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Score} Score */
-/** @typedef {import("./worker.js").Lesson} Lesson */
-/** @typedef {import("./worker.js").Order} Order */
-/** @typedef {import("./worker.js").Said} Said */
-/** @typedef {import("./worker.js").Sought} Sought */
-/** @typedef {import("./worker.js").Stand} Stand */
+/** @typedef {import("./orders.js").Lesson} Lesson */
+/** @typedef {import("./orders.js").Order} Order */
+/** @typedef {import("./orders.js").Said} Said */
+/** @typedef {import("./orders.js").Stand} Stand */
 
 /** A training that another one has replaced. @typedef {Known & {settings: Settings}} Left */
 
@@ -39,9 +38,6 @@ import { explained } from "./why.js";
  *   layers: (step: number, layers: Layer[]) => void,
  * }} Tell
  */
-
-/** @typedef {Extract<Said, {kind: "found"}>} Found */
-/** An answer, of a step. @typedef {Extract<Said, {kind: "answer"}>} Answered */
 
 const LIVE = ["rate", "momentum", "decay"];
 const GOAL = ["accuracy", "loss"];
@@ -67,12 +63,7 @@ export class Session {
     this.forks = 0; // that were asked for
     /** @type {Stand | null} */ this.visited = null; // where the worker was sent, until it is there
     this.branches = new Branches(new Progress(this.settings, null));
-    /** @type {((saved: Extract<Said, {kind: "saved"}>) => void)[]} */ this.waiting = [];
-    this.searches = 0;
-    /** The last of each kind. @type {Map<Sought["of"], {id: number, told: (found: Found) => void}>} */
-    this.seekers = new Map();
-    this.asked = 0; // questions,
-    /** @type {(answer: Answered) => void} */ this.answered = () => {}; // and who is told what the last one is answered
+    this.questions = new Questions((order) => this.#order(order));
     this.worker = workerOf("train/worker.js");
     this.worker.onmessage = ({ data }) => this.#take(data);
     this.worker.onerror = () => this.#fail("the worker that trains has ended: reload the page");
@@ -116,11 +107,10 @@ export class Session {
   #take(said) {
     if (said.kind === "failed") return this.#failed(said);
     if (said.kind === "loading") return this.tell.loading(said.loaded);
-    if (said.kind === "saved") return this.waiting.shift()?.(said);
     if (said.kind === "ended") return this.#ended(said);
-    if (said.kind === "found") return this.#found(said);
+    if (said.kind === "saved" || said.kind === "found") return this.questions.take(said);
     if (said.number !== this.begun) return; // of a training that is over
-    if (said.kind === "answer") return said.id === this.asked ? this.answered(said) : undefined;
+    if (said.kind === "answer") return this.questions.take(said);
     if (said.kind === "ready") this.#ready(said);
     else if (said.kind === "forked") this.#forked(said);
     else {
@@ -445,38 +435,5 @@ export class Session {
   /** Not to wait with what failed. */
   again() {
     this.#order({ kind: "again" });
-  }
-
-  /** Ask what the network makes of an image, and be told now and while it learns, until something else
-   * or (null) nothing is asked. Gives the number of the question.
-   * @param {Omit<Question, "id"> | null} question @param {(answer: Answered) => void} [answered] */
-  ask(question, answered = () => {}) {
-    this.asked += 1;
-    this.answered = answered;
-    this.#order({ kind: "ask", question: question && { ...question, id: this.asked } });
-    return this.asked;
-  }
-
-  /** Search for something of an image, and tell it once it is found; never, where the same is searched for
-   * another one meanwhile.
-   * @param {Sought} sought @param {(found: Found) => void} told */
-  search(sought, told) {
-    this.searches += 1;
-    this.seekers.set(sought.of, { id: this.searches, told });
-    this.#order({ kind: "search", search: { ...sought, id: this.searches } });
-  }
-
-  /** @param {Found} said */
-  #found(said) {
-    const seeker = this.seekers.get(said.of);
-    if (seeker?.id === said.id) seeker.told(said);
-  }
-
-  /** The weights, as the worker has them now. @returns {Promise<Extract<Said, {kind: "saved"}>>} */
-  saved() {
-    return new Promise((done) => {
-      this.waiting.push(done);
-      this.#order({ kind: "save" });
-    });
   }
 }

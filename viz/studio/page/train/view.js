@@ -103,7 +103,7 @@ export class TrainView {
       this.session.change(settings, name);
     });
     const training = {
-      saved: () => this.session.progress.isReady ? this.session.saved() : null,
+      saved: () => this.session.progress.isReady ? this.session.questions.saved() : null,
       settings: () => this.form.refuses() ? null : this.session.settings,
       goOn: (/** @type {Network} */ network) => this.session.goOn(network),
       changed: () => this.#drawSoon(),
@@ -148,12 +148,12 @@ export class TrainView {
 
   /** @param {number} digit the example in hand */
   #hold(digit) {
-    if (digit === this.held && this.question === this.session.asked) return;
+    if (digit === this.held && this.question === this.session.questions.asked) return;
     if (digit !== this.held) this.hand.hide(); // until it is answered
     this.held = digit;
     const example = placeOf(digit, this.dataset);
     const question = digit < 0 ? null : { example, back: false, focus: null };
-    this.question = this.session.ask(question, (answer) => this.hand.show(example, answer));
+    this.question = this.session.questions.ask(question, (answer) => this.hand.show(example, answer));
   }
 
   /** What the address sets; where that makes no sense, what is usual, and why. @param {State} state */

@@ -8,7 +8,7 @@ import { networkIn } from "./network.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("./network.js").Network} Network */
-/** @typedef {Extract<import("./worker.js").Said, {kind: "saved"}>} Saved */
+/** @typedef {Extract<import("./orders.js").Said, {kind: "saved"}>} Saved */
 
 /**
  * What the training does for this: gives its weights (null while there is none), goes on from

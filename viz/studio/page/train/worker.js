@@ -6,106 +6,35 @@
 import { load, variant } from "../../../page/wasm.js";
 import { again } from "../again.js";
 import { moduleOf } from "../api.js";
-import { flipOf, lossesOf } from "../draw/flip.js";
-import { Nearest } from "../draw/nearest.js";
-import { Pushes } from "../draw/pushes.js";
 import { Asked } from "./asked.js";
 import { Branch, bytesOf, ROOM, thinned } from "./branch.js";
 import { fetchExamples } from "./examples.js";
 import { firstStates } from "./first.js";
 import { layersOf } from "./health.js";
 import { goingOn } from "./network.js";
+import { post, turn } from "./orders.js";
+import { search } from "./searches.js";
 import { architectureOf, isReached } from "./settings.js";
 import { Training } from "./training.js";
 import { causeOf } from "./why.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
-/** @typedef {import("../../../page/tensors.js").Tensor} Tensor */
-/** @typedef {import("../loading.js").Loaded} Loaded */
-/** @typedef {import("../draw/flip.js").Flip} Flip */
-/** @typedef {import("../draw/nearest.js").Near} Near */
-/** @typedef {import("../draw/pushes.js").Push} Push */
-/** @typedef {import("./asked.js").Answer} Answer */
-/** @typedef {import("./asked.js").Question} Question */
 /** @typedef {import("./examples.js").Examples} Examples */
-/** @typedef {import("./health.js").Layer} Layer */
-/** @typedef {import("./network.js").Network} Network */
-/** @typedef {import("./settings.js").Change} Change */
 /** @typedef {import("./settings.js").Goal} Goal */
 /** @typedef {import("./settings.js").Live} Live */
-/** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Place} Place */
-/** @typedef {import("./training.js").Score} Score */
-/** @typedef {import("./why.js").Divergence} Divergence */
+/** @typedef {import("./orders.js").Order} Order */
+/** @typedef {import("./orders.js").Stand} Stand */
 /** @typedef {Extract<Order, {kind: "begin"}>} Begin */
 /** @typedef {Extract<Order, {kind: "run"}>} Run */
 /** @typedef {Extract<Order, {kind: "visit"}>} Visit */
 /** @typedef {Extract<Order, {kind: "fork"}>} Fork */
-
-/** An example of nobody's, and what it is. @typedef {{image: Uint8Array, label: number}} Lesson */
-
-/** What is searched for an image: the training examples nearest to it, the smallest change of it that
- * the network takes for something else, what the logit of a class loses without each entry, or which
- * training examples push that logit most, told again and again while they are looked at.
- * @typedef {{of: "nearest" | "flip", image: Uint8Array} | {of: "without" | "pushes", image: Uint8Array, label: number}} Sought
- * @typedef {Sought & {id: number}} Search */
-
-/** A step of a branch. @typedef {{branch: number, step: number}} Stand */
-
-/**
- * begin: a training anew, or from where a network stands; on branch 0. way: what is set when, the last
- * of them as in the settings. run: for so many steps (Infinity: until it is paused). set: other
- * numbers from the next step on. goal: where it stops by itself. visit: stand at a step that was
- * learned. fork: a new branch from a step on, or (at: null) from where it stands; it may begin with
- * a lesson, and then be the same branch once more. drop: forget a branch; restore: have the last
- * one of them back. watch: whether to tell how the layers fare. ask: a question, which is answered
- * again while it learns, until there is another or none. save: gives the weights. search: what is
- * told once it is found. again: not to wait with what failed.
- * @typedef {{kind: "open", dataset: Dataset}
- *   | {kind: "begin", number: number, settings: Settings, way: Change[], from?: Network}
- *   | {kind: "run", number: number, steps: number} | {kind: "pause"}
- *   | {kind: "set", live: Live} | {kind: "goal", goal: Goal}
- *   | {kind: "visit", at: Stand}
- *   | {kind: "fork", branch: number, at: Stand | null, live: Live, lesson?: Lesson}
- *   | {kind: "drop", branch: number} | {kind: "restore"}
- *   | {kind: "watch", on: boolean} | {kind: "ask", question: Question | null}
- *   | {kind: "search", search: Search}
- *   | {kind: "save"} | {kind: "again"}} Order
- * @typedef {{kind: "loading", loaded: Loaded}
- *   | {kind: "ready", number: number, step: number, steps: number, flops: number,
- *      parameters: number, way: Change[]}
- *   | Stand & {kind: "steps", number: number, losses: Float32Array, rights: Float32Array,
- *      seconds: number}
- *   | Stand & {kind: "score", number: number, split: string, score: Score}
- *   | {kind: "ended", run: number, reached: boolean}
- *   | Divergence & {kind: "diverged", number: number, branch: number}
- *   | Stand & {kind: "at", number: number, live: Live}
- *   | Stand & {kind: "forked", number: number, of: number, live: Live, way: Change[] | null,
- *      lesson: boolean}
- *   | {kind: "changed", number: number, branch: number, way: Change[]}
- *   | {kind: "kept", number: number, branch: number, every: number}
- *   | Stand & {kind: "layers", number: number, layers: Layer[]}
- *   | Stand & Answer & {kind: "answer", number: number}
- *   | {kind: "found", id: number, of: "nearest", step: number, nearest: Near[]}
- *   | {kind: "found", id: number, of: "flip", step: number, flip: Flip | null}
- *   | {kind: "found", id: number, of: "without", step: number, losses: Float32Array}
- *   | {kind: "found", id: number, of: "pushes", step: number, count: number, all: number, pushes: Push[]}
- *   | {kind: "saved", step: number, settings: Settings, states: Map<string, Tensor>}
- *   | {kind: "failed", number: number | null, message: string}} Said
- */
-
-const post = (/** @type {Said} */ said) =>
-  /** @type {{postMessage: (said: Said) => void}} */ (/** @type {unknown} */ (self)).postMessage(said);
 
 const CHECKS = 4; // looks at the test set in an epoch,
 const EARLY = [10, 30, 60]; // and steps after which there is one besides, in the first
 const KEPT_EVERY = 50; // steps between places that a divergence goes back to
 const WATCHED_EVERY = 300; // milliseconds between two looks at the layers,
 const WATCHED_SHARE = 0.05; // which take at most so much of the time
-
-const ANSWERED_EVERY = 250; // milliseconds between two words of a search that takes its time
-const NEAREST = 8; // examples that are searched for,
-const PART = 8; // for so many milliseconds at once
 
 /** @type {Dataset} */ let dataset;
 /** @type {Promise<{train: Examples, test: Examples, mean: Float32Array}> | null} */ let examples = null;
@@ -123,7 +52,6 @@ let isOver = false; // the goal is reached; who goes on then, goes on
 let isWatched = false;
 let nextWatch = 0; // when the layers are looked at next
 const asked = new Asked();
-/** @type {Map<Search["of"], number>} */ const searched = new Map(); // of each kind, the one that came last
 let surveys = false; // it looks at the test set, or will
 let newest = new AbortController(); // of the order that is followed, or waits to be
 let beginning = new AbortController(); // of the training that is begun, which another one alone ends
@@ -156,7 +84,7 @@ self.onmessage = ({ data }) => {
     answer();
     surveySoon();
   }
-  if (order.kind === "search") search(order.search);
+  if (order.kind === "search" && training) search(order.search, training, dataset.scale, standing);
   const { kind } = order;
   if (kind === "begin" || kind === "run" || kind === "visit" || kind === "fork") follow(order);
 };
@@ -404,49 +332,21 @@ function watch() {
 function answer() {
   if (!training || wanted) return;
   const { step } = training;
-  const found = asked.answer(training, standing(training));
+  const found = asked.answer(training, standing());
   if (found) post({ ...found, kind: "answer", number: begun, branch: branch.number, step });
 }
 
-/** Search; the next search of its kind ends it. @param {Search} search */
-async function search(search) {
-  const { id, of, image } = search;
-  searched.set(of, id);
-  if (!training) return;
-  const { module, step } = training;
-  if (of === "flip") return post({ kind: "found", id, of, step, flip: flipOf(module, image, dataset.scale) });
-  if (of === "without") return post({ kind: "found", id, of, step, losses: lossesOf(module, image, search.label) });
-  const { train } = await digits();
-  if (of === "pushes") return await push(search, new Pushes(module, train, image, search.label, dataset.scale));
-  const nearest = new Nearest(train, image, NEAREST);
-  while (searched.get(of) === id && !nearest.look(PART)) await turn(); // nobody else waits for it
-  if (searched.get(of) === id) post({ kind: "found", id, of, step, nearest: nearest.nearest });
-}
-
-/** Look which examples push, until the network is another. @param {Search} search @param {Pushes} pushes */
-async function push({ id }, pushes) {
-  const stand = training && standing(training);
-  for (let [told, isDone] = [0, false]; !isDone; await turn()) {
-    if (!training || searched.get("pushes") !== id || standing(training) !== stand) return;
-    isDone = pushes.look(PART);
-    if (!isDone && performance.now() < told + ANSWERED_EVERY) continue;
-    told = performance.now();
-    const { count, strongest, examples: { count: all } } = pushes;
-    post({ kind: "found", id, of: "pushes", step: training.step, count, all, pushes: strongest });
-  }
-}
-
-/** Where a training stands, in words that tell it from elsewhere. @param {Training} it */
-const standing = (it) => `${begun} ${branch.number} ${it.step}`;
+/** Where the training stands, in words that tell it from elsewhere. */
+const standing = () => `${begun} ${branch.number} ${training?.step}`;
 
 /** Look at what the test set excites, once nothing else is to be done; another order ends it. */
 function surveySoon() {
-  if (surveys || !training || !asked.isOpen(standing(training))) return;
+  if (surveys || !training || !asked.isOpen(standing())) return;
   surveys = true;
   const { signal } = newest;
   queue(async () => {
     surveys = false;
-    while (training && !wanted && newest.signal === signal && asked.look(training, standing(training))) {
+    while (training && !wanted && newest.signal === signal && asked.look(training, standing())) {
       if (asked.isDue) answer();
       await turn();
     }
@@ -473,16 +373,4 @@ async function look(split, signal, idle = false) {
   const score = await training.score((await digits())[split], turn, goesOn);
   if (score) post({ kind: "score", number: begun, branch: branch.number, step, split, score });
   return score;
-}
-
-/** Others' turn: orders come in as messages. */
-function turn() {
-  return /** @type {Promise<void>} */ (new Promise((done) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      done();
-    };
-    port2.postMessage(null);
-  }));
 }
