@@ -288,6 +288,7 @@ def browse(page: Tab, figures: Figures, frames: int) -> None:
 def draw(page: Tab, figures: Figures, moves: int) -> None:
     """Draw a wave, and have the answer to it turned."""
     page.tab.locator("nav [data-view=draw]").click()
+    page.tab.locator("#sheet").wait_for()
     box = page.tab.locator("#sheet").bounding_box()
     page.do(DRAWN)
     mouse = page.tab.mouse

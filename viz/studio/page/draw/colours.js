@@ -1,6 +1,9 @@
 // @ts-check
 // Numbers as pixels of a canvas, in the page's colours, light or dark.
 
+const dark = matchMedia("(prefers-color-scheme: dark)");
+/** @type {Map<string, (share: number) => number>} */ const mixes = new Map();
+
 /** Greys from 0, the page's paper, to `scale`, its ink. @param {HTMLCanvasElement} canvas
  * @param {ArrayLike<number>} greys none: paper @param {number} scale */
 export function showGreys(canvas, greys, scale) {
@@ -31,14 +34,20 @@ function fill(canvas, colour) {
   context.putImageData(image, 0, 0);
 }
 
-/** From paper, at 0, to a colour, at 1: a pixel's four bytes as a number.
+/** From paper, at 0, to a colour, at 1: a pixel's four bytes as a number. Each is read once: to ask for a
+ * style while the page changes makes the browser lay it out at once.
  * @param {HTMLCanvasElement} canvas @param {string} name of the colour's property */
 function mixOf(canvas, name) {
+  const key = `${name} ${dark.matches}`;
+  const known = mixes.get(key);
+  if (known) return known;
   const style = getComputedStyle(canvas);
   const read = (/** @type {string} */ property) => style.getPropertyValue(property).trim().split(" ").map(Number);
   const [paper, full] = [read("--paper"), read(name)];
-  return (/** @type {number} */ share) => {
+  const mix = (/** @type {number} */ share) => {
     const [red, green, blue] = paper.map((from, c) => Math.round(from + (full[c] - from) * share));
     return (255 << 24) | (blue << 16) | (green << 8) | red;
   };
+  mixes.set(key, mix);
+  return mix;
 }

@@ -40,22 +40,26 @@ export class Searches {
 
   /** Another drawing: nothing is known of it. @param {Uint8Array | null} image */
   clear(image) {
+    if (!image !== !this.image) {
+      byId("near").hidden = !image;
+      for (const name of ["flip", "without", "pushes"]) {
+        first(byId("figures"), `[data-draw=${name}]`).setAttribute("aria-disabled", String(!image));
+      }
+    }
     this.image = image;
     this.#forget();
-    this.#list("nearest", []);
-    byId("near").hidden = !image;
-    for (const name of ["flip", "without", "pushes"]) {
-      first(byId("figures"), `[data-draw=${name}]`).setAttribute("aria-disabled", String(!image));
-    }
+    if (byId("nearest").firstChild) this.#list("nearest", []);
   }
 
   /** What was found of the network holds no longer. */
   #forget() {
-    this.losses = null;
-    write(byId("without-says"), "");
-    this.#list("pushed", []);
+    if (byId("pushed").firstChild) this.#list("pushed", []);
     write(byId("pushes-say"), "");
-    this.#showFlip(null);
+    write(byId("without-says"), "");
+    if (this.losses || this.flipped) {
+      this.losses = null;
+      this.#showFlip(null);
+    }
   }
 
   /** @param {Answered} answer to the same drawing */

@@ -265,7 +265,9 @@ export class DrawView {
 
   // --- what is shown ---
 
+  /** Ask at once, and draw before the next frame: the answer has the time until then. */
   #redraw() {
+    this.#update();
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
       if (!byId("draw").hidden) this.#draw();
@@ -275,10 +277,15 @@ export class DrawView {
   #draw() {
     const { past, future, marks } = this.drawing;
     this.#enable({ undo: past.length > 0, redo: future.length > 0, clear: marks.length > 0 });
-    const isSpoken = this.isNew && !this.stroke; // while it is drawn, it would never end
-    if (this.isNew) this.#prepare();
     showGreys(this.canvas, this.sheet.ink, 255);
     this.verdict?.showSeen(this.example);
+  }
+
+  /** What is new is prepared and asked, and so is what was asked before another view asked. */
+  #update() {
+    if (byId("draw").hidden) return;
+    const isSpoken = this.isNew && !this.stroke; // while it is drawn, it would never end
+    if (this.isNew) this.#prepare();
     if (this.isNew || this.question !== this.session.questions.asked) this.#ask(isSpoken);
     this.isNew = false;
   }
