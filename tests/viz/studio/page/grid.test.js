@@ -4,18 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as grids from "../../../../viz/studio/page/data/grid.js";
-
-/** Numbers from 0 to 1, the same ones every time. @param {number} seed */
-function* drawn(seed) {
-  for (;;) {
-    seed = (seed * 1103515245 + 12345) % 2 ** 31;
-    yield seed / 2 ** 31;
-  }
-}
-
-const numbers = drawn(1);
-const between = (/** @type {number} */ low, /** @type {number} */ high) =>
-  low + Number(numbers.next().value) * (high - low);
+import { between } from "./numbers.js";
 
 /** A grid and a camera somewhere over it. */
 function somewhere() {

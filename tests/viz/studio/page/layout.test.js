@@ -6,19 +6,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as cameras from "../../../../viz/studio/page/network/camera.js";
 import * as layouts from "../../../../viz/studio/page/network/layout.js";
+import { between, whole } from "./numbers.js";
 
-/** Numbers from 0 to 1, the same ones every time. @param {number} seed */
-function* drawn(seed) {
-  for (;;) {
-    seed = (seed * 1103515245 + 12345) % 2 ** 31;
-    yield seed / 2 ** 31;
-  }
-}
-
-const numbers = drawn(1);
-const between = (/** @type {number} */ low, /** @type {number} */ high) =>
-  low + Number(numbers.next().value) * (high - low);
-const whole = (/** @type {number} */ low, /** @type {number} */ high) => Math.floor(between(low, high + 1));
 const SHAPES = [[28, 28], [8, 8], [32, 32, 3], [5, 17], [50], [1]];
 
 /** A network of any depth and width, drawn, and a camera somewhere over it. */
