@@ -5,17 +5,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nearest } from "../../../viz/page/chart.js";
 import { above, fromZero, numberAt, placeOn, scaleOf, ticks, written } from "../../../viz/page/ticks.js";
+import { between } from "./numbers.js";
 
-/** Numbers of any size, the same ones every time. @param {number} seed */
-function* drawn(seed) {
-  for (let i = 0; i < 500; i++) {
-    seed = (seed * 1103515245 + 12345) % 2 ** 31;
-    yield (seed / 2 ** 31 - 0.5) * 10 ** ((seed % 25) - 12);
-  }
-}
+/** Numbers of any size. */
+const drawn = () => Array.from({ length: 500 }, () => between(-0.5, 0.5) * 10 ** between(-12, 12));
 
 test("a scale holds all its numbers, and a place and its number are one", () => {
-  const numbers = [...drawn(1)];
+  const numbers = drawn();
   for (let i = 0; i + 2 < numbers.length; i++) {
     const three = numbers.slice(i, i + 3);
     for (const log of [false, true]) {
@@ -54,7 +50,7 @@ test("an axis of steps begins at 0, and one of shares ends at the highest", () =
 });
 
 test("ticks are few, in order, on the scale, and told apart by what is written", () => {
-  const numbers = [...drawn(2)];
+  const numbers = drawn();
   for (let i = 0; i + 1 < numbers.length; i++) {
     for (const log of [false, true]) {
       const pair = numbers.slice(i, i + 2).map((n) => log ? Math.abs(n) : n);
@@ -80,8 +76,8 @@ test("numbers are written as people read them", () => {
 });
 
 test("the nearest of a list is found", () => {
-  const list = [...drawn(3)].sort((a, b) => a - b);
-  for (const x of drawn(4)) {
+  const list = drawn().sort((a, b) => a - b);
+  for (const x of drawn()) {
     const best = Math.min(...list.map((each) => Math.abs(each - x)));
     assert.ok(Math.abs(list[nearest(list, x)] - x) === best, `${x}: not the nearest`);
   }

@@ -4,14 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fanOf, formulaOf, largest } from "../../../../viz/studio/page/network/formula.js";
-
-/** Numbers from -1 to 1, the same ones every time. @param {number} seed */
-function drawn(seed) {
-  return () => {
-    seed = (seed * 1103515245 + 12345) % 2 ** 31;
-    return seed / 2 ** 30 - 1;
-  };
-}
+import { between } from "../../page/numbers.js";
 
 /** @type {Record<string, (z: number) => number>} */
 const ACTIVATIONS = {
@@ -20,7 +13,7 @@ const ACTIVATIONS = {
 };
 
 test("the terms, the rest and the bias add up to the sum, and the activation of that is what is given", () => {
-  const number = drawn(1);
+  const number = () => between(-1, 1);
   for (let i = 0; i < 600; i++) {
     const size = 10 ** (i % 5 - 2); // of what the neuron gives
     const count = [1, 3, 6, 7, 784, 4096][i % 6];

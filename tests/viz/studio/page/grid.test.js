@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as grids from "../../../../viz/studio/page/data/grid.js";
-import { between } from "./numbers.js";
+import { between } from "../../page/numbers.js";
 
 /** A grid and a camera somewhere over it. */
 function somewhere() {

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as cameras from "../../../../viz/studio/page/network/camera.js";
 import * as layouts from "../../../../viz/studio/page/network/layout.js";
-import { between, whole } from "./numbers.js";
+import { between, whole } from "../../page/numbers.js";
 
 const SHAPES = [[28, 28], [8, 8], [32, 32, 3], [5, 17], [50], [1]];
 
