@@ -65,6 +65,16 @@ test("a million steps are at most 2,000 points, whose mean is that of all", () =
   assert.ok(history.x.length <= 2000);
   assert.ok(history.y.every((y) => Math.abs(y - 0.5) < 1e-9));
   assert.ok(history.x.every((x, i) => i === 0 || x > history.x[i - 1]));
-  assert.deepEqual([...smoothed([1, 2, 3, 4], 1)], [1.5, 2, 3, 3.5]);
-  assert.deepEqual([...smoothed([], 5)], []);
+});
+
+test("the line through the batches is of those before it alone", () => {
+  const values = Array.from({ length: 400 }, (_, i) => 2 / (1 + i) + i % 2);
+  const line = smoothed(values);
+  assert.deepEqual([...line.slice(0, 16)], values.slice(0, 16), "it does not begin with the batches");
+  const mean = values.slice(341, 364).reduce((sum, each) => sum + each) / 23;
+  assert.ok(Math.abs(line[363] - mean) < 1e-12, "another mean than of the last sixteenth");
+  assert.deepEqual(smoothed(values.slice(0, 200)), line.slice(0, 200), "what comes later changes it");
+  values[100] = 1e33; // a divergence that it came back from
+  assert.equal(smoothed(values)[363], line[363], "what is past is still in it");
+  assert.deepEqual([...smoothed([])], []);
 });

@@ -46,14 +46,16 @@ export class History {
   }
 }
 
-/** The same, each the mean of it and its neighbours: a line through noise.
- * @param {ArrayLike<number>} values @param {number} width on either side */
-export function smoothed(values, width) {
-  const sums = new Float64Array(values.length + 1);
-  for (let i = 0; i < values.length; i++) sums[i + 1] = sums[i] + values[i];
+const SHARE = 1 / 16; // of the values up to one: how many its mean is of
+
+/** The same, each the mean of it and those before it, the more the later: a line through noise that
+ * begins with the values themselves, is as wide everywhere on a logarithmic axis, and never changes
+ * by what comes later. @param {ArrayLike<number>} values */
+export function smoothed(values) {
   return Float64Array.from(values, (_, i) => {
-    const first = Math.max(0, i - width);
-    const end = Math.min(values.length, i + width + 1);
-    return (sums[end] - sums[first]) / (end - first);
+    const count = 1 + Math.floor(i * SHARE);
+    let sum = 0; // anew each time: a difference of sums loses all that is small beside a divergence
+    for (let k = i - count + 1; k <= i; k++) sum += values[k];
+    return sum / count;
   });
 }

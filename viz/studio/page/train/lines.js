@@ -18,10 +18,9 @@ export function linesOf(branches, shown) {
   /** @type {{loss: Line[], accuracy: Line[]}} */ const lines = { loss: [], accuracy: [] };
   for (const branch of branches) {
     const { name, colour, progress: { losses, rights, tests } } = branch;
-    const width = widthOf(losses.x);
     const strong = branch === shown;
     const learned = (/** @type {History} */ { x, y }) =>
-      ({ name: `${name} train`, colour, x: x.slice(), y: smoothed(y, width), faint: true });
+      ({ name: `${name} train`, colour, x: x.slice(), y: smoothed(y), faint: true });
     lines.loss.push(learned(losses), { name, colour, x: tests.x, y: tests.loss, strong });
     lines.accuracy.push(learned(rights), { name, colour, x: tests.x, y: tests.right, strong });
   }
@@ -30,13 +29,9 @@ export function linesOf(branches, shown) {
 
 /** @param {Branch} branch @returns {{loss: Line[], accuracy: Line[]}} */
 function linesOfOne({ colour, progress: { losses, rights, tests } }) {
-  const width = widthOf(losses.x);
   const mean = (/** @type {History} */ { x, y }) =>
-    ({ name: "train", colour: LEARNED, x: x.slice(), y: smoothed(y, width) }); // as it is now, both
+    ({ name: "train", colour: LEARNED, x: x.slice(), y: smoothed(y) }); // as it is now, both
   const tested = (/** @type {number[]} */ y) => ({ name: "test", colour, x: tests.x, y });
   const raw = { name: "each batch", colour: LEARNED, x: losses.x, y: losses.y, faint: true };
   return { loss: [raw, mean(losses), tested(tests.loss)], accuracy: [mean(rights), tested(tests.right)] };
 }
-
-/** @param {number[]} x points of a line: a part of them on either side is smoothed away */
-const widthOf = (x) => Math.max(2, Math.floor(x.length / 60));
