@@ -72,10 +72,12 @@ def test_back_to_any_step_and_on_gives_the_same_bits(tab, address, tmp_path):
     stand(tab, 110)
     _, found, told = weights(tab, tmp_path)
     assert same(found, seen[110][0]) and told["step"] == "110"
-    for step in (125, 250):
+    # As many steps as an epoch has, from where it stands: past its end, and past what was known.
+    for step in (235, 360):
         assert learned(tab, "epoch")["step"] == str(step)
+    stand(tab, 250)
     assert same(weights(tab, tmp_path)[1], last)
-    assert tab.locator("#at").inner_text() == "step 250 of 250"
+    assert tab.locator("#at").inner_text() == "step 250 of 360"
     tab.wait_for_timeout(1500)
     again(tab)  # and back: the rate that was changed on the way is in the address
     tab.locator("#left button", has_text="at step 250").click()
@@ -95,7 +97,9 @@ def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_pat
     tab.locator("#doing", has_text="B goes on from step 60 of A").wait_for()
     tab.locator("[data-do=fork]").click()
     tab.locator("#doing", has_text="B has learned nothing of its own yet").wait_for()
-    assert learned(tab, "epoch")["step"] == "125"
+    assert learned(tab, "epoch")["step"] == "185"
+    _, ended, _ = weights(tab, tmp_path)
+    stand(tab, 125)
     _, forked, _ = weights(tab, tmp_path)
     assert (first["0.weight"] != forked["0.weight"]).any()
     assert [round(float(each["optimizer.rate"]), 6) for each in (first, forked)] == [0.1, 0.01]
@@ -106,8 +110,9 @@ def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_pat
     stand(tab, 90)
     tab.locator("#train").press("f")  # another fork, of the fork, by the same numbers
     tab.locator("#branches li", has_text="C: from step 90 of B").wait_for()
-    learned(tab, "epoch")
-    assert same(weights(tab, tmp_path)[1], forked)
+    assert learned(tab, "epoch")["step"] == "215"
+    stand(tab, 185)
+    assert same(weights(tab, tmp_path)[1], ended)
     tab.locator("#branches button", has_text="A: from the beginning").click()
     shows(tab, "step", "125")
     tab.locator("#doing:empty").wait_for(state="attached")
@@ -116,20 +121,20 @@ def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_pat
     for _ in range(2):
         tab.locator("#branches button[aria-label^=Delete]").first.click()
     assert tab.evaluate("document.activeElement.id") == "undo", "the focus is lost"
-    shows(tab, "step", "125")
-    tab.locator("#doing:empty").wait_for(state="attached")
-    assert same(weights(tab, tmp_path)[1], forked)
+    shows(tab, "step", "215")
+    stand(tab, 185)
+    assert same(weights(tab, tmp_path)[1], ended)
     assert legend(tab)["test"] == ("var(--fourth)", False), "C has another colour"
     # The last one that was deleted is back, and shown as it was.
     tab.locator("#undo").press("Enter")
     tab.locator("#branches [aria-pressed=true]", has_text="B: from step 60 of A").wait_for()
     tab.locator("#doing:empty").wait_for(state="attached")
     assert tab.locator("#undo").is_hidden() and tab.locator("#branches li").count() == 2
-    assert same(weights(tab, tmp_path)[1], forked)
-    assert tab.locator("#at").inner_text() == "step 125 of 125"
+    assert same(weights(tab, tmp_path)[1], ended)
+    assert tab.locator("#at").inner_text() == "step 185 of 185"
     tab.locator("#branches button[aria-label^=Delete]").first.click()
     tab.locator("#undo", has_text="B").wait_for()
-    shows(tab, "step", "125")
+    shows(tab, "step", "215")
     tab.locator("#doing:empty").wait_for(state="attached")
     tab.evaluate(
         """() => {  // a fork, and back at once, before it is there

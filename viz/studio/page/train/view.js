@@ -210,7 +210,6 @@ export class TrainView {
   /** @param {string} name */
   act(name) {
     const { session } = this;
-    const { step, stepsOfEpoch } = session.progress;
     const learns = ["step", "epoch", "fork"].includes(name) || (name === "go" && !session.isRunning);
     if (learns && this.form.refuses()) return;
     if (name === "go" && session.isRunning) session.pause();
@@ -219,7 +218,7 @@ export class TrainView {
     if (name === "seed") session.anew(Math.floor(Math.random() * 2 ** 20));
     if (!session.isReady) return;
     if (name === "step") session.once(1);
-    if (name === "epoch") session.once(stepsOfEpoch - (step % stepsOfEpoch));
+    if (name === "epoch") session.once(session.progress.stepsOfEpoch);
     if (name === "fork") session.fork();
     if (name === "newest") session.choose(session.branch.number);
   }
