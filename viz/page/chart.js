@@ -20,7 +20,7 @@ const ROOM = { left: 50, right: 12, top: 8, bottom: 38 }; // pixels around the l
 const APART = { x: 90, y: 44 }; // pixels between two ticks
 const DOT = 3.5; // pixels from the middle of a point to its edge
 const ROWS = 30; // of the table at most
-const NAMED = 3; // lines that have room for their names; of more, those that are not faint
+const NAMED = 4; // lines that have room for their names; of more, those that are not faint
 const SECOND = 1000; // milliseconds between two tables: they take longer than a frame has
 
 export class Chart {

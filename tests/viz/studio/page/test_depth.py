@@ -97,15 +97,22 @@ def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_pat
     tab.locator("#doing", has_text="B goes on from step 60 of A").wait_for()
     tab.locator("[data-do=fork]").click()
     tab.locator("#doing", has_text="B has learned nothing of its own yet").wait_for()
+    ends = tab.locator("#when").evaluate("({ min, value, max }) => [min < value, value === max]")
+    assert ends == [True, True], "it looks like a training at its first step"
     assert learned(tab, "epoch")["step"] == "185"
     _, ended, _ = weights(tab, tmp_path)
     stand(tab, 125)
     _, forked, _ = weights(tab, tmp_path)
     assert (first["0.weight"] != forked["0.weight"]).any()
     assert [round(float(each["optimizer.rate"]), 6) for each in (first, forked)] == [0.1, 0.01]
-    assert legend(tab) == {"A": ("var(--accent)", False), "B": ("var(--third)", True)}
+    assert legend(tab) == {
+        "A train": ("var(--accent)", False),
+        "A test": ("var(--accent)", False),
+        "B train": ("var(--third)", False),
+        "B test": ("var(--third)", True),
+    }
     head, *rows = losses(tab)
-    assert head == ["step", "A train", "A", "B train", "B"]
+    assert head == ["step", "A train", "A test", "B train", "B test"]
     assert rows[-1][2] != rows[-1][4]
     stand(tab, 90)
     tab.locator("#train").press("f")  # another fork, of the fork, by the same numbers
@@ -124,7 +131,8 @@ def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_pat
     shows(tab, "step", "215")
     stand(tab, 185)
     assert same(weights(tab, tmp_path)[1], ended)
-    assert legend(tab)["test"] == ("var(--fourth)", False), "C has another colour"
+    assert legend(tab)["test"] == ("var(--accent)", False), "one alone is as it was before the fork"
+    assert tab.locator("#beside-title, #branches").filter(visible=True).count() == 0
     # The last one that was deleted is back, and shown as it was.
     tab.locator("#undo").press("Enter")
     tab.locator("#branches [aria-pressed=true]", has_text="B: from step 60 of A").wait_for()

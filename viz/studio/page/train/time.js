@@ -37,7 +37,8 @@ export class Timeline {
   show(branches, shown, dropped) {
     const { from, step, end, stepsOfEpoch } = shown.progress;
     const { slider } = this;
-    slider.min = String(from);
+    // Where a fork begins it stands at the end of what it has learned: its thumb is at the right.
+    slider.min = String(from && from === end ? from - 1 : from);
     slider.max = String(end);
     slider.value = String(step);
     slider.disabled = from === end;
@@ -49,6 +50,8 @@ export class Timeline {
     const kept = `The weights of every ${every}th step are kept; for a step between them, those before it are learned again.`;
     write(byId("kept"), shown.every ? kept : "");
     byId("beside").hidden = branches.length < 2 && !dropped;
+    byId("beside-title").hidden = branches.length < 2;
+    byId("branches").hidden = branches.length < 2;
     byId("undo").hidden = !dropped;
     write(byId("undo"), `Undo: have ${dropped?.name ?? ""} back`);
     this.#list(branches, shown);
