@@ -39,6 +39,26 @@ test("a place larger than all room is kept where the training begins", () => {
   assert.deepEqual(branch.places.map(({ step }) => step), [0]);
 });
 
+test("a divergence goes back to where the loss was not above what it was at the beginning", () => {
+  const branch = new Branch(0, placeAt(0), LIVE);
+  /** @param {number} step @param {number} loss */
+  const saneAfter = (step, loss) => {
+    const place = placeAt(step);
+    branch.keep(place);
+    branch.judge(place, loss, 2.3);
+    return branch.sane.step;
+  };
+  assert.equal(saneAfter(0, 2.5), 0);
+  assert.deepEqual([saneAfter(50, 2.4), saneAfter(100, 1e33), saneAfter(150, NaN)], [50, 50, 50]);
+  assert.equal(saneAfter(200, 0.1), 200, "it came back by itself");
+  branch.change(170, LIVE);
+  assert.equal(branch.sane.step, 50, "it goes back to what was undone, or not sane");
+  const fork = new Branch(1, placeAt(700), LIVE);
+  fork.judge(placeAt(700), 0.01, 2.3);
+  fork.judge(placeAt(750), 0.3, 2.3);
+  assert.equal(fork.sane.step, 750, "a fork of what has learned is as sane as a guess");
+});
+
 test("what was set when is known, and what is set anew undoes what came later", () => {
   const branch = new Branch(0, placeAt(0), LIVE);
   for (const step of [50, 100, 150]) branch.keep(placeAt(step));

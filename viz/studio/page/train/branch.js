@@ -17,6 +17,9 @@ export class Branch {
     this.number = number;
     this.every = EVERY;
     this.places = [place];
+    this.sane = place; // the last one whose loss was sane: where a divergence goes back to,
+    /** @type {Set<number>} */ this.wild = new Set(); // the steps of those where it was not,
+    this.begun = -Infinity; // and the loss where it began
     this.past = past;
     this.changes = [{ step: place.step, live }];
   }
@@ -37,6 +40,16 @@ export class Branch {
     const isFar = place.step - this.places[this.places.length - 1].step >= this.every;
     if (isFar) this.places.push(place);
     return isFar;
+  }
+
+  /** Told the loss of the network at a place: that is sane where it is not above what it was where
+   * this began, or what guessing has. @param {Place} place @param {number} loss of its next batch
+   * @param {number} guess */
+  judge(place, loss, guess) {
+    if (place.step === this.places[0].step) this.begun = loss;
+    const isSane = loss <= Math.max(this.begun, guess);
+    if (isSane) this.sane = place;
+    this.wild[isSane ? "delete" : "add"](place.step);
   }
 
   /** The last place that is not beyond a step. @param {number} step */
@@ -67,6 +80,8 @@ export class Branch {
     this.places = [first, ...rest.filter((place) => place.step <= step)];
     const [begun, ...later] = this.changes;
     this.changes = [begun, ...later.filter((change) => change.step <= step)];
+    if (this.sane.step <= step) return;
+    this.sane = this.places.findLast((place) => !this.wild.has(place.step)) ?? first;
   }
 
   /** Leave out every other place, but never the first. */

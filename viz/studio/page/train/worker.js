@@ -32,7 +32,7 @@ import { causeOf } from "./why.js";
 
 const CHECKS = 4; // looks at the test set in an epoch,
 const EARLY = [10, 30, 60]; // and steps after which there is one besides, in the first
-const KEPT_EVERY = 50; // steps between places that a divergence goes back to
+const KEPT_EVERY = 50; // steps between places that a divergence may go back to
 const WATCHED_EVERY = 300; // milliseconds between two looks at the layers,
 const WATCHED_SHARE = 0.05; // which take at most so much of the time
 
@@ -288,13 +288,15 @@ function nextLook({ step, steps, epoch, position }) {
 }
 
 /** Learn for some steps: whether all losses were finite. Where one is not, go back.
- * @param {Training} it @param {number} steps @param {Place} place @param {AbortSignal} signal */
+ * @param {Training} it @param {number} steps @param {Place} place the last one
+ * @param {AbortSignal} signal */
 async function slices(it, steps, place, signal) {
   let start = performance.now();
   for await (const { losses, rights } of it.learn(steps, signal)) {
     const now = performance.now();
     const seconds = (now - start) / 1000;
     start = now;
+    if (it.step - losses.length === place.step) branch.judge(place, losses[0], Math.log(dataset.classes.length));
     const bad = losses.findIndex((loss) => !Number.isFinite(loss));
     if (bad < 0) {
       post({ kind: "steps", number: begun, branch: branch.number, step: it.step, losses, rights, seconds });
@@ -307,15 +309,17 @@ async function slices(it, steps, place, signal) {
   return true;
 }
 
-/** Tell why, and go back. @param {Training} it @param {Place} place @param {number} step whose loss
- * was not finite @param {number} loss */
+/** Tell why, and go back to where the loss was sane: weights of 1e15 give a finite one too.
+ * @param {Training} it @param {Place} place the last one @param {number} step whose loss was not finite
+ * @param {number} loss */
 function diverged(it, place, step, loss) {
   const epoch = Math.floor((step - 1) / it.steps);
   const cause = causeOf(it, place, step, (each) => branch.liveAt(each));
-  it.goTo(place);
-  branch.cut(place.step);
+  const { sane } = branch;
+  it.goTo(sane);
+  branch.cut(sane.step);
   if (live) set(live);
-  post({ kind: "diverged", number: begun, branch: branch.number, step, epoch, loss, at: place.step, cause });
+  post({ kind: "diverged", number: begun, branch: branch.number, step, epoch, loss, at: sane.step, cause });
 }
 
 /** Tell how the layers fare, where somebody looks and it is time to. */
