@@ -13,12 +13,13 @@ import { TrainView } from "./train/view.js";
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./state.js").View} View */
 
-/** Says what is wrong, where everybody sees it; "" where all is right again. again: what to do for it
+/** Says what is wrong, at the lower edge of the window; "" where all is right again. again: what to do for it
  * not to wait, where it is tried again by itself.
  * @typedef {(message: string, again?: () => void) => void} Complain */
 
 /** What is wrong, by who says so. @type {Map<string, {message: string, again?: () => void}>} */
 const problems = new Map();
+let told = ""; // what was shown last, until something else is wrong
 
 /** @param {string} who @returns {Complain} */
 const complaints = (who) => (message, again) => {
@@ -27,10 +28,11 @@ const complaints = (who) => (message, again) => {
   const all = [...problems.values()];
   byId("again").hidden = !all.some(({ again }) => again);
   const texts = new Set(all.map(({ message, again }) => again ? `${message} (It is tried again by itself.)` : message));
-  const shown = byId("wrong");
-  if ([...texts].join() === [...shown.children].map(({ textContent }) => textContent).join()) return; // it was read out
+  const now = [...texts].join("\n");
+  if (now === told) return; // it was read out, and may be closed
+  told = now;
   byId("problem").hidden = !texts.size;
-  shown.replaceChildren(...[...texts].map((each) => element("p", {}, each)));
+  byId("wrong").replaceChildren(...[...texts].map((each) => element("p", {}, each)));
 };
 
 const complain = complaints("page");
@@ -75,6 +77,14 @@ function askForToken() {
   });
 }
 
+/** Messages go when a person closes them; the training's way back too, which Back in the browser still is. */
+function closeMessages() {
+  for (const each of ["problem", "token", "wrong-setting", "left"]) byId(each).hidden = true;
+  write(byId("doing"), "");
+  history.replaceState(null, "");
+  byId("main").focus({ preventScroll: true }); // the button has gone
+}
+
 /** What the server answers, as soon as it does. @template Result @param {() => Promise<Result>} work */
 const asked = (work) => untilDone(work, (problem) => complaints("server")(problem, again));
 
@@ -90,6 +100,7 @@ async function begin() {
   byId("starting").remove();
   takeToken();
   askForToken();
+  byId("dismiss").addEventListener("click", closeMessages);
   byId("again").addEventListener("click", () => problems.forEach(({ again }) => again?.()));
   document.documentElement.classList.toggle("embedded", embedded !== undefined);
   const { datasets, architectures, weights = true } = await asked(serverOf);

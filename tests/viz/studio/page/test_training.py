@@ -286,6 +286,14 @@ def test_a_rate_that_is_too_high_is_said_and_nothing_is_lost(tab, address, tmp_p
     tab.locator("[data-do=epoch]").click()
     tab.locator("#problem", has_text="is too high for this network").wait_for()
     assert "(epoch 2)" in tab.locator("#problem").inner_text()
+    assert tab.locator("#settings [aria-invalid]").get_attribute("name") == "rate"
+    for where in ("#story", "#memory summary"):  # in sight wherever the page is
+        tab.locator(where).scroll_into_view_if_needed()
+        box = tab.locator("#problem").bounding_box()
+        assert box["y"] > 0 and box["y"] + box["height"] <= 800, where
+    tab.locator("#dismiss").press("Enter")
+    assert tab.locator("#problem").is_hidden() and tab.locator("#dismiss").is_hidden()
+    assert tab.evaluate("document.activeElement.id") == "main", "the focus is lost"
     shows(tab, "step", "15")  # it stands where it stood
     _, after, _ = weights(tab, tmp_path)
     assert (before["0.weight"] == after["0.weight"]).all()

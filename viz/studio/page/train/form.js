@@ -17,6 +17,7 @@ export class Form {
     this.settings = settings;
     this.offers = offers;
     /** What is wrong, by the name of its field. @type {Map<string, string>} */ this.wrong = new Map();
+    /** @type {(keyof Settings)[]} */ this.blamed = []; // fields that what was learned went wrong by
     const take = (/** @type {string} */ name, /** @type {string} */ typed) => {
       if (this.#take(name, typed)) changed(this.settings, name);
     };
@@ -37,6 +38,7 @@ export class Form {
   /** Show these, whatever is typed now. @param {Settings} settings */
   write(settings) {
     this.wrong.clear();
+    this.blamed = [];
     this.#write(settings);
   }
 
@@ -47,6 +49,12 @@ export class Form {
     this.#tell("Nothing begins before this is mended. ");
     this.#field(wrong).focus();
     return true;
+  }
+
+  /** Mark what the training failed by, until it is another. @param {(keyof Settings)[]} names */
+  blame(names) {
+    this.blamed = names;
+    this.#tell();
   }
 
   /** What is wrong stays as it is typed. @param {Settings} settings */
@@ -72,27 +80,31 @@ export class Form {
       const lacks = missing(settings, this.offers);
       if (lacks) throw new Error(lacks);
       for (const each of mended) this.wrong.delete(each);
+      this.blamed = [];
       this.#write(settings);
       return true;
     } catch (error) {
       this.wrong.delete(name);
       this.wrong.set(name, error instanceof Error ? error.message : String(error)); // the last one
       this.#tell();
-      byId("wrong-setting").scrollIntoView({ block: "nearest" });
       return false;
     }
   }
 
-  /** Say what is wrong with the last field that is, under it and by the name that it has on the page.
+  /** Mark the fields that are wrong, and say of the last one why, by the name that it has on the page.
    * @param {string} [before] */
   #tell(before = "") {
     const told = byId("wrong-setting");
-    for (const field of byId("settings").querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+    for (const field of byId("settings").querySelectorAll("[aria-invalid]")) {
+      field.removeAttribute("aria-invalid");
+      field.removeAttribute("aria-describedby");
+    }
+    this.blamed.forEach((name) => this.#field(name).setAttribute("aria-invalid", "true"));
     told.hidden = !this.wrong.size;
     for (const [name, message] of this.wrong) { // which begins with its name in the code
       const field = this.#field(name);
       field.setAttribute("aria-invalid", "true");
-      field.closest("fieldset")?.after(told);
+      field.setAttribute("aria-describedby", told.id);
       const label = field.closest("label, [role=group]")?.firstChild?.textContent?.trim();
       write(told, before + message.replace(/^\w+/, label ?? "$&"));
     }

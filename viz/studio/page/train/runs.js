@@ -27,7 +27,7 @@ import { networkIn } from "./network.js";
  * other weights. changed: is called when there is more to draw.
  * @typedef {{
  *   settings: () => Settings | null, goOn: (network: Network) => void, changed: () => void,
- *   say: (text: string) => void,
+ *   say: (text: string) => void, complain: (message: string) => void,
  * }} Training
  */
 
@@ -80,14 +80,13 @@ export class Runs {
 
   /** @param {() => Promise<void>} act */
   async #try(act) {
-    const wrong = byId("wrong-run");
     try {
-      wrong.hidden = true;
+      this.training.complain("");
+      this.training.say("");
       await act();
       await this.#look();
     } catch (error) {
-      write(wrong, error instanceof Error ? error.message : String(error));
-      wrong.hidden = false;
+      this.training.complain(error instanceof Error ? error.message : String(error));
     }
   }
 

@@ -8,7 +8,7 @@ import { missing } from "./offered.js";
 import { Progress } from "./progress.js";
 import { Questions } from "./questions.js";
 import { DEFAULTS, liveAt, settingsOf, typedOf, wayOf } from "./settings.js";
-import { explained } from "./why.js";
+import { blamed, explained } from "./why.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../loading.js").Loaded} Loaded */
@@ -30,10 +30,10 @@ import { explained } from "./why.js";
 /**
  * Who is told what there is to show. changed: something. loading: how many blocks are here. began:
  * another training, for which a person left one that had learned. settled: the settings are others,
- * or where it stands and waits.
+ * or where it stands and waits. blame: settings that it became no number by.
  * @typedef {{
  *   say: (text: string) => void, complain: (message: string) => void, changed: () => void,
- *   loading: (loaded: Loaded) => void, began: (left: Left | null) => void, settled: () => void,
+ *   loading: (loaded: Loaded) => void, blame: (names: (keyof Settings)[]) => void, began: (left: Left | null) => void, settled: () => void,
  *   answered: (split: string, score: Score) => void,
  *   layers: (step: number, layers: Layer[]) => void,
  * }} Tell
@@ -79,6 +79,11 @@ export class Session {
     return this.branch.progress;
   }
 
+  /** Whether it learns steps again that were learned once. */
+  get isAgain() {
+    return this.steps !== Infinity;
+  }
+
   /** Whether there is a training that takes orders: until another one is made, there is none. */
   get isReady() {
     return this.progress.isReady && this.begun === this.shownNumber;
@@ -92,7 +97,7 @@ export class Session {
 
   /** What is known of the step where it waits, or that it learns again up to. @returns {Known} */
   get stands() {
-    if (this.steps !== Infinity) return { step: this.steps, past: this.past };
+    if (this.isAgain) return { step: this.steps, past: this.past };
     return this.isReady && !this.isRunning ? this.branches.known : { step: 0, past: "" };
   }
 
@@ -159,7 +164,7 @@ export class Session {
   /** @param {Extract<Said, {kind: "ended"}>} said */
   #ended({ run, reached }) {
     if (run !== this.runNumber) return;
-    if (this.steps !== Infinity) this.tell.say(""); // they are learned again
+    if (this.isAgain) this.tell.say(""); // they are learned again
     this.steps = Infinity;
     this.#setRunning(false);
     this.tell.settled(); // a step that was under way is done now
@@ -208,6 +213,7 @@ export class Session {
     branch.progress.back(said.at);
     this.#setRunning(false);
     this.tell.complain(explained(said, this.settings, this.sizes));
+    this.tell.blame(blamed(this.settings));
   }
 
   /** It stands where it was sent. @param {Extract<Said, {kind: "at"}>} said */

@@ -27,6 +27,7 @@ import { Weights } from "./weights.js";
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./training.js").Score} Score */
 
+const WAY_BACK = 20_000; // milliseconds that it is offered at least
 const EVERY = 100; // milliseconds between two drawings of the charts,
 const SHARE = 0.25; // which take at most so much of the time: the network needs the rest to learn
 
@@ -45,7 +46,10 @@ export class TrainView {
     this.find = (/** @type {number} */ digit) => data.find(digit);
     this.change = change;
     this.lacks = ""; // what a link asks for and an export has not: said until something is set
-    /** @type {Complain} */ const complain = (message, again) => message ? say(message, again) : say(this.lacks);
+    /** @type {Complain} */ const complain = (message, again) => {
+      if (message) write(byId("doing"), ""); // it is no more so
+      say(message || this.lacks, again);
+    };
     this.complain = complain;
     this.held = -1; // the example in hand,
     this.question = 0; // and that about it
@@ -64,6 +68,7 @@ export class TrainView {
       say: (text) => write(byId("doing"), text),
       complain,
       changed: () => this.#drawSoon(),
+      blame: (names) => this.form.blame(names),
       loading: (loaded) => {
         const counts = Object.values(dataset.splits).map(({ count }) => count);
         const bytes = counts.reduce((sum, count) => sum + count * this.session.sizes[0], 0);
@@ -138,11 +143,6 @@ export class TrainView {
       this.lacks = isUsual ? wrong : missing(wanted, this.offers);
       this.complain("");
     }
-    const left = history.state?.left ?? null; // by the training before, in the browser's history
-    if (left === null && byId("left").contains(document.activeElement)) byId("go").focus(); // its button goes
-    byId("left").hidden = left === null;
-    const step = left ? `at step ${left.toLocaleString("en")}` : "from its beginning";
-    write(first(byId("left"), "button"), `Back to the training before, ${step}`);
     this.#draw();
   }
 
@@ -195,6 +195,21 @@ export class TrainView {
       event.preventDefault();
       this.act(acts[event.key]);
     });
+  }
+
+  /** The way back to the training before, which the browser's history has: until the new one has learned as
+   * much, a while after it began, and not while one of them is learned again. */
+  #offerWayBack() {
+    const { isAgain, since, progress: { step, stepsOfEpoch } } = this.session;
+    const left = history.state?.left ?? null;
+    const isOver = left !== null && performance.now() - since > WAY_BACK && step >= (left || stepsOfEpoch);
+    if (isOver && !isAgain) history.replaceState(null, "");
+    const hides = left === null || isAgain || isOver;
+    if (hides && byId("left").contains(document.activeElement)) byId("go").focus(); // its button goes
+    byId("left").hidden = hides;
+    const where = left ? `Back to the training before, at step ${left.toLocaleString("en")}` :
+      "Back to the settings before, from their first step: what came from a file is not kept";
+    write(first(byId("left"), "button"), where);
   }
 
   /** @param {HTMLElement} button */
@@ -258,6 +273,7 @@ export class TrainView {
     const { all: branches, shown, dropped } = session.branches;
     const { score, step, end } = session.progress;
     this.#writeGo();
+    this.#offerWayBack();
     const [own, others] = [linesOf(branches, shown), this.runs.lines];
     this.loss.set([...own.loss, ...others.loss]);
     this.accuracy.set([...own.accuracy, ...others.accuracy]);

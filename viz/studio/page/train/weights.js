@@ -54,6 +54,7 @@ export class Weights {
   async #try(act) {
     try {
       this.training.complain("");
+      this.training.say("");
       await act();
     } catch (error) {
       this.training.complain(error instanceof Error ? error.message : String(error));

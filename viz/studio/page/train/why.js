@@ -96,6 +96,12 @@ const isDecay = (rate, decay) => rate * decay >= 2;
 /** @param {string} optimizer @param {number} momentum */
 const isEndless = (optimizer, momentum) => optimizer === "sgd" && momentum >= 1;
 
+/** The settings that it was. @param {Settings} settings @returns {(keyof Settings)[]} */
+export function blamed({ rate, momentum, decay, optimizer }) {
+  if (isDecay(rate, decay)) return ["rate", "decay"];
+  return isEndless(optimizer, momentum) ? ["momentum"] : ["rate"];
+}
+
 /** @param {Settings} settings */
 function reason({ rate, momentum, decay, optimizer }) {
   if (isDecay(rate, decay)) {
