@@ -108,6 +108,10 @@ export function placeOf(digit, { splits }) {
   return { split: "", index };
 }
 
+/** What is looked at: the example in hand, else the first one that is not learned from.
+ * @param {number} digit @param {Dataset} dataset */
+export const exampleOf = (digit, dataset) => digit < 0 ? { split: "test", index: 0 } : placeOf(digit, dataset);
+
 /** The number of an example, by its set and its place there. @param {{split: string, index: number}} place
  * @param {Dataset} dataset */
 export function digitOf({ split, index }, { splits }) {

@@ -149,7 +149,10 @@ def odds(tab) -> np.ndarray:
 def test_the_digit_in_hand_goes_from_view_to_view(tab, address):
     """Filters that hide it are taken off where it is asked for."""
     opened(tab, address)
-    assert tab.locator("#hand").is_hidden()
+    tab.locator("#answer", has_text="test 0 is taken for").wait_for()  # with none in hand
+    assert tab.locator("#odds .own b").inner_text() == str(FEW.test.labels[0])
+    tab.locator("#ask-why [data-view=network]").click()
+    tab.locator("#net-of", has_text="test 0").wait_for()
     tab.locator("nav [data-view=data]").click()
     tab.locator("#classes li").first.wait_for()
     tab.locator("[name=index]").fill("2007")

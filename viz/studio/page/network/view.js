@@ -4,7 +4,7 @@
 
 import { byId, element, write } from "../../../page/dom.js";
 import { follow } from "../data/pointers.js";
-import { placeOf } from "../state.js";
+import { exampleOf } from "../state.js";
 import { Drawing } from "./draw.js";
 import { kept, moved, placeAt, showing, whole, zoomed } from "./camera.js";
 import { beside, layoutOf, neuronAt, rectangleOf, strongest } from "./layout.js";
@@ -71,7 +71,7 @@ export class NetworkView {
   /** The set and the place there of the example in hand. */
   get example() {
     const digit = this.state?.digit ?? -1;
-    return digit < 0 ? { split: HELD_OUT, index: 0 } : placeOf(digit, this.dataset);
+    return exampleOf(digit, this.dataset);
   }
 
   /** The neuron that a person chose; null where they let it go, or there is none such. */

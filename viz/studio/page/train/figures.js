@@ -46,13 +46,15 @@ function figures({ step, stepsOfEpoch, score, speed, flops, reached, parameters,
   ];
 }
 
-/** @param {Progress} progress @param {Dataset} dataset */
-function story({ parameters, score }, { name, splits: { train, test } }) {
-  if (!parameters) return "A network is made ...";
-  const learns = `A network of ${parameters.toLocaleString("en")} weights learns, here in your browser, from ` +
-    `${train.count.toLocaleString("en")} examples of ${name}.`;
-  const result = ` Of ${test.count.toLocaleString("en")} that it never saw it gets ${share(score)} right.`;
-  return learns + (score ? result : "");
+/** The same number of words from the first moment on, so that nothing below moves.
+ * @param {Progress} progress @param {Dataset} dataset */
+function story({ parameters, score }, { name, shape, classes, splits: { train, test } }) {
+  const weights = parameters ? parameters.toLocaleString("en") : "…";
+  const each = shape.length === 2 ? `images of ${shape.join("\u00a0×\u00a0")} pixels` : `arrays of ${shape.join(" × ")} numbers`;
+  const some = classes.length > 4 ? [classes[0], classes[1], "…", classes[classes.length - 1]] : classes;
+  return `A network of ${weights} weights learns, here in your browser, from ${train.count.toLocaleString("en")} ` +
+    `examples of ${name}: ${each}, in ${classes.length} classes (${some.join(", ")}). ` +
+    `Of ${test.count.toLocaleString("en")} that it never saw it gets ${share(score)} right.`;
 }
 
 /** How many it gets right. @param {Progress["score"]} score */

@@ -1,5 +1,5 @@
 // @ts-check
-// The example in hand, which a person chose in Data: what the network as it stands answers for it.
+// The example in hand, which a person chose in Data, else one that is not learned from: what the network as it stands answers for it.
 
 import { byId, element, first, write } from "../../../page/dom.js";
 import { paint } from "../data/paint.js";
@@ -16,17 +16,18 @@ export class Hand {
     this.dataset = dataset;
     /** @type {Place | null} */ this.place = null; // of what is painted,
     /** @type {Uint8Array} */ this.image = new Uint8Array(); // and its entries
+    this.#showOdds(dataset.classes.slice(0, MOST).map((_, of) => ({ share: 0, of })), -1);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#paint());
   }
 
-  /** Nothing is in hand, or nothing is known of it yet. */
+  /** Nothing is known of it yet. */
   hide() {
-    byId("hand").hidden = true;
+    byId("hand").classList.add("unknown"); // it keeps its place
   }
 
   /** @param {Place} place of the example @param {Answer} answer */
   show(place, { label: known, image, probabilities }) {
-    byId("hand").hidden = false;
+    byId("hand").classList.remove("unknown");
     const { classes } = this.dataset;
     const label = Number(known); // of a set: each has one
     const all = [...probabilities].map((share, of) => ({ share, of }));

@@ -5,7 +5,7 @@
 import { Chart } from "../../../page/chart.js";
 import { byId, first, write } from "../../../page/dom.js";
 import { inWords, megabytes } from "../loading.js";
-import { OPENING, placeOf } from "../state.js";
+import { digitOf, exampleOf, OPENING } from "../state.js";
 import { showConfusion } from "./confusion.js";
 import { writeProgress } from "./figures.js";
 import { Form } from "./form.js";
@@ -51,7 +51,7 @@ export class TrainView {
       say(message || this.lacks, again);
     };
     this.complain = complain;
-    this.held = -1; // the example in hand,
+    this.held = -2; // the example in hand, -1 for none: then one is shown,
     this.question = 0; // and that about it
     this.hand = new Hand(dataset);
     this.told = "0"; // the step that the address was told, and its past
@@ -151,8 +151,8 @@ export class TrainView {
     if (digit === this.held && this.question === this.session.questions.asked) return;
     if (digit !== this.held) this.hand.hide(); // until it is answered
     this.held = digit;
-    const example = placeOf(digit, this.dataset);
-    const question = digit < 0 ? null : { example, back: false, focus: null };
+    const example = exampleOf(digit, this.dataset);
+    const question = { example, back: false, focus: null };
     this.question = this.session.questions.ask(question, (answer) => this.hand.show(example, answer));
   }
 
@@ -178,7 +178,7 @@ export class TrainView {
     const view = byId("train");
     byId("to-data").addEventListener("click", () => {
       this.change({ view: "data" });
-      this.find(this.held);
+      this.find(digitOf(exampleOf(this.held, this.dataset), this.dataset));
     });
     view.addEventListener("click", ({ target }) => {
       const button = target instanceof Element ? target.closest("button") : null;
