@@ -6,7 +6,7 @@ import { Store } from "../../page/store.js";
 import { again, untilDone } from "./again.js";
 import { datasetOf, keepToken, serverOf } from "./api.js";
 import { DataView } from "./data/view.js";
-import { digitOf, fromAddress, settle, START, toAddress, VIEWS, wrongIn } from "./state.js";
+import { asksNetwork, digitOf, fromAddress, settle, START, toAddress, VIEWS, wrongIn } from "./state.js";
 import { offersOf } from "./train/offered.js";
 import { TrainView } from "./train/view.js";
 
@@ -127,7 +127,7 @@ async function begin() {
     complainOfAddress("");
     change(some);
   };
-  const data = new DataView(dataset, look, complaints);
+  /** @type {DataView} */ const data = new DataView(dataset, look, complaints, () => train.session);
   await turn();
   const offers = offersOf(architectures);
   const train = new TrainView(dataset, change, complaints("train"), data, offers, weights);
@@ -148,8 +148,9 @@ async function begin() {
     show: (state) => {
       showView(state.view);
       if (embedded) showWhole(state);
+      // A training has begun by the time one has read a sentence, but where examples alone are looked at.
+      if (state.view !== "data" || asksNetwork(state) || state.step) train.show(state);
       if (state.view === "data") data.show(state);
-      else train.show(state);
       showNetwork(state);
       showDrawing(state);
     },

@@ -72,6 +72,10 @@ export function settle(state, dataset) {
   };
 }
 
+/** Whether it is by the network's answers what Data shows, or in which order. @param {State} state */
+export const asksNetwork = ({ wrong, answer, sort }) =>
+  wrong === 1 || answer >= 0 || sort === "loss" || sort === "confidence";
+
 /** What in an address makes no sense here, and is left out; in words, "" where all of it does. Of the
  * dataset, and of what is trained, others say so. @param {string} hash @param {Dataset} dataset */
 export function wrongIn(hash, dataset) {

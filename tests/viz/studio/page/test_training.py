@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from models.mnist.scoring import score
 from models.runs.arrays import unpack
 from tests.few import few
 from tests.viz.conftest import findings
+from tests.viz.studio.page.test_page import drawn
 
 FEW = few()
 
@@ -189,6 +191,29 @@ def test_the_matrix_has_the_wrong_ones_off_its_diagonal_and_leads_to_them(tab, a
     tab.locator("#shown", has_text=f"{shown['wrong']} shown").wait_for()
     tab.locator("#digits").hover(position={"x": 300, "y": 200})
     tab.locator("#tip", has_text="taken for").wait_for()
+    # A link to them has its network learned again, and none is missed before it has.
+    tab.wait_for_timeout(400)  # the address is written a moment later
+    held: list[Any] = []
+    tab.context.route("**/module.wasm*", lambda route: held.append(route))
+    tab.reload()
+    said = tab.locator("#none", has_text="A network learns up to step 15")
+    said.wait_for()
+    drawn(tab)
+    assert said.is_visible() and tab.locator("#shown").inner_text().startswith("0 shown")
+    held.pop().continue_()
+    tab.locator("#shown", has_text=re.compile(f"^{shown['wrong']} shown")).wait_for()
+    tab.locator("#shown", has_not_text="learns").wait_for()
+    tab.locator("[name=split]").select_option("train")  # that waits, and so was asked of all sets
+    tab.locator("#none").wait_for(state="hidden")
+    # A filter alone has one learn, which is asked of all it learns from in a pause.
+    tab.goto("about:blank")
+    tab.context.unroute("**/module.wasm*")
+    tab.goto(f"{address}#view=data&split=train")
+    drawn(tab)
+    tab.locator("[name=wrong]").check()
+    tab.locator("#none", has_text="of train it is asked when it pauses").wait_for()
+    tab.locator("#none button").click()
+    tab.locator("#shown", has_text=re.compile(r"^[1-9]\d* shown")).wait_for()
 
 
 def test_a_rate_of_0_leaves_the_weights_as_they_were(tab, address, tmp_path):

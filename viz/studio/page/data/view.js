@@ -1,7 +1,8 @@
 // @ts-check
 // The view of the data: every example on one canvas, chosen ones larger, the classes beside it.
 
-import { byId, write } from "../../../page/dom.js";
+import { byId, first, write } from "../../../page/dom.js";
+import { Answers, awaited, isAskedLater } from "./answers.js";
 import { Beside } from "./beside.js";
 import { Filters, namesOf } from "./filters.js";
 import { all, centred, gridOf, inSight, kept, moved, opening, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
@@ -9,7 +10,7 @@ import { countsOf, knownOf, NOBODY, shownOf } from "./order.js";
 import { coloursOf } from "./paint.js";
 import { follow } from "./pointers.js";
 import { Supply } from "./supply.js";
-import { OPENING, WHOLE } from "../state.js";
+import { asksNetwork, OPENING, WHOLE } from "../state.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../state.js").State} State */
@@ -21,24 +22,28 @@ import { OPENING, WHOLE } from "../state.js";
 const STEP = 1.5; // how much nearer a key or a button goes
 const CLEAR = 48; // pixels of an example that was asked for
 const LOADING = "Still loading: they come by themselves.";
-const NONE = "None is like that. What the network answers is known once it has learned, or was looked at, in Train.";
+const NONE = "None is like that.";
+const NOBODY_LEARNS = "No network answers: one learns in Train.";
 
 export class DataView {
   /** @param {Dataset} dataset @param {Change} change of the state
-   * @param {(who: string) => Complain} complaints */
-  constructor(dataset, change, complaints) {
+   * @param {(who: string) => Complain} complaints @param {() => import("../train/session.js").Session} session */
+  constructor(dataset, change, complaints, session) {
     this.dataset = dataset;
     this.change = change;
     this.complain = complaints("data");
     this.canvas = byId("digits", HTMLCanvasElement);
+    this.session = session;
     this.known = knownOf(dataset);
+    this.answers = new Answers(this.known, dataset.classes.length);
+    this.answers.changed = () => this.#answered();
+    this.asked = ""; // where the training stood when it was asked for all answers
     this.beside = new Beside(dataset, this.known, (label) => this.#toggle(label), complaints("picture"));
     this.filters = new Filters(dataset, this.known, (filters) => this.#filter(filters), (digit) => this.find(digit));
     /** @type {Grid} */ this.grid = { columns: 1, count: 0 };
     this.shown = new Uint32Array(0);
     this.slots = new Int32Array(this.known.labels.length).fill(-1); // of each example
     this.criteria = "";
-    this.answers = 0; // how often the network's answers were told
     /** @type {{left: number, top: number} | null} */ this.pointer = null; // over the canvas
     /** @type {Partial<State> | null} */ this.before = null; // the filters that an index took off
     this.frame = 0;
@@ -73,30 +78,33 @@ export class DataView {
     });
   }
 
-  /** Take how the network answers a set. @param {string} split
-   * @param {import("../train/training.js").Score} score */
-  answered(split, { predictions, confidences, losses }) {
-    const { first = 0 } = this.known.splits.get(split) ?? {};
-    this.known.predictions.set(predictions, first);
-    this.known.confidences.set(confidences, first);
-    this.known.losses.set(losses, first);
-    this.answers += 1;
-    const depends = this.state && (this.state.wrong || this.state.answer >= 0 || this.state.sort === "loss" ||
-      this.state.sort === "confidence");
-    if (this.state?.view === "data" && (depends || this.state.digit >= 0)) this.show(this.state);
+  #answered() {
+    const { state } = this;
+    if (state?.view === "data" && (asksNetwork(state) || state.digit >= 0)) this.show(state);
   }
 
-  /** The network learns anew: what it answered holds no longer. */
-  forget() {
-    this.known.predictions.fill(NOBODY);
-    this.answers += 1;
+  /** The training goes on. */
+  heard() {
+    if (this.state?.view === "data" && asksNetwork(this.state)) this.#tell();
+  }
+
+  /** Have the answers to all sets that are shown, where a training waits and was not asked of them. */
+  #askNetwork() {
+    const { state } = this;
+    if (!state || !asksNetwork(state) || !this.answers.lacking(state).length) return;
+    const session = this.session();
+    const { isReady, isRunning, wanted, visited, shownNumber, branch, progress: { step } } = session;
+    const at = `${shownNumber} ${branch.number} ${step}`;
+    if (!isReady || isRunning || wanted || visited || at === this.asked) return;
+    this.asked = at;
+    session.once(0); // after no step, as after any number of them
   }
 
   /** Which examples are in which slot. @param {State} state */
   #arrange(state) {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const criteria = JSON.stringify([
-      state.split, state.label, state.answer, state.wrong, state.sort, this.known.known, this.answers,
+      state.split, state.label, state.answer, state.wrong, state.sort, this.known.known, this.answers.times,
     ]);
     if (criteria !== this.criteria) {
       this.criteria = criteria;
@@ -218,6 +226,7 @@ export class DataView {
     if (name === "in") this.#zoom(STEP);
     if (name === "out") this.#zoom(1 / STEP);
     if (name === "fit") this.change(WHOLE);
+    if (name === "pause") this.session().pause();
     if (name === "none") this.change({ digit: -1 });
     if (name === "restore" && this.before) this.change(this.before);
     if (name === "random" && this.shown.length) {
@@ -266,10 +275,18 @@ export class DataView {
 
   /** What is shown, in words. */
   #tell() {
+    const { state } = this;
+    if (!state) return;
+    const asks = asksNetwork(state);
+    const lacking = asks ? this.answers.lacking(state) : [];
+    const waits = asks ? awaited(this.session(), lacking) : "";
     const none = byId("none");
     none.hidden = this.shown.length > 0 || !byId("unseen").hidden;
-    write(none, this.supply?.isLoading ? LOADING : NONE);
-    write(byId("shown"), this.supply?.coming || this.#shown());
+    const why = lacking.length ? NOBODY_LEARNS : this.supply?.isLoading ? LOADING : NONE;
+    write(first(none, "span"), waits || why);
+    first(none, "button").hidden = !isAskedLater(this.session(), lacking);
+    write(byId("shown"), [this.#shown(), waits, this.supply?.coming].filter(Boolean).join(" · "));
+    this.#askNetwork();
   }
 
   /** How many are shown, and how many of them in sight. */

@@ -36,7 +36,7 @@ export class TrainView {
    * @param {Dataset} dataset @param {(change: Partial<State>, left?: Partial<State>) => void} change
    * left: the state of a training that this ended
    * @param {Complain} say what is wrong
-   * @param {Pick<import("../data/view.js").DataView, "answered" | "forget" | "find">} data
+   * @param {Pick<import("../data/view.js").DataView, "answers" | "heard" | "find">} data
    * @param {Offer[] | null} offers what can be trained; null: anything
    * @param {boolean} weights whether there are some to go on from
    */
@@ -67,7 +67,10 @@ export class TrainView {
     this.session = new Session(dataset, offers, {
       say: (text) => write(byId("doing"), text),
       complain,
-      changed: () => this.#drawSoon(),
+      changed: () => {
+        this.#drawSoon();
+        data.heard();
+      },
       blame: (names) => this.form.blame(names),
       loading: (loaded) => {
         const counts = Object.values(dataset.splits).map(({ count }) => count);
@@ -80,11 +83,11 @@ export class TrainView {
         this.layers.clear();
         this.showLayers = () => {};
         this.charts.forEach((chart) => chart.clear());
-        data.forget();
+        data.answers.forget();
         if (left) this.#settled({ ...typedOf(left.settings), step: left.step, past: left.past });
       },
       settled: () => this.#settled(),
-      answered: (split, score) => data.answered(split, score),
+      answered: (split, score) => data.answers.answered(split, score),
       layers: (step, layers) => {
         const { sizes } = this.session; // now: soon it may be another network
         this.showLayers = () => this.layers.show(step, layers, sizes, this.session.progress.step);
