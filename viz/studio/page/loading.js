@@ -32,23 +32,25 @@ export function blocksOf(dataset, split) {
   }));
 }
 
-/** Fetch all blocks, in their order, each until it is here, and tell how far that is. @template {Block} Kind @param {Kind[]} blocks
+/** Fetch all blocks, each until it is here, and tell how far that is. @template {Block} Kind
+ * @param {Kind[]} blocks they are taken from its front: the rest may have another order meanwhile
  * @param {(block: Kind) => Promise<void>} get @param {(loaded: Loaded) => void} tell */
 export async function fetchAll(blocks, get, tell) {
   const all = blocks.length;
-  let [next, here] = [0, 0];
+  let [asked, here] = [0, 0];
   /** @type {Map<Block, string>} */ const failing = new Map(); // and why
   const say = () => {
     const [failed, [problem = ""]] = [failing.size, failing.values()];
-    tell({ all, here, coming: next - here - failed, failed, problem });
+    tell({ all, here, coming: asked - here - failed, failed, problem });
   };
   const work = async () => {
-    while (next < all) {
-      const block = blocks[next++];
+    for (let block = blocks.shift(); block; block = blocks.shift()) {
+      const own = block;
+      asked += 1;
       say();
-      await untilDone(() => get(block), (problem) => {
-        if (problem) failing.set(block, problem);
-        else failing.delete(block);
+      await untilDone(() => get(own), (problem) => {
+        if (problem) failing.set(own, problem);
+        else failing.delete(own);
         here += Number(!problem);
         say();
       });

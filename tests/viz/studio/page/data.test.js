@@ -42,7 +42,8 @@ test("the counts of the classes are of what all filters but that of the class le
   assert.deepEqual(counts({ split: "test" }), [1, 1, 0]);
   assert.deepEqual(counts({ answer: 1, split: "train" }), [1, 1, 0]);
   assert.deepEqual(counts({ wrong: 1 }), [1, 1, 0]);
-  assert.deepEqual(countsOf(START, { ...KNOWN, known: 2 }, 3), [1, 1, 0], "the others are not known yet");
+  const labels = Uint16Array.of(1, 0, NOBODY, NOBODY, NOBODY, NOBODY);
+  assert.deepEqual(countsOf(START, { ...KNOWN, labels }, 3), [1, 1, 0], "the others are not known yet");
 });
 
 test("what the network was not asked for is last, whatever it is sorted by, and is no wrong one", () => {
@@ -58,8 +59,9 @@ test("what the network was not asked for is last, whatever it is sorted by, and 
 });
 
 test("a class is shown when it is known, and not before", () => {
-  const part = { ...KNOWN, known: 4 };
-  assert.deepEqual([...shownOf({ ...START, label: 0 }, part)], [1]);
+  const part = { ...KNOWN, labels: Uint16Array.of(1, NOBODY, NOBODY, 2, 0, 1) };
+  assert.deepEqual([...shownOf({ ...START, label: 0 }, part)], [4]);
+  assert.deepEqual([...shownOf({ ...START, wrong: 1 }, part)], [], "nor is it known to be wrong");
 });
 
 test("an example lies in the middle of its square, its mean is told, the next layer is empty", () => {

@@ -26,8 +26,7 @@ def test_while_digits_load_it_is_said_how_many_are_here_and_an_empty_selection_s
     )
     tab.goto(f"{address}#view=data&split=test&label=3")
     tab.locator("#none", has_text="Still loading").wait_for()
-    said = "1,024 of 2,500 are here; of 2 blocks 1 are here, 1 on their way"
-    tab.locator("#shown", has_text=said).wait_for()
+    tab.locator("#shown", has_text="0 shown · 1,024 of 2,500 pictures are here").wait_for()
     tab.locator("[name=split]").select_option("train")
     tab.locator("#none").wait_for(state="hidden")
     tab.locator("[name=split]").select_option("test")
@@ -41,6 +40,20 @@ def test_while_digits_load_it_is_said_how_many_are_here_and_an_empty_selection_s
     tab.locator("#held", has_text=said).wait_for()
     workers = [worker.url for worker in tab.workers]
     assert not any("reader" in url for url in workers), "its copy of all examples is still here"
+    # What is in sight comes first: the test set, of which a layer needs nothing of the other.
+    tab.goto("about:blank")
+    tab.context.unroute("**/test/blocks/**")
+    asked: list[str] = []
+
+    def answer(route: Any) -> None:
+        asked.append(route.request.url)
+        if "/test/" in asked[-1]:
+            route.continue_()
+
+    tab.context.route("**/blocks/**", answer)
+    tab.goto(f"{address}#view=data&split=test&zoom=100&x=10&y=12")
+    tab.locator("#shown", has_text="· 452 of 2,500 pictures are here").wait_for()
+    assert "/test/" in asked[0]
 
 
 def test_what_a_server_that_went_away_owes_comes_when_it_is_back(browser, tmp_path):
@@ -54,11 +67,11 @@ def test_what_a_server_that_went_away_owes_comes_when_it_is_back(browser, tmp_pa
         tab.goto(f"http://127.0.0.1:{port}#view=data")
         tab.locator("#problem", has_text="the server does not answer").wait_for()
         tab.unroute("**/api/server")  # before anything is there it is asked again, too
-        tab.locator("#shown", has_text="2 blocks 1 are here, 1 on their way").wait_for()
+        tab.locator("#shown", has_text="1,024 of 2,500 pictures are here").wait_for()
     held.pop().continue_()
     tab.unroute("**/test/blocks/**")
     tab.locator("#problem", has_text="the server does not answer").wait_for()
-    tab.locator("#shown", has_text="1 are here, 0 on their way, 1 asked for again").wait_for()
+    tab.locator("#shown", has_text="others are asked for again").wait_for()
     tab.locator("#digits").press("Home")
     assert facts(tab)["class"] == FEW.classes[FEW.train.labels[0]]
     tab.wait_for_timeout(1200)  # the first time it is asked for again, in vain

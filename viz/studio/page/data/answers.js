@@ -43,6 +43,22 @@ export class Answers {
     const names = split ? [split] : [...this.known.splits.keys()];
     return names.filter((name) => !this.confusions.has(name));
   }
+
+  /** How many a state shows, whatever is known of their classes by now; null before all are answered.
+   * @param {Pick<State, "split" | "label" | "answer" | "wrong">} state */
+  count({ split, label, answer, wrong }) {
+    if (this.lacking({ split }).length) return null;
+    let sum = 0;
+    for (const [name, confusion] of this.confusions) {
+      confusion.forEach((count, cell) => {
+        const [own, taken] = [Math.floor(cell / this.classes), cell % this.classes];
+        const isShown = (!split || name === split) && (label < 0 || own === label) &&
+          (answer < 0 || taken === answer) && !(wrong && own === taken);
+        if (isShown) sum += count;
+      });
+    }
+    return sum;
+  }
 }
 
 /** What the answers to some sets wait for, in words; "" where they are here, or nothing leads to them.
@@ -50,7 +66,7 @@ export class Answers {
 export function awaited(session, lacking) {
   if (!session) return lacking.length ? "A network is made ..." : "";
   const { steps, wanted, isReady, isRunning, progress: { step } } = session;
-  if (steps !== Infinity && (wanted || isRunning)) {
+  if (isOnItsWay(session)) {
     const at = isReady ? `, and is at ${step.toLocaleString("en")}` : "";
     return `A network learns up to step ${steps.toLocaleString("en")}${at}: what it answers then comes by itself.`;
   }
@@ -59,6 +75,10 @@ export function awaited(session, lacking) {
   if (isReady || wanted) return "A network learns: what it answers comes by itself.";
   return "";
 }
+
+/** Whether it learns up to a step that was asked for. @param {Session | null} session */
+export const isOnItsWay = (session) =>
+  session !== null && session.steps !== Infinity && (session.wanted || session.isRunning);
 
 /** Whether all that the answers wait for is that it pauses: while it learns it is asked of the test set
  * alone. @param {Session | null} session @param {string[]} lacking */

@@ -30,7 +30,7 @@ uniform vec2 origin;  // where in it the corner is: apart, so that a float has p
 uniform vec2 size;    // of the canvas, in pixels
 uniform float zoom;   // pixels of a cell
 uniform ivec2 grid;   // columns, count
-uniform ivec2 atlas;  // squares in a row of a layer, examples that are here
+uniform int row;      // squares in a row of a layer
 uniform vec3 paper, ink, empty, mark;
 uniform int chosen;   // slot, -1 for none
 uniform float line;   // pixels of the frame around it
@@ -45,9 +45,9 @@ bool isFrame(ivec2 cell, vec2 inside) {
 }
 
 float inkAt(int id, vec2 inside) {
-  int squaresOfLayer = atlas.x * atlas.x;
+  int squaresOfLayer = row * row;
   int square = id % squaresOfLayer;
-  ivec2 cell = ivec2(square % atlas.x, square / atlas.x);
+  ivec2 cell = ivec2(square % row, square / row);
   int layer = id / squaresOfLayer;
   if (zoom >= ${SIDE}.0) {
     ivec2 pixel = cell * ${SIDE} + ivec2(inside * ${SIDE}.0);
@@ -55,7 +55,7 @@ float inkAt(int id, vec2 inside) {
   }
   float level = log2(${SIDE}.0 / zoom);
   float edge = min(0.5, 0.5 * exp2(level) / ${SIDE}.0);  // so that no neighbour is mixed in
-  vec2 at = (vec2(cell) + clamp(inside, edge, 1.0 - edge)) / float(atlas.x);
+  vec2 at = (vec2(cell) + clamp(inside, edge, 1.0 - edge)) / float(row);
   return textureLod(squares, vec3(at, float(layer)), level).r;
 }
 
@@ -71,8 +71,7 @@ void main() {
   if (cell.x < 0 || cell.y < 0 || cell.x >= grid.x || slot >= grid.y) return;
   if (zoom > ${GAP}.0 && min(inside.x, inside.y) * zoom < 1.0) return;  // a pixel of each cell
   int id = int(texelFetch(order, ivec2(slot % ${ORDER_ROW}, slot / ${ORDER_ROW}), 0).r);
-  float found = id < atlas.y ? inkAt(id, inside) : 0.0;
-  colour = vec4(mix(paper, ink, found), 1);
+  colour = vec4(mix(paper, ink, inkAt(id, inside)), 1); // of no ink where it is not here yet
 }`;
 
 export class Atlas {
@@ -84,7 +83,7 @@ export class Atlas {
     if (!gl) throw new Error("this browser has no WebGL2, which draws the examples");
     this.gl = gl;
     this.row = row;
-    this.here = 0;
+    this.here = 0; // examples
     this.count = 0;
     const layers = Math.ceil(total / row ** 2);
     const most = gl.getParameter(gl.MAX_ARRAY_TEXTURE_LAYERS);
@@ -121,8 +120,8 @@ export class Atlas {
   }
 
   /** Take a layer. @param {number} layer @param {Uint8Array[]} levels it and its smaller copies
-   * @param {number} here how many examples there are then */
-  setLayer(layer, levels, here) {
+   * @param {number} count examples of it */
+  setLayer(layer, levels, count) {
     const { gl, row } = this;
     gl.activeTexture(gl.TEXTURE0);
     levels.forEach((pixels, level) => {
@@ -131,7 +130,7 @@ export class Atlas {
         gl.TEXTURE_2D_ARRAY, level, 0, 0, layer, side, side, 1, gl.RED, gl.UNSIGNED_BYTE, pixels,
       );
     });
-    this.here = here;
+    this.here += count;
   }
 
   /** Which example is in which slot. @param {Uint32Array} order */
@@ -160,7 +159,7 @@ export class Atlas {
     gl.uniform2f(this.#place("size"), width, height);
     gl.uniform1f(this.#place("zoom"), zoom);
     gl.uniform2i(this.#place("grid"), grid.columns, this.count);
-    gl.uniform2i(this.#place("atlas"), this.row, this.here);
+    gl.uniform1i(this.#place("row"), this.row);
     gl.uniform1i(this.#place("chosen"), chosen);
     gl.uniform1f(this.#place("line"), FRAME * ratio);
     for (const [name, colour] of Object.entries(colours)) gl.uniform3f(this.#place(name), ...colour);

@@ -31,7 +31,7 @@ export class Beside {
    * @param {number} digit */
   about(digit) {
     const { known, dataset } = this;
-    const label = digit < known.known ? dataset.classes[known.labels[digit]] : null;
+    const label = dataset.classes[known.labels[digit]] ?? null; // none before it is here
     return { ...placeOf(digit, dataset), label };
   }
 

@@ -43,8 +43,9 @@ export function opening(grid, width, height) {
   return { ...whole, x: Math.min(whole.x, width / half), y: Math.min(whole.y, height / half), zoom: READABLE };
 }
 
-/** How many slots are in sight, the greater part of each. @param {Camera} camera @param {Grid} grid */
-export function inSight({ x, y, zoom, width, height }, grid) {
+/** Of each row in sight the first slot that is seen, and the one after the last: the greater part of each.
+ * @param {Camera} camera @param {Grid} grid */
+function runsInSight({ x, y, zoom, width, height }, grid) {
   const { columns, count } = grid;
   const seen = (/** @type {number} */ at, /** @type {number} */ pixels, /** @type {number} */ cells) => [
     Math.max(0, Math.round(at - pixels / 2 / zoom)),
@@ -52,11 +53,29 @@ export function inSight({ x, y, zoom, width, height }, grid) {
   ];
   const [left, right] = seen(x, width, columns);
   const [top, bottom] = seen(y, height, rowsOf(grid));
-  let sum = 0;
+  /** @type {[number, number][]} */ const runs = [];
   for (let row = top; row < bottom; row++) {
-    sum += Math.max(0, Math.min(right, count - row * columns) - left);
+    const end = Math.min(count, row * columns + right);
+    if (row * columns + left < end) runs.push([row * columns + left, end]);
   }
-  return sum;
+  return runs;
+}
+
+/** How many slots are in sight. @param {Camera} camera @param {Grid} grid */
+export const inSight = (camera, grid) => runsInSight(camera, grid).reduce((sum, [from, to]) => sum + to - from, 0);
+
+/** The slots in sight. @param {Camera} camera @param {Grid} grid */
+export const slotsInSight = (camera, grid) =>
+  runsInSight(camera, grid).flatMap(([from, to]) => Array.from({ length: to - from }, (_, i) => from + i));
+
+/** The layers that have what is in sight. @param {Camera} camera @param {Grid} grid
+ * @param {Uint32Array} order which example is in which slot @param {number} row squares in a row of a layer */
+export function layersSeen(camera, grid, order, row) {
+  /** @type {Set<number>} */ const found = new Set();
+  for (const [from, to] of runsInSight(camera, grid)) {
+    for (let slot = from; slot < to; slot++) found.add(Math.floor(order[slot] / row ** 2));
+  }
+  return [...found];
 }
 
 /** The nearest camera that has some of the grid in its middle, and is neither too near nor too far.

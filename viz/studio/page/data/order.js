@@ -4,7 +4,7 @@
 /** @typedef {import("../state.js").State} State */
 
 /**
- * What is known of the examples. labels: of each its class; known: how many labels are there.
+ * What is known of the examples. labels: of each its class, NOBODY before it is here; known: how many are here.
  * ink: of each the mean of its pixels; odd: how far it is from the mean picture of its class.
  * splits: by name, the first of its examples and how many there are. predictions: the class that
  * the network takes it for, NOBODY before it was asked; losses and confidences of those.
@@ -32,7 +32,7 @@ export function knownOf({ splits }) {
   }
   const zeros = () => new Float32Array(total);
   return {
-    labels: new Uint16Array(total), known: 0, ink: zeros(), odd: zeros(), splits: ranges,
+    labels: new Uint16Array(total).fill(NOBODY), known: 0, ink: zeros(), odd: zeros(), splits: ranges,
     predictions: new Uint16Array(total).fill(NOBODY), losses: zeros(), confidences: zeros(),
   };
 }
@@ -44,9 +44,9 @@ export function shownOf({ split, label, answer, wrong, sort }, known) {
   const kept = new Uint32Array(count);
   let n = 0;
   for (let i = first; i < first + count; i++) {
-    if (label >= 0 && (i >= known.known || labels[i] !== label)) continue;
+    if (label >= 0 && labels[i] !== label) continue;
     if (answer >= 0 && predictions[i] !== answer) continue;
-    if (wrong && (predictions[i] === NOBODY || predictions[i] === labels[i])) continue;
+    if (wrong && (predictions[i] === NOBODY || labels[i] === NOBODY || predictions[i] === labels[i])) continue;
     kept[n++] = i;
   }
   const chosen = kept.subarray(0, n);
@@ -58,13 +58,13 @@ export function shownOf({ split, label, answer, wrong, sort }, known) {
 export function countsOf(state, known, classes) {
   const counts = /** @type {number[]} */ (new Array(classes).fill(0));
   for (const i of shownOf({ ...state, label: -1, sort: "index" }, known)) {
-    if (i < known.known) counts[known.labels[i]] += 1;
+    if (known.labels[i] !== NOBODY) counts[known.labels[i]] += 1;
   }
   return counts;
 }
 
 /** @param {string} split @param {Known} known */
-function rangeOf(split, { labels, splits }) {
+export function rangeOf(split, { labels, splits }) {
   return splits.get(split) ?? { first: 0, count: labels.length };
 }
 

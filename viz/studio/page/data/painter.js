@@ -3,6 +3,7 @@
 // page itself never waits for the graphics, which at times take a tenth of a second to answer.
 
 import { Atlas } from "./atlas.js";
+import { layersSeen } from "./grid.js";
 
 /** @typedef {import("./reader.js").Layer} Layer */
 
@@ -73,17 +74,24 @@ function begin({ canvas, total, row }) {
   make();
 }
 
-/** Take one layer, so that each frame is short, and draw. */
+/** Take one layer, so that each frame is short, of those in sight where there are some, and draw. */
 function draw() {
   frame = 0;
   if (!atlas || !seen) return;
-  const layer = waiting.shift();
-  if (layer) atlas.setLayer(layer.layer, layer.levels, layer.done);
+  const layer = next(seen, atlas.row);
+  if (layer) atlas.setLayer(layer.layer, layer.levels, layer.count);
   if (seen.order) atlas.setOrder(seen.order);
   seen.order = null;
   atlas.draw(isMoving() && isSlow ? coarse(seen) : seen);
   if (waiting.length) soon();
   post({ kind: "drawn", done: atlas.here });
+}
+
+/** The layer that is taken next. @param {Look} look @param {number} row */
+function next({ camera, grid, order }, row) {
+  const wanted = waiting.length && order ? layersSeen(camera, grid, order, row) : [];
+  const at = waiting.findIndex(({ layer }) => wanted.includes(layer));
+  return waiting.splice(Math.max(0, at), 1)[0];
 }
 
 /** Whether the picture changes from frame to frame. Where a frame is slow to come, that is

@@ -12,15 +12,17 @@ import { Layers, rowOf } from "./layers.js";
 /** @typedef {import("../loading.js").Block} Block counted through all sets */
 /** @typedef {import("../loading.js").Loaded} Loaded */
 
-/** What it is told: to read a dataset, or not to wait with what failed.
- * @typedef {{kind: "read", dataset: Dataset} | {kind: "again"}} Order */
+/** What it is told: to read a dataset, which layers of it come first, from now on, or not to wait with
+ * what failed.
+ * @typedef {{kind: "read", dataset: Dataset, layers: number[]} | {kind: "first", layers: number[]}
+ *   | {kind: "again"}} Order */
 
-/** @typedef {{layer: number, levels: Uint8Array<ArrayBuffer>[], done: number}} Layer with how many
- * examples are there then */
+/** @typedef {{layer: number, levels: Uint8Array<ArrayBuffer>[], count: number}} Layer of so many
+ * examples */
 
 /**
- * What it posts: a layer with its smaller copies, once it is whole; labels from an example on; how
- * far it is; in the end of each example what it looks like, and of each class its mean, or what went
+ * What it posts: a layer with its smaller copies, once it is whole; the labels of a block; how far it
+ * is; in the end of each example what it looks like, and of each class its mean, or what went
  * wrong.
  * @typedef {{kind: "layer", layer: Layer} | {kind: "loading", loaded: Loaded}
  *   | {kind: "labels", first: number, labels: Uint16Array<ArrayBuffer>}
@@ -34,21 +36,25 @@ const post = (/** @type {Said} */ said, /** @type {Transferable[]} */ given = []
     /** @type {unknown} */ (self)
   ).postMessage(said, given);
 
+/** @type {Reading | null} */ let reading = null;
+
 self.onmessage = async ({ data }) => {
   const order = /** @type {Order} */ (data);
   if (order.kind === "again") return again();
+  if (order.kind === "first") return reading?.prefer(order.layers);
   try {
-    await read(order.dataset);
+    reading = new Reading(order.dataset);
+    reading.prefer(order.layers);
+    await read(reading);
   } catch (error) {
     post({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
   }
 };
 
-/** @param {Dataset} dataset */
-async function read(dataset) {
-  const reading = new Reading(dataset);
-  await fetchAll(reading.blocks, (block) => reading.fetch(block), (loaded) => post({ kind: "loading", loaded }));
-  reading.look();
+/** @param {Reading} it */
+async function read(it) {
+  await fetchAll(it.queue, (block) => it.fetch(block), (loaded) => post({ kind: "loading", loaded }));
+  it.look();
 }
 
 /** The blocks of all sets; where their pictures are large, all small ones of a set in one.
@@ -77,9 +83,19 @@ class Reading {
     this.ink = new Float32Array(this.total);
     this.classes = classes.length;
     this.blocks = smallBlocksOf(dataset);
+    this.queue = [...this.blocks]; // those that were not asked for yet
     /** @type {Map<Block, number>} */ this.got = new Map(); // examples of each
-    this.whole = 0; // blocks from the first on whose labels are here too
-    this.drawn = 0; // examples, from the first on
+    this.open = Array.from({ length: Math.ceil(this.total / this.layers.row ** 2) }, (_, layer) => layer); // not drawn
+  }
+
+  /** Read what some layers need first, and draw them first: they are in sight. @param {number[]} layers */
+  prefer(layers) {
+    const isWanted = (/** @type {number} */ layer) => layers.includes(layer);
+    const squares = this.layers.row ** 2;
+    const ofBlock = ({ first, count } = this.blocks[0]) => layers.some((layer) =>
+      first < (layer + 1) * squares && first + count > layer * squares);
+    this.queue.sort((one, other) => Number(ofBlock(other)) - Number(ofBlock(one)) || one.first - other.first);
+    this.open.sort((one, other) => Number(isWanted(other)) - Number(isWanted(one)) || one - other);
   }
 
   /** Fetch a block, and draw its examples as they arrive. @param {Block} block */
@@ -102,34 +118,32 @@ class Reading {
       this.#draw();
     }
     if (got !== wanted) throw new Error(`${address}: expected ${wanted} bytes, found ${got}`);
-    this.#tellLabels();
+    const own = this.labels.slice(first, first + count);
+    post({ kind: "labels", first, labels: own }, [own.buffer]);
   }
 
-  /** Draw the examples that are here, one after the other, and post the layers that are full. */
+  /** Draw the layers whose examples are all here, and post them. */
   #draw() {
-    const { layers, entries, blocks, got } = this;
+    const { blocks, got, layers, total } = this;
     const squares = layers.row ** 2;
-    const open = blocks.find((block) => (got.get(block) ?? 0) < block.count);
-    const end = open ? open.first + (got.get(open) ?? 0) : this.total;
-    for (; this.drawn < end; this.drawn++) {
-      const i = this.drawn;
-      this.ink[i] = layers.draw(i % squares, entries, i * layers.size);
-      if ((i + 1) % squares !== 0 && i + 1 !== this.total) continue;
-      const levels = layers.finish();
-      const layer = Math.floor(i / squares);
-      post({ kind: "layer", layer: { layer, levels, done: i + 1 } }, levels.map(({ buffer }) => buffer));
-    }
+    this.open = this.open.filter((layer) => {
+      const [start, end] = [layer * squares, Math.min(total, (layer + 1) * squares)];
+      const isWhole = blocks.every((block) => {
+        const { first, count } = block;
+        const needed = Math.min(end - first, count); // of it, from its first on
+        return first >= end || first + count <= start || (got.get(block) ?? 0) >= needed;
+      });
+      if (isWhole) this.#drawLayer(layer, start, end);
+      return !isWhole;
+    });
   }
 
-  /** Post the labels of the blocks that are whole, one after the other. */
-  #tellLabels() {
-    const { blocks, got, labels } = this;
-    for (; this.whole < blocks.length; this.whole++) {
-      const { first, count } = blocks[this.whole];
-      if (got.get(blocks[this.whole]) !== count) return;
-      const own = labels.slice(first, first + count);
-      post({ kind: "labels", first, labels: own }, [own.buffer]);
-    }
+  /** @param {number} layer @param {number} start of its examples @param {number} end */
+  #drawLayer(layer, start, end) {
+    const { layers, entries, ink } = this;
+    for (let i = start; i < end; i++) ink[i] = layers.draw(i - start, entries, i * layers.size);
+    const levels = layers.finish();
+    post({ kind: "layer", layer: { layer, levels, count: end - start } }, levels.map(({ buffer }) => buffer));
   }
 
   /** Post what the examples look like: of each how far it is from its class's mean. */

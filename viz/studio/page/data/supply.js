@@ -6,6 +6,7 @@ import { byId, write } from "../../../page/dom.js";
 import { workerOf } from "../host.js";
 import { inWords, megabytes } from "../loading.js";
 import { texelsOf } from "./layers.js";
+import { NOBODY } from "./order.js";
 import { Stage } from "./stage.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
@@ -19,13 +20,15 @@ const LOST = "The browser took the graphics memory away; the examples come back 
 
 export class Supply {
   /** @param {Dataset} dataset @param {Known} known that this adds to @param {HTMLCanvasElement} canvas
-   * @param {import("../app.js").Complain} complain @param {Tell} tell */
-  constructor(dataset, known, canvas, complain, tell) {
+   * @param {import("../app.js").Complain} complain @param {Tell} tell
+   * @param {number[]} first the layers that come first */
+  constructor(dataset, known, canvas, complain, tell, first) {
     this.dataset = dataset;
     this.known = known;
     this.complain = complain;
     this.tell = tell;
     this.total = known.labels.length;
+    this.first = first;
     this.isLoading = true;
     this.drawn = 0; // examples
     this.loaded = { all: 0, here: 0, coming: 0, failed: 0, problem: "" }; // blocks of them
@@ -40,7 +43,14 @@ export class Supply {
     this.reader = workerOf("data/reader.js");
     this.reader.onmessage = ({ data }) => this.#take(data);
     this.reader.onerror = () => this.#fail("the examples cannot be read: reload the page");
-    this.#tellReader({ kind: "read", dataset: this.dataset });
+    this.#tellReader({ kind: "read", dataset: this.dataset, layers: this.first });
+  }
+
+  /** These layers are in sight now. @param {number[]} layers */
+  prefer(layers) {
+    if (!this.isLoading || String(layers) === String(this.first)) return;
+    this.first = layers;
+    this.#tellReader({ kind: "first", layers });
   }
 
   /** @param {import("./reader.js").Order} order */
@@ -71,8 +81,8 @@ export class Supply {
     if (said.kind === "layer") return this.stage.take(said.layer);
     if (said.kind === "failed") this.#fail(said.message);
     if (said.kind === "labels") {
+      if (known.labels[said.first] === NOBODY) known.known += said.labels.length; // they may come again
       known.labels.set(said.labels, said.first);
-      known.known = Math.max(known.known, said.first + said.labels.length); // they may come again
     }
     if (said.kind === "loading") {
       this.loaded = said.loaded;
@@ -93,7 +103,7 @@ export class Supply {
   get coming() {
     if (!this.isLoading && this.drawn >= this.total) return "";
     const [here, all] = [this.drawn, this.total].map((number) => number.toLocaleString("en"));
-    return `${here} of ${all} are here; ${inWords(this.loaded)}`;
+    return `${here} of ${all} pictures are here${this.loaded.failed ? ", others are asked for again" : ""}`;
   }
 
   #show() {

@@ -2,11 +2,12 @@
 // The view of the data: every example on one canvas, chosen ones larger, the classes beside it.
 
 import { byId, first, write } from "../../../page/dom.js";
-import { Answers, awaited, isAskedLater } from "./answers.js";
+import { Answers, awaited, isAskedLater, isOnItsWay } from "./answers.js";
 import { Beside } from "./beside.js";
 import { Filters, namesOf } from "./filters.js";
-import { all, centred, gridOf, inSight, kept, moved, opening, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
-import { countsOf, knownOf, NOBODY, shownOf } from "./order.js";
+import { all, centred, gridOf, inSight, kept, layersSeen, moved, opening, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
+import { countsOf, knownOf, NOBODY, rangeOf, shownOf } from "./order.js";
+import { rowOf } from "./layers.js";
 import { coloursOf } from "./paint.js";
 import { follow } from "./pointers.js";
 import { Supply } from "./supply.js";
@@ -37,6 +38,8 @@ export class DataView {
     this.known = knownOf(dataset);
     this.answers = new Answers(this.known, dataset.classes.length);
     this.answers.changed = () => this.#answered();
+    this.filtered = ""; // by what,
+    /** @type {number | null} */ this.atFirst = null; // and how many there were then
     this.asked = ""; // where the training stood when it was asked for all answers
     this.beside = new Beside(dataset, this.known, (label) => this.#toggle(label), complaints("picture"));
     this.filters = new Filters(dataset, this.known, (filters) => this.#filter(filters), (digit) => this.find(digit));
@@ -55,8 +58,8 @@ export class DataView {
   /** Draw the state. @param {State} state */
   show(state) {
     this.state = state;
-    this.supply ??= this.#supply();
     this.#arrange(state);
+    this.supply ??= this.#supply();
     this.filters.show(state);
     if (state.label >= 0 || state.answer >= 0 || state.wrong) this.before = null;
     byId("cleared").hidden = !this.before;
@@ -75,7 +78,17 @@ export class DataView {
       },
       drawn: () => this.#tell(),
       restored: () => this.redraw(),
-    });
+    }, this.#layersWanted(this.state));
+  }
+
+  /** The layers of what is in sight; where that is not known yet, those of the set.
+   * @param {State | null} state */
+  #layersWanted(state) {
+    const row = rowOf(this.known.labels.length);
+    if (this.shown.length) return layersSeen(this.camera, this.grid, this.shown, row);
+    const { first: start, count } = rangeOf(state?.split ?? "", this.known);
+    const [low, high] = [start, start + count - 1].map((example) => Math.floor(example / row ** 2));
+    return Array.from({ length: high - low + 1 }, (_, i) => low + i);
   }
 
   #answered() {
@@ -108,12 +121,22 @@ export class DataView {
     ]);
     if (criteria !== this.criteria) {
       this.criteria = criteria;
+      this.#remember(state);
       this.shown = shownOf(state, this.known);
       this.slots.fill(-1);
       for (let slot = 0; slot < this.shown.length; slot++) this.slots[this.shown[slot]] = slot;
       this.beside.count(state, countsOf(state, this.known, this.dataset.classes.length));
     }
     this.grid = gridOf(this.shown.length, width, height);
+  }
+
+  /** How many there were when they were asked for: it may learn on. @param {State} state */
+  #remember(state) {
+    const filtered = JSON.stringify([state.split, state.label, state.answer, state.wrong]);
+    const count = this.answers.count(state);
+    if (filtered !== this.filtered || count === null || isOnItsWay(this.session())) this.atFirst = count;
+    else this.atFirst ??= count;
+    this.filtered = filtered;
   }
 
   // --- the camera ---
@@ -186,6 +209,7 @@ export class DataView {
     const height = Math.round(canvas.clientHeight * ratio);
     if (!width || !height) return; // the view is not open
     const chosen = this.state && this.state.digit >= 0 ? this.slots[this.state.digit] : -1;
+    if (this.supply?.isLoading) this.supply.prefer(this.#layersWanted(this.state));
     this.supply?.stage.show({ width, height, ratio, camera, grid, chosen, colours: coloursOf(canvas) }, this.shown);
     this.#placeTip();
   }
@@ -294,7 +318,12 @@ export class DataView {
     const { length } = this.shown;
     const seen = inSight(this.camera, this.grid);
     const [count, some] = [length, seen].map((number) => number.toLocaleString("en"));
-    return seen === length ? `${count} shown` : `${count} shown, ${some} of them in sight: “all” (or 0) shows every one`;
+    const { atFirst, state } = this;
+    const isOther = state && atFirst !== null && this.answers.count(state) !== atFirst;
+    const since = isOther ? `, ${atFirst.toLocaleString("en")} before: it has learned since` : "";
+    return seen === length
+      ? `${count} shown${since}`
+      : `${count} shown${since}, ${some} of them in sight: “all” (or 0) shows every one`;
   }
 
   /** Name what is under the pointer now: a filter or an order may have put another there. */
