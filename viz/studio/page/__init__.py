@@ -1,5 +1,5 @@
 """The studio's page: plain modules of JavaScript, which the server hands out as they are
-(routes.py) and an export writes into a folder.
+(routes.py), as they are when it starts, and an export writes into a folder.
 
 index.html loads app.js, which shows the view that the address names (state.js); api.js asks the
 server, by ask.js and host.js, which an export has others for; loading.js fetches examples in

@@ -185,7 +185,7 @@ function later(view, make) {
     made ??= make();
     const shown = await made.catch((error) => {
       made = null;
-      complaints(view)(`the view cannot be fetched: reload the page (${error})`);
+      complaints(view)(`the view cannot be fetched: reload the page; if that does not help, restart the studio (${error})`);
     });
     shown?.show(state);
   };
