@@ -4,9 +4,9 @@
 `autograd.compiler.wasm` made (`manifest.js`: what lies where in it; `view.js`: an array in its
 memory; `tensors.js`: dtypes); `order.js` sorts the examples of an epoch; `random.js` draws what
 NumPy draws; `safetensors.js` reads and writes files of tensors; `chart.js` draws lines, by the
-scales of `ticks.js`. `page.css` has the colours. A page that is opened from a disk cannot import,
-so `script` joins its module and all that it imports. Its content security policy admits that one
-script by its `digest`.
+scales of `ticks.js`; `points.js` finds what is looked at there by a person's `gestures.js`.
+`page.css` has the colours. A page that is opened from a disk cannot import, so `script` joins its
+module and all that it imports. Its content security policy admits that one script by its `digest`.
 """
 
 from __future__ import annotations

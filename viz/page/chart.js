@@ -4,7 +4,9 @@
 // in a few milliseconds.
 
 import { element, write } from "./dom.js";
-import { above, fromZero, numberAt, placeOn, scaleOf, ticks, written } from "./ticks.js";
+import { listen } from "./gestures.js";
+import { measuredAt, pointNear, rowsOf } from "./points.js";
+import { fromZero, numberAt, placeOn, scaleOf, ticks, within, written } from "./ticks.js";
 
 /** @typedef {import("./ticks.js").Scale} Scale */
 
@@ -13,12 +15,13 @@ import { above, fromZero, numberAt, placeOn, scaleOf, ticks, written } from "./t
  * @typedef {{
  *   name: string, colour: string, x: ArrayLike<number>, y: ArrayLike<number>, faint?: boolean, strong?: boolean,
  * }} Line
- * @typedef {{x: string, y: string}} Names of what the axes measure
+ * @typedef {{x: string, unit?: string}} Names of what is measured along x, and of what stands behind a y
  */
 
-const ROOM = { left: 50, right: 12, top: 8, bottom: 38 }; // pixels around the lines
+const ROOM = { left: 50, right: 12, top: 8, bottom: 38 }; // pixels around the lines, at least
 const APART = { x: 90, y: 44 }; // pixels between two ticks
 const DOT = 3.5; // pixels from the middle of a point to its edge
+const REACH = 8; // pixels from a point where it is still looked at
 const ROWS = 30; // of the table at most
 const NAMED = 4; // lines that have room for their names; of more, those that are not faint
 const SECOND = 1000; // milliseconds between two tables: they take longer than a frame has
@@ -36,9 +39,8 @@ export class Chart {
     /** @type {[number, number] | null} */ this.range = null; // of x, where that is not all
     /** @type {number | null} */ this.at = null; // the x that is looked at
     /** @type {number | null} */ this.mark = null; // the x that what is beside the chart is of
-    /** @type {number | null} */ this.dragged = null; // the x where a drag began
     /** @type {Map<string, string>} */ this.colours = new Map();
-    this.floor = -Infinity; // of y: what lies below is not shown
+    this.limits = { least: -Infinity, most: Infinity }; // of y: what lies beyond has no room
     this.frame = 0;
     this.tabled = -Infinity; // when the table was written
     /** @type {ReturnType<typeof setTimeout> | 0} */ this.timer = 0;
@@ -48,12 +50,18 @@ export class Chart {
     this.tip = element("div", { class: "chart-tip", hidden: "" });
     this.table = element("table", {}, element("caption", {}, title));
     this.legend = element("p", { class: "chart-legend", "aria-hidden": "true" });
+    this.all = element("button", { class: "chart-all", type: "button", title: "All of it again (0)", hidden: "" }, "all");
     this.none = element("p", { class: "chart-none" }, `no ${names.x}s yet`);
     host.classList.add("chart");
     // Within a box: a table is never smaller than its rows, and would have the page scroll.
     const spoken = element("div", { class: "spoken" }, this.table);
-    host.replaceChildren(this.canvas, this.legend, this.none, this.tip, spoken);
-    this.#listen();
+    host.replaceChildren(this.canvas, this.all, this.legend, this.none, this.tip, spoken);
+    listen(this);
+    new ResizeObserver(() => this.redraw()).observe(this.canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.colours.clear();
+      this.redraw();
+    });
   }
 
   /** Show other lines. @param {Line[]} lines */
@@ -67,10 +75,9 @@ export class Chart {
 
   /** Forget the lines, and which part of them was looked at. */
   clear() {
-    this.range = null;
     this.at = null;
-    this.dragged = null;
-    this.floor = -Infinity;
+    this.limits = { least: -Infinity, most: Infinity };
+    this.zoom(null);
     this.set([]);
   }
 
@@ -88,10 +95,9 @@ export class Chart {
     }));
   }
 
-  /** Leave out what lies below; the highest number is then the top, with no room above it, which a
-   * share has not. @param {number} floor */
-  setFloor(floor) {
-    this.floor = floor;
+  /** Leave no room for what lies beyond, on a linear axis. @param {number} least @param {number} most */
+  setLimits(least, most) {
+    this.limits = { least, most };
     this.redraw();
   }
 
@@ -104,6 +110,19 @@ export class Chart {
   /** Look at an x, as another chart does. @param {number | null} x */
   look(x) {
     this.at = x;
+    this.redraw();
+  }
+
+  /** Look at an x, and say so. @param {number | null} x */
+  show(x) {
+    this.look(x);
+    this.hover?.(x);
+  }
+
+  /** Show a part of x alone, or all of it. @param {[number, number] | null} range */
+  zoom(range) {
+    this.range = range;
+    this.all.hidden = range === null;
     this.redraw();
   }
 
@@ -137,15 +156,16 @@ export class Chart {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
     this.scales = this.#scales();
-    this.box = {
-      left: ROOM.left, top: ROOM.top,
-      width: Math.max(1, width - ROOM.left - ROOM.right),
-      height: Math.max(1, height - ROOM.top - ROOM.bottom),
-    };
-    this.#drawAxes(context);
+    context.font = `12px ${getComputedStyle(canvas).fontFamily}`;
+    const high = Math.max(1, height - ROOM.top - ROOM.bottom);
+    const values = ticks(this.scales.y, high / APART.y);
+    const widest = Math.max(0, ...values.map((each) => context.measureText(this.#value(each)).width));
+    const left = Math.max(ROOM.left, Math.ceil(widest) + 8);
+    this.box = { left, top: ROOM.top, width: Math.max(1, width - left - ROOM.right), height: high };
+    this.#drawAxes(context, values, width);
     context.save();
     context.beginPath();
-    const { left, top, width: wide, height: high } = this.box;
+    const { top, width: wide } = this.box;
     context.rect(left - DOT, top - DOT, wide + 2 * DOT, high + 2 * DOT); // a dot may lie on the edge
     context.clip();
     for (const line of this.lines) this.#drawLine(context, line);
@@ -159,7 +179,7 @@ export class Chart {
   }
 
   #scales() {
-    const { lines, log, range } = this;
+    const { lines, log, range, limits: { least, most } } = this;
     const xs = lines.flatMap(({ x }) => x.length ? [x[0], x[x.length - 1]] : []);
     const firsts = log.x ? lines.flatMap(({ x }) => Array.from(x).find((each) => each > 0) ?? []) : [];
     const x = range || log.x ? scaleOf(range ?? [...xs, ...firsts], log.x, true) : fromZero(xs);
@@ -170,7 +190,7 @@ export class Chart {
         }
       }
     };
-    return { x, y: this.floor === -Infinity ? scaleOf(seen(), log.y) : above(this.floor, seen(), log.y) };
+    return { x, y: log.y ? scaleOf(seen(), true) : within(seen(), least, most) };
   }
 
   /** @param {number} x @param {number} y @returns {[number, number]} in pixels */
@@ -182,26 +202,33 @@ export class Chart {
     ];
   }
 
-  /** @param {CanvasRenderingContext2D} context */
-  #drawAxes(context) {
+  /** A y in words. @param {number} y @param {number} [digits] */
+  #value(y, digits) {
+    return written(y, digits) + (this.names.unit ?? "");
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {number[]} values ticks of y
+   * @param {number} width of the canvas */
+  #drawAxes(context, values, width) {
     const { scales, box, names } = this;
-    context.font = `12px ${getComputedStyle(this.canvas).fontFamily}`;
     context.lineWidth = 1;
     const line = this.#colour("--line");
     context.fillStyle = this.#colour("--quiet");
     context.textAlign = "right";
     context.textBaseline = "middle";
-    for (const tick of ticks(scales.y, box.height / APART.y)) {
+    for (const tick of values) {
       const [, y] = this.#pixel(scales.x.low, tick);
       stroke(context, line, [[box.left, y], [box.left + box.width, y]]);
-      context.fillText(written(tick), box.left - 6, y);
+      context.fillText(this.#value(tick), box.left - 6, y);
     }
     context.textAlign = "center";
     context.textBaseline = "top";
     for (const tick of ticks(scales.x, box.width / APART.x)) {
       const [x] = this.#pixel(tick, scales.y.low);
       stroke(context, line, [[x, box.top], [x, box.top + box.height]]);
-      context.fillText(written(tick), x, box.top + box.height + 5);
+      const text = written(tick);
+      const half = context.measureText(text).width / 2;
+      context.fillText(text, Math.min(x, width - half), box.top + box.height + 5);
     }
     context.textAlign = "right";
     context.fillText(names.x, box.left + box.width, box.top + box.height + 21);
@@ -231,10 +258,11 @@ export class Chart {
 
   /** @param {CanvasRenderingContext2D} context */
   #drawLooked(context) {
-    const { box, at, lines, tip } = this;
+    const { box, at, lines, tip, names, scales } = this;
     const found = at === null ? [] : lines.flatMap((line) => {
-      const i = pointAt(line.x, at);
-      return i < 0 ? [] : [{ line, x: line.x[i], y: line.y[i] }];
+      const reach = numberAt(scales.x, placeOn(scales.x, at) + REACH / box.width) - at;
+      const i = pointNear(line.x, at, reach);
+      return i < 0 || Number.isNaN(line.y[i]) ? [] : [{ line, x: line.x[i], y: line.y[i] }];
     });
     tip.hidden = !found.length;
     if (!found.length) return;
@@ -247,12 +275,30 @@ export class Chart {
     context.lineWidth = 1;
     stroke(context, quiet, [[left, box.top], [left, box.top + box.height]]);
     for (const { line, x, y } of found) dot(context, this.#colour(line.colour), ...this.#pixel(x, y));
-    const text = found.map(({ line, y }) => `${line.name} ${written(y, 4)}`);
-    write(tip, [`${this.names.x} ${written(found[0].x)}`, ...text].join("\n"));
-    // At the side that has more room, so that it covers nothing of what is looked at.
-    const before = left > box.left + box.width / 2;
-    tip.style.left = `${before ? Math.max(0, left - tip.offsetWidth - 10) : left + 10}px`;
-    tip.style.top = `${box.top + 4}px`;
+    const text = found.map(({ line, x, y }) =>
+      `${line.name} ${this.#value(y, 4)}${x === found[0].x ? "" : ` at ${written(x)}`}`
+    );
+    write(tip, [`${names.x} ${written(found[0].x)}`, ...text].join("\n"));
+    this.#placeTip(left);
+  }
+
+  /** Beside what is looked at, where it covers least of the lines. @param {number} at in pixels */
+  #placeTip(at) {
+    const { box, canvas, tip, lines } = this;
+    const [wide, high] = [tip.offsetWidth, tip.offsetHeight];
+    const [before, after] = [at - wide - 10, at + 10];
+    const fits = [before, after].filter((left) => left >= 0 && left + wide <= canvas.clientWidth);
+    // Where there is room on neither side, on that which has more.
+    const sides = fits.length ? fits : at > box.left + box.width / 2 ? [Math.max(0, before)] : [after];
+    const points = lines.flatMap(({ x, y }) => Array.from(x, (each, i) => this.#pixel(each, y[i])));
+    const covered = (/** @type {number} */ left, /** @type {number} */ top) =>
+      points.filter(([x, y]) => x >= left && x <= left + wide && y >= top && y <= top + high).length;
+    const places = sides.flatMap((left) =>
+      [box.top + 4, box.top + box.height - high - 4].map((top) => ({ left, top, covers: covered(left, top) }))
+    );
+    const { left, top } = places.reduce((best, each) => each.covers < best.covers ? each : best);
+    tip.style.left = `${left}px`;
+    tip.style.top = `${top}px`;
   }
 
   #writeTableSoon() {
@@ -266,117 +312,18 @@ export class Chart {
   /** What the lines say, in at most ROWS rows. */
   #writeTable() {
     const { lines, names, table } = this;
-    const longest = longestOf(lines);
-    const every = Math.max(1, Math.ceil(longest.length / ROWS));
-    const rows = [];
-    for (let i = longest.length - 1; i >= 0; i -= every) rows.unshift(longest[i]);
     const head = element("tr", {}, ...[names.x, ...lines.map(({ name }) => name)].map((name) =>
       element("th", { scope: "col" }, name)
     ));
-    const body = rows.map((x) =>
+    const body = rowsOf(lines, ROWS).map((x) =>
       element("tr", {}, element("th", { scope: "row" }, written(x)), ...lines.map((line) => {
-        const i = pointAt(line.x, x);
-        return element("td", {}, i < 0 ? "" : written(line.y[i], 4));
+        const y = measuredAt(line, x);
+        return element("td", {}, y === null ? "" : this.#value(y, 4));
       }))
     );
     const [caption] = table.children;
     table.replaceChildren(caption, head, ...body);
   }
-
-  // --- what a person does ---
-
-  #listen() {
-    const { canvas } = this;
-    canvas.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
-      canvas.setPointerCapture(event.pointerId);
-      this.dragged = this.#xAt(event);
-    });
-    canvas.addEventListener("pointermove", (event) => this.#show(this.#xAt(event)));
-    canvas.addEventListener("pointerleave", () => this.#show(null));
-    canvas.addEventListener("pointerup", (event) => {
-      const to = this.#xAt(event);
-      const { dragged, box, scales } = this;
-      this.dragged = null;
-      if (dragged === null) return;
-      const wide = Math.abs(placeOn(scales.x, to) - placeOn(scales.x, dragged)) * box.width;
-      if (wide > 10) this.#zoom([Math.min(dragged, to), Math.max(dragged, to)]);
-    });
-    canvas.addEventListener("pointercancel", () => this.dragged = null);
-    canvas.addEventListener("dblclick", () => this.#zoom(null));
-    canvas.addEventListener("keydown", (event) => this.#key(event));
-    new ResizeObserver(() => this.redraw()).observe(canvas);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      this.colours.clear();
-      this.redraw();
-    });
-  }
-
-  /** @param {PointerEvent} event */
-  #xAt(event) {
-    const { box, scales } = this;
-    const { left } = this.canvas.getBoundingClientRect();
-    const place = (event.clientX - left - box.left) / box.width;
-    return numberAt(scales.x, Math.min(1, Math.max(0, place)));
-  }
-
-  /** @param {number | null} x */
-  #show(x) {
-    this.look(x);
-    this.hover?.(x);
-  }
-
-  /** @param {[number, number] | null} range */
-  #zoom(range) {
-    this.range = range;
-    this.redraw();
-  }
-
-  /** @param {KeyboardEvent} event */
-  #key(event) {
-    const longest = longestOf(this.lines);
-    const last = longest.length - 1;
-    const now = this.at === null ? last : nearest(longest, this.at);
-    const big = event.shiftKey ? 10 : 1;
-    /** @type {Record<string, number>} */
-    const to = { ArrowLeft: now - big, ArrowRight: now + big, Home: 0, End: last };
-    if (event.key in to && last >= 0) {
-      this.#show(longest[Math.min(last, Math.max(0, to[event.key]))]);
-    } else if (event.key === "+" && this.at !== null) {
-      const { low, high } = this.scales.x;
-      const quarter = (high - low) / 4;
-      this.#zoom([this.at - quarter, this.at + quarter]);
-    } else if (event.key === "-" || event.key === "0" || event.key === "Escape") {
-      this.#zoom(null);
-      if (event.key === "Escape") this.#show(null);
-    } else return;
-    event.preventDefault();
-  }
-}
-
-/** The x of the line that has the most. @param {Line[]} lines @returns {ArrayLike<number>} */
-const longestOf = (lines) =>
-  lines.map(({ x }) => x).reduce((most, x) => x.length > most.length ? x : most, []);
-
-/** The place in a list, in order, of what is nearest to x; -1 in an empty one.
- * @param {ArrayLike<number>} list @param {number} x */
-export function nearest(list, x) {
-  let low = 0;
-  let high = list.length - 1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (list[middle] < x) low = middle + 1;
-    else high = middle;
-  }
-  return low > 0 && x - list[low - 1] < list[low] - x ? low - 1 : list.length ? low : -1;
-}
-
-/** The same, but -1 where the list is over: further out than two of its points are apart there.
- * @param {ArrayLike<number>} list @param {number} x */
-function pointAt(list, x) {
-  const last = list.length - 1;
-  const isOver = last > 0 && (x < 2 * list[0] - list[1] || x > 2 * list[last] - list[last - 1]);
-  return isOver ? -1 : nearest(list, x);
 }
 
 /** Join points by lines; there is a gap where one is not finite.

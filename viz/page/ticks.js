@@ -32,16 +32,15 @@ export function scaleOf(numbers, log, tight = false) {
 export const fromZero = (numbers) =>
   ({ low: Math.min(0, ...numbers), high: Math.max(0, ...numbers) || 1, log: false });
 
-/** The scale of some numbers without what lies below a floor, and without room above the highest: a
- * share has no more than all. @param {number} floor @param {Iterable<number>} numbers
- * @param {boolean} log @returns {Scale} */
-export function above(floor, numbers, log) {
+/** The scale of some numbers without what lies beyond two limits, where some lie within them: else
+ * what is far off leaves no room for the rest. @param {Iterable<number>} numbers
+ * @param {number} least @param {number} most @returns {Scale} */
+export function within(numbers, least, most) {
   const finite = [...numbers].filter(Number.isFinite);
-  const { low, high } = scaleOf(finite, log);
-  const top = finite.reduce((most, number) => Math.max(most, number), -Infinity);
-  if (!(top > low)) return { low, high, log }; // there are none, or none that a logarithm has
-  const bottom = Math.max(low, floor);
-  return { low: bottom < top ? bottom : low, high: top, log };
+  const isWithin = (/** @type {number} */ number) => number >= least && number <= most;
+  const shown = finite.some(isWithin) ? finite.map((each) => Math.min(most, Math.max(least, each))) : finite;
+  const isFlat = Number.isFinite(least) && shown.every((each) => each === shown[0]);
+  return scaleOf(isFlat && shown.length ? [least, ...shown] : shown, false);
 }
 
 /** Where a number lies: 0 at the low end, 1 at the high one; NaN where a logarithm has none.

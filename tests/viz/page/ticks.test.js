@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nearest } from "../../../viz/page/chart.js";
-import { above, fromZero, numberAt, placeOn, scaleOf, ticks, written } from "../../../viz/page/ticks.js";
+import { measuredAt, nearest, pointNear, rowsOf } from "../../../viz/page/points.js";
+import { fromZero, numberAt, placeOn, scaleOf, ticks, within, written } from "../../../viz/page/ticks.js";
 import { between } from "./numbers.js";
 
 /** Numbers of any size. */
@@ -36,16 +36,20 @@ test("what cannot be shown is left out", () => {
   for (const log of [false, true]) assert.ok(scaleOf([], log).low < scaleOf([], log).high, "no range");
 });
 
-test("an axis of steps begins at 0, and one of shares ends at the highest", () => {
+test("an axis of steps begins at 0", () => {
   assert.deepEqual(fromZero([]), { low: 0, high: 1, log: false });
   assert.deepEqual(fromZero([0, 0]), { low: 0, high: 1, log: false });
   assert.deepEqual(fromZero([1, 50]), { low: 0, high: 50, log: false });
-  assert.deepEqual(above(88, [20, NaN, 98], false), { low: 88, high: 98, log: false });
-  for (const log of [false, true]) {
-    for (const numbers of [[], [100], [100, 100], [NaN], [0], [3, 40]]) {
-      const { low, high } = above(100, numbers, log);
-      assert.ok(low < high && high <= Math.max(1, ...numbers.filter(Number.isFinite)), `${numbers}`);
-    }
+});
+
+test("what lies beyond the limits takes no room, and the highest does not touch the edge", () => {
+  assert.deepEqual(within([20, NaN, 98], 88, 100), { low: 87.5, high: 98.5, log: false });
+  const { low, high } = within([0.1, 2.3, 1e33], -Infinity, 6.9);
+  assert.ok(low > -1 && high > 6.9 && high < 8, "a divergence has the rest lie flat");
+  assert.ok(within([1e20, 1e33], -Infinity, 6.9).high >= 1e33, "of what is beyond alone nothing is shown");
+  for (const numbers of [[], [100], [100, 100], [NaN], [0], [3, 40], [10], [97.5]]) {
+    const found = within(numbers, 94, 100);
+    assert.ok(found.low < found.high && found.high < 101, `${numbers}: ${found.low} to ${found.high}`);
   }
 });
 
@@ -82,4 +86,22 @@ test("the nearest of a list is found", () => {
     assert.ok(Math.abs(list[nearest(list, x)] - x) === best, `${x}: not the nearest`);
   }
   assert.ok(nearest([], 1) === -1, "an empty list has none");
+});
+
+test("a line is looked at where it is, and is over further out", () => {
+  const list = [10, 20, 30];
+  assert.deepEqual([-1, 1, 14, 29, 39, 41].map((x) => pointNear(list, x, 2)), [-1, 0, 0, 2, 2, -1]);
+  assert.deepEqual([2, 8, 9, 11, 13].map((x) => pointNear([10], x, 2)), [-1, 0, 0, 0, -1], "of one point");
+  assert.equal(pointNear([], 1, 5), -1);
+});
+
+test("a table has what was measured, where it was", () => {
+  const x = Array.from({ length: 1000 }, (_, i) => i + 1);
+  const lines = [{ x, y: x }, { x: [10, 117], y: [0.5, 0.25] }, { x: [], y: [] }];
+  const rows = rowsOf(lines, 30);
+  assert.ok(rows.length <= 30 && rows.at(-1) === 1000 && rows.every((row, i) => !i || row > rows[i - 1]));
+  assert.ok(rows.includes(10) && rows.includes(117), "what was measured seldom is left out");
+  assert.deepEqual([10, 11, 116, 117, 1000].map((at) => measuredAt(lines[1], at)), [0.5, null, null, 0.25, null]);
+  assert.equal(measuredAt({ x: [1], y: [NaN] }, 1), null);
+  assert.deepEqual(rowsOf([], 30), []);
 });

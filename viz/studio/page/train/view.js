@@ -28,6 +28,7 @@ import { Weights } from "./weights.js";
 /** @typedef {import("./training.js").Score} Score */
 
 const WAY_BACK = 20_000; // milliseconds that it is offered at least
+const DIVERGED = 3; // times the loss of a guess
 const EVERY = 100; // milliseconds between two drawings of the charts,
 const SHARE = 0.25; // which take at most so much of the time: the network needs the rest to learn
 
@@ -61,8 +62,8 @@ export class TrainView {
     /** @type {Score | null} */ this.shownScore = null;
     this.showLayers = () => {}; // as they fared last
     const look = (/** @type {number | null} */ x) => this.charts.forEach((chart) => chart.look(x));
-    this.loss = new Chart(byId("loss"), "Loss by step", { x: "step", y: "loss" }, look);
-    this.accuracy = new Chart(byId("accuracy"), "Accuracy by step", { x: "step", y: "right, %" }, look);
+    this.loss = new Chart(byId("loss"), "Loss by step", { x: "step" }, look);
+    this.accuracy = new Chart(byId("accuracy"), "Accuracy by step", { x: "step", unit: " %" }, look);
     this.charts = [this.loss, this.accuracy];
     this.session = new Session(dataset, offers, {
       say: (text) => write(byId("doing"), text),
@@ -280,9 +281,10 @@ export class TrainView {
     const [own, others] = [linesOf(branches, shown), this.runs.lines];
     this.loss.set([...own.loss, ...others.loss]);
     this.accuracy.set([...own.accuracy, ...others.accuracy]);
-    // Else the first steps, in which nothing is right, take all the room.
+    // Else the first steps, in which nothing is right, or a divergence take all the room.
     const best = Math.max(0, ...branches.flatMap(({ progress }) => progress.tests.right));
-    this.accuracy.setFloor(100 - 6 * (100 - best));
+    this.accuracy.setLimits(Math.max(0, 100 - 6 * Math.max(0.1, 100 - best)), 100);
+    this.loss.setLimits(-Infinity, DIVERGED * Math.log(this.dataset.classes.length));
     this.timeline.show(branches, shown, dropped?.branch);
     this.charts.forEach((chart) => chart.setMark(step < end ? step : null));
     writeProgress(session.progress, this.dataset);
