@@ -30,7 +30,8 @@ function size({ parameters, flops, settings: { hidden, batch } }, { shape, class
 }
 
 /** @param {Progress} progress @returns {[string, string][]} names and values; those to come are … */
-function figures({ step, stepsOfEpoch, score, speed, flops, reached, parameters, settings }) {
+function figures({ step, stepsOfEpoch, score, seconds, speed, flops, reached, parameters, settings }) {
+  const soFar = seconds ? "not yet" : "…";
   return [
     ["test accuracy", share(score)],
     ["wrong", score ? (score.count - score.right).toLocaleString("en") : "…"],
@@ -41,7 +42,7 @@ function figures({ step, stepsOfEpoch, score, speed, flops, reached, parameters,
     ["weights", parameters ? parameters.toLocaleString("en") : "…"],
     ...GOALS.map((goal) => {
       const at = reached.get(goal);
-      return /** @type {[string, string]} */ ([`time to ${100 * goal} %`, at === undefined ? "…" : `${at.toFixed(2)} s`]);
+      return /** @type {[string, string]} */ ([`time to ${100 * goal} %`, at === undefined ? soFar : `${at.toFixed(2)} s`]);
     }),
   ];
 }
