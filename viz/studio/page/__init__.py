@@ -1,18 +1,19 @@
-"""The studio's page: plain modules of JavaScript, which the server hands out as they are
-(routes.py), as they are when it starts, and an export writes into a folder.
+"""The studio's page: plain modules of JavaScript, which the server hands out as they
+are when it starts (routes.py) and an export writes into a folder.
 
 index.html loads app.js, which shows the view that the address names (state.js); api.js asks the
 server, by ask.js and host.js, which an export has others for; loading.js fetches examples in
 blocks, and again.js asks anew for what failed. data/ is the view of the examples: grid.js, order.js
 and layers.js are numbers alone, filters.js is the form, paint.js draws one, beside.js shows the
-chosen one and the classes. Its workers, which supply.js leads, are reader.js, which fetches them,
-and painter.js, which draws all of them (atlas.js). network/ is the view of one example on its way
-through the layers: layout.js, camera.js and formula.js are numbers alone, draw.js draws, panel.js
-says the same in words. train/ is the training; its worker answers the other views too (asked.js).
-draw/ is the view in which people draw: strokes.js paints, prepare.js makes an example of a drawing
-by grey.js and pieces.js, which are numbers alone, as flip.js, nearest.js and pushes.js in the
-worker; pad.js hears pointers and keys, answer.js shows what the network makes of it, lesson.js
-teaches, search.js finds.
+chosen one and the classes, marks.js what the wrong ones are taken for, told.js how many there are;
+answers.js has what the network answers. Its workers, which supply.js leads, are reader.js, which
+fetches them, and painter.js, which draws all of them (atlas.js). network/ is the view of one
+example on its way through the layers: layout.js, camera.js and formula.js are numbers alone,
+draw.js draws, panel.js says the same in words. train/ is the training; its worker answers the other
+views too (asked.js). draw/ is the view in which people draw: strokes.js paints, prepare.js makes an
+example of a drawing by grey.js and pieces.js, which are numbers alone, as flip.js, nearest.js and
+pushes.js in the worker; pad.js hears pointers and keys, answer.js shows what the network makes of
+it, lesson.js teaches, search.js finds.
 """
 
 from __future__ import annotations

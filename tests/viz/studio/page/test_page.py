@@ -70,13 +70,20 @@ def test_the_counts_of_the_classes_are_those_of_the_set(tab, address):
 
 
 def test_an_index_leads_to_its_example(tab, address):
+    """And nothing beside it moves."""
     loaded(tab, address, "&split=test")
+    places = [tab.locator(part).bounding_box() for part in ("#classes", "#digits")]
     for index in (0, 77, 499):
         tab.locator("[name=index]").fill(str(index))
         tab.locator("[name=index]").press("Enter")
         label = FEW.classes[FEW.test.labels[index]]
         tab.locator("#facts dd", has_text=str(index)).first.wait_for()
         assert facts(tab) == {"class": label, "set": "test", "index": str(index)}
+    tab.locator("#unanswered", has_text="one learns in Train").wait_for()
+    assert places == [tab.locator(part).bounding_box() for part in ("#classes", "#digits")]
+    bottom = places[1]["y"] + places[1]["height"]
+    for part in ("#shown", "#zoom"):
+        assert tab.locator(part).bounding_box()["y"] >= bottom, f"{part} covers the last rows"
 
 
 def test_filters_that_hide_an_index_are_taken_off_and_put_back(tab, address):
@@ -89,6 +96,10 @@ def test_filters_that_hide_an_index_are_taken_off_and_put_back(tab, address):
     assert facts(tab) == {"class": str(label), "set": "test", "index": "3"}
     assert tab.locator("#shown").inner_text().startswith("500 shown")
     assert tab.locator("[name=index]").input_value() == "3"
+    tab.locator("#digits").press("ArrowRight")  # who goes on needs no way back
+    said.wait_for(state="hidden")
+    tab.locator("[name=label]").select_option(str(other))
+    find(tab, 3)
     tab.locator("[data-do=restore]").click()
     assert tab.locator("[name=label]").input_value() == str(other)
     assert tab.locator("[name=split]").input_value() == "test"
@@ -275,6 +286,8 @@ def test_an_index_of_all_sets_leads_to_the_middle_and_does_so_twice(tab, address
             find(tab, typed)
             tab.mouse.click(*middle)
             assert (facts(tab)["set"], facts(tab)["index"]) == (where, index)
+            texts = tab.locator("#facts > *").all_inner_texts()
+            assert texts[texts.index("in all") + 1] == str(typed)
             tab.locator("#zoom [data-do=in]").click()
             tab.locator("[data-do=random]").first.click()
             tab.mouse.click(*middle)

@@ -191,6 +191,21 @@ def test_the_matrix_has_the_wrong_ones_off_its_diagonal_and_leads_to_them(tab, a
     tab.locator("#shown", has_text=f"{shown['wrong']} shown").wait_for()
     tab.locator("#digits").hover(position={"x": 300, "y": 200})
     tab.locator("#tip", has_text="taken for").wait_for()
+    assert tab.locator("#wrong-count").inner_text() == shown["wrong"]
+    written = tab.locator("#taken-labels")  # on the tiles, where they are large enough
+    inked = """canvas => canvas.getContext("2d")
+      .getImageData(0, 0, canvas.width, canvas.height).data.filter((each) => each).length"""
+    before = written.evaluate(inked)
+    assert before > 100 * int(shown["wrong"]) / 2
+    tab.locator("[name=wrong]").uncheck()
+    tab.locator("#shown", has_text="500 shown").wait_for()
+    tab.wait_for_timeout(100)
+    assert 0 < written.evaluate(inked) < before, "right ones are said to be taken for something"
+    tab.locator("#digits").press("0")
+    for _ in range(3):
+        tab.locator("#digits").press("-")
+    written.wait_for(state="hidden")
+    tab.locator("[name=wrong]").check()
     # A link to them has its network learned again, and none is missed before it has.
     tab.wait_for_timeout(400)  # the address is written a moment later
     held: list[Any] = []

@@ -44,10 +44,9 @@ export class Answers {
     return names.filter((name) => !this.confusions.has(name));
   }
 
-  /** How many a state shows, whatever is known of their classes by now; null before all are answered.
+  /** How many a state shows of the sets that are answered, whatever is known of their classes by now.
    * @param {Pick<State, "split" | "label" | "answer" | "wrong">} state */
   count({ split, label, answer, wrong }) {
-    if (this.lacking({ split }).length) return null;
     let sum = 0;
     for (const [name, confusion] of this.confusions) {
       confusion.forEach((count, cell) => {

@@ -22,6 +22,7 @@ export class Beside {
     this.known = known;
     this.choose = choose;
     this.complain = complain;
+    this.facts = ""; // as they are told
     this.pictured = -1; // the example whose picture is wanted
     /** @type {(() => void) | null} */ this.paintPicture = null;
     /** @type {(() => void)[]} */ this.paintMeans = [];
@@ -35,14 +36,22 @@ export class Beside {
     return { ...placeOf(digit, dataset), label };
   }
 
-  /** Show the chosen example. @param {number} digit -1 for none */
-  show(digit) {
-    byId("chosen").hidden = digit < 0;
+  /** Show the chosen example. @param {State} state @param {string} unanswered why there is no answer, where
+   * there is none */
+  show({ digit, split: shown }, unanswered) {
+    byId("chosen").classList.toggle("none", digit < 0);
+    byId("unchosen").hidden = digit >= 0;
     if (digit < 0) return;
     const { label, split, index } = this.about(digit);
-    byId("facts").replaceChildren(
-      ...this.#factsOf(digit).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
-    );
+    const facts = this.#factsOf(digit, shown === "");
+    if (String(facts) !== this.facts) {
+      this.facts = String(facts);
+      byId("facts").replaceChildren(
+        ...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
+      );
+    }
+    const isAnswered = this.known.predictions[digit] !== NOBODY;
+    write(byId("unanswered"), isAnswered ? "" : unanswered);
     const picture = byId("picture", HTMLImageElement);
     picture.alt = `${label ?? "an example"}, ${split} ${index}`;
     if (this.pictured === digit) return;
@@ -51,12 +60,13 @@ export class Beside {
     this.#fetchPicture(picture, digit, split, index);
   }
 
-  /** @param {number} digit @returns {[string, string][]} */
-  #factsOf(digit) {
+  /** @param {number} digit @param {boolean} ofAll whether all sets are shown @returns {[string, string][]} */
+  #factsOf(digit, ofAll) {
     const { label, split, index } = this.about(digit);
     const { predictions, confidences, losses } = this.known;
     /** @type {[string, string][]} */
     const rows = [["class", label ?? "…"], ["set", split], ["index", String(index)]];
+    if (ofAll) rows.push(["in all", String(digit)]); // as it is asked for then
     if (predictions[digit] === NOBODY) return rows;
     const answer = this.dataset.classes[predictions[digit]];
     const share = `${written(100 * confidences[digit])}\u00a0%`; // a line never begins with its %

@@ -37,6 +37,10 @@ export function knownOf({ splits }) {
   };
 }
 
+/** Whether the network is known to take an example for another class. @param {number} i @param {Known} known */
+export const isWrong = (i, { labels, predictions }) =>
+  predictions[i] !== NOBODY && labels[i] !== NOBODY && predictions[i] !== labels[i];
+
 /** The examples that a state shows, in its order. @param {State} state @param {Known} known */
 export function shownOf({ split, label, answer, wrong, sort }, known) {
   const { first, count } = rangeOf(split, known);
@@ -46,7 +50,7 @@ export function shownOf({ split, label, answer, wrong, sort }, known) {
   for (let i = first; i < first + count; i++) {
     if (label >= 0 && labels[i] !== label) continue;
     if (answer >= 0 && predictions[i] !== answer) continue;
-    if (wrong && (predictions[i] === NOBODY || labels[i] === NOBODY || predictions[i] === labels[i])) continue;
+    if (wrong && !isWrong(i, known)) continue;
     kept[n++] = i;
   }
   const chosen = kept.subarray(0, n);

@@ -1,16 +1,18 @@
 // @ts-check
 // The view of the data: every example on one canvas, chosen ones larger, the classes beside it.
 
-import { byId, first, write } from "../../../page/dom.js";
-import { Answers, awaited, isAskedLater, isOnItsWay } from "./answers.js";
+import { byId, write } from "../../../page/dom.js";
+import { Answers, isOnItsWay } from "./answers.js";
 import { Beside } from "./beside.js";
 import { Filters, namesOf } from "./filters.js";
 import { all, centred, gridOf, inSight, kept, layersSeen, moved, opening, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
-import { countsOf, knownOf, NOBODY, rangeOf, shownOf } from "./order.js";
+import { countsOf, isWrong, knownOf, rangeOf, shownOf } from "./order.js";
 import { rowOf } from "./layers.js";
 import { coloursOf } from "./paint.js";
+import { showTaken } from "./marks.js";
 import { follow } from "./pointers.js";
 import { Supply } from "./supply.js";
+import { Told, unanswered } from "./told.js";
 import { asksNetwork, OPENING, WHOLE } from "../state.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
@@ -22,9 +24,6 @@ import { asksNetwork, OPENING, WHOLE } from "../state.js";
 
 const STEP = 1.5; // how much nearer a key or a button goes
 const CLEAR = 48; // pixels of an example that was asked for
-const LOADING = "Still loading: they come by themselves.";
-const NONE = "None is like that.";
-const NOBODY_LEARNS = "No network answers: one learns in Train.";
 
 export class DataView {
   /** @param {Dataset} dataset @param {Change} change of the state
@@ -38,8 +37,7 @@ export class DataView {
     this.known = knownOf(dataset);
     this.answers = new Answers(this.known, dataset.classes.length);
     this.answers.changed = () => this.#answered();
-    this.filtered = ""; // by what,
-    /** @type {number | null} */ this.atFirst = null; // and how many there were then
+    this.told = new Told(this.answers);
     this.asked = ""; // where the training stood when it was asked for all answers
     this.beside = new Beside(dataset, this.known, (label) => this.#toggle(label), complaints("picture"));
     this.filters = new Filters(dataset, this.known, (filters) => this.#filter(filters), (digit) => this.find(digit));
@@ -48,7 +46,8 @@ export class DataView {
     this.slots = new Int32Array(this.known.labels.length).fill(-1); // of each example
     this.criteria = "";
     /** @type {{left: number, top: number} | null} */ this.pointer = null; // over the canvas
-    /** @type {Partial<State> | null} */ this.before = null; // the filters that an index took off
+    /** @type {Partial<State> | null} */ this.before = null; // the filters that an index took off,
+    this.since = ""; // and what is shown since
     this.frame = 0;
     /** @type {State | null} */ this.state = null;
     /** @type {Supply | null} */ this.supply = null;
@@ -61,10 +60,9 @@ export class DataView {
     this.#arrange(state);
     this.supply ??= this.#supply();
     this.filters.show(state);
-    if (state.label >= 0 || state.answer >= 0 || state.wrong) this.before = null;
+    if (this.since !== choiceIn(state)) this.before = null;
     byId("cleared").hidden = !this.before;
     this.#tell();
-    this.beside.show(state.digit);
     this.redraw();
   }
 
@@ -93,18 +91,27 @@ export class DataView {
 
   #answered() {
     const { state } = this;
-    if (state?.view === "data" && (asksNetwork(state) || state.digit >= 0)) this.show(state);
+    if (state?.view !== "data") return;
+    if (asksNetwork(state)) return this.show(state);
+    this.#tell();
+    this.redraw();
   }
 
   /** The training goes on. */
   heard() {
-    if (this.state?.view === "data" && asksNetwork(this.state)) this.#tell();
+    if (this.state?.view === "data" && (this.lacking.length || isOnItsWay(this.session()))) this.#tell();
   }
 
-  /** Have the answers to all sets that are shown, where a training waits and was not asked of them. */
-  #askNetwork() {
+  /** The sets whose answers are wanted, and not here: for what is shown, or for the chosen one. */
+  get lacking() {
     const { state } = this;
-    if (!state || !asksNetwork(state) || !this.answers.lacking(state).length) return;
+    if (state && asksNetwork(state)) return this.answers.lacking(state);
+    return state && state.digit >= 0 ? this.answers.lacking(this.beside.about(state.digit)) : [];
+  }
+
+  /** Have the answers that are wanted, where a training waits and was not asked for them. */
+  #askNetwork() {
+    if (!this.lacking.length) return;
     const session = this.session();
     const { isReady, isRunning, wanted, visited, shownNumber, branch, progress: { step } } = session;
     const at = `${shownNumber} ${branch.number} ${step}`;
@@ -121,22 +128,13 @@ export class DataView {
     ]);
     if (criteria !== this.criteria) {
       this.criteria = criteria;
-      this.#remember(state);
+      this.told.remember(state, this.session());
       this.shown = shownOf(state, this.known);
       this.slots.fill(-1);
       for (let slot = 0; slot < this.shown.length; slot++) this.slots[this.shown[slot]] = slot;
       this.beside.count(state, countsOf(state, this.known, this.dataset.classes.length));
     }
     this.grid = gridOf(this.shown.length, width, height);
-  }
-
-  /** How many there were when they were asked for: it may learn on. @param {State} state */
-  #remember(state) {
-    const filtered = JSON.stringify([state.split, state.label, state.answer, state.wrong]);
-    const count = this.answers.count(state);
-    if (filtered !== this.filtered || count === null || isOnItsWay(this.session())) this.atFirst = count;
-    else this.atFirst ??= count;
-    this.filtered = filtered;
   }
 
   // --- the camera ---
@@ -170,21 +168,25 @@ export class DataView {
 
   /** Choose an example that may be anywhere, and bring it to the middle. @param {number} digit */
   find(digit) {
-    if (this.slots[digit] < 0) this.#clear(digit);
+    const before = this.slots[digit] < 0 ? this.#clear(digit) : null;
     const slot = this.slots[digit];
     const { x, y, zoom } = centred(this.camera, this.grid, slot, CLEAR);
     this.#chosen(digit, { x, y, zoom });
+    if (!this.state || !before) return; // it may have been asked for twice
+    [this.before, this.since] = [before, choiceIn(this.state)];
+    byId("cleared").hidden = false;
   }
 
-  /** Take off the filters that hide an example, and say so. @param {number} digit */
+  /** Take off the filters that hide an example, say so, and give what was shown. @param {number} digit */
   #clear(digit) {
-    if (!this.state) return;
+    if (!this.state) return null;
     const { split, label, answer, wrong, x, y, zoom } = this.state;
     const isOfSet = !split || split === this.beside.about(digit).split;
-    this.before = { split, label, answer, wrong, x, y, zoom };
+    const before = { split, label, answer, wrong, x, y, zoom };
     const hid = namesOf({ split: isOfSet ? "" : split, label, answer, wrong }, this.dataset.classes);
     write(byId("hid"), `It is not among “${hid}”: all are shown now.`);
     this.change({ split: isOfSet ? split : "", label: -1, answer: -1, wrong: 0 });
+    return before;
   }
 
   /** @param {number} digit @param {Partial<State>} look */
@@ -211,6 +213,7 @@ export class DataView {
     const chosen = this.state && this.state.digit >= 0 ? this.slots[this.state.digit] : -1;
     if (this.supply?.isLoading) this.supply.prefer(this.#layersWanted(this.state));
     this.supply?.stage.show({ width, height, ratio, camera, grid, chosen, colours: coloursOf(canvas) }, this.shown);
+    showTaken(camera, grid, this.shown, this.known, this.dataset.classes);
     this.#placeTip();
   }
 
@@ -297,33 +300,14 @@ export class DataView {
     this.change({ ...filters, ...(this.state?.zoom === WHOLE.zoom ? WHOLE : OPENING) });
   }
 
-  /** What is shown, in words. */
+  /** What is shown, in words, and what it waits for. */
   #tell() {
-    const { state } = this;
+    const { state, shown: { length }, lacking } = this;
     if (!state) return;
-    const asks = asksNetwork(state);
-    const lacking = asks ? this.answers.lacking(state) : [];
-    const waits = asks ? awaited(this.session(), lacking) : "";
-    const none = byId("none");
-    none.hidden = this.shown.length > 0 || !byId("unseen").hidden;
-    const why = lacking.length ? NOBODY_LEARNS : this.supply?.isLoading ? LOADING : NONE;
-    write(first(none, "span"), waits || why);
-    first(none, "button").hidden = !isAskedLater(this.session(), lacking);
-    write(byId("shown"), [this.#shown(), waits, this.supply?.coming].filter(Boolean).join(" · "));
+    const session = this.session();
+    this.told.show(state, { length, seen: inSight(this.camera, this.grid) }, session, lacking, this.supply);
+    this.beside.show(state, unanswered(session, lacking));
     this.#askNetwork();
-  }
-
-  /** How many are shown, and how many of them in sight. */
-  #shown() {
-    const { length } = this.shown;
-    const seen = inSight(this.camera, this.grid);
-    const [count, some] = [length, seen].map((number) => number.toLocaleString("en"));
-    const { atFirst, state } = this;
-    const isOther = state && atFirst !== null && this.answers.count(state) !== atFirst;
-    const since = isOther ? `, ${atFirst.toLocaleString("en")} before: it has learned since` : "";
-    return seen === length
-      ? `${count} shown${since}`
-      : `${count} shown${since}, ${some} of them in sight: “all” (or 0) shows every one`;
   }
 
   /** Name what is under the pointer now: a filter or an order may have put another there. */
@@ -334,8 +318,7 @@ export class DataView {
     if (tip.hidden) return;
     const { label, split, index } = this.beside.about(hovered);
     const answer = this.known.predictions[hovered];
-    const isWrong = label !== null && answer !== NOBODY && answer !== this.known.labels[hovered];
-    const taken = isWrong ? ` · taken for ${this.dataset.classes[answer]}` : "";
+    const taken = isWrong(hovered, this.known) ? ` · taken for ${this.dataset.classes[answer]}` : "";
     write(tip, `${label ?? "…"} · ${split} ${index}${taken}`);
     const { left, top, size } = rectangleOf(this.camera, this.grid, this.slots[hovered]);
     const above = top > 40;
@@ -343,3 +326,7 @@ export class DataView {
     tip.style.top = `${above ? top - tip.offsetHeight - 4 : top + size + 4}px`;
   }
 }
+
+/** What a person chose to see, and not from where. @param {State} state */
+const choiceIn = ({ split, label, answer, wrong, sort, digit }) =>
+  JSON.stringify([split, label, answer, wrong, sort, digit]);
