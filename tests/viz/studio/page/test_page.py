@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from io import BytesIO
 from pathlib import Path
@@ -36,6 +37,12 @@ def facts(tab: Any) -> dict[str, str]:
     texts = tab.locator("#facts > *").all_inner_texts()  # at once: an answer may come in between
     said = dict(zip(texts[::2], texts[1::2], strict=True))
     return {name: said[name] for name in ("class", "set", "index")}
+
+
+def test_each_name_is_of_one_element():
+    """Else a style or a script that means the one changes the other."""
+    names = re.findall(r'\bid="([^"]+)"', files()[""].read_text(encoding="utf-8"))
+    assert len(names) > 50 and len(names) == len(set(names))
 
 
 def test_every_file_of_the_page_is_served_as_it_was_at_the_start_and_nothing_else(monkeypatch):
