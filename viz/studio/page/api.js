@@ -163,9 +163,10 @@ async function said(asked) {
 
 /**
  * A network that learns, or has learned, outside the page. state: of its run; job: of the server's
- * job, null of a terminal's. epoch: how far it is, of so many. accuracy: on the validation set.
+ * job, null of a terminal's. isRun: it has a folder, which one that waits
+ * has not. epoch: how far it is, of so many. accuracy: on the validation set.
  * @typedef {{
- *   name: string, state: string, job: string | null, sizes: number[] | null, activation: string | null,
+ *   name: string, isRun: boolean, state: string, job: string | null, sizes: number[] | null, activation: string | null,
  *   dataset: string | null, epochs: number | null, epoch: number | null, accuracy: number | null,
  * }} Work
  */
@@ -173,8 +174,13 @@ async function said(asked) {
 /** Those that there are, the newest first. @returns {Promise<Work[]>} */
 export async function workOf() {
   const [runs, jobs] = await Promise.all([get("runs"), get("jobs")]);
-  const states = new Map(/** @type {{id: string, state: string}[]} */ (jobs).map(({ id, state }) => [id, state]));
-  return /** @type {Omit<Work, "job">[]} */ (runs).map((run) => ({ ...run, job: states.get(run.name) ?? null }));
+  const all = /** @type {{id: string, state: string, dataset: string}[]} */ (jobs);
+  const found = /** @type {Omit<Work, "job" | "isRun">[]} */ (runs);
+  const waiting = all.filter(({ id }) => found.every(({ name }) => name !== id)).map(({ id, state, dataset }) => ({
+    name: id, isRun: false, state, job: state, sizes: null, activation: null, dataset, epochs: null, epoch: null, accuracy: null,
+  }));
+  const states = new Map(all.map(({ id, state }) => [id, state]));
+  return [...waiting, ...found.map((run) => ({ ...run, isRun: true, job: states.get(run.name) ?? null }))];
 }
 
 /** How one goes on, as events. @param {string} run */

@@ -85,6 +85,12 @@ def test_back_to_any_step_and_on_gives_the_same_bits(tab, address, tmp_path):
     tab.locator("#go", has_text="Go on").wait_for()
     assert same(weights(tab, tmp_path)[1], last)
     assert tab.locator("[name=rate]").input_value() == "0.01"
+    tab.goto(f"{address}{SMALL}&step=90000")  # one that is left while it is learned again
+    tab.locator("#doing", has_text="learning again up to step 90,000").wait_for()
+    tab.locator("[data-do=reset]").click()
+    tab.locator("#left button", has_text="at step 90,000").wait_for()
+    tab.locator("#dismiss").click()
+    assert tab.locator("#left").is_hidden() and tab.evaluate("history.state") is None
 
 
 def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_path):

@@ -80,8 +80,8 @@ def test_the_settings_of_the_page_are_taught_on_the_server_with_the_token_alone(
         route.fulfill(status=202, json={"id": "taught"})
 
     tab.route("**/api/retrain", take)
-    ended = {"content_type": "text/event-stream", "body": "event: end\ndata: {}\n\n"}
-    tab.route("**/api/runs/taught/events", lambda route: route.fulfill(**ended))
+    waits = [{"id": "taught", "state": "queued", "dataset": "mnist"}]
+    tab.route("**/api/jobs", lambda route: route.fulfill(json=waits if sent else []))
     tab.locator("#runs summary").click()
     tab.locator("#retrain input").fill("4")
     put(tab, "rate", "fast")
@@ -90,6 +90,10 @@ def test_the_settings_of_the_page_are_taught_on_the_server_with_the_token_alone(
     put(tab, "rate", "0.05")
     tab.locator("#retrain button").click()
     tab.locator("#doing", has_text="taught learns on the server").wait_for()
+    tab.locator("#run-list td", has_text="queued").wait_for()
+    tab.locator("#retrain button").click()
+    tab.locator("#problem", has_text="taught learns on the server, one at a time").wait_for()
+    assert tab.locator("#doing").inner_text() == "", "what is over stands beside what is wrong"
     (request,) = sent
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
     assert request.headers["if-match"].startswith('"')

@@ -51,13 +51,13 @@ def test_the_architecture_follows_the_file_and_a_wrong_one_changes_nothing(tab, 
     arrays = {name: np.array(array) for name, array in model.state_dict().items()}
     given(tab, arrays, activation="tanh")
     shows(tab, "weights", "19,410")
-    tab.locator("#doing:empty").wait_for(state="attached")
+    tab.locator("#doing", has_text="784-24-16-10, which has not learned").wait_for()
     found = score(model, few().test, 10, 255.0)
     shows(tab, "test accuracy", f"{100 * found.accuracy:.2f} %")
     chosen = tab.locator("#settings [name=hidden], #settings [name=activation]")
     assert chosen.evaluate_all("all => all.map(({ value }) => value)") == ["24", "16", "tanh"]
     for wrong, words in (
-        (b"hello", "given.safetensors: safetensors: 5 bytes are no file"),
+        (b"hello", "expected a .safetensors file, such as Download writes"),
         ({**arrays, "0.bias": np.full(24, np.nan, np.float32)}, "expected numbers in 0.bias"),
         ({"0.weight": np.zeros((10, 64), np.float32), "0.bias": np.zeros(10, np.float32)},
          "expected 0.weight to take 784 numbers, as mnist has, found 64"),
@@ -77,6 +77,7 @@ def test_a_token_that_has_become_wrong_is_typed_anew_and_kept_for_the_tab(browse
     tab.locator("#go", has_text="Pause").click()
     assert tab.locator("#token").is_hidden()
     act(tab, "send")
+    act(tab, "put")
     tab.locator("#problem", has_text="or type its token").wait_for()
     assert not findings(tab)
     tab.keyboard.type(f"http://localhost/#token={TOKEN}")  # the field has the focus
@@ -84,6 +85,7 @@ def test_a_token_that_has_become_wrong_is_typed_anew_and_kept_for_the_tab(browse
     tab.locator("#token").wait_for(state="hidden")
     assert tab.locator("#problem").is_hidden()
     tab.keyboard.press("Enter")  # on what was pressed before
+    act(tab, "put")
     tab.locator("#doing", has_text="the server serves step").wait_for()
     assert tab.evaluate("[localStorage.length, sessionStorage.token]") == [0, TOKEN]
     assert TOKEN not in tab.url
@@ -107,6 +109,7 @@ def test_a_browser_that_keeps_nothing_is_said_and_loses_nothing(tab, address, st
     tab.locator("#problem", has_text="after a reload it needs the studio's token").wait_for()
     learned(tab, "step")
     act(tab, "send")
+    act(tab, "put")
     tab.locator("#doing", has_text="the server serves step 1").wait_for()
     tab.wait_for_timeout(400)  # the address is written a moment later
     tab.reload()
@@ -126,6 +129,7 @@ def test_weights_are_sent_fetched_and_forgotten_with_the_token_alone(tab, addres
     learned(tab, "step", 2)
     _, sent, _ = weights(tab, tmp_path)
     act(tab, "send")
+    act(tab, "put")
     tab.locator("#doing", has_text="the server serves step 2").wait_for()
     learned(tab, "step")
     act(tab, "fetch")

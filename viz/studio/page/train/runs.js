@@ -26,14 +26,14 @@ import { networkIn } from "./network.js";
  * The training of the page: what it is set to, null where a field is wrong; and that it goes on from
  * other weights. changed: is called when there is more to draw.
  * @typedef {{
- *   settings: () => Settings | null, goOn: (network: Network) => void, changed: () => void,
+ *   settings: () => Settings | null, goOn: (network: Network, whose: string) => void, changed: () => void,
  *   say: (text: string) => void, complain: (message: string) => void,
  * }} Training
  */
 
 const EVERY = 2000; // milliseconds between two looks at the list
 const MOST = 3; // curves: more are a thicket
-const MOST_EPOCHS = 100_000; // as the server takes them
+const MOST_EPOCHS = 1000; // more are rather a slip; a terminal takes them
 const ACTIVE = ["queued", "running", "cancelling"];
 const RESUMED = ["cancelled", "interrupted", "failed"];
 
@@ -44,6 +44,7 @@ export class Runs {
     this.training = training;
     /** @type {Work[]} */ this.work = [];
     /** @type {Map<string, Watched>} */ this.watched = new Map();
+    this.begun = ""; // the job of this page, until it has a run whose curves can be shown
     /** @type {ReturnType<typeof setTimeout> | 0} */ this.timer = 0;
     const part = byId("runs", HTMLDetailsElement);
     part.addEventListener("toggle", () => this.#look());
@@ -99,6 +100,9 @@ export class Runs {
     if (!part.open || document.hidden) return;
     try {
       this.work = await workOf();
+      const hasBegun = this.work.some(({ name, isRun }) => isRun && name === this.begun);
+      if (hasBegun && this.watched.size < MOST) this.#watch(this.begun);
+      if (hasBegun) this.begun = "";
       this.#write();
     } catch (error) {
       write(byId("no-runs"), error instanceof Error ? error.message : String(error));
@@ -128,18 +132,18 @@ export class Runs {
   }
 
   /** What can be done with one now. @param {HTMLElement} shown @param {Work} work */
-  #offer(shown, { name, job, state, dataset }) {
+  #offer(shown, { name, job, state, dataset, isRun }) {
     const box = first(shown, "input", HTMLInputElement);
     const watched = this.watched.get(name);
     // One that was over goes on again; of one that had just begun there was nothing yet.
     if (watched?.source.readyState === EventSource.CLOSED && ACTIVE.includes(job ?? state)) this.#follow(name, watched);
     box.checked = watched !== undefined;
-    box.disabled = !watched && this.watched.size >= MOST;
+    box.disabled = !watched && (this.watched.size >= MOST || !isRun);
     shown.style.setProperty("--of", watched ? `var(${watched.colour})` : "transparent");
     const may = token() !== null && job !== null;
     first(shown, "[data-do=end]").hidden = !(may && ACTIVE.includes(job));
     first(shown, "[data-do=resume]").hidden = !(may && RESUMED.includes(job));
-    first(shown, "[data-do=take]").hidden = dataset !== this.dataset.name;
+    first(shown, "[data-do=take]").hidden = dataset !== this.dataset.name || ACTIVE.includes(job ?? ""); // it has none yet
   }
 
   // --- the curves ---
@@ -191,7 +195,7 @@ export class Runs {
       await order("POST", `jobs/${encodeURIComponent(run)}/resume`, await tagOfWeights());
       this.#choose(run, true);
     }
-    if (what === "take") this.training.goOn(networkIn(await weightsOfRun(run), this.dataset));
+    if (what === "take") this.training.goOn(networkIn(await weightsOfRun(run), this.dataset), `the best epoch of ${run}`);
   }
 
   /** A training on the server by the settings of the page. @param {string} typed how many epochs */
@@ -201,6 +205,8 @@ export class Runs {
       const wanted = `a whole number from 1 to ${MOST_EPOCHS.toLocaleString("en")}`;
       throw new Error(`Epochs: expected ${wanted}, found ${typed || "nothing"}`);
     }
+    const active = this.work.find(({ job }) => ACTIVE.includes(job ?? ""));
+    if (active) throw new Error(`${active.name} learns on the server, one at a time: wait, or End it in the table of them`);
     const settings = this.training.settings();
     if (!settings) return; // one of them is wrong, which is said there
     const { hidden, activation, optimizer, batch, dropout, rate, momentum, decay, seed } = settings;
@@ -209,8 +215,8 @@ export class Runs {
       weight_decay: decay, schedule: "constant", ...(optimizer === "sgd" ? { momentum } : {}),
     };
     const { id } = /** @type {{id: string}} */ (await order("POST", "retrain", await tagOfWeights(), recipe));
-    this.training.say(`${id} learns on the server; what it has learned is served then`);
-    if (this.watched.size < MOST) this.#watch(id);
+    this.training.say(`${id} learns on the server, which serves its weights once it has finished`);
+    this.begun = id;
   }
 }
 

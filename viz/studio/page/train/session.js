@@ -58,7 +58,8 @@ export class Session {
     this.steps = Infinity; // and so many,
     this.past = ""; // of which these are known
     this.since = 0; // when the one that is shown began
-    /** @type {Settings | null} */ this.leaving = null; // those of what a person replaces, until then
+    /** @type {Left | null} */ this.leaving = null; // what a person replaces, until then
+    this.greeting = ""; // what is said of the next one, once it is ready
     this.isGiven = false; // it goes on from a network that settings alone do not lead to
     this.forks = 0; // that were asked for
     /** @type {Stand | null} */ this.visited = null; // where the worker was sent, until it is there
@@ -183,7 +184,7 @@ export class Session {
     if (this.isGiven) this.progress.way = null;
     this.forks = 0;
     this.tell.began(left);
-    this.tell.say("");
+    this.tell.say(this.greeting);
     this.#setRunning(false);
     if (!this.wanted) this.steps = Infinity;
     if (!this.wanted) return this.tell.settled();
@@ -197,8 +198,9 @@ export class Session {
     const { leaving, since, progress: { from, end, step, way } } = this;
     const isLong = performance.now() - since > BRIEF;
     this.since = performance.now();
+    if (leaving?.step) return leaving; // it was just learned again
     if (!leaving || !isLong || end === from) return null;
-    return { settings: { ...leaving, ...(way && liveAt(way, step)) }, ...this.branches.known };
+    return { settings: { ...leaving.settings, ...(way && liveAt(way, step)) }, ...this.branches.known };
   }
 
   /** @param {Extract<Said, {kind: "score"}>} said @param {Branch} branch */
@@ -286,6 +288,7 @@ export class Session {
   begin(settings, { step, past } = { step: 0, past: "" }, from) {
     this.settings = settings;
     this.leaving = null;
+    this.greeting = "";
     this.isGiven = from !== undefined;
     this.wanted ||= this.isRunning;
     this.steps = step || Infinity;
@@ -300,14 +303,16 @@ export class Session {
   /** The same, by a person's wish: from what is left for it there is a way back.
    * @param {Settings} settings @param {Network} [from] */
   #replace(settings, from) {
-    const leaving = this.isReady ? this.settings : this.leaving;
+    const { settings: own, steps, past } = this;
+    const leads = this.isAgain ? { step: steps, past } : { step: 0, past: "" };
+    const leaving = this.isReady ? { settings: own, ...leads } : this.leaving;
     this.begin(settings, undefined, from);
     this.leaving = leaving;
   }
 
-  /** From a network on, that was saved, and wait. @param {Network} network */
-  goOn(network) {
-    const { hidden, activation, seed } = network;
+  /** From a network on, that was saved, and wait. @param {Network} network @param {string} whose it is */
+  goOn(network, whose) {
+    const { hidden, activation, seed, step } = network;
     const now = this.settings;
     const own = { hidden, activation: activation ?? now.activation, seed: seed ?? now.seed };
     const settings = settingsOf(typedOf({ ...now, ...own }));
@@ -315,6 +320,8 @@ export class Session {
     if (lacks) throw new Error(lacks);
     this.pause();
     this.#replace(settings, network);
+    const learned = step ? `has learned ${step.toLocaleString("en")} steps` : "has not learned";
+    this.greeting = `This is ${whose}: ${this.sizes.join("-")}, which ${learned}. A reload loses it; Download keeps it.`;
     this.tell.settled();
   }
 

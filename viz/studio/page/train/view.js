@@ -114,7 +114,7 @@ export class TrainView {
     const training = {
       saved: () => this.session.progress.isReady ? this.session.questions.saved() : null,
       settings: () => this.form.refuses() ? null : this.session.settings,
-      goOn: (/** @type {Network} */ network) => this.session.goOn(network),
+      goOn: (/** @type {Network} */ network, /** @type {string} */ whose) => this.session.goOn(network, whose),
       changed: () => this.#drawSoon(),
       say: (/** @type {string} */ text) => write(byId("doing"), text),
       complain,

@@ -1,7 +1,7 @@
 // @ts-check
 // The weights as files: a person's, and the one that the server serves; each comes in and goes out.
 
-import { byId, element, first } from "../../../page/dom.js";
+import { byId, element, first, write } from "../../../page/dom.js";
 import { deleteWeights, sendWeights, servedWeights, tagOfWeights, token } from "../api.js";
 import { fileOf } from "./file.js";
 import { networkIn } from "./network.js";
@@ -12,9 +12,9 @@ import { networkIn } from "./network.js";
 
 /**
  * What the training does for this: gives its weights (null while there is none), goes on from
- * others, says what was done and what is wrong.
+ * others, of which it says whose they are, says what was done and what is wrong.
  * @typedef {{
- *   saved: () => Promise<Saved> | null, goOn: (network: Network) => void,
+ *   saved: () => Promise<Saved> | null, goOn: (network: Network, whose: string) => void,
  *   say: (text: string) => void, complain: (message: string) => void,
  * }} Training
  */
@@ -26,14 +26,19 @@ export class Weights {
   constructor(dataset, training) {
     this.dataset = dataset;
     this.training = training;
-    this.tag = "*"; // of the weights that a person was asked about
+    this.tag = "*"; // of the weights that a person was asked about,
+    /** @type {Saved | null} */ this.saved = null; // and what is to be served in their place
     this.asking = byId("asking", HTMLDialogElement);
     /** @type {Record<string, () => Promise<void> | void>} */ const acts = {
       download: () => this.#download(),
       open: () => byId("file").click(),
       fetch: () => this.#fetch(),
-      send: () => this.#send(),
-      ask: () => this.#ask(),
+      send: async () => {
+        const saved = await this.training.saved();
+        if (saved) await this.#ask(saved);
+      },
+      ask: () => this.#ask(null),
+      put: () => this.#send(),
       delete: () => this.#delete(),
       keep: () => this.asking.close(),
     };
@@ -82,28 +87,38 @@ export class Weights {
   }
 
   async #fetch() {
-    this.#goOn(await servedWeights(), "the server's");
+    this.#goOn(await servedWeights(), "the server's network");
   }
 
   /** @param {Uint8Array<ArrayBuffer>} bytes @param {string} whose */
   #goOn(bytes, whose) {
     try {
-      this.training.goOn(networkIn(bytes, this.dataset));
+      this.training.goOn(networkIn(bytes, this.dataset), whose);
     } catch (error) {
-      throw new Error(`${whose}: ${error instanceof Error ? error.message : error}`, { cause: error });
+      const said = error instanceof Error ? error.message : String(error);
+      const isOther = said.startsWith("safetensors:");
+      const wrong = isOther ? `expected a .safetensors file, such as Download writes (${said})` : said;
+      throw new Error(`${whose}: ${wrong}`, { cause: error });
     }
   }
 
   async #send() {
-    const saved = await this.training.saved();
+    const { saved } = this;
+    this.asking.close();
     if (!saved) return;
     const { version } = await sendWeights(fileOf(this.dataset, saved));
     this.training.say(`the server serves step ${saved.step.toLocaleString("en")} as version ${version}`);
   }
 
-  /** Ask before the server forgets; what it serves now is what the answer is about. */
-  async #ask() {
+  /** Ask before the server serves these, or a network that has not learned, in place of what it serves now,
+   * which is what the answer is about. @param {Saved | null} saved */
+  async #ask(saved) {
     this.tag = await tagOfWeights();
+    this.saved = saved;
+    const what = saved ? `these weights, of step ${saved.step.toLocaleString("en")},` : "an untrained network";
+    write(byId("question"), `Serve ${what} in place of what the server serves now? It keeps that in its history.`);
+    first(this.asking, "[data-weights=put]").hidden = !saved;
+    first(this.asking, "[data-weights=delete]").hidden = saved !== null;
     this.asking.showModal();
   }
 
