@@ -5,10 +5,10 @@ import { byId, element, first, write } from "../../page/dom.js";
 import { Store } from "../../page/store.js";
 import { again, untilDone } from "./again.js";
 import { datasetOf, keepToken, serverOf } from "./api.js";
-import { DataView } from "./data/view.js";
+import { Answers } from "./data/answers.js";
+import { knownOf } from "./data/order.js";
 import { asksNetwork, digitOf, fromAddress, settle, START, toAddress, VIEWS, wrongIn } from "./state.js";
 import { offersOf } from "./train/offered.js";
-import { TrainView } from "./train/view.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./state.js").View} View */
@@ -16,6 +16,14 @@ import { TrainView } from "./train/view.js";
 /** Says what is wrong, at the lower edge of the window; "" where all is right again. again: what to do for it
  * not to wait, where it is tried again by itself.
  * @typedef {(message: string, again?: () => void) => void} Complain */
+
+/** What each view alone needs, by where it begins. */
+const FILES = {
+  train: async () => await import("./train/view.js"),
+  data: async () => await import("./data/view.js"),
+  network: async () => await import("./network/view.js"),
+  draw: async () => await import("./draw/view.js"),
+};
 
 /** What is wrong, by who says so. @type {Map<string, {message: string, again?: () => void}>} */
 const problems = new Map();
@@ -103,6 +111,8 @@ async function begin() {
   byId("dismiss").addEventListener("click", closeMessages);
   byId("again").addEventListener("click", () => problems.forEach(({ again }) => again?.()));
   document.documentElement.classList.toggle("embedded", embedded !== undefined);
+  const opened = embedded ?? VIEWS.find((view) => view === fromAddress(location.hash).view) ?? START.view;
+  FILES[opened]().catch(() => {}); // it comes while the server is asked; where it does not, that is said later
   const { datasets, architectures, weights = true } = await asked(serverOf);
   const dataset = await chosenDataset(datasets);
   const counts = Object.entries(dataset.splits).map(([name, { count }]) =>
@@ -127,20 +137,30 @@ async function begin() {
     complainOfAddress("");
     change(some);
   };
-  /** @type {DataView} */ const data = new DataView(dataset, look, complaints, () => train.session);
-  await turn();
   const offers = offersOf(architectures);
-  const train = new TrainView(dataset, change, complaints("train"), data, offers, weights);
-  const showNetwork = later("network", async () => {
-    const { NetworkView } = await import("./network/view.js");
-    return new NetworkView(dataset, look, train.session, () => train.act("go"), complaints("network"));
+  const answers = new Answers(knownOf(dataset), dataset.classes.length);
+  /** @type {import("./train/session.js").Session | null} */ let session = null;
+  const data = new Later("data", async () => {
+    const { DataView } = await FILES.data();
+    return new DataView(dataset, look, complaints, () => session, answers);
   });
-  const showDrawing = later("draw", async () => {
-    const { DrawView } = await import("./draw/view.js");
-    return new DrawView(dataset, look, complaints("draw"), train.session, (index) => {
+  const find = async (/** @type {number} */ digit) => (await data.made)?.find(digit);
+  const train = new Later("train", async () => {
+    const { TrainView } = await FILES.train();
+    const made = new TrainView(dataset, change, complaints("train"), answers, find, offers, weights);
+    session = made.session;
+    return made;
+  });
+  const network = new Later("network", async () => {
+    const [{ NetworkView }, of] = await Promise.all([FILES.network(), train.needed]);
+    return new NetworkView(dataset, look, of.session, () => of.act("go"), complaints("network"));
+  });
+  const draw = new Later("draw", async () => {
+    const [{ DrawView }, of] = await Promise.all([FILES.draw(), train.needed]);
+    return new DrawView(dataset, look, complaints("draw"), of.session, (index) => {
       look({ view: "data" });
-      data.find(digitOf({ split: "train", index }, dataset));
-    }, () => train.act("go"));
+      void find(digitOf({ split: "train", index }, dataset));
+    }, () => of.act("go"));
   });
   await turn();
   const store = new Store(START, {
@@ -149,10 +169,10 @@ async function begin() {
       showView(state.view);
       if (embedded) showWhole(state);
       // A training has begun by the time one has read a sentence, but where examples alone are looked at.
-      if (state.view !== "data" || asksNetwork(state) || state.step) train.show(state);
-      if (state.view === "data") data.show(state);
-      showNetwork(state);
-      showDrawing(state);
+      if (state.view !== "data" || asksNetwork(state) || state.step) train.show(state, true);
+      if (state.view === "data") data.show(state, true);
+      network.show(state, state.view === "network");
+      draw.show(state, state.view === "draw");
     },
     fromAddress: (hash) => {
       complainOfAddress(wrongIn(hash, dataset));
@@ -176,19 +196,46 @@ async function begin() {
   store.follow();
 }
 
-/** What shows a view whose files are fetched when it is opened first. @param {View} view
- * @param {() => Promise<{show: (state: State) => void}>} make */
-function later(view, make) {
-  /** @type {ReturnType<typeof make> | null} */ let made = null;
-  return async (/** @type {State} */ state) => {
-    if (!made && state.view !== view) return;
-    made ??= make();
-    const shown = await made.catch((error) => {
-      made = null;
-      complaints(view)(`the view cannot be fetched: reload the page; if that does not help, restart the studio (${error})`);
+/** A view, whose files are fetched when it is needed first. @template {{show: (state: State) => void}} Part */
+class Later {
+  /** @param {View} view @param {() => Promise<Part>} make */
+  constructor(view, make) {
+    this.view = view;
+    this.make = make;
+    /** @type {Part | null} */ this.part = null;
+    /** @type {Promise<Part> | null} */ this.making = null;
+    /** @type {State | null} */ this.state = null; // that is to be shown
+  }
+
+  /** @param {State} state @param {boolean} isNeeded whether it is made for that, where it is not there yet */
+  show(state, isNeeded) {
+    this.state = state;
+    if (this.part) this.part.show(state);
+    else if (isNeeded) void this.made;
+  }
+
+  /** The view, once it is there. Throws an Error where its files cannot be fetched. */
+  get needed() {
+    this.making ??= this.#made();
+    return this.making;
+  }
+
+  /** The same; null where its files cannot be fetched, which is said. */
+  get made() {
+    return this.needed.catch((error) => {
+      this.making = null;
+      complaints(this.view)(`the view cannot be fetched: reload the page; if that does not help, restart the studio (${error})`);
+      return null;
     });
-    shown?.show(state);
-  };
+  }
+
+  async #made() {
+    const made = await this.make();
+    await turn();
+    this.part = made;
+    if (this.state) made.show(this.state);
+    return made;
+  }
 }
 
 /** The browser's turn, to draw and to take clicks: the parts of the page are made one by one. */

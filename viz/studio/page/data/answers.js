@@ -15,7 +15,8 @@ export class Answers {
     this.classes = classes;
     this.times = 0; // how often they were told
     /** @type {Map<string, Uint32Array>} */ this.confusions = new Map(); // of each set that was answered
-    this.changed = () => {}; // tells who shows them
+    this.changed = () => {}; // tells who shows them,
+    this.heard = () => {}; // and that the training goes on
   }
 
   /** Take how the network answers a set. @param {string} split

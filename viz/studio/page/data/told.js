@@ -16,7 +16,7 @@ const NOBODY_LEARNS = "No network answers: one learns in Train.";
  * @param {string[]} lacking */
 export function unanswered(session, lacking) {
   if (isAskedLater(session, lacking)) return "Its answer comes when the training pauses.";
-  return awaited(session, lacking) ? "Its answer comes by itself." : NOBODY_LEARNS;
+  return session && awaited(session, lacking) ? "Its answer comes by itself." : NOBODY_LEARNS;
 }
 
 export class Told {

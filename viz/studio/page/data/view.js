@@ -2,11 +2,11 @@
 // The view of the data: every example on one canvas, chosen ones larger, the classes beside it.
 
 import { byId, write } from "../../../page/dom.js";
-import { Answers, isOnItsWay } from "./answers.js";
+import { isOnItsWay } from "./answers.js";
 import { Beside } from "./beside.js";
 import { Filters, namesOf } from "./filters.js";
 import { all, centred, gridOf, inSight, kept, layersSeen, moved, opening, rectangleOf, showing, slotAt, zoomed } from "./grid.js";
-import { countsOf, isWrong, knownOf, rangeOf, shownOf } from "./order.js";
+import { countsOf, isWrong, rangeOf, shownOf } from "./order.js";
 import { rowOf } from "./layers.js";
 import { coloursOf } from "./paint.js";
 import { showTaken } from "./marks.js";
@@ -18,6 +18,7 @@ import { asksNetwork, OPENING, WHOLE } from "../state.js";
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../state.js").State} State */
 /** @typedef {import("../app.js").Complain} Complain */
+/** @typedef {import("./answers.js").Answers} Answers */
 /** @typedef {import("./grid.js").Camera} Camera */
 /** @typedef {import("./grid.js").Grid} Grid */
 /** @typedef {(change: Partial<State>) => void} Change */
@@ -27,16 +28,18 @@ const CLEAR = 48; // pixels of an example that was asked for
 
 export class DataView {
   /** @param {Dataset} dataset @param {Change} change of the state
-   * @param {(who: string) => Complain} complaints @param {() => import("../train/session.js").Session} session */
-  constructor(dataset, change, complaints, session) {
+   * @param {(who: string) => Complain} complaints @param {() => import("../train/session.js").Session | null} session null before there is one
+   * @param {Answers} answers */
+  constructor(dataset, change, complaints, session, answers) {
     this.dataset = dataset;
     this.change = change;
     this.complain = complaints("data");
     this.canvas = byId("digits", HTMLCanvasElement);
     this.session = session;
-    this.known = knownOf(dataset);
-    this.answers = new Answers(this.known, dataset.classes.length);
-    this.answers.changed = () => this.#answered();
+    this.known = answers.known;
+    this.answers = answers;
+    answers.changed = () => this.#answered();
+    answers.heard = () => this.#heard();
     this.told = new Told(this.answers);
     this.asked = ""; // where the training stood when it was asked for all answers
     this.beside = new Beside(dataset, this.known, (label) => this.#toggle(label), complaints("picture"));
@@ -98,7 +101,7 @@ export class DataView {
   }
 
   /** The training goes on. */
-  heard() {
+  #heard() {
     if (this.state?.view === "data" && (this.lacking.length || isOnItsWay(this.session()))) this.#tell();
   }
 
@@ -113,6 +116,7 @@ export class DataView {
   #askNetwork() {
     if (!this.lacking.length) return;
     const session = this.session();
+    if (!session) return;
     const { isReady, isRunning, wanted, visited, shownNumber, branch, progress: { step } } = session;
     const at = `${shownNumber} ${branch.number} ${step}`;
     if (!isReady || isRunning || wanted || visited || at === this.asked) return;
@@ -253,7 +257,7 @@ export class DataView {
     if (name === "in") this.#zoom(STEP);
     if (name === "out") this.#zoom(1 / STEP);
     if (name === "fit") this.change(WHOLE);
-    if (name === "pause") this.session().pause();
+    if (name === "pause") this.session()?.pause();
     if (name === "none") this.change({ digit: -1 });
     if (name === "restore" && this.before) this.change(this.before);
     if (name === "random" && this.shown.length) {

@@ -37,14 +37,15 @@ export class TrainView {
    * @param {Dataset} dataset @param {(change: Partial<State>, left?: Partial<State>) => void} change
    * left: the state of a training that this ended
    * @param {Complain} say what is wrong
-   * @param {Pick<import("../data/view.js").DataView, "answers" | "heard" | "find">} data
+   * @param {import("../data/answers.js").Answers} answers that this adds to
+   * @param {(digit: number) => void} find an example in Data
    * @param {Offer[] | null} offers what can be trained; null: anything
    * @param {boolean} weights whether there are some to go on from
    */
-  constructor(dataset, change, say, data, offers, weights) {
+  constructor(dataset, change, say, answers, find, offers, weights) {
     this.dataset = dataset;
     this.offers = offers;
-    this.find = (/** @type {number} */ digit) => data.find(digit);
+    this.find = find;
     this.change = change;
     this.lacks = ""; // what a link asks for and an export has not: said until something is set
     /** @type {Complain} */ const complain = (message, again) => {
@@ -70,7 +71,7 @@ export class TrainView {
       complain,
       changed: () => {
         this.#drawSoon();
-        data.heard();
+        answers.heard();
       },
       blame: (names) => this.form.blame(names),
       loading: (loaded) => {
@@ -84,11 +85,11 @@ export class TrainView {
         this.layers.clear();
         this.showLayers = () => {};
         this.charts.forEach((chart) => chart.clear());
-        data.answers.forget();
+        answers.forget();
         if (left) this.#settled({ ...typedOf(left.settings), step: left.step, past: left.past });
       },
       settled: () => this.#settled(),
-      answered: (split, score) => data.answers.answered(split, score),
+      answered: (split, score) => answers.answered(split, score),
       layers: (step, layers) => {
         const { sizes } = this.session; // now: soon it may be another network
         this.showLayers = () => this.layers.show(step, layers, sizes, this.session.progress.step);
