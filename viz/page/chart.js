@@ -286,19 +286,20 @@ export class Chart {
   #placeTip(at) {
     const { box, canvas, tip, lines } = this;
     const [wide, high] = [tip.offsetWidth, tip.offsetHeight];
+    const isRight = at > box.left + box.width / 2;
     const [before, after] = [at - wide - 10, at + 10];
-    const fits = [before, after].filter((left) => left >= 0 && left + wide <= canvas.clientWidth);
-    // Where there is room on neither side, on that which has more.
-    const sides = fits.length ? fits : at > box.left + box.width / 2 ? [Math.max(0, before)] : [after];
+    const sides = isRight ? [before, after] : [after, before]; // that first which has more room
+    const fits = sides.filter((left) => left >= 0 && left + wide <= canvas.clientWidth);
+    if (!fits.length) fits.push(Math.max(0, sides[0]));
     const points = lines.flatMap(({ x, y }) => Array.from(x, (each, i) => this.#pixel(each, y[i])));
     const covered = (/** @type {number} */ left, /** @type {number} */ top) =>
       points.filter(([x, y]) => x >= left && x <= left + wide && y >= top && y <= top + high).length;
-    const places = sides.flatMap((left) =>
-      [box.top + 4, box.top + box.height - high - 4].map((top) => ({ left, top, covers: covered(left, top) }))
-    );
-    const { left, top } = places.reduce((best, each) => each.covers < best.covers ? each : best);
-    tip.style.left = `${left}px`;
-    tip.style.top = `${top}px`;
+    const [top, bottom] = [box.top + 4, box.top + box.height - high - 4];
+    const tops = [top, bottom, (top + bottom) / 2];
+    const places = fits.flatMap((x) => tops.map((y) => ({ x, y, covers: covered(x, y) })));
+    const { x, y } = places.reduce((best, each) => each.covers < best.covers ? each : best);
+    tip.style.left = `${x}px`;
+    tip.style.top = `${y}px`;
   }
 
   #writeTableSoon() {
