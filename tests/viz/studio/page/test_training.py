@@ -343,6 +343,15 @@ def test_a_rate_that_is_too_high_is_said_and_nothing_is_lost(tab, address, tmp_p
     shows(tab, "step", "15")  # it stands where it stood
     _, after, _ = weights(tab, tmp_path)
     assert (before["0.weight"] == after["0.weight"]).all()
+    # A loss that is not yet infinite, but grows, is no place to go back to.
+    put(tab, "rate", "3")
+    put(tab, "batch", "16")
+    made(tab)
+    tab.locator("#go").click()
+    problem = tab.locator("#problem", has_text="is too high for this network")
+    problem.filter(has_text="It stands at step 0 again").wait_for()
+    step = re.search(r"At step (\d+)", problem.inner_text())
+    assert step and int(step[1]) > 50, "there was no other place to go back to"
 
 
 def test_a_setting_that_makes_no_sense_is_said(tab, address):
