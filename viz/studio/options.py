@@ -39,7 +39,8 @@ def add_studio(studio: Any) -> None:
 def add_export(export: Any) -> None:
     """The options of `export`, for its parser."""
     export.add_argument("path", metavar="DIR",
-                        help="the folder to write; an export there is replaced")  # fmt: skip
+                        help="the folder to write, or the .html file with --single-file; an export "
+                        "there is replaced")  # fmt: skip
     export.add_argument("--architectures", metavar="TEXT", default=ARCHITECTURES,
                         help="the networks that the page can train, by all combinations of widths, "
                         "depth, activation, optimizer, batch and dropout (default: "
@@ -51,4 +52,4 @@ def add_export(export: Any) -> None:
                         help="so many examples, of training and test set together (default: all; "
                         "14000 in one file)")  # fmt: skip
     export.add_argument("--single-file", action="store_true",
-                        help="write one HTML file, which a browser opens from a disk")  # fmt: skip
+                        help="DIR is one HTML file, which a browser opens from a disk")  # fmt: skip

@@ -75,4 +75,4 @@ def write_site(path: Path, files: dict[str, bytes]) -> None:
     try:
         write_folder(path, files, replaces=path.is_dir())
     except OSError as error:
-        raise InputError(f"{path}: {reason(error)}") from error
+        raise InputError(f"{path}: cannot be written ({reason(error)})") from error

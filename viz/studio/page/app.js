@@ -5,6 +5,7 @@ import { byId, element, first, write } from "../../page/dom.js";
 import { Store } from "../../page/store.js";
 import { again, untilDone } from "./again.js";
 import { datasetOf, keepToken, serverOf } from "./api.js";
+import { withCode } from "./commands.js";
 import { Answers } from "./data/answers.js";
 import { knownOf } from "./data/order.js";
 import { asksNetwork, digitOf, fromAddress, settle, START, toAddress, VIEWS, wrongIn } from "./state.js";
@@ -40,7 +41,7 @@ const complaints = (who) => (message, again) => {
   if (now === told) return; // it was read out, and may be closed
   told = now;
   byId("problem").hidden = !texts.size;
-  byId("wrong").replaceChildren(...[...texts].map((each) => element("p", {}, each)));
+  byId("wrong").replaceChildren(...[...texts].map((each) => element("p", {}, ...withCode(each))));
 };
 
 const complain = complaints("page");
@@ -243,12 +244,14 @@ const turn = () => new Promise((done) => setTimeout(done));
 
 /** Show one of the views. @param {View} name */
 function showView(name) {
+  const had = document.activeElement;
   for (const view of VIEWS) byId(view).hidden = view !== name;
   for (const link of document.querySelectorAll("[data-view]")) {
     if (!(link instanceof HTMLElement)) continue;
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  if (had?.closest("[hidden]")) byId("main").focus({ preventScroll: true }); // the view that had the focus has gone
 }
 
 /** In a frame: the way back to the view that it is of, and out of it. @param {State} state */

@@ -73,6 +73,10 @@ def test_back_to_any_step_and_on_gives_the_same_bits(tab, address, tmp_path):
     _, found, told = weights(tab, tmp_path)
     assert same(found, seen[110][0]) and told["step"] == "110"
     # As many steps as an epoch has, from where it stands: past its end, and past what was known.
+    tab.locator("[data-do=newest]").press("Enter")
+    shows(tab, "step", "250")
+    assert tab.evaluate("document.activeElement.id") == "when", "the focus is lost"
+    stand(tab, 110)
     for step in (235, 360):
         assert learned(tab, "epoch")["step"] == str(step)
     stand(tab, 250)
@@ -142,6 +146,7 @@ def test_a_fork_learns_by_its_own_numbers_beside_the_first(tab, address, tmp_pat
     # The last one that was deleted is back, and shown as it was.
     tab.locator("#undo").press("Enter")
     tab.locator("#branches [aria-pressed=true]", has_text="B: from step 60 of A").wait_for()
+    assert tab.evaluate("document.activeElement.textContent").startswith("B:"), "the focus is lost"
     tab.locator("#doing:empty").wait_for(state="attached")
     assert tab.locator("#undo").is_hidden() and tab.locator("#branches li").count() == 2
     assert same(weights(tab, tmp_path)[1], ended)

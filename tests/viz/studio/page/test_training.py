@@ -183,7 +183,8 @@ def test_the_matrix_has_the_wrong_ones_off_its_diagonal_and_leads_to_them(tab, a
     assert counts.sum() - counts.trace() == int(shown["wrong"])
     np.fill_diagonal(counts, 0)
     label, answer = divmod(int(counts.argmax()), 10)
-    tab.locator("#confusion td button").nth(10 * label + answer).click()
+    tab.locator("#confusion td button").nth(10 * label + answer).press("Enter")
+    assert tab.evaluate("document.activeElement.id") == "main", "the focus is lost"
     tab.locator("#shown", has_text=f"{counts.max()} shown").wait_for()
     tab.locator("[name=answer]").select_option("")
     tab.locator("[name=label]").select_option("")
@@ -360,6 +361,10 @@ def test_a_setting_that_makes_no_sense_is_said(tab, address):
     problem = tab.locator("#problem", has_text="in the address, rate: expected a number")
     problem.filter(has_text="there is no dataset nothing here: this is mnist").wait_for()
     assert tab.locator("#problem p").count() == 2, "two messages are one line"
+    tab.evaluate("location.hash = 'rate=-5'")  # in the address of a page that is open
+    tab.locator("#problem", has_text="rate: expected a number, such as 0.1, from 0").filter(
+        has_text="found -5"
+    ).wait_for()
     put(tab, "hidden", "5000")
     tab.locator("#wrong-setting", has_text="Hidden layers: expected at most 8 widths").wait_for()
     put(tab, "rate", "fast")

@@ -1,7 +1,8 @@
 // @ts-check
 // The settings as a form: what they are, and what a person types.
 
-import { byId, element, write } from "../../../page/dom.js";
+import { byId, element } from "../../../page/dom.js";
+import { writeWithCode } from "../commands.js";
 import { missing } from "./offered.js";
 import { ACTIVATIONS, OPTIMIZERS, settingsOf, typedOf, usualRate } from "./settings.js";
 import { Widths } from "./widths.js";
@@ -106,7 +107,7 @@ export class Form {
       field.setAttribute("aria-invalid", "true");
       field.setAttribute("aria-describedby", told.id);
       const label = field.closest("label, [role=group]")?.firstChild?.textContent?.trim();
-      write(told, before + message.replace(/^\w+/, label ?? "$&"));
+      writeWithCode(told, before + message.replace(/^\w+/, label ?? "$&"));
     }
   }
 

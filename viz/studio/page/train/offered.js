@@ -3,6 +3,7 @@
 // has not is shown, and refused with the command that exports it.
 
 import { byId, first, write } from "../../../page/dom.js";
+import { writeWithCode } from "../commands.js";
 import { DEFAULTS, usualRate } from "./settings.js";
 
 /** @typedef {import("./settings.js").Settings} Settings */
@@ -49,7 +50,7 @@ export function missing(settings, offers) {
   if (!name) return "";
   const said = (/** @type {Settings} */ of) => String(of[name]).replaceAll(",", ", ") || "none";
   return `${name}: this page was exported without ${said(settings)}; the nearest that it has is ${said(near)}. ` +
-    `A page that has it: ${commandFor(settings)}`;
+    `Who made this page adds it by ${commandFor(settings)}`;
 }
 
 /** The command that exports a network. @param {Offer} settings */
@@ -81,9 +82,13 @@ export function showOffers(offers, weights) {
   }
   const widths = [...new Set(offers.flatMap(({ hidden }) => hidden))].sort((a, b) => a - b);
   const depths = [...new Set(offers.map(({ hidden }) => hidden.length))].sort((a, b) => a - b);
-  write(note, `This page has no server. It trains the networks that it was exported with: ${depths.join(", ")} hidden ` +
+  for (const name of /** @type {(keyof Offer)[]} */ (["batch", "dropout"])) {
+    const isOne = String(values(name).length === 1); // and what else is typed is refused with the command
+    first(byId("settings"), `[name=${name}]`).setAttribute("aria-disabled", isOne);
+  }
+  writeWithCode(note, `This page has no server. It trains the networks that it was exported with: ${depths.join(", ")} hidden ` +
     `layers; widths ${widths.join(", ") || "none"}; ${values("activation").join(", ")}; ${values("optimizer").join(", ")}; ` +
-    `batch ${values("batch").join(", ")}; dropout ${values("dropout").join(", ")}. For others: ` +
+    `batch ${values("batch").join(", ")}; dropout ${values("dropout").join(", ")}. Who made it adds others by ` +
     `python -m viz export DIR --architectures "widths 64,300; depth 0-3; activation relu,tanh; batch 1,128"` +
-    (weights ? "" : "; with weights to go on from: --weights runs/first"));
+    (weights ? "" : " --weights runs/first, where the weights are to go on from"));
 }

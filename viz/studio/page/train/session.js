@@ -62,6 +62,7 @@ export class Session {
     this.greeting = ""; // what is said of the next one, once it is ready
     this.isGiven = false; // it goes on from a network that settings alone do not lead to
     this.forks = 0; // that were asked for
+    this.isHalted = false; // it learned until a person went elsewhere
     /** @type {Stand | null} */ this.visited = null; // where the worker was sent, until it is there
     this.branches = new Branches(new Progress(this.settings, null));
     this.questions = new Questions((order) => this.#order(order));
@@ -181,6 +182,7 @@ export class Session {
     const left = this.#left();
     this.branches = new Branches(new Progress(this.settings, said));
     this.visited = null;
+    this.isHalted = false;
     if (this.isGiven) this.progress.way = null;
     this.forks = 0;
     this.tell.began(left);
@@ -223,7 +225,7 @@ export class Session {
     if (branch !== this.visited?.branch || step !== this.visited.step) return; // it was sent on
     this.visited = null;
     this.progress.step = step;
-    this.tell.say("");
+    this.tell.say(this.isHalted ? `paused: Go on learns on from step ${step.toLocaleString("en")}` : "");
     this.#set(live);
   }
 
@@ -263,6 +265,7 @@ export class Session {
     this.tell.complain("");
     this.tell.say("");
     this.runNumber += 1;
+    this.isHalted = false;
     this.#setRunning(true);
     this.#order({ kind: "run", number: this.runNumber, steps });
   }
@@ -360,6 +363,7 @@ export class Session {
   /** Stand at a step that was learned. @param {Branch} branch @param {number} step */
   visit(branch, step) {
     if (!this.isReady) return this.tell.changed();
+    this.isHalted ||= this.isRunning;
     this.pause();
     this.branches.shown = branch;
     this.progress.step = step;

@@ -20,7 +20,7 @@
 
 export const ACTIVATIONS = ["relu", "leaky_relu", "gelu", "tanh", "sigmoid", "softplus", "identity"];
 export const OPTIMIZERS = ["sgd", "adam", "adamw"];
-const MOST = { layers: 8, width: 4096, batch: 4096, seed: 2 ** 32 - 1 };
+export const MOST = { layers: 8, width: 4096, batch: 4096, seed: 2 ** 32 - 1 };
 const RATES = /** @type {Record<string, number>} */ ({ sgd: 0.1, adam: 0.001, adamw: 0.001 });
 
 /** @type {Settings} */

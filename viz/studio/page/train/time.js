@@ -17,10 +17,12 @@ export class Timeline {
   /** @param {Wishes} wishes */
   constructor(wishes) {
     this.slider = byId("when", HTMLInputElement);
+    /** @type {number | undefined} */ this.dropped = undefined; // the branch that Undo has back
     this.slider.addEventListener("input", () => wishes.visit(Number(this.slider.value)));
     byId("undo").addEventListener("click", () => {
-      wishes.restore();
-      this.slider.focus(); // the button has gone
+      const { dropped } = this;
+      wishes.restore(); // and the button goes
+      first(byId("branches"), `[data-branch="${dropped}"] button`).focus();
     });
     byId("branches").addEventListener("click", ({ target }) => {
       const button = target instanceof Element ? target.closest("button") : null;
@@ -36,6 +38,7 @@ export class Timeline {
   /** @param {Branch[]} branches @param {Branch} shown @param {Branch} [dropped] */
   show(branches, shown, dropped) {
     const { from, step, end, stepsOfEpoch } = shown.progress;
+    this.dropped = dropped?.number;
     const { slider } = this;
     // Where a fork begins it stands at the end of what it has learned: its thumb is at the right.
     slider.min = String(from && from === end ? from - 1 : from);
@@ -45,7 +48,9 @@ export class Timeline {
     const text = `step ${step.toLocaleString("en")} of ${end.toLocaleString("en")}`;
     slider.setAttribute("aria-valuetext", `${text}, epoch ${(step / stepsOfEpoch).toFixed(2)}`);
     write(byId("at"), text);
-    first(byId("time"), "[data-do=newest]", HTMLButtonElement).disabled = step === end;
+    const newest = first(byId("time"), "[data-do=newest]", HTMLButtonElement);
+    if (step === end && newest === document.activeElement) slider.focus(); // it takes no focus now
+    newest.disabled = step === end;
     const every = shown.every.toLocaleString("en");
     const kept = `The weights of every ${every}th step are kept; for a step between them, those before it are learned again.`;
     write(byId("kept"), shown.every ? kept : "");

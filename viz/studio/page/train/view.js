@@ -147,6 +147,9 @@ export class TrainView {
       const isUsual = JSON.stringify(wanted) === JSON.stringify(DEFAULTS);
       this.lacks = isUsual ? wrong : missing(wanted, this.offers);
       this.complain("");
+    } else if (wrong) {
+      this.lacks = wrong;
+      this.complain("");
     }
     this.#draw();
   }

@@ -3,7 +3,7 @@
 // button that adds one. Several that are typed into one field, such as 128, 64, are as many layers.
 
 import { byId, element, first } from "../../../page/dom.js";
-import { DEFAULTS } from "./settings.js";
+import { DEFAULTS, MOST } from "./settings.js";
 
 /** @typedef {import("./offered.js").Offer} Offer */
 /** @typedef {import("./settings.js").Settings} Settings */
@@ -20,6 +20,7 @@ export class Widths {
     /** @type {number[]} */ this.taken = []; // those that made sense last
     this.more.addEventListener("click", () => {
       const { length } = this.fields;
+      if (length >= MOST.layers) return; // as it says
       changed([...this.#typed(), this.next].join());
       if (this.fields.length > length) go(this.fields[length]);
     });
@@ -74,7 +75,9 @@ export class Widths {
     const last = hidden.at(-1);
     const half = last === undefined ? DEFAULTS.hidden[0] : Math.max(1, Math.floor(last / 2));
     this.next = [half, ...offered.toReversed()].find((width) => has([...hidden, width])) ?? half;
-    this.more.setAttribute("aria-disabled", String(!has([...hidden, this.next])));
+    const isFull = hidden.length >= MOST.layers;
+    this.more.title = isFull ? `${MOST.layers} are the most` : "";
+    this.more.setAttribute("aria-disabled", String(isFull || !has([...hidden, this.next])));
   }
 
   /** The layer that had the focus may be gone. */
