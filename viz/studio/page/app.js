@@ -234,6 +234,8 @@ class Later {
     const made = await this.make();
     await turn();
     this.part = made;
+    byId(this.view).dataset.made = "";
+    showView(viewed);
     if (this.state) made.show(this.state);
     return made;
   }
@@ -242,10 +244,13 @@ class Later {
 /** The browser's turn, to draw and to take clicks: the parts of the page are made one by one. */
 const turn = () => new Promise((done) => setTimeout(done));
 
-/** Show one of the views. @param {View} name */
+/** @type {View} */ let viewed = START.view;
+
+/** Show one of the views, once it is there. @param {View} name */
 function showView(name) {
+  viewed = name;
   const had = document.activeElement;
-  for (const view of VIEWS) byId(view).hidden = view !== name;
+  for (const view of VIEWS) byId(view).hidden = view !== name || byId(view).dataset.made === undefined;
   for (const link of document.querySelectorAll("[data-view]")) {
     if (!(link instanceof HTMLElement)) continue;
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");

@@ -216,6 +216,8 @@ def test_the_matrix_has_the_wrong_ones_off_its_diagonal_and_leads_to_them(tab, a
     said.wait_for()
     drawn(tab)
     assert said.is_visible() and tab.locator("#shown").inner_text().startswith("0 shown")
+    while not held:
+        tab.wait_for_timeout(50)
     held.pop().continue_()
     tab.locator("#shown", has_text=re.compile(f"^{shown['wrong']} shown")).wait_for()
     tab.locator("#shown", has_not_text="learns").wait_for()

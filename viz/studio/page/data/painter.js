@@ -3,17 +3,17 @@
 // page itself never waits for the graphics, which at times take a tenth of a second to answer.
 
 import { Atlas } from "./atlas.js";
-import { layersSeen } from "./grid.js";
 
 /** @typedef {import("./reader.js").Layer} Layer */
 
 /**
  * What is seen. width, height: of the canvas, in the screen's pixels, of which CSS's have `ratio`.
- * order: which example is in which slot, where that is another than before.
+ * order: which example is in which slot, where that is another than before. layers: those that are
+ * taken first.
  * @typedef {{
  *   width: number, height: number, ratio: number, camera: import("./grid.js").Camera,
  *   grid: import("./grid.js").Grid, chosen: number, colours: import("./atlas.js").Colours,
- *   order: Uint32Array | null,
+ *   order: Uint32Array | null, layers: number[],
  * }} Look
  * @typedef {{kind: "begin", canvas: OffscreenCanvas, total: number, row: number}
  *   | {kind: "look", look: Look} | {kind: "layer", layer: Layer}} Order
@@ -78,20 +78,15 @@ function begin({ canvas, total, row }) {
 function draw() {
   frame = 0;
   if (!atlas || !seen) return;
-  const layer = next(seen, atlas.row);
+  const { layers } = seen;
+  const at = waiting.findIndex(({ layer }) => layers.includes(layer));
+  const [layer] = waiting.splice(Math.max(0, at), 1);
   if (layer) atlas.setLayer(layer.layer, layer.levels, layer.count);
   if (seen.order) atlas.setOrder(seen.order);
   seen.order = null;
   atlas.draw(isMoving() && isSlow ? coarse(seen) : seen);
   if (waiting.length) soon();
   post({ kind: "drawn", done: atlas.here });
-}
-
-/** The layer that is taken next. @param {Look} look @param {number} row */
-function next({ camera, grid, order }, row) {
-  const wanted = waiting.length && order ? layersSeen(camera, grid, order, row) : [];
-  const at = waiting.findIndex(({ layer }) => wanted.includes(layer));
-  return waiting.splice(Math.max(0, at), 1)[0];
 }
 
 /** Whether the picture changes from frame to frame. Where a frame is slow to come, that is

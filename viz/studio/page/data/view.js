@@ -215,8 +215,9 @@ export class DataView {
     const height = Math.round(canvas.clientHeight * ratio);
     if (!width || !height) return; // the view is not open
     const chosen = this.state && this.state.digit >= 0 ? this.slots[this.state.digit] : -1;
-    if (this.supply?.isLoading) this.supply.prefer(this.#layersWanted(this.state));
-    this.supply?.stage.show({ width, height, ratio, camera, grid, chosen, colours: coloursOf(canvas) }, this.shown);
+    const layers = this.supply?.coming ? this.#layersWanted(this.state) : [];
+    this.supply?.prefer(layers);
+    this.supply?.stage.show({ width, height, ratio, camera, grid, chosen, layers, colours: coloursOf(canvas) }, this.shown);
     showTaken(camera, grid, this.shown, this.known, this.dataset.classes);
     this.#placeTip();
   }
