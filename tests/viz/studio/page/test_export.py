@@ -148,7 +148,9 @@ def test_what_was_not_exported_is_shown_and_refused_with_the_command(visit, site
     tab.locator("#wrong-setting", has_text='"widths 32; depth 1; batch 16"').wait_for()
     put(tab, "batch", "128")
     tab.locator("#wrong-setting", has_text="was exported without 300, 100").wait_for()
-    assert tab.locator("#settings [name=batch]").get_attribute("aria-disabled") == "true"
+    command = said_so.locator("code")
+    assert command.inner_text().startswith('python -m viz export DIR --architectures "widths')
+    assert tab.locator("#offered code").inner_text().endswith("--weights runs/first")
     assert tab.locator("option[value=tanh], option:text-is('tanh')").is_disabled()
     offered = tab.locator("#widths datalist option").evaluate_all(
         "all => all.map((it) => it.value)"

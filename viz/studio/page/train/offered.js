@@ -82,10 +82,6 @@ export function showOffers(offers, weights) {
   }
   const widths = [...new Set(offers.flatMap(({ hidden }) => hidden))].sort((a, b) => a - b);
   const depths = [...new Set(offers.map(({ hidden }) => hidden.length))].sort((a, b) => a - b);
-  for (const name of /** @type {(keyof Offer)[]} */ (["batch", "dropout"])) {
-    const isOne = String(values(name).length === 1); // and what else is typed is refused with the command
-    first(byId("settings"), `[name=${name}]`).setAttribute("aria-disabled", isOne);
-  }
   writeWithCode(note, `This page has no server. It trains the networks that it was exported with: ${depths.join(", ")} hidden ` +
     `layers; widths ${widths.join(", ") || "none"}; ${values("activation").join(", ")}; ${values("optimizer").join(", ")}; ` +
     `batch ${values("batch").join(", ")}; dropout ${values("dropout").join(", ")}. Who made it adds others by ` +
