@@ -13,7 +13,6 @@ import { firstStates } from "./first.js";
 import { layersOf } from "./health.js";
 import { goingOn } from "./network.js";
 import { post, turn } from "./orders.js";
-import { search } from "./searches.js";
 import { architectureOf, isReached } from "./settings.js";
 import { Training } from "./training.js";
 import { causeOf } from "./why.js";
@@ -24,6 +23,7 @@ import { causeOf } from "./why.js";
 /** @typedef {import("./settings.js").Live} Live */
 /** @typedef {import("./training.js").Place} Place */
 /** @typedef {import("./orders.js").Order} Order */
+/** @typedef {import("./orders.js").Search} Search */
 /** @typedef {import("./orders.js").Stand} Stand */
 /** @typedef {Extract<Order, {kind: "begin"}>} Begin */
 /** @typedef {Extract<Order, {kind: "run"}>} Run */
@@ -84,7 +84,7 @@ self.onmessage = ({ data }) => {
     answer();
     surveySoon();
   }
-  if (order.kind === "search" && training) search(order.search, training, dataset.scale, standing);
+  if (order.kind === "search" && training) seek(order.search, training).catch((error) => fail(error, null));
   const { kind } = order;
   if (kind === "begin" || kind === "run" || kind === "visit" || kind === "fork") follow(order);
 };
@@ -113,9 +113,17 @@ function follow(order) {
 /** One after the other: what is begun ends before the next begins.
  * @param {() => Promise<void>} work @param {number | null} number of the training that it begins */
 function queue(work, number) {
-  busy = busy.then(work).catch((error) => {
-    post({ kind: "failed", number, message: error instanceof Error ? error.message : String(error) });
-  });
+  busy = busy.then(work).catch((error) => fail(error, number));
+}
+
+/** Tell what went wrong. @param {unknown} error @param {number | null} number of the training that it ended */
+const fail = (error, number) =>
+  post({ kind: "failed", number, message: error instanceof Error ? error.message : String(error) });
+
+/** Search; what searches is fetched when it is wanted first. @param {Search} wanted @param {Training} it */
+async function seek(wanted, it) {
+  const { search } = await import("./searches.js");
+  await search(wanted, it, dataset.scale, standing);
 }
 
 /** Other numbers, from the next step on. @param {Live} numbers */
