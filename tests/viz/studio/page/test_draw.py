@@ -315,6 +315,7 @@ def test_a_hand_draws_and_the_network_answers(tab, address):
     tab.locator("#draw-go", has_text="Go on").wait_for()
     # A lesson makes my label more probable; without it all is as before, to the last bit.
     before = paper.exact()
+    assert tab.locator("[name=lesson]").input_value() == "7", "what it answers, until one chooses"
     tab.locator("[name=lesson]").select_option("3")
     for times in (1, 2):
         tab.locator("#lesson button").first.click()

@@ -17,6 +17,8 @@ export class Teacher {
     this.form = byId("lesson", HTMLFormElement);
     this.chosen = first(this.form, "select", HTMLSelectElement);
     this.chosen.append(...classes.map((name, label) => element("option", { value: label }, name)));
+    this.isChosen = false; // until a person chooses it is what the network answers
+    this.chosen.addEventListener("change", () => this.isChosen = true);
     /** @type {Answered | null} */ this.answer = null; // the last one
     /** @type {{label: number, branch: number, before: number} | null} */ this.lesson = null;
     this.form.addEventListener("submit", (event) => {
@@ -44,6 +46,7 @@ export class Teacher {
   /** Another drawing: nothing was taught of that. */
   clear() {
     this.lesson = null;
+    this.isChosen = false;
     write(byId("taught"), "");
   }
 
@@ -54,6 +57,9 @@ export class Teacher {
     const { branch } = this.session;
     first(this.form, "[data-draw=unteach]").hidden = !branch.lessons;
     const { lesson } = this;
+    if (answer && !this.isChosen && document.activeElement !== this.chosen) {
+      this.chosen.value = String(answer.probabilities.indexOf(Math.max(...answer.probabilities)));
+    }
     if (!answer || answer.branch !== lesson?.branch || answer.step !== branch.progress.from) return;
     const { rate } = this.session.settings;
     const now = percent(answer.probabilities[lesson.label]);
