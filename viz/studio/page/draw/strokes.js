@@ -12,7 +12,7 @@
 
 export const UNIT = 2; // parts of a pixel
 export const FULL = 15; // how strongly a mouse or a finger presses
-export const WIDEST = 80; // pixels
+const WIDEST = 80; // pixels
 const THINNEST = 0.3; // of a brush: its width where nothing presses
 const SOFT = 0.3; // of the brush's radius: how wide its edge is
 const INK = 255;
