@@ -12,6 +12,7 @@ from . import functional as functional
 from . import nn as nn
 from . import optim as optim
 from . import random as random
+from . import ranks as ranks
 from .checking.anomaly import AnomalyError, detect_anomaly
 from .checking.gradcheck import GradientError, gradcheck
 from .compiler import TraceError, jit
@@ -81,6 +82,7 @@ from .primitives.primitive import OURS as _OURS
 from .primitives.primitive import TABLE as _TABLE
 from .primitives.primitive import primitive
 from .primitives.shapes import astype, broadcast_to, reshape, sum_to, transpose
+from .ranks import all_reduce
 from .tensor import Tensor
 from .value import Value
 
@@ -94,6 +96,7 @@ __all__ = [
     "abs",
     "add",
     "all",
+    "all_reduce",
     "any",
     "astype",
     "binary_cross_entropy",

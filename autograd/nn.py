@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import composites, ops
+from . import composites, ops, ranks
 from .composites import binary_cross_entropy, cross_entropy, hinge, huber, mse
 from .modes.mode import mode
 from .primitives.memory import cache_aligned
@@ -264,9 +264,9 @@ class Dropout(Module):
     (Srivastava et al. 2014); in evaluation, change nothing. The seed and the number of batches so
     far say which entries are dropped; neither is in `state_dict`, which stays PyTorch's.
     `drop.seed = 2` changes the seed, of which the low 64 bits matter, also under jit.
-    Under vmap each example has a mask of its own: the entries that are dropped are those of the
-    whole batch. Raises ValueError for a `p` outside [0, 1), TypeError for a seed that is no
-    integer.
+    Under vmap each example has a mask of its own, and where ranks share a batch each share: the
+    entries that are dropped are those of the whole batch. Raises ValueError for a `p` outside
+    [0, 1), TypeError for a seed that is no integer.
 
     >>> drop = Dropout(0.5)
     >>> drop(Tensor([1.0, 1.0, 1.0, 1.0])).data
@@ -300,7 +300,10 @@ class Dropout(Module):
         dtype = x.dtype if x.dtype.kind == "f" else np.float32
         # Under vmap each example takes its own part of the mask of the whole batch.
         shape = (*mode.batches, *x.shape)
-        kept: Any = ops.greater(uniform(self._count, shape, self._seed, dtype), self.p)
+        first = ranks.world().rank * math.prod(
+            shape
+        )  # of the whole batch's, of which this is a share
+        kept: Any = ops.greater(uniform(self._count, shape, self._seed, dtype, first), self.p)
         for level in range(len(mode.batches)):
             kept = Batched(kept, level)
         self._count.assign(self._count + 1)
@@ -340,8 +343,8 @@ class BatchNorm(Module):
     """Each feature of (batch, features) or (batch, features, ...), to mean 0 and variance 1 over
     all other axes, then scaled and shifted (Ioffe and Szegedy, arXiv 1502.03167). Evaluation uses
     running statistics, which training moves by `momentum` of the way, with PyTorch's unbiased
-    variance and its names. Raises ValueError for another number of features, and in training where
-    each feature has one number alone.
+    variance and its names. Where ranks share a batch, all of it counts. Raises ValueError for
+    another number of features, and in training where each feature has one number alone.
 
     >>> norm = BatchNorm(2)
     >>> norm(Tensor([[1.0, 3.0], [5.0, 3.0]])).data.round(3)
@@ -372,11 +375,13 @@ class BatchNorm(Module):
         axes = (0, *range(2, x.ndim))
         mean, variance = self.running_mean, self.running_var
         if self.training:
-            n = math.prod(x.shape[axis] for axis in axes)
+            n = ranks.world().size * math.prod(x.shape[axis] for axis in axes)
             if n < 2:
                 raise ValueError(f"BatchNorm: a batch of {n} has no variance to learn from")
-            mean = composites.mean(x, axes)
-            variance = composites.var(x, axes)
+            mean = ranks.mean(composites.mean(x, axes, keepdims=True))
+            distance = x - mean
+            variance = ranks.mean(composites.mean(distance * distance, axes))
+            mean = reshape(mean, (features,))
             self._move(self.running_mean, ops.detach(mean))
             self._move(self.running_var, ops.detach(variance) * (n / (n - 1)))
             self.num_batches_tracked.assign(self.num_batches_tracked + 1)

@@ -63,13 +63,13 @@ def _key(count: tuple[Any, Any], seed: tuple[Any, Any]) -> tuple[Any, Any]:
     return start, _mix(start + GOLDEN) | 1
 
 
-def _uniform(count: Any, seed: Any, shape: Shape, dtype: np.dtype[Any]) -> Any:
+def _uniform(count: Any, seed: Any, shape: Shape, dtype: np.dtype[Any], first: int = 0) -> Any:
     for name, number in (("count", count), ("seed", seed)):
         if np.asarray(number).dtype.kind not in "iu":
             raise TypeError(f"uniform: the {name} is an integer, not {np.asarray(number).dtype}")
     start, stride = _key(_halves(int(count)), _halves(int(seed)))
     bits = _count(math.prod(shape)) * stride
-    bits += start
+    bits += start + stride * np.uint32(first & 0xFFFFFFFF)
     bits = _mix(bits)
     bits >>= 8  # 24 bits: what a float32 holds exactly
     out = bits.astype(dtype)
@@ -82,10 +82,12 @@ def _halves_of_entry(number: Any) -> tuple[Expr, Expr]:
     return convert(wide, UINT32), convert(wide >> 32, UINT32)
 
 
-def _entry(at: Index, count: Any, seed: Any, shape: Shape, dtype: np.dtype[Any]) -> Expr:
+def _entry(
+    at: Index, count: Any, seed: Any, shape: Shape, dtype: np.dtype[Any], first: int = 0
+) -> Expr:
     """`_uniform` as an expression of one entry."""
     start, stride = _key(_halves_of_entry(count), _halves_of_entry(seed))
-    bits = _mix(convert(offset(at, contiguous(shape)), UINT32) * stride + start)
+    bits = _mix(convert(offset(at, contiguous(shape)) + first, UINT32) * stride + start)
     signed = convert(bits >> 8, INT32)  # many CPUs convert only signed integers in vectors
     return op("*", convert(signed, dtype), 2.0**-24)
 
@@ -101,22 +103,28 @@ uniform_p: Primitive = primitive(
 )
 
 
-def uniform(count: Operand, shape: Shape, seed: Operand = 0, dtype: Any = np.float32) -> Any:
+def uniform(
+    count: Operand, shape: Shape, seed: Operand = 0, dtype: Any = np.float32, first: int = 0
+) -> Any:
     """Numbers in [0, 1), independent and uniform, multiples of 2**-24.
 
     count, seed: integers, of which the low 64 bits matter (a Tensor, to draw anew in each traced
     step). The same seed, count and shape give the same numbers; no gradient flows. dtype: float32
-    or float64. Raises TypeError for other dtypes.
+    or float64. first: the number of the first entry, where these are a part of more: so whoever
+    draws a part draws what the whole has there. Raises TypeError for other dtypes.
 
     >>> from autograd.random import uniform
     >>> (uniform(0, (3,)) == uniform(0, (3,))).all(), (uniform(1, (3,)) == uniform(0, (3,))).any()
     (np.True_, np.False_)
+    >>> bool((uniform(0, (2,), first=1) == uniform(0, (3,))[1:]).all())
+    True
     """
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise TypeError(f"uniform: gives float32 or float64, not {np.dtype(dtype)}")
     if isinstance(seed, int | np.integer):
         seed = int64(seed)
-    return uniform_p(count, seed, shape=tuple(shape), dtype=np.dtype(dtype))
+    params = {"first": int(first)} if first else {}
+    return uniform_p(count, seed, shape=tuple(shape), dtype=np.dtype(dtype), **params)
 
 
 def draws(epoch: Operand, n: int, seed: Operand) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..graph import hooks
 from ..modes.mode import mode
+from ..ranks import world
 from ..state import counted
 from ..tensor import Tensor
 from ..transforms.tree import flatten
@@ -155,7 +156,8 @@ class jit:
         # The key says which arguments are the same object.
         same = [id(leaf) if is_input(leaf) else None for leaf in leaves]
         pattern = tuple(same.index(one) for one in same)
-        key = (structure, mode.gradients, mode.watch, pattern, *map(_key, leaves))
+        modes = mode.gradients, world()
+        key = (structure, modes, mode.watch, pattern, *map(_key, leaves))
         known = self._traced.setdefault(key, [])
         cause = ""
         for i, traced in enumerate(known):

@@ -68,6 +68,8 @@ class Primitive:
     neutral: for that primitive: its neutral element in a dtype, which is the reduction of nothing.
     product: whether it is the matrix product.
     view: whether NumPy's result may be a view, which shows later writes to the argument.
+    collective: for an elementwise primitive that several processes compute together: the same in
+        place, `(array, **params)`. A compiled step calls it once for many arrays, never ahead.
     composed: the same by other primitives, if it is composed of them or has a simpler form:
         `(*args, **params)` -> their result, or one of the arguments, or None. An argument has a
         shape, a dtype and operators; like a node, the primitive, args and params that made it; and
@@ -94,6 +96,7 @@ class Primitive:
     neutral: Callable[[Any], float] | None = None
     product: bool = False
     view: bool = False
+    collective: Callable[..., None] | None = None
     composed: Callable[..., Any] | None = None
     # An operand as an array or a node. Set by joining.py: lists of nodes are stacked, which takes a
     # primitive.

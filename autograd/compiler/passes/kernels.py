@@ -103,6 +103,13 @@ class ByNumpy(OpKernel):
     kind = "numpy"
 
 
+class Collective(ByNumpy):
+    """Ops of one primitive and dtype that several processes compute together: in one call, on one
+    part of memory, in which their arguments are made where that is possible."""
+
+    kind = "collective"
+
+
 @dataclass(frozen=True)
 class Plan:
     """The kernels in order, and the graph that they compute: with copies where a result or a state

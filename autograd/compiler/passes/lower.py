@@ -122,10 +122,11 @@ def _cost(emitter: Emitter) -> Cost:
 
 
 def _numpy_cost(plan: Plan, memory: Memory, number: int, kernel: OpKernel) -> Cost:
-    used = kernel.op, *plan.graph.ops[kernel.op].args
+    computed = tuple(each.op for each in kernel.computes)
+    used = {*computed, *(arg for op in computed for arg in plan.graph.ops[op].args)}
     arrays = {memory.ops[op] for op in used if op in memory.ops}
     size = sum(array.size for array in arrays)
-    return Cost(f"numpy{number}", number, (kernel.op,), 0, size, False)
+    return Cost(f"numpy{number}", number, computed, 0, size, False)
 
 
 def _heeding(plan: Plan, memory: Memory, emitters: Iterable[Emitter]) -> set[Emitter]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...primitives.expressions import INT64, Index, Shape, contiguous
 from .entries import view_base
-from .kernels import Check, Kernel, Materialized, Plan, Product
+from .kernels import Check, Collective, Kernel, Materialized, Plan, Product
 from .simplify import CONSTANT, INPUT, LEAVES, STATE, Op
 from .tiling import Machine, tiling
 
@@ -88,6 +88,7 @@ def arrange(plan: Plan, states: Sequence[Strides], machine: Machine) -> Memory:
         if isinstance(kernel, Product) and packs_at_start(plan, kernel):
             arranger.pack(time, kernel, since=0)
     for time, kernel in enumerate(plan.kernels):
+        arranger.begin(time)
         for each in kernel.computes:
             arranger.write(time, kernel, each)
         if isinstance(kernel, Product) and not packs_at_start(plan, kernel):
@@ -106,6 +107,8 @@ class _Arranger:
         self.constants: list[Any] = []
         self.scratch = _Scratch()
         self.last_reads = _last_reads(plan)
+        self.shared = _shared(plan, self.last_reads)
+        self.offsets: dict[int, int] = {}  # of ops that a collective kernel reads or computes
         for number, op in enumerate(plan.graph.ops):
             if op.primitive in LEAVES and (op.shape or op.primitive is not CONSTANT):
                 self.ops[number] = self._leaf(op)
@@ -131,6 +134,24 @@ class _Arranger:
         offset = self.scratch.allocate(INT64.itemsize, 0, len(self.plan.kernels))
         return Array(self.scratch_slot, offset, (), (), INT64)
 
+    def begin(self, time: int) -> None:
+        """Give memory to the collective kernels whose first argument is made at this time: what
+        they compute lies one after the other there, each in place of its argument, if that may
+        be."""
+        for number, (first, last, in_place) in self.shared.items():
+            if first != time:
+                continue
+            ops, sizes = self.plan.graph.ops, dict[int, int]()
+            for each in self.plan.kernels[number].computes:
+                size = math.prod(ops[each.op].shape) * ops[each.op].dtype.itemsize
+                sizes[each.op] = -(-size // ALIGNMENT) * ALIGNMENT
+            offset = self.scratch.allocate(sum(sizes.values()), first, last)
+            for op, size in sizes.items():
+                self.offsets[op] = offset
+                if op in in_place:
+                    self.offsets[ops[op].args[0]] = offset
+                offset += size
+
     def write(self, time: int, kernel: Kernel, each: Materialized) -> None:
         """Give memory to an op that a kernel computes, unless it stays in a register."""
         if each.target is None:
@@ -142,11 +163,21 @@ class _Arranger:
             slot = self.first_result + number
             array = Array(slot, 0, op.shape, contiguous(op.shape), op.dtype)
         else:
-            strides = _dense_strides(kernel, each.index, op.shape)
             size = math.prod(op.shape) * op.dtype.itemsize
-            offset = self.scratch.allocate(size, time, self.last_reads.get(each.op, time))
+            offset = self.offsets.get(each.op, -1)
+            if offset < 0:
+                offset = self.scratch.allocate(size, time, self.last_reads.get(each.op, time))
+            strides = self._strides(kernel, each)
             array = Array(self.scratch_slot, offset, op.shape, strides, op.dtype)
         self.ops[each.op] = self.targets[each.target] = array
+
+    def _strides(self, kernel: Kernel, each: Materialized) -> Strides:
+        op = self.plan.graph.ops[each.op]
+        if not isinstance(kernel, Collective):
+            return _dense_strides(kernel, each.index, op.shape)
+        (arg,) = op.args
+        is_in_place = self.offsets.get(arg) == self.offsets[each.op]
+        return self.ops[arg].strides if is_in_place else contiguous(op.shape)
 
     def pack(self, time: int, kernel: Product, since: int) -> None:
         """Give memory to the packed right operand of a product, if it is packed."""
@@ -167,6 +198,33 @@ def packs_at_start(plan: Plan, kernel: Product) -> bool:
     """Whether the right operand of a product is an input or a state, and can be packed at once."""
     right = plan.graph.ops[kernel.op].args[1]
     return plan.graph.ops[view_base(plan.graph, right)].primitive in (INPUT, STATE)
+
+
+def _shared(plan: Plan, last_reads: dict[int, int]) -> dict[int, tuple[int, int, set[int]]]:
+    """Of each collective kernel: when the memory that it works on is first written and last read;
+    and which of its ops are computed in the place of their argument, which nobody reads later."""
+    made = {
+        each.op: time
+        for time, kernel in enumerate(plan.kernels)
+        for each in kernel.computes
+        if each.target and each.target[0] == "scratch" and not isinstance(kernel, Collective)
+    }
+    ops = plan.graph.ops
+    shared, taken = dict[int, tuple[int, int, set[int]]](), set[int]()
+    for time, kernel in enumerate(plan.kernels):
+        if not isinstance(kernel, Collective):
+            continue
+        first, last, in_place = time, time, set[int]()
+        for each in kernel.computes:
+            (arg,) = ops[each.op].args
+            last = max(last, last_reads.get(each.op, time))
+            own = arg in made and last_reads.get(arg) == time and arg not in taken
+            if own and ops[arg].dtype == ops[each.op].dtype:
+                taken.add(arg)
+                in_place.add(each.op)
+                first = min(first, made[arg])
+        shared[time] = first, last, in_place
+    return shared
 
 
 def _last_reads(plan: Plan) -> dict[int, int]:

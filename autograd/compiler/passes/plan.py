@@ -27,6 +27,7 @@ from .entries import (
 from .kernels import (
     ByNumpy,
     Check,
+    Collective,
     ColumnReduction,
     Kernel,
     Loop,
@@ -85,7 +86,7 @@ class _KernelBuilder:
     def in_domain(self, reader: int, index: Index | None, shape: Shape) -> Index | None:
         """An index in a reader's variables, in those of the domain. None where the reader has loops
         of its own, which go over the whole array."""
-        if reader == self.op or index is None:
+        if reader == self.op or index is None or self.kind is Collective:
             return None
         pairs = zip(variables(shape), self.indices[reader], strict=True)
         renamed = {name: position for own, position in pairs for name in own.names()}
@@ -128,15 +129,33 @@ class _Planner:
         checks = [self._last_check(each) for each in sorted(reads.ops | {number})]
         producers = [self.kernel_of[load] for load, _ in loads if load in self.kernel_of]
         kernel = max(producers, key=lambda producer: producer.order, default=None)
+        if kind is Collective and self._is_computed_with_last(number, producers, max(checks)):
+            self._add(number, self.kernels[-1], variables(op.shape), loads)
+            return
         new = kernel is None or kernel.order < max(checks) or kind is not Loop
         index = None if new or kernel is None else self._joined_index(number, loads, kernel)
         if kernel is None or index is None:
             kernel = _KernelBuilder(kind, op.shape, -1 if kind is Loop else number)
             index = variables(op.shape)
             self._append(kernel)
+        self._add(number, kernel, index, loads)
+        kernel.inner_loops |= reads.inner_loops
+
+    def _add(self, number: int, kernel: _KernelBuilder, index: Index, loads: Loads) -> None:
         self.kernel_of[number] = kernel
         kernel.indices[number], kernel.loads[number] = index, loads
-        kernel.inner_loops |= reads.inner_loops
+
+    def _is_computed_with_last(
+        self, number: int, producers: Sequence[_KernelBuilder], check: int
+    ) -> bool:
+        """Whether a collective op may be computed in one call with those of the last kernel, on
+        which it does not depend. check: the order of the last check that it depends on."""
+        last = self.kernels[-1] if self.kernels else None
+        if last is None or last.kind is not Collective or last in producers or check > last.order:
+            return False
+        one, other = self.ops[number], self.ops[last.op]
+        same = one.primitive is other.primitive and one.dtype == other.dtype
+        return same and not one.params and not other.params
 
     def _append(self, kernel: _KernelBuilder) -> None:
         kernel.order = len(self.kernels)
@@ -145,7 +164,8 @@ class _Planner:
     def _kind(self, number: int) -> type[Kernel]:
         op = self.ops[number]
         if not self.compiled[number]:
-            return ByNumpy
+            together = op.primitive.collective and number not in self.targets
+            return Collective if together else ByNumpy
         if op.primitive.product:
             return Product
         if is_scatter(op):
@@ -215,7 +235,7 @@ class _Planner:
         depends on a product of single entries is faster in loops of its own.
         """
         single = kernel.kind is Product and kernel.domain[-2:] == (1, 1)
-        if single or kernel.kind in (ByNumpy, Scatter) or len(kernel.indices) >= MAX_FUSED:
+        if single or issubclass(kernel.kind, ByNumpy | Scatter) or len(kernel.indices) >= MAX_FUSED:
             return None
         stands_for: dict[str, Affine] = {}
         for load, read in loads:
@@ -270,7 +290,7 @@ class _Planner:
         """Write a state elsewhere, and copy it at the end, where its old value is read later, or
         where a later check or NumPy may still end the step."""
         readers = self._readers()
-        may_fail = (k.order for k in self.kernels if k.kind in (Check, ByNumpy))
+        may_fail = (k.order for k in self.kernels if issubclass(k.kind, Check | ByNumpy))
         last = max(may_fail, default=BEFORE_ALL)
         for number, (kind, state) in list(self.targets.items()):
             kernel = self.kernel_of[number]

@@ -177,7 +177,8 @@ class _Builder:
     def _folds(self, op: Op) -> bool:
         """Whether an op is a constant that takes no more memory than its arguments. Sums are left
         to kernels, so that their last bits do not depend on being constant."""
-        if op.primitive.reduces or not all(self.ops[arg].primitive is CONSTANT for arg in op.args):
+        prim, constants = op.primitive, (self.ops[arg].primitive is CONSTANT for arg in op.args)
+        if prim.reduces or prim.collective or not all(constants):
             return False
         return math.prod(op.shape) <= max(math.prod(self.ops[arg].shape) for arg in op.args)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..passes.kernels import ByNumpy
+from ..passes.kernels import ByNumpy, Collective
 from ..passes.lower import Code
+from ..passes.memory import Array
 from ..passes.simplify import CONSTANT
 from ..passes.stages import Stages
 from .arrays import view
@@ -24,6 +25,9 @@ def entry_points(code: Code, library: ctypes.CDLL) -> list[Any]:
 
 def run_by_numpy(stages: Stages, kernel: ByNumpy, slots: Sequence[Any]) -> None:
     """Run a kernel that has no C. slots: the step's arrays, as its block of pointers has them."""
+    if isinstance(kernel, Collective):
+        run_collective(stages, kernel, slots)
+        return
     ops, memory = stages.plan.graph.ops, stages.memory
     op = ops[kernel.op]
     args = [
@@ -33,3 +37,22 @@ def run_by_numpy(stages: Stages, kernel: ByNumpy, slots: Sequence[Any]) -> None:
     with np.errstate(all="ignore"):
         out = op.primitive.on_array(*args, **op.params)
     np.copyto(view(memory.ops[kernel.op], slots), out)
+
+
+def run_collective(stages: Stages, kernel: Collective, slots: Sequence[Any]) -> None:
+    """Run a kernel of several processes: one call for all that it computes."""
+    ops, memory = stages.plan.graph.ops, stages.memory
+    for each in kernel.computes:
+        (arg,) = ops[each.op].args
+        place = memory.ops[each.op]
+        if ops[arg].primitive is CONSTANT:
+            view(place, slots)[...] = ops[arg].params["value"]
+        elif memory.ops[arg] != place:
+            np.copyto(view(place, slots), view(memory.ops[arg], slots))
+    places = [memory.ops[each.op] for each in kernel.computes]
+    first, last = places[0], places[-1]
+    count = (last.offset + last.size - first.offset) // first.dtype.itemsize
+    whole = Array(first.slot, first.offset, (count,), (1,), first.dtype)
+    in_place = ops[kernel.op].primitive.collective
+    assert in_place is not None
+    in_place(view(whole, slots))

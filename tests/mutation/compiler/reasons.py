@@ -116,7 +116,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     ),
     FUSED: (
         "plan._Planner._joined_index: single = kernel",
-        "plan._Planner._joined_index: if single or kernel",
+        "plan._Planner._joined_index: if single or issubclass",
     ),
     SAME: (
         "plan._Planner._joined_index: if n != 1 and lengths",

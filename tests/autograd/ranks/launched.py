@@ -1,0 +1,18 @@
+"""Programs run by mpiexec, on so many ranks."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+MPIEXEC = shutil.which("mpiexec", path=Path(sys.executable).parent) or "mpiexec"
+# A thread for each rank: more ranks than cores would wait for each other.
+ENVIRONMENT = {**os.environ, "CHAINRULE_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def mpiexec(count: int, *arguments: str, **how: object) -> subprocess.CompletedProcess:
+    """`mpiexec -n COUNT python ARGUMENTS`, run to its end."""
+    command = [MPIEXEC, "-n", str(count), sys.executable, *arguments]
+    given = {"env": ENVIRONMENT, "timeout": 120, "capture_output": True, "text": True, **how}
+    return subprocess.run(command, check=False, **given)
