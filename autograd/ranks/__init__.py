@@ -5,7 +5,7 @@ of each rank's gradients those of the whole batch, by one primitive, `all_reduce
 mpiexec there is one rank, to which everything belongs, and none of this computes anything.
 """
 
-from .joined import World, join, world
+from .joined import World, broadcast, gather, join, world
 from .reduce import all_reduce, average, mean
 
-__all__ = ["World", "all_reduce", "average", "join", "mean", "world"]
+__all__ = ["World", "all_reduce", "average", "broadcast", "gather", "join", "mean", "world"]

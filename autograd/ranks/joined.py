@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["World", "join", "world"]
+__all__ = ["World", "broadcast", "gather", "join", "world"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,17 @@ class World:
         own = slice(self.rank * n // self.size, (self.rank + 1) * n // self.size)
         return rows[(slice(None),) * axis + (own,)]
 
+    def part(self, rows: Any) -> Any:
+        """Of an array, along its first axis, the part that is this rank's; they differ by one at
+        most, and together are the whole.
+
+        >>> import numpy as np
+        >>> [World(rank, 2).part(np.arange(5)).tolist() for rank in (0, 1)]
+        [[0, 1], [2, 3, 4]]
+        """
+        n = rows.shape[0]
+        return rows[self.rank * n // self.size : (self.rank + 1) * n // self.size]
+
 
 class _Joined:
     """What `join` found, once for the process."""
@@ -45,6 +56,22 @@ def world() -> World:
 def communicator() -> Any:
     """MPI's communicator of all ranks; None where there is one."""
     return _Joined.communicator
+
+
+def gather(value: Any) -> list[Any]:
+    """The values of all ranks, in their order; each can be pickled. All ranks wait for each other.
+
+    >>> gather("what this rank has")
+    ['what this rank has']
+    """
+    together = _Joined.communicator
+    return [value] if together is None else list(together.allgather(value))
+
+
+def broadcast(value: Any) -> Any:
+    """The value that rank 0 has, on all ranks; it can be pickled."""
+    together = _Joined.communicator
+    return value if together is None else together.bcast(value)
 
 
 def join() -> World:

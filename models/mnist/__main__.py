@@ -44,6 +44,6 @@ def _end_at_once() -> None:
 if __name__ == "__main__":
     _end_at_once()
     prepare_blas(os.environ)
-    from models.mnist.cli import main
+    from models.mnist.cli import main, main_of_ranks
 
-    sys.exit(main())
+    sys.exit(main_of_ranks() if "PMI_RANK" in os.environ else main())

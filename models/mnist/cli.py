@@ -31,6 +31,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(lambda: _dispatch(_parser().read(arguments)))
 
 
+def main_of_ranks() -> int:
+    """Run the command line on the ranks that mpiexec started; gives the exit code of this one."""
+    from autograd.ranks import broadcast, join
+
+    world = join()
+    from models.mnist.commands.together import Task, follow
+
+    if world.rank:
+        return run(lambda: follow)
+    code = main()
+    if not Task.told:
+        broadcast(None)
+    return code
+
+
 def _dispatch(options: argparse.Namespace) -> Callable[[], int]:
     """The function of a command, imported, with its options."""
     given = vars(options)

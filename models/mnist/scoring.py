@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd import Tensor, jit, no_grad, softmax
+from autograd import Tensor, jit, no_grad, ranks, softmax
 from autograd.nn import Module, cross_entropy
 from data import Examples
 from models.command_line import terminal_width
@@ -94,17 +94,21 @@ class Scorer:
         self._look: Any = jit(look) if compiled else look
 
     def __call__(self, examples: Examples) -> Score:
-        """How good the model is now on these."""
+        """How good the model is now on these. Where there are ranks, each looks at its part."""
         found, classes = Set.of("examples", examples), self.classes
+        rows = ranks.world().part(found.rows)
         total, done, confusion = 0.0, 0, np.zeros(classes * classes, np.int64)
-        for count, (loss, answers) in over(self.model, self._look, found.arrays, found.rows):
+        parts = over(self.model, self._look, found.arrays, rows) if len(rows) else []
+        for count, (loss, answers) in parts:
             total += float(loss) * count
-            labels = found.arrays[1].take(found.rows[done : done + count])
+            labels = found.arrays[1].take(rows[done : done + count])
             # A row with nan has no greatest logit: it is taken for the first class.
             chosen = np.where(answers < classes, answers, 0)
             confusion += np.bincount(classes * labels + chosen, minlength=classes * classes)
             done += count
-        return Score(total / max(1, len(examples)), confusion.reshape(classes, classes))
+        totals, confusions = zip(*ranks.gather((total, confusion)), strict=True)
+        whole = np.sum(confusions, axis=0).reshape(classes, classes)
+        return Score(sum(totals) / max(1, len(examples)), whole)
 
 
 def score(model: Module, examples: Examples, classes: int, scale: float) -> Score:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograd.random import order
+from autograd.ranks import world
 from data import Examples
 from models.training.place import Place
 
@@ -71,6 +72,11 @@ class Plan:
         if not steps:
             raise ValueError(
                 f"batch_size: at most the {len(training.rows)} examples, not {batch_size}"
+            )
+        if batch_size % world().size:
+            raise ValueError(
+                f"batch_size: a multiple of the {world().size} ranks that share it, not "
+                f"{batch_size}"
             )
         looked = None if validation is None else Set.of("validation", validation)
         looked = looked if looked and len(looked.rows) else None

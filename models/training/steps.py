@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd import astype, jit, no_grad
+from autograd import astype, jit, no_grad, ranks
 from autograd.nn import Module
 from autograd.optim import Optimizer, clip_by_global_norm
 
@@ -69,7 +69,8 @@ def step_of(
     reduce: Reduce | None,
     clip: float | None,
 ) -> Function:
-    """A step of learning: of a batch's inputs and targets it gives the loss and the metrics.
+    """A step of learning: of a batch's inputs and targets it gives the loss and the metrics. Where
+    ranks share a batch, each is given its share: all learn, and are given, what the whole says.
 
     reads: what is made of inputs and of targets before the model and the loss see them.
     """
@@ -80,13 +81,15 @@ def step_of(
         value = loss(outputs, y)
         optimizer.zero_grad()
         value.backward()
+        with no_grad():
+            figures = [value * 1.0, *(metric(outputs, y) for metric in metrics)]
+        figures = ranks.average(parameters, figures)
         if reduce is not None:
             reduce(parameters)
         if clip is not None:
             clip_by_global_norm(parameters, clip)
         optimizer.step()
-        with no_grad():
-            return [value * 1.0, *(metric(outputs, y) for metric in metrics)]
+        return figures
 
     return step
 

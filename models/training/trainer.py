@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd import Tensor, jit, no_grad
+from autograd import Tensor, jit, no_grad, ranks
 from autograd.nn import Module
 from autograd.optim import Optimizer
 from models.training import steps
@@ -59,11 +59,12 @@ class Callback:
 
 
 class Trainer:
-    """Teaches `model` by `optimizer` to make the mean `loss(outputs, targets)` small.
+    """Teaches `model` by `optimizer` to make the mean `loss(outputs, targets)` small. Run by
+    mpiexec, after `autograd.ranks.join()`, ranks share each batch and each look at a set.
 
     callbacks: see Callback. reduce: called in each step with the parameters, whose gradients it
-    may change before the optimizer reads them: what averages over many machines. inputs: what the
-    model reads of a batch as it lies in memory; by default numbers in the dtype of the weights.
+    may change before the optimizer reads them; by then they are averaged over all ranks. inputs:
+    what the model reads of a batch as it lies in memory; by default floats in the weights' dtype.
     metrics: further figures by name, as the loss is one: means of (outputs, targets). clip: the
     greatest norm of the whole gradient. eager: compute each step in NumPy; otherwise steps are
     compiled, and many run in one call.
@@ -192,9 +193,11 @@ class Trainer:
     def _learn(self, plan: Plan, received: list[int]) -> None:
         rewind, pace = Rewind(self.model, self.optimizer), Pace()
         place, order = self.place, plan.order(self.place.epoch)
-        while not self.history.reason and place.epoch < plan.epochs:
+        while place.epoch < plan.epochs and not self._is_ending():
             end = plan.next_check(place.position)
-            batches = order[place.position : min(place.position + pace.steps, end)]
+            # All ranks do as many steps at a time as suits the first one.
+            some = order[place.position : min(place.position + ranks.broadcast(pace.steps), end)]
+            batches = ranks.world().share(some, axis=1)
             rewind.note(place, batches)
             start = time.perf_counter()
             figures = steps.run(self._step, plan.training.arrays, batches)
@@ -214,12 +217,17 @@ class Trainer:
         if place.position and self.history.steps != place.step:
             self._end_epoch(plan, self._look(plan))
 
+    def _is_ending(self) -> bool:
+        """Whether there is a reason to end; one that any rank has is the reason of all."""
+        self.history.reason = next(filter(None, ranks.gather(self.history.reason)), "")
+        return bool(self.history.reason)
+
     def _check(self, plan: Plan) -> None:
         """Look at the validation set where that is due, and end the epoch, or the training."""
         validation = self._look(plan)
         if validation is not None:
             self._tell("check", validation)
-        if self.place.position == plan.steps or self.history.reason:
+        if self._is_ending() or self.place.position == plan.steps:
             self._end_epoch(plan, validation)
 
     def _look(self, plan: Plan) -> dict[str, float] | None:
@@ -260,7 +268,9 @@ class Trainer:
         place, batch = rewind.back(lambda order: steps.run(self._step, arrays, order), bad)
         self.model.eval()
         x, y = (array.take(batch, axis=0) for array in arrays)
-        cause = bad_data(x, y) or first_bad(self.model, self.inputs(x))
+        causes = ranks.gather(bad_data(x, y) or first_bad(self.model, self.inputs(x)))
+        # What one rank found in its share others need not have found in theirs.
+        cause = min(causes, key=lambda said: (said.endswith("finite"), said.startswith("layer")))
         self.model.train()
         rewind.restore()
         self.place = place
@@ -282,9 +292,11 @@ class Trainer:
         return self._evaluate(examples)
 
     def _evaluate(self, data: Set) -> dict[str, float]:
-        totals = np.zeros(len(self.figures))
-        for count, results in steps.over(self.model, self._score, data.arrays, data.rows):
-            totals += count * np.array(results, np.float64)
+        totals, rows = np.zeros(len(self.figures)), ranks.world().part(data.rows)
+        if len(rows):
+            for count, results in steps.over(self.model, self._score, data.arrays, rows):
+                totals += count * np.array(results, np.float64)
+        totals = np.sum(ranks.gather(totals), axis=0)
         return dict(zip(self.figures, (totals / len(data.rows)).tolist(), strict=True))
 
     def predict(self, x: NDArray[Any]) -> Any:

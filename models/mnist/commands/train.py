@@ -12,17 +12,18 @@ from pathlib import Path
 from textwrap import TextWrapper
 from typing import Any
 
-import data
+from autograd.ranks import gather, world
 from models.command_line import InputError, fail, printable, terminal_width, warn
 from models.mlp import MLP
 from models.mnist import PROGRAM
 from models.mnist.calibration import calibrate
 from models.mnist.commands.callbacks import Sets, run_callbacks
+from models.mnist.commands.together import Task, arguments, or_none, restore, sets_of
 from models.mnist.datasets import Ahead, Described
 from models.mnist.doubt import Doubt
 from models.mnist.scoring import Score, Scorer, confusion_table, counts_table
 from models.mnist.settings import Settings
-from models.mnist.train import CHECKS, build_model, build_schedule, build_trainer, reader
+from models.mnist.train import build_model, build_trainer, reader
 from models.runs.checkpoints import CHECKPOINTS, Checkpoint
 from models.runs.files import CONFIG, MODEL, SUMMARY
 from models.runs.folder import Kept, RunFolder
@@ -130,20 +131,23 @@ def _train(begun: Start, dataset: Ahead, start: float) -> int:
     classes, scale = described["classes"], described["scale"]
     sizes = settings.sizes(described["shape"], len(classes))
     model = build_model(settings, sizes)
+    Task(settings, described, begun.checkpoint).tell()
     scorer = Scorer(model, len(classes), reader(scale), not settings.eager)
     before = {"test": scorer(dataset["test"])}  # meanwhile the training set is unpacked
-    sets = _sets(dataset, settings)
-    settings = settings.fitted(len(sets["train"]))
-    begun = replace(begun, settings=settings)
-    given = {"sizes": sizes, "activation": settings.activation, "dataset": described}
-    config = {**given, "settings": asdict(settings)}
-    if not begun.resumed:  # at once: from now on it can be resumed
-        run.config(config)
-    screen.show(_introduction(begun, described["name"], sizes, sets))
-    if not begun.checkpoint:
-        screen.show(f"\n{counts_table('before', before)}\n")
-    trainer = _trainer(begun, model, sets, described, screen, received)
-    if received:
+    with or_none():
+        sets = sets_of(dataset, settings)
+        settings = settings.fitted(len(sets["train"]))
+        _check_shared(settings.batch)
+        begun = replace(begun, settings=settings)
+        given = {"sizes": sizes, "activation": settings.activation, "dataset": described}
+        config = {**given, "settings": asdict(settings)}
+        if not begun.resumed:  # at once: from now on it can be resumed
+            run.config(config)
+        screen.show(_introduction(begun, described["name"], sizes, sets))
+        if not begun.checkpoint:
+            screen.show(f"\n{counts_table('before', before)}\n")
+        trainer = _trainer(begun, model, sets, described, screen, received)
+    if any(gather(bool(received))):
         left = "the run is as it was" if begun.resumed else "nothing is left"
         screen.show(f"\nstopped by {_name(received)} before the first step: {left}")
         return 128 + received[0]
@@ -156,13 +160,25 @@ def _train(begun: Start, dataset: Ahead, start: float) -> int:
     after = {name: scorer(examples) for name, examples in sets.items()}
     seconds_in_all = time.perf_counter() - start
     summary = _summary(trainer, settings, before, after, (seconds, seconds_in_all))
-    run.summary({**summary, "temperature": temperature})
-    kept = run.finish()
+    try:
+        run.summary({**summary, "temperature": temperature})
+        kept = run.finish()
+    finally:
+        gather(None)  # the other ranks may end
     if history.reason == "diverged":
         raise InputError(_divergence(history, kept))
     screen.show(f"\n{_ending(history, settings, received, seconds)}\n")
     screen.show(_results(after, classes, history, kept))
     return _code(kept, run, screen, received)
+
+
+def _check_shared(batch: int) -> None:
+    """Raise InputError unless the ranks can share a batch equally."""
+    size = world().size
+    if batch % size:
+        raise InputError(
+            f"--batch-size: expected a multiple of {size}, the ranks that share it, found {batch}"
+        )
 
 
 def _keep(
@@ -218,52 +234,23 @@ def _trainer(
     trainer = build_trainer(settings, model, sets["train"], described["scale"], callbacks)
     if begun.checkpoint is None:
         return trainer
+    steps = len(sets["train"]) // settings.batch
     try:
-        _restore(trainer, begun.checkpoint, settings)
-        Plan.of(*_arguments(settings, sets)).check(trainer.place)
+        restore(trainer, begun.checkpoint, settings, steps)
+        Plan.of(*arguments(settings, sets)).check(trainer.place)
     except (TypeError, ValueError) as error:
         raise InputError(
             f"{begun.checkpoint.path}: not a checkpoint of what {CONFIG} says ({error}); put back "
             f"the {CONFIG} that the training wrote"
         ) from error
-    steps = len(sets["train"]) // settings.batch
-    trainer.optimizer.lr = build_schedule(settings, settings.epochs * steps)
     return trainer
-
-
-def _restore(trainer: Trainer, checkpoint: Checkpoint, settings: Settings) -> None:
-    """Put a trainer where a checkpoint stands, and have it go on by `settings`."""
-    optimizer, arrays = trainer.optimizer, checkpoint.arrays
-    names = [name for name in ("momentum", "weight_decay") if hasattr(optimizer, name)]
-    for name in names:  # as they were: one that is 0 is no state
-        setattr(optimizer, name, float(arrays.get(f"optimizer.{name}", 0.0)))
-    trainer.restore(arrays, checkpoint.state)
-    for name in names:
-        setattr(optimizer, name, getattr(settings, name))
 
 
 def _learn(trainer: Trainer, settings: Settings, sets: Sets) -> tuple[History, float]:
     """Teach the model: how that ended, and the seconds it took."""
     start = time.perf_counter()
-    history = trainer.fit(*_arguments(settings, sets))
+    history = trainer.fit(*arguments(settings, sets))
     return history, time.perf_counter() - start
-
-
-def _arguments(settings: Settings, sets: Sets) -> tuple[Any, ...]:
-    """What the Trainer's `fit` is called with."""
-    checks = CHECKS if settings.stop_at else 1
-    validation = sets.get("validation")
-    return sets["train"], settings.epochs, settings.batch, validation, settings.seed, checks
-
-
-def _sets(dataset: Ahead, settings: Settings) -> Sets:
-    """The training examples, those set aside for validation, and the test examples."""
-    examples, test = dataset["train"], dataset["test"]
-    aside = settings.validated(len(examples))
-    if not aside:
-        return {"train": examples, "test": test}
-    training, validation = data.split(examples, aside, settings.seed)
-    return {"train": training, "validation": validation, "test": test}
 
 
 def _figures(scores: Scores) -> dict[str, Any]:
@@ -288,6 +275,8 @@ def _introduction(begun: Start, name: str, sizes: Sequence[int], sets: Sets) -> 
         f"recipe  {', '.join(parts)}",
         f"folder  {printable(str(begun.run.path))}",
     ]
+    if (size := world().size) > 1:
+        lines.append(f"ranks   {size}, each with {s.batch // size} examples of a batch")
     if begun.resumed and not begun.checkpoint:
         lines.append("resumed from the beginning: it has no checkpoint yet")
     elif begun.checkpoint and begun.over:
