@@ -89,6 +89,16 @@ test("undo and redo lead back and forth, also over what was cleared", () => {
   drawing.become([b]);
   drawing.redo();
   assert.deepEqual(drawing.marks, [b], "what was undone is gone once something else is drawn");
+  drawing.undo();
+  const before = JSON.stringify(drawing.marks);
+  for (const isWorthIt of [false, true]) {
+    drawing.become([a]);
+    drawing.withdraw(isWorthIt);
+    assert.equal(JSON.stringify(drawing.marks), before);
+    drawing.redo();
+    assert.deepEqual(drawing.marks, isWorthIt ? [a] : [b], "what was not meant ends no redo");
+    drawing.undo();
+  }
 });
 
 test("an example has the shape and the scale of its dataset, whatever these are", () => {

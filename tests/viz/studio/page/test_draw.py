@@ -215,6 +215,50 @@ class Paper:
         )
         return count
 
+    def part(self) -> tuple[float, float, float]:
+        """Where what is seen of it begins, and how many times as large as its pad it is."""
+        there = self.tab.locator("#sheet").bounding_box()
+        size, side = there["width"] / self.box["width"], there["width"]
+        x, y = (round((self.box[axis] - there[axis]) / side, 3) for axis in "xy")
+        return x, y, round(size, 2)
+
+    def under(self, place: tuple[float, float]) -> tuple[float, float]:
+        """The place of the whole that is seen at one of the pad."""
+        x, y, size = self.part()
+        return x + place[0] / size, y + place[1] / size
+
+    def wheels(self, place: NDArray[np.float64], by: float) -> None:
+        self.tab.mouse.move(*self.at(*place))
+        self.tab.keyboard.down("Control")
+        self.tab.mouse.wheel(0, by)
+        self.tab.keyboard.up("Control")
+
+    def pans(self, start: NDArray[np.float64], end: NDArray[np.float64]) -> None:
+        self.tab.mouse.move(*self.at(*start))
+        self.tab.mouse.down(button="middle")
+        self.tab.mouse.move(*self.at(*end), steps=2)
+        self.tab.mouse.up(button="middle")
+
+    def middle(self) -> NDArray[np.float64]:
+        """Of all ink, where it is in the pad."""
+        self.tab.wait_for_timeout(100)
+        found: list[float] = self.tab.locator("#sheet").evaluate(
+            """(canvas) => {
+              const { width, height } = canvas;
+              const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+              let [all, x, y] = [0, 0, 0];
+              for (let i = 0; i < width * height; i++) {
+                const ink = Math.abs(data[4 * i] - data[0]);
+                all += ink;
+                x += ink * (i % width + 0.5);
+                y += ink * (Math.floor(i / width) + 0.5);
+              }
+              const box = canvas.getBoundingClientRect();
+              return [box.x + box.width * x / all / width, box.y + box.height * y / all / height];
+            }"""
+        )
+        return (found - np.array(self.at(0, 0))) / self.box["width"]
+
     def taken(self) -> str:
         """What it is taken for, in words."""
         self.tab.wait_for_timeout(250)
@@ -266,6 +310,7 @@ def shades(example: NDArray[np.uint8]) -> NDArray[np.int64]:
 def test_a_hand_draws_and_the_network_answers(tab, address):
     paper = opened(tab, address)
     assert paper.taken().startswith("Draw here") and paper.ink() == 0
+    assert not tab.locator("#dismiss").is_visible(), "what Train says is there alone"
     # The same digit has the same answer in the corners and in the middle.
     said = set()
     for left, top in ((0.1, 0.1), (0.45, 0.1), (0.1, 0.2), (0.45, 0.2), (0.25, 0.15)):
@@ -349,26 +394,78 @@ def test_a_hand_draws_and_the_network_answers(tab, address):
     tab.keyboard.press("Control+Shift+Z")
     assert paper.ink() < line
     tab.keyboard.press("e")
-    # A second finger does not draw, and ends the stroke of the first.
+    # A second finger pans and does not draw; the stroke of the first one is withdrawn.
     paper.does("clear")
+    paper.draw((0.2, 0.5), (0.3, 0.5))
+    ink = paper.ink()
+    paper.does("undo")
     hand = tab.context.new_cdp_session(tab)
 
-    def touch(kind: str, *places: tuple[float, float]) -> None:
+    def touch(kind: str, *places: tuple[float, float], first: int = 0) -> None:
         at = [paper.at(*place) for place in places]
-        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(at)]
+        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(at, first)]
         hand.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        tab.wait_for_timeout(20)  # moves are told before the next frame
 
     touch("touchStart", (0.2, 0.2))
-    touch("touchMove", (0.4, 0.2))
-    one = paper.ink()
-    touch("touchStart", (0.4, 0.2), (0.8, 0.8))
-    touch("touchMove", (0.4, 0.6), (0.8, 0.3))
-    assert paper.ink() == one > 0
+    touch("touchMove", (0.22, 0.2))
+    assert paper.ink() > 0
+    touch("touchStart", (0.22, 0.2), (0.8, 0.8))
+    for step in range(1, 20):
+        touch("touchMove", (0.22 + step / 100, 0.2), (0.8 + step / 100, 0.8))
     touch("touchEnd")
+    assert paper.ink() == 0 and paper.part() == (0, 0, 1), (
+        "all of it is seen: there is no other part"
+    )
+    paper.wheels(np.array([0.5, 0.5]), -600)
+    before = paper.under((0.4, 0.4)), paper.under((0.6, 0.5))
+    touch("touchStart", (0.4, 0.4))
+    touch("touchStart", (0.4, 0.4), (0.6, 0.5))
+    touch("touchMove", (0.41, 0.4), (0.6, 0.5))
+    touch("touchMove", (0.35, 0.35), (0.65, 0.5))
+    after = paper.under((0.35, 0.35)), paper.under((0.65, 0.5))
+    assert np.abs(np.subtract(before, after)).max() < 0.005, "a finger has another place under it"
+    size = paper.part()[2]
+    assert 3 < size < 4
+    touch("touchEnd", (0.35, 0.35))  # of the first
+    touch("touchMove", (0.55, 0.6), first=1)
+    touch("touchEnd", (0.55, 0.6), first=1)
+    place = paper.under((0.55, 0.6))
+    assert np.abs(np.subtract(place, after[1])).max() < 0.005 and paper.part()[2] == size
+    assert paper.ink() == 0
+    paper.does("redo")
+    assert paper.ink() == ink, "what was undone before"
     touch("touchStart", (0.4, 0.2))
     touch("touchMove", (0.4, 0.6))
     touch("touchEnd")
-    assert paper.ink() > one
+    assert paper.ink() > ink, "one finger draws"
+    # A hand rests, and a pen draws all the same.
+    paper.does("clear")
+    touch("touchStart", (0.8, 0.8))
+    x, y = paper.at(0.3, 0.3)
+    pen = {"x": x, "y": y, "button": "left", "clickCount": 1, "pointerType": "pen", "force": 0.5}
+    hand.send("Input.dispatchMouseEvent", {"type": "mousePressed", **pen})
+    touch("touchMove", (0.7, 0.8))
+    hand.send("Input.dispatchMouseEvent", {"type": "mouseReleased", **pen})
+    touch("touchEnd")
+    assert paper.ink() > 0 and np.abs(paper.middle() - 0.3).max() < 0.005
+    # Whatever part of the paper is seen, a pen paints where it is.
+    drawn = np.random.default_rng(17)
+    for _ in range(12):
+        paper.does("clear")
+        paper.wheels(drawn.uniform(0.1, 0.9, 2), drawn.uniform(-900, 500))
+        paper.pans(drawn.uniform(0.1, 0.9, 2), drawn.uniform(0.1, 0.9, 2))
+        place = drawn.uniform(0.2, 0.8, 2)
+        paper.draw(tuple(place))
+        assert (
+            abs(paper.middle() - place).max() < 0.005
+        )  # half of a half pixel of the sheet, at 4 times
+        seen = paper.part()
+    paper.taken()
+    before = shown(tab)
+    tab.keyboard.press("0")
+    assert paper.part() == (0, 0, 1) != seen
+    assert (shown(tab) == before).all(), "what the network sees is of the drawing, not of the view"
 
 
 def test_keys_alone_draw_and_a_link_brings_the_drawing_back(tab, address):
@@ -385,6 +482,15 @@ def test_keys_alone_draw_and_a_link_brings_the_drawing_back(tab, address):
     assert said.startswith("It takes this for 1") and spoken.inner_text() == said
     tab.keyboard.press("ArrowRight")
     assert paper.ink() == ink, "the pen was lifted"
+    tab.locator("#sheet").focus()
+    for key in ["+"] * 3 + ["ArrowLeft"] * 12 + ["ArrowUp"] * 3:
+        tab.keyboard.press(key)
+        cell, pad = (tab.locator(name).bounding_box() for name in ("#cell", "#pad"))
+        for start, side in ("x", "width"), ("y", "height"):
+            assert -1 < cell[start] - pad[start] < pad[side] - cell[side] + 1, "out of sight"
+    assert paper.part()[2] == 3.38
+    tab.keyboard.press("0")
+    assert paper.part()[2] == 1
     time.sleep(0.4)  # the address is written a moment later
     tab.reload()
     tab.locator("#taken", has_text=said).wait_for()  # the network is learned again up to its step

@@ -16,8 +16,9 @@ const SLOP = 5; // pixels that a click may wander
 const WHEEL = 0.0015; // how much a pixel of the wheel zooms
 const LINE = 16; // pixels of a line of the wheel
 
-/** @param {HTMLElement} canvas @param {Meanings} meanings */
-export function follow(canvas, meanings) {
+/** @param {HTMLElement} canvas @param {Meanings} meanings @param {(event: PointerEvent | WheelEvent) => boolean}
+ * [isMeant] so: a pointer that goes down, and a wheel; others are for somebody else */
+export function follow(canvas, meanings, isMeant = ({ button }) => button === 0) {
   const pointers = new Map();
   let wandered = 0;
 
@@ -27,7 +28,7 @@ export function follow(canvas, meanings) {
   };
 
   canvas.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
+    if (!isMeant(event)) return;
     canvas.setPointerCapture(event.pointerId);
     if (!pointers.size) wandered = 0;
     pointers.set(event.pointerId, place(event));
@@ -61,6 +62,7 @@ export function follow(canvas, meanings) {
   canvas.addEventListener("pointerleave", () => meanings.hover(null, null));
 
   canvas.addEventListener("wheel", (event) => {
+    if (!isMeant(event)) return;
     event.preventDefault();
     const pixels = event.deltaY * (event.deltaMode ? LINE : 1);
     const { left, top } = place(event);

@@ -1,21 +1,33 @@
 // @ts-check
 // The canvas that is drawn on, with mouse, pen or a finger, or from cell to cell by keys: what they
-// do is told as strokes that begin, grow and end.
+// do is told as strokes that begin, grow and end. And the paper that it is, seen nearer and moved.
 
+import { follow } from "../data/pointers.js";
 import { FULL, UNIT } from "./strokes.js";
 
 /** @typedef {import("./strokes.js").Point} Point */
-/** @typedef {{begin: (point: Point, erases: boolean) => void, grow: (points: Point[]) => void, end: () => void}} Tell */
+/** withdraw: the stroke was not meant.
+ * @typedef {{
+ *   begin: (point: Point, erases: boolean) => void, grow: (points: Point[]) => void, end: () => void,
+ *   withdraw: () => void,
+ * }} Tell */
 
 const APART = 3; // pixels of the sheet between two points: nearer ones make links longer, and no better line
-const RUBBER = 5; // the button of a pen's other end
+const MIDDLE = 1; // the button of a mouse,
+const RUBBER = 5; // and that of a pen's other end
+// How many times as large as its pad the paper is: at most, and where it is as large as that. Two fingers that
+// move alike do so in turn: the second one undoes what the first did to their distance, also at that end.
+const [NEAREST, WHOLE, FAR] = [4, 1.05, 0.9];
 /** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** Mouse, pen and fingers. A second finger never draws: it ends the stroke of the first.
- * @param {HTMLCanvasElement} canvas @param {Tell} tell */
-export function followPointers(canvas, tell) {
-  const down = new Set();
+/** Mouse, pen and fingers. Two fingers never draw: the stroke of the first is withdrawn then, and both,
+ * or the one that is left of them, move the paper; so does the middle button. A pen draws whatever a hand
+ * that rests beside it does.
+ * @param {HTMLCanvasElement} canvas @param {Tell} tell @param {Paper} paper */
+export function followPointers(canvas, tell, paper) {
+  const { pad } = paper; // it stays where it is, while the paper in it moves
+  const fingers = new Set();
   /** @type {number | null} */ let drawing = null; // the pointer that draws
   /** @type {Point} */ let last;
 
@@ -28,23 +40,22 @@ export function followPointers(canvas, tell) {
       press: pointerType === "pen" ? Math.round(FULL * pressure) : FULL,
     };
   };
-  const end = () => {
-    if (drawing !== null) tell.end();
-    drawing = null;
-  };
 
-  canvas.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0 && event.button !== RUBBER) return;
-    end();
-    canvas.setPointerCapture(event.pointerId); // so that a release outside is heard too
-    if (!down.size) {
-      drawing = event.pointerId;
-      last = place(event);
-      tell.begin(last, event.button === RUBBER);
-    }
-    down.add(event.pointerId);
+  pad.addEventListener("pointerdown", (event) => {
+    const { button, pointerId, pointerType, target } = event;
+    if (target !== canvas) return; // a scroll bar
+    const isFinger = pointerType === "touch";
+    if (button !== 0 && button !== RUBBER || (isFinger && drawing !== null && !fingers.has(drawing))) return;
+    if (drawing !== null) tell.withdraw();
+    drawing = null;
+    pad.setPointerCapture(pointerId); // so that a release outside is heard too
+    if (isFinger) fingers.add(pointerId);
+    if (isFinger && fingers.size > 1) return;
+    drawing = pointerId;
+    last = place(event);
+    tell.begin(last, button === RUBBER);
   });
-  canvas.addEventListener("pointermove", (event) => {
+  pad.addEventListener("pointermove", (event) => {
     if (event.pointerId !== drawing) return;
     const between = event.getCoalescedEvents?.() ?? [];
     const points = (between.length ? between : [event]).map(place).filter((point) => {
@@ -55,11 +66,53 @@ export function followPointers(canvas, tell) {
     if (points.length) tell.grow(points);
   });
   for (const kind of ["pointerup", "pointercancel", "lostpointercapture"]) {
-    canvas.addEventListener(kind, (event) => {
+    pad.addEventListener(kind, (event) => {
       if (!(event instanceof PointerEvent)) return;
-      down.delete(event.pointerId);
-      if (event.pointerId === drawing) end();
+      fingers.delete(event.pointerId);
+      if (event.pointerId !== drawing) return;
+      drawing = null;
+      tell.end();
     });
+  }
+  const ifNotDrawn = (/** @type {() => void} */ act) => drawing === null && act();
+  follow(pad, {
+    move: (right, down) => ifNotDrawn(() => paper.move(right, down)),
+    zoom: (factor, left, top) => ifNotDrawn(() => paper.zoom(factor, left, top)),
+    hover: () => {},
+    click: () => {},
+  }, (event) => {
+    if (event instanceof WheelEvent) return event.ctrlKey; // without, it scrolls: the paper, else the page
+    return event.target === canvas && (event.pointerType === "touch" || event.button === MIDDLE);
+  });
+  pad.addEventListener("mousedown", (event) => {
+    if (event.button === MIDDLE) event.preventDefault(); // some browsers scroll by it themselves
+  });
+}
+
+/** The pad and the paper in it, as large as that or larger: then a part of it is seen. */
+export class Paper {
+  /** @param {HTMLElement} pad @param {HTMLElement} paper */
+  constructor(pad, paper) {
+    this.pad = pad;
+    this.paper = paper;
+    this.times = 1; // as large as the pad, about
+  }
+
+  /** Nearer or further, while what is at a pixel of the pad stays there; without one, in its middle.
+   * @param {number} factor @param {number} [left] @param {number} [top] */
+  zoom(factor, left, top) {
+    const { pad, paper } = this;
+    const [x, y] = [left ?? pad.clientWidth / 2, top ?? pad.clientHeight / 2];
+    const [before, from] = [paper.offsetWidth, { x: pad.scrollLeft + x, y: pad.scrollTop + y }];
+    this.times = Math.min(NEAREST, Math.max(FAR, this.times * factor));
+    paper.style.setProperty("--times", String(this.times < WHOLE ? 1 : this.times));
+    const grown = paper.offsetWidth / before;
+    pad.scrollTo(from.x * grown - x, from.y * grown - y);
+  }
+
+  /** By so many pixels, as far as there is more of it. @param {number} right @param {number} down */
+  move(right, down) {
+    this.pad.scrollBy(-right, -down);
   }
 }
 

@@ -70,14 +70,21 @@ export class Drawing {
     /** @type {Mark[]} */ this.marks = [];
     /** @type {Mark[][]} */ this.past = [];
     /** @type {Mark[][]} */ this.future = [];
+    /** @type {Mark[][]} */ this.left = []; // the future that the newest marks ended
   }
 
   /** Others in place of these, which is undone too. @param {Mark[]} marks */
   become(marks) {
     this.past.push(this.marks);
     if (this.past.length > MOST_UNDONE) this.past.shift();
-    this.future = [];
+    [this.left, this.future] = [this.future, []];
     this.marks = marks;
+  }
+
+  /** The newest marks were not meant. @param {boolean} isWorthIt whether redo has them yet */
+  withdraw(isWorthIt) {
+    this.undo();
+    this.future = [...this.left, ...(isWorthIt ? this.future : [])];
   }
 
   undo() {

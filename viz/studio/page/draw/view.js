@@ -8,7 +8,7 @@ import { placeOf } from "../state.js";
 import { Verdict } from "./answer.js";
 import { showGreys } from "./colours.js";
 import { Teacher } from "./lesson.js";
-import { Cells, followPointers } from "./pad.js";
+import { Cells, followPointers, Paper } from "./pad.js";
 import { enlarged, inkIn, preparedOf } from "./picture.js";
 import { canPrepare, prepare } from "./prepare.js";
 import { Searches } from "./search.js";
@@ -22,6 +22,11 @@ import { blank, Drawing, paint, paintAll, read, written } from "./strokes.js";
 /** @typedef {import("./strokes.js").Stroke} Stroke */
 
 const FINEST = 280; // pixels of the sheet's side, about: a whole number of them is a cell's
+const TAP = 4; // points of a stroke that is none: the first of two fingers made it
+/** By how much these zoom. @type {Record<string, number>} */
+const ZOOMS = { in: 1.5, out: 1 / 1.5, fit: 0 };
+const KEYS = { e: "erase", "+": "in", "=": "in", "-": "out", 0: "fit" };
+/** @type {ScrollIntoViewOptions} */ const NEAR = { block: "nearest", inline: "nearest" };
 const NOTHING = "Draw here, and it answers at every stroke.";
 const COMING = "The network is being made: it answers then.";
 const TOO_SMALL = "Too small or too flat for a digit: draw it larger.";
@@ -44,6 +49,7 @@ export class DrawView {
     this.canvas = byId("sheet", HTMLCanvasElement);
     const cell = Math.max(1, Math.round(FINEST / side));
     this.sheet = blank(side * cell, side * cell);
+    this.paper = new Paper(byId("pad"), byId("paper"));
     this.drawing = new Drawing();
     /** @type {Stroke | null} */ this.stroke = null; // that is being drawn
     this.painted = 0; // of its points
@@ -102,8 +108,9 @@ export class DrawView {
       begin: (/** @type {Point} */ point, /** @type {boolean} */ erases) => this.#begin(point, erases),
       grow: (/** @type {Point[]} */ points) => this.#grow(points),
       end: () => this.#end(),
+      withdraw: () => this.#withdraw(),
     };
-    followPointers(this.canvas, tell);
+    followPointers(this.canvas, tell, this.paper);
     const cells = new Cells(this.canvas, side, tell, (row, column, isDown) => this.#showCell(row, column, isDown));
     byId("draw").addEventListener("click", ({ target }) => {
       const button = target instanceof Element ? target.closest("[data-draw]") : null;
@@ -113,12 +120,14 @@ export class DrawView {
       if (byId("draw").hidden || event.altKey) return;
       const isControl = event.ctrlKey || event.metaKey;
       /** @type {Record<string, string>} */
-      const acts = isControl ? { z: event.shiftKey ? "redo" : "undo", y: "redo" } : { e: "erase" };
+      const acts = isControl ? { z: event.shiftKey ? "redo" : "undo", y: "redo" } : KEYS;
       const name = acts[event.key.toLowerCase()];
-      const isTyped = event.target instanceof HTMLSelectElement && !isControl; // a letter finds a class there
+      // A letter finds a class there, or is part of a token.
+      const isTyped = event.target instanceof Element && event.target.matches("select, #token input") && !isControl;
       if (!name || isTyped) return;
-      cells.lift();
+      if (!Object.hasOwn(ZOOMS, name)) cells.lift();
       this.#act(name);
+      if (this.canvas.matches(":focus-visible")) byId("cell").scrollIntoView(NEAR);
       event.preventDefault();
     });
     const field = byId("picture-file", HTMLInputElement);
@@ -141,6 +150,7 @@ export class DrawView {
 
   /** @param {string} name */
   #act(name) {
+    if (Object.hasOwn(ZOOMS, name)) this.paper.zoom(ZOOMS[name]);
     if (name === "erase") this.#setErases(!this.erases);
     if (name === "undo") this.drawing.undo();
     if (name === "redo") this.drawing.redo();
@@ -231,6 +241,13 @@ export class DrawView {
     this.stroke = null;
     this.isNew = true; // now the answer is spoken
     this.#remember();
+  }
+
+  #withdraw() {
+    if (!this.stroke) return;
+    this.drawing.withdraw(this.stroke.points.length > TAP);
+    this.stroke = null;
+    this.#paintAll();
   }
 
   /** What is new of the stroke. */
@@ -346,6 +363,7 @@ export class DrawView {
     cursor.style.setProperty("--row", String(row / side));
     cursor.style.setProperty("--column", String(column / side));
     cursor.style.setProperty("--cell", String(1 / side));
+    cursor.scrollIntoView(NEAR);
     const cell = sheet.width / side;
     const middle = Math.floor((row + 0.5) * cell) * sheet.width + Math.floor((column + 0.5) * cell);
     const parts = [`row ${row + 1}, column ${column + 1}`, sheet.ink[middle] > 127 ? "ink" : "", isDown ? "drawing" : ""];
