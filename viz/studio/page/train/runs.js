@@ -62,6 +62,7 @@ export class Runs {
       event.preventDefault();
       this.#try(() => this.#start(first(form, "[name=epochs]", HTMLInputElement).value));
     });
+    void this.#look();
   }
 
   /** The curves of those that are chosen. @returns {{loss: Line[], accuracy: Line[]}} */

@@ -13,7 +13,6 @@ import { Hand } from "./hand.js";
 import { LayerList } from "./layers.js";
 import { linesOf } from "./lines.js";
 import { missing, nearest, showOffers } from "./offered.js";
-import { Runs } from "./runs.js";
 import { Session } from "./session.js";
 import { DEFAULTS, settingsOf, typedOf, wayOf } from "./settings.js";
 import { Timeline } from "./time.js";
@@ -121,7 +120,15 @@ export class TrainView {
       complain,
     };
     new Weights(dataset, training);
-    this.runs = new Runs(dataset, training);
+    /** @type {import("./runs.js").Runs | null} */ this.runs = null; // until a person opens their list
+    byId("runs").addEventListener("toggle", async () => {
+      try {
+        const { Runs } = await import("./runs.js");
+        this.runs ??= new Runs(dataset, training);
+      } catch (error) {
+        complain(`the list cannot be fetched: reload the page (${error})`);
+      }
+    });
     showOffers(offers, weights);
     this.#listen();
   }
@@ -282,9 +289,9 @@ export class TrainView {
     const { score, step, end } = session.progress;
     this.#writeGo();
     this.#offerWayBack();
-    const [own, others] = [linesOf(branches, shown), this.runs.lines];
-    this.loss.set([...own.loss, ...others.loss]);
-    this.accuracy.set([...own.accuracy, ...others.accuracy]);
+    const [own, others] = [linesOf(branches, shown), this.runs?.lines];
+    this.loss.set([...own.loss, ...others?.loss ?? []]);
+    this.accuracy.set([...own.accuracy, ...others?.accuracy ?? []]);
     // Else the first steps, in which nothing is right, or a divergence take all the room.
     const best = Math.max(0, ...branches.flatMap(({ progress }) => progress.tests.right));
     this.accuracy.setLimits(Math.max(0, 100 - 6 * Math.max(0.1, 100 - best)), 100);
