@@ -136,7 +136,7 @@ async function begin() {
   const complainOfAddress = complaints("address"); // until a person looks at something else
   const look = (/** @type {Partial<State>} */ some) => {
     complainOfAddress("");
-    change(some);
+    change(some.digit === undefined ? some : { drawn: 0, ...some }); // in place of the drawing
   };
   const offers = offersOf(architectures);
   const answers = new Answers(knownOf(dataset), dataset.classes.length);
@@ -154,7 +154,8 @@ async function begin() {
   });
   const network = new Later("network", async () => {
     const [{ NetworkView }, of] = await Promise.all([FILES.network(), train.needed]);
-    return new NetworkView(dataset, look, of.session, () => of.act("go"), complaints("network"));
+    const drawn = async () => (await draw.made)?.prepared ?? null;
+    return new NetworkView(dataset, look, of.session, () => of.act("go"), complaints("network"), drawn);
   });
   const draw = new Later("draw", async () => {
     const [{ DrawView }, of] = await Promise.all([FILES.draw(), train.needed]);

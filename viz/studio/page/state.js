@@ -15,12 +15,13 @@ import { DEFAULTS, typedOf } from "./train/settings.js";
  *   hidden: string, activation: string, optimizer: string, batch: string, dropout: string,
  *   rate: string, momentum: string, decay: string, seed: string, accuracy: string, loss: string,
  *   step: number, past: string, layer: number, neuron: number, backward: number, camera: string,
- *   drawing: string, why: number,
+ *   drawing: string, why: number, drawn: number, meant: number,
  * }} State from hidden to loss as they are typed in Train; step: of the training, which stands there; past: what else
  * was set on the way to it; answer: the class that the network takes them for; wrong: 1 for those that it gets wrong;
  * layer, neuron: the one that Network shows, layer 0 is the image, -1 for none; backward: 1 for the way back;
  * camera: what is in the middle there, and how large, "" for all of it; drawing: in Draw,
- * as its strokes.js writes it; why: the class of which it shows what speaks for it
+ * as its strokes.js writes it; why: the class of which it shows what speaks for it; drawn: 1 where Network shows the
+ * drawing in place of an example; meant: the class that a person says the drawing is, -1 where they do not
  * @typedef {"train" | "data" | "network" | "draw"} View
  * @typedef {"index" | "class" | "ink" | "typical" | "loss" | "confidence"} Sort
  */
@@ -45,6 +46,7 @@ export const START = {
   .../** @type {Pick<State, "hidden" | "activation" | "optimizer" | "batch" | "dropout" | "rate"
     | "momentum" | "decay" | "seed" | "accuracy" | "loss">} */ (typedOf(DEFAULTS)),
   step: 0, past: "", layer: -1, neuron: -1, backward: 0, camera: "", drawing: "", why: -1,
+  drawn: 0, meant: -1,
 };
 
 /** The nearest state that a dataset allows. @param {State} state @param {Dataset} dataset */
@@ -68,6 +70,8 @@ export function settle(state, dataset) {
     backward: state.backward === 1 ? 1 : 0,
     camera: /^-?[\d.]+,-?[\d.]+,[\d.]+$/.test(state.camera) ? state.camera : "",
     why: within(state.why, dataset.classes.length),
+    drawn: state.drawn === 1 ? 1 : 0,
+    meant: within(state.meant, dataset.classes.length),
     ...(isPlace ? { x, y, zoom } : OPENING),
   };
 }
@@ -90,6 +94,7 @@ export function wrongIn(hash, dataset) {
     [["answer"], ofClass], [["wrong"], "0 or 1"], [["sort"], SORTS.join(", ")], [["digit"], `0 to ${total - 1}`],
     [["step"], `0 to ${MOST_STEPS}`], [["layer"], `0 to ${MOST_LAYERS - 1}`],
     [["neuron"], `0 to ${MOST_NEURONS - 1}`], [["backward"], "0 or 1"], [["why"], ofClass],
+    [["drawn"], "0 or 1"], [["meant"], ofClass],
     [["camera"], "two places and a size, such as 100,-20,2.5"],
     [["x", "y", "zoom"], `cells from 0 to ${total}, and 0 to ${NEAREST} pixels of each`],
   ];

@@ -277,6 +277,13 @@ class Paper:
         return said
 
 
+def said_of_network(tab: Any, begin: str) -> str:
+    """What Network says of what it shows, once that begins so."""
+    about = tab.locator("#net-of", has_text=re.compile(f"^{begin} ?"))
+    said: str = about.inner_text()
+    return said
+
+
 def opened(tab: Any, address: str) -> Paper:
     """Once the network has learned, and waits."""
     tab.goto(f"{address}{LEARNS}")
@@ -495,6 +502,33 @@ def test_keys_alone_draw_and_a_link_brings_the_drawing_back(tab, address):
     tab.reload()
     tab.locator("#taken", has_text=said).wait_for()  # the network is learned again up to its step
     assert paper.ink() == ink
+    # Network shows it on its way: the same numbers, after a reload too, and while it learns.
+    paper.does("watch")
+    step = said_of_network(tab, "your drawing, at step")
+    for again in (False, True):
+        if again:
+            time.sleep(0.4)
+            tab.reload()
+        tab.locator("#net-of", has_text=step.partition(":")[0]).wait_for()
+        tab.locator("#neuron-title", has_text="Class 1").wait_for()
+        fact = tab.locator("#neuron-facts dt:text-is('probability') + dd")
+        most = float(fact.get_attribute("data-exact"))
+        assert tab.locator("#verdict").inner_text() == "Answer: 1."
+    tab.locator("#net").focus()
+    tab.keyboard.press("b")
+    tab.locator("#unmeant a").click()  # it has to be told what it is
+    assert most == max(paper.exact()) and paper.ink() == ink
+    tab.locator("[name=lesson]").select_option("3")
+    paper.does("watch")
+    tab.locator("#verdict", has_text="Wrong: it is 3.").wait_for()
+    assert "loss" in said_of_network(tab, "your drawing") and tab.locator("#unmeant").is_hidden()
+    assert tab.locator("#neuron-facts dt", has_text="delta").is_visible()
+    tab.locator("#net-go").click()
+    tab.locator("#net-of").filter(has_not_text=step.partition(":")[0]).wait_for()
+    tab.locator("#net-go").click()
+    tab.keyboard.press("r")
+    assert "test " in said_of_network(tab, "test")
+    tab.locator("nav [data-view=draw]").click()
     paper.does("undo")
     assert paper.ink() == 0
     # The example in hand, as it is in the set.
@@ -510,6 +544,16 @@ def test_keys_alone_draw_and_a_link_brings_the_drawing_back(tab, address):
         constant_values=255,
     )
     field = tab.locator("#picture-file")
+    field.set_input_files(files(picture[0]))
+    tab.locator("#made-how", has_text="No server prepares").wait_for()
+    paper.does("watch")
+    said_of_network(tab, "your drawing")
+    time.sleep(0.4)
+    tab.reload()  # no address has a picture
+    tab.locator("#problem", has_text="there is no drawing to show").wait_for()
+    said_of_network(tab, "train 7")
+    tab.locator("nav [data-view=draw]").click()
+    tab.locator("#problem").wait_for(state="hidden")
     field.set_input_files(files(picture[0]))
     tab.locator("#made-how", has_text="No server prepares").wait_for()
     assert paper.taken().startswith("It")

@@ -10,15 +10,16 @@ import { percent } from "./answer.js";
 
 export class Teacher {
   /** @param {string[]} classes @param {Session} session @param {() => Uint8Array | null} example that
-   * is taught */
-  constructor(classes, session, example) {
+   * is taught @param {(label: number) => void} mean what a person says that it is */
+  constructor(classes, session, example, mean) {
     this.classes = classes;
     this.session = session;
     this.form = byId("lesson", HTMLFormElement);
     this.chosen = first(this.form, "select", HTMLSelectElement);
     this.chosen.append(...classes.map((name, label) => element("option", { value: label }, name)));
-    this.isChosen = false; // until a person chooses it is what the network answers
-    this.chosen.addEventListener("change", () => this.isChosen = true);
+    this.meant = -1; // until a person chooses it is what the network answers
+    this.mean = mean;
+    this.chosen.addEventListener("change", () => mean(Number(this.chosen.value)));
     /** @type {Answered | null} */ this.answer = null; // the last one
     /** @type {{label: number, branch: number, before: number} | null} */ this.lesson = null;
     this.form.addEventListener("submit", (event) => {
@@ -34,6 +35,7 @@ export class Teacher {
     const before = probabilities[label];
     const branch = this.session.teach({ image, label });
     if (branch !== null) this.lesson = { label, branch, before };
+    this.mean(label);
   }
 
   /** Forget the lessons. */
@@ -46,8 +48,13 @@ export class Teacher {
   /** Another drawing: nothing was taught of that. */
   clear() {
     this.lesson = null;
-    this.isChosen = false;
     write(byId("taught"), "");
+  }
+
+  /** @param {number} label that a person chose, or -1 */
+  show(label) {
+    this.meant = label;
+    if (label >= 0) this.chosen.value = String(label);
   }
 
   /** @param {Answered | null} answer null: there is nothing to teach */
@@ -57,7 +64,7 @@ export class Teacher {
     const { branch } = this.session;
     first(this.form, "[data-draw=unteach]").hidden = !branch.lessons;
     const { lesson } = this;
-    if (answer && !this.isChosen && document.activeElement !== this.chosen) {
+    if (answer && this.meant < 0 && document.activeElement !== this.chosen) {
       this.chosen.value = String(answer.probabilities.indexOf(Math.max(...answer.probabilities)));
     }
     if (!answer || answer.branch !== lesson?.branch || answer.step !== branch.progress.from) return;

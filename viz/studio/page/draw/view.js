@@ -70,7 +70,7 @@ export class DrawView {
     if (!this.canDraw) return;
     [this.canvas.width, this.canvas.height] = [this.sheet.width, this.sheet.height];
     this.verdict = new Verdict(dataset, (label) => this.change({ why: this.why === label ? -1 : label }));
-    this.teacher = new Teacher(dataset.classes, session, () => this.example);
+    this.teacher = new Teacher(dataset.classes, session, () => this.example, (meant) => this.change({ meant }));
     this.searches = new Searches(dataset, session, choose);
     byId("draw-go").addEventListener("click", go);
     this.#listen(side);
@@ -81,10 +81,17 @@ export class DrawView {
     if (!this.canDraw) return;
     if (state.drawing !== this.told) this.#read(state.drawing);
     this.digit = state.digit;
+    this.teacher?.show(state.meant);
     this.#writeGo();
     if (state.why !== this.why) this.question = -1; // it is asked anew
     this.why = state.why;
     this.#redraw();
+  }
+
+  /** The drawing as the network is given it; null where there is none. */
+  get prepared() {
+    if (this.isNew && this.canDraw) this.#prepare();
+    return this.example;
   }
 
   /** @param {string} text */
@@ -158,6 +165,7 @@ export class DrawView {
     if (name === "take") this.#take();
     if (name === "open") byId("picture-file").click();
     if (name === "next") this.#next();
+    if (name === "watch" && this.example) this.change({ view: "network", drawn: 1 });
     if (name === "unteach") this.teacher?.takeBack();
     if (["undo", "redo", "clear"].includes(name)) this.#changed();
   }
@@ -211,7 +219,7 @@ export class DrawView {
   #next() {
     this.which += 1;
     this.isNew = true;
-    this.#redraw();
+    this.change({ meant: -1 });
   }
 
   /** The picture, where nothing was drawn upon it. @returns {Picture | null} */
@@ -277,7 +285,7 @@ export class DrawView {
     const text = written(this.drawing.marks);
     byId("unlinked").hidden = text !== null;
     this.told = text ?? "";
-    this.change({ drawing: this.told });
+    this.change({ drawing: this.told, meant: -1, ...(this.drawing.marks.length ? {} : { drawn: 0 }) });
   }
 
   // --- what is shown ---
@@ -293,7 +301,7 @@ export class DrawView {
 
   #draw() {
     const { past, future, marks } = this.drawing;
-    this.#enable({ undo: past.length > 0, redo: future.length > 0, clear: marks.length > 0 });
+    this.#enable({ undo: past.length > 0, redo: future.length > 0, clear: marks.length > 0, watch: this.example !== null });
     showGreys(this.canvas, this.sheet.ink, 255);
     this.verdict?.showSeen(this.example);
   }

@@ -24,18 +24,23 @@ const HELD_OUT = "test"; // the set that the network does not learn from
 export class NetworkView {
   /** @param {Dataset} dataset @param {(change: Partial<State>) => void} change of the state
    * @param {Session} session @param {() => void} go start or pause
-   * @param {(message: string) => void} complain */
-  constructor(dataset, change, session, go, complain) {
+   * @param {(message: string) => void} complain
+   * @param {() => Promise<Uint8Array | null>} drawn what Draw makes of the drawing there */
+  constructor(dataset, change, session, go, complain, drawn) {
     this.dataset = dataset;
     this.change = change;
     this.session = session;
     this.go = go;
     this.complain = complain;
+    this.drawn = drawn;
+    /** @type {Uint8Array | null} */ this.own = null; // the drawing, where that is what is shown
+    this.owns = 0; // so many were
     this.canvas = byId("net", HTMLCanvasElement);
     this.drawing = new Drawing(this.canvas);
     this.panel = new Panel(dataset, this.drawing, (index) => this.#open(HELD_OUT, index));
     /** @type {State | null} */ this.state = null;
     /** @type {Neuron | null} */ this.looked = null; // under the pointer, or where the keys are
+    this.lost = false; // the drawing that is to be shown
     this.asked = ""; // the question, in words,
     this.number = 0; // and its number
     /** @type {Answered | null} */ this.answer = null;
@@ -54,6 +59,7 @@ export class NetworkView {
     this.state = state;
     if (state.view !== "network" || document.hidden) {
       this.complain("");
+      this.lost = false;
       if (this.number === this.session.questions.asked) this.session.questions.ask(null);
       return;
     }
@@ -62,16 +68,28 @@ export class NetworkView {
       button.setAttribute("aria-pressed", String((button.dataset.way === "backward") === isBack));
     }
     this.#pick(this.picked);
+    if (state.drawn) void this.#bringDrawing();
+    else this.own = null;
     this.#ask();
     this.redraw();
   }
 
+  async #bringDrawing() {
+    const own = await this.drawn();
+    if (this.state?.drawn !== 1 || (own && own === this.own)) return;
+    this.own = own;
+    this.owns += 1;
+    this.lost = !own;
+    if (own) this.#ask();
+    else this.change({ drawn: 0 });
+  }
+
   // --- what is asked, and answered ---
 
-  /** The set and the place there of the example in hand. */
+  /** The set and the place there of the example in hand; or the drawing. */
   get example() {
-    const digit = this.state?.digit ?? -1;
-    return exampleOf(digit, this.dataset);
+    const { digit, meant } = this.state ?? { digit: -1, meant: -1 };
+    return this.own ? { image: this.own, label: meant < 0 ? null : meant } : exampleOf(digit, this.dataset);
   }
 
   /** The neuron that a person chose; null where they let it go, or there is none such. */
@@ -90,10 +108,10 @@ export class NetworkView {
   }
 
   #ask() {
-    const { example, focus, state } = this;
-    if (state?.view !== "network") return;
+    const { example, focus, state, own } = this;
+    if (state?.view !== "network" || (state.drawn && !own)) return;
     const question = { example, back: state.backward === 1, focus };
-    const asked = JSON.stringify(question);
+    const asked = JSON.stringify(own ? [this.owns, state.meant, question.back, focus] : question);
     if (asked === this.asked && this.number === this.session.questions.asked) return;
     this.asked = asked;
     this.number = this.session.questions.ask(question, (answer) => this.#take(answer));
@@ -106,11 +124,11 @@ export class NetworkView {
     const image = sameImage ? this.activations[0] : Float32Array.from(answer.image, (entry) => entry / scale);
     this.answer = answer;
     this.activations = [image, ...answer.outputs];
-    const { example: { split, index }, looked } = this;
+    const { example, looked } = this;
     const isLooked = looked && looked.neuron < (this.activations[looked.layer]?.length ?? 0);
     if (!isLooked) this.looked = null; // it was of another network
-    this.name = `${split} ${index}`;
-    const what = `${this.name} ${answer.outputs.map(({ length }) => length)}`;
+    this.name = "split" in example ? `${example.split} ${example.index}` : "your drawing";
+    const what = `${this.name} ${this.owns} ${answer.outputs.map(({ length }) => length)}`;
     this.isNew ||= what !== this.picked;
     this.#pick(what);
     this.#ask(); // it may be taken for another class now
@@ -160,8 +178,11 @@ export class NetworkView {
     if (state?.view !== "network" || !answer || !layout || !camera) return;
     const { focus, looked, chosen } = this;
     const lacks = !chosen && state.layer >= 0 && state.neuron >= 0;
-    this.complain(lacks ? `there is no neuron ${state.neuron} in layer ${state.layer} of this network` : "");
+    const lost = "there is no drawing to show, and this is an example: draw one in Draw (a picture is in no address)";
+    const words = `there is no neuron ${state.neuron} in layer ${state.layer} of this network`;
+    this.complain(this.lost ? lost : lacks ? words : "");
     const back = state.backward === 1 && answer.deltas !== null;
+    byId("unmeant").hidden = state.backward !== 1 || answer.label !== null;
     const { classes } = this.dataset;
     const { activation } = session.settings;
     const last = answer.outputs.length - 1;
@@ -257,6 +278,7 @@ export class NetworkView {
 
   /** @param {string} split @param {number} index */
   #open(split, index) {
+    this.lost = false;
     let first = 0;
     for (const [name, { count }] of Object.entries(this.dataset.splits)) {
       if (name === split) this.change({ digit: first + index });
