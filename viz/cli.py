@@ -159,20 +159,9 @@ def _graph(options: argparse.Namespace) -> Any:
         return _call(text)
     if text == "-":
         text = _standard_input()
-    from viz.expression import ExpressionError, parse
+    from viz.expression import graph_of
 
-    try:
-        expression = parse(text)
-    except ExpressionError as error:
-        raise InputError(*str(error).split("\n")) from None
-    values = _values(options.at, expression.names)
-    if missing := expression.missing(values):
-        example = " ".join(f"{name}=0.5" for name in missing[:3])
-        raise InputError(f"expected a number for {_listed(missing)}, as in --at {example}")
-    from autograd import Value
-
-    with _refusals():
-        return expression({name: Value(number) for name, number in values.items()})
+    return graph_of(text, options.at)
 
 
 def _standard_input() -> str:
@@ -180,36 +169,6 @@ def _standard_input() -> str:
     from viz.expression import MAX_LENGTH
 
     return sys.stdin.buffer.read(MAX_LENGTH + 1).decode("utf-8-sig", "replace")
-
-
-def _values(given: Sequence[str], names: Sequence[str]) -> dict[str, float]:
-    """The numbers of --at, by name."""
-    from viz.text import cut
-
-    values: dict[str, float] = {}
-    for text in given:
-        name, sign, number = text.partition("=")
-        shown = repr(cut(name))
-        if not sign:
-            raise InputError(f"--at: expected name=number, found {shown}")
-        if name not in names:
-            raise InputError(
-                f"--at: expected a name of the expression ({_listed(names)}), found {shown}"
-            )
-        if name in values:
-            raise InputError(f"--at: expected {name} once, found it twice")
-        try:
-            values[name] = float(number)
-        except ValueError:
-            found = repr(cut(number))
-            raise InputError(f"--at: expected a number for {name}, found {found}") from None
-    return values
-
-
-def _listed(names: Sequence[str]) -> str:
-    from viz.text import cut
-
-    return cut(", ".join(names), 100) or "it has none"
 
 
 def _call(target: str) -> Any:

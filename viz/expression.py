@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from keyword import iskeyword
@@ -19,9 +19,18 @@ from typing import Any
 from autograd import Value, clip, gelu, leaky_relu
 from autograd.ops import add, div, identity, mul, neg, power, sub
 from autograd.primitives.primitive import TABLE
+from models.command_line import InputError
 from viz.text import cut
 
-__all__ = ["CONSTANTS", "MAX_LENGTH", "Expression", "ExpressionError", "functions", "parse"]
+__all__ = [
+    "CONSTANTS",
+    "MAX_LENGTH",
+    "Expression",
+    "ExpressionError",
+    "functions",
+    "graph_of",
+    "parse",
+]
 
 MAX_LENGTH = 100_000  # characters
 # More is a program, not an expression: a picture of it would be of no use.
@@ -139,6 +148,54 @@ def parse(text: str) -> Expression:
             f"expected at most {MAX_LENGTH:,} characters, found more", text, MAX_LENGTH
         )
     return _Reader(text).read()
+
+
+def graph_of(text: str, at: Sequence[str]) -> Value:
+    """The root of the graph of an expression that was typed, at numbers as they were typed after
+    --at. Raises InputError.
+
+    >>> graph_of("x*y", ["x=2", "y=0.5"])
+    Value(data=1.0)
+    """
+    try:
+        expression = parse(text)
+    except ExpressionError as error:
+        raise InputError(*str(error).split("\n")) from None
+    values = _values(at, expression.names)
+    if missing := expression.missing(values):
+        example = " ".join(f"{name}=0.5" for name in missing[:3])
+        wanted = f"expected a number for {_listed(missing)}, as in --at {example}"
+        raise InputError(f"{wanted}, found none")
+    try:
+        return expression({name: Value(number) for name, number in values.items()})
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def _values(at: Sequence[str], names: Sequence[str]) -> dict[str, float]:
+    """The numbers of --at, by name."""
+    values: dict[str, float] = {}
+    for text in at:
+        name, sign, number = text.partition("=")
+        shown = repr(cut(name))
+        if not sign:
+            raise InputError(f"--at: expected name=number, found {shown}")
+        if name not in names:
+            raise InputError(
+                f"--at: expected a name of the expression ({_listed(names)}), found {shown}"
+            )
+        if name in values:
+            raise InputError(f"--at: expected {name} once, found it twice")
+        try:
+            values[name] = float(number)
+        except ValueError:
+            found = repr(cut(number))
+            raise InputError(f"--at: expected a number for {name}, found {found}") from None
+    return values
+
+
+def _listed(names: Sequence[str]) -> str:
+    return cut(", ".join(names), 100) or "it has none"
 
 
 def functions() -> dict[str, tuple[Callable[..., Any], tuple[int, ...]]]:

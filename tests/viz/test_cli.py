@@ -265,7 +265,7 @@ def test_values_go_with_an_expression(refused, module):
 def test_missing_values_are_named_together(refused):
     """Else a user learns of one at a time."""
     assert refused("draw", "tanh(x*w + b)", "--at", "x=1") == (
-        "expected a number for w, b, as in --at w=0.5 b=0.5"
+        "expected a number for w, b, as in --at w=0.5 b=0.5, found none"
     )
 
 

@@ -56,9 +56,13 @@ class Debugger:
         path = Path(path)
         if path.suffix.lower() != ".html":
             raise ValueError(f"save: {path.name!r} does not end in .html")
+        write(path, self.html())
+
+    def html(self) -> str:
+        """What `save` writes. Raises RuntimeError where Graphviz is missing."""
         from viz.debugger.page import render
 
-        write(path, render(self._page()))
+        return render(self._page())
 
     def _repr_html_(self) -> str:
         from viz.debugger.page import notebook

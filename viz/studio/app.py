@@ -18,6 +18,7 @@ from models.command_line import InputError
 from viz.studio import sentences
 from viz.studio.api import (
     datasets,
+    debug,
     jobs,
     modules,
     network,
@@ -44,6 +45,7 @@ ROUTERS = (
     modules.router,
     jobs.router,
     runs.router,
+    debug.router,
 )
 
 

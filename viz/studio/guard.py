@@ -210,10 +210,13 @@ class Exchange:
         self._headers += headers
 
     async def send(self, message: Message) -> None:
-        """What `app` sends, with the headers; to HEAD, without the body."""
+        """What `app` sends, with the headers that it has not set itself; to HEAD, without the
+        body."""
         if message["type"] == "http.response.start":
             self.begun = True
-            message = {**message, "headers": [*message["headers"], *self._headers]}
+            own = {name for name, _ in message["headers"]} - {b"vary"}
+            more = [each for each in self._headers if each[0] not in own]
+            message = {**message, "headers": [*message["headers"], *more]}
         elif self._is_head:
             if self._is_over.is_set():
                 return

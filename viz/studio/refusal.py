@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from html import escape
 from typing import TYPE_CHECKING
 
 from models.command_line import InputError, printable
@@ -19,6 +20,20 @@ SENTENCE = re.compile(
 )
 OPTION = re.compile("--([a-z-]+)")
 SHOWN = 200  # characters of what was found
+PAGE = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Chainrule's studio: refused</title>
+<link rel="stylesheet" href="/page/page.css">
+<main>
+<h1>The studio cannot show this</h1>
+<p>{}</p>
+<p><a href="/">To the studio</a></p>
+</main>
+</html>
+"""
 
 
 class Refusal(Exception):  # noqa: N818
@@ -61,6 +76,13 @@ class Refusal(Exception):  # noqa: N818
         from fastapi import Response  # here: what computes refuses too, and knows nothing of HTTP
 
         return Response(self.body(), self.status, self.headers, "application/json")
+
+    def page(self) -> Response:
+        """The answer, for a person who opened an address in a tab."""
+        from fastapi import Response
+
+        said = escape(printable(str(self)))
+        return Response(PAGE.format(said), self.status, self.headers, "text/html")
 
     def body(self) -> bytes:
         """The answer's body, JSON."""

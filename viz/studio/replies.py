@@ -22,6 +22,7 @@ from viz.studio.refusal import Refusal, shown
 __all__ = [
     "BINARY",
     "FOREVER",
+    "HTML",
     "JSON",
     "NO_CACHE",
     "ErrorBody",
@@ -40,7 +41,7 @@ __all__ = [
     "takes_gzip",
 ]
 
-JSON, BINARY = "application/json", "application/octet-stream"
+JSON, BINARY, HTML = "application/json", "application/octet-stream", "text/html"
 NO_CACHE = "no-cache"  # kept, but asked for again with If-None-Match
 FOREVER = "private, max-age=31536000, immutable"  # where the address says the content
 TAG = re.compile(r'(?:W/)?"[!\x23-\x7e\x80-\xff]*"')

@@ -5,6 +5,8 @@
 import { blockOf } from "../page/blocks.js";
 import { reach } from "../page/host.js";
 
+export const isServed = false;
+
 /** @typedef {import("../page/api.js").Dataset} Dataset */
 /** @typedef {import("../page/api.js").Server} Server */
 

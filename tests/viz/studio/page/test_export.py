@@ -210,6 +210,9 @@ def test_a_file_on_a_disk_trains_and_shows_the_examples(visit, folder):
     assert said(tab)["epoch"] == "0.00"
     tab.locator("nav [data-view=network]").click()
     tab.locator("#neuron-title", has_text=re.compile(r"Class \d, layer 1")).wait_for()
+    tab.locator("#neuron-command code", has_text="python -m viz debug").wait_for()
+    assert "this page has no server" in tab.locator("#debug").inner_text()
+    assert tab.locator("#neuron-steps").is_hidden() and tab.locator("#loss-steps").is_hidden()
     tab.locator("nav [data-view=draw]").click()
     tab.locator("#sheet").click()
     tab.locator("#taken", has_text="It ").wait_for()  # a dot, for an untrained network

@@ -58,12 +58,34 @@ def exact(tab: Any, name: str) -> float:
     return float(number.get_attribute("data-exact"))
 
 
-def computed(tab: Any, name: str = "command") -> float:
+def computed(tab: Any, what: str) -> float:
     """What the debugger computes by the command that is shown."""
-    line = shlex.split(tab.locator(f"#{name}").inner_text())
+    line = shlex.split(tab.locator(f"#{what}-command code").inner_text())
     assert line[:4] == ["python", "-m", "viz", "debug"] and line[5] == "--at"
     values = {name: Value(float(value)) for name, value in (each.split("=") for each in line[6:])}
     return float(parse(line[4])(values).data)
+
+
+def stepped(tab: Any, what: str) -> tuple[float, dict[str, tuple[float, float]]]:
+    """The last step of the debugger's page that a link opens: what is computed; and of each leaf
+    its value and its gradient."""
+    errors: list[str] = []
+    tab.context.on("console", lambda it: errors.append(it.text) if it.type == "error" else None)
+    with tab.context.expect_page() as opened:
+        tab.locator(f"#{what}-steps a").click()
+    page = opened.value
+    page.locator("#count", has_text="Step 1 of").wait_for()
+    alone = "[origin, opener, crossOriginIsolated]"
+    assert page.evaluate(alone) == ["null", None, False], "it could reach the studio"
+    page.keyboard.press("End")
+    value = float(page.locator("#table tr").last.locator("td").first.inner_text())
+    page.locator("[data-do=backward]").click()
+    page.keyboard.press("End")
+    rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#table tr").all()]
+    assert not errors and not findings(page)
+    page.close()
+    leaves = [(name.removesuffix("leaf"), *numbers) for name, *numbers in rows if "leaf" in name]
+    return value, {name: (float(of), float(slope)) for name, of, slope in leaves}
 
 
 def passes(model: MLP, image: Any, label: int) -> tuple[list[Any], list[Any]]:
@@ -89,7 +111,6 @@ def test_what_is_shown_of_a_neuron_is_what_python_computes(tab, address, tmp_pat
     over = [*(each.data for each in tests[1::2]), tests[-1].data]
     arrays = model.state_dict()
     tab.locator("#debug summary").click()
-    tab.locator("#command", has_text="python").wait_for()
     for layer, neuron in ((1, 7), (1, 39), (2, 0), (3, 4)):
         find(tab, layer, neuron)
         tab.locator("#excited", has_text="Over 500 test examples").wait_for()
@@ -117,10 +138,24 @@ def test_what_is_shown_of_a_neuron_is_what_python_computes(tab, address, tmp_pat
             np.testing.assert_allclose(float(said[name]), want, rtol=1e-4, atol=1e-5)
         best = tab.locator("#best button").first.get_attribute("title")
         assert best.startswith(f"Test {every.argmax()}, class {FEW.test.labels[every.argmax()]}")
-        np.testing.assert_allclose(computed(tab), given[neuron], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(computed(tab, "neuron"), given[neuron], rtol=1e-5, atol=1e-5)
     logits = outputs[-1]
     loss = np.log(np.exp(logits).sum()) - logits[label]
-    np.testing.assert_allclose(computed(tab, "loss-command"), loss, rtol=1e-5)
+    np.testing.assert_allclose(computed(tab, "loss"), loss, rtol=1e-5)
+    # Class 4 has no activation function, so that its sum changes with a weight by its input; the
+    # debugger shows four digits.
+    value, leaves = stepped(tab, "neuron")
+    np.testing.assert_allclose(value, outputs[-1][4], rtol=6e-4)
+    strongest = int(np.argmax(abs(arrays["4.weight"][4] * outputs[1])))
+    given = outputs[1][strongest]
+    assert leaves[f"w{strongest}"][1] == leaves[f"neuron{strongest}"][0]
+    np.testing.assert_allclose(
+        leaves[f"w{strongest}"], (arrays["4.weight"][4, strongest], given), rtol=6e-4
+    )
+    value, leaves = stepped(tab, "loss")
+    np.testing.assert_allclose(value, loss, rtol=6e-4)
+    of_logits = [leaves[f"logit{i}"][1] for i in range(10)]
+    np.testing.assert_allclose(of_logits, deltas[-1], rtol=6e-4)
     answer = int(outputs[-1].argmax())
     right = " ✓ Right." if answer == label else f" ✗ Wrong: it is {label}."
     assert tab.locator("#verdict").inner_text() == f"Answer: {answer}.{right}"

@@ -4,10 +4,12 @@
 
 /**
  * All numbers are rounded alike, so that what is shown adds up to the last digit: terms + rest + bias
- * = sum. value: of the sum by the activation function.
+ * = sum. value: of the sum by the activation function. left: the rest, not rounded.
  * @typedef {{input: number, weight: number, given: number, term: number}} Term
- * @typedef {{terms: Term[], others: number, rest: number, bias: number, sum: number, value: number,
- *   digits: number}} Formula digits: after the point
+ * @typedef {{terms: Term[], others: number, rest: number, left: number, bias: number, sum: number,
+ *   value: number, digits: number}} Formula digits: after the point
+ * An expression, and its numbers, as the debugger takes them.
+ * @typedef {{of: string, at: string}} Steps
  * @typedef {{low: number, high: number, mean: number, size: number}} Fan
  */
 
@@ -39,35 +41,30 @@ export function formulaOf(inputs, weights, bias, value, activation) {
   const rest = terms.reduce((left, { term }) => left - term, whole(sum) - whole(bias));
   return {
     terms: terms.map((each) => ({ ...each, term: each.term / unit })),
-    others: order.length - terms.length, rest: rest / unit, bias: whole(bias) / unit, sum: whole(sum) / unit,
-    value, digits,
+    others: order.length - terms.length, rest: rest / unit,
+    left: order.slice(TERMS).reduce((left, { product }) => left + product, 0),
+    bias: whole(bias) / unit, sum: whole(sum) / unit, value, digits,
   };
 }
 
-/** The command that steps through the same in the debugger, by these very numbers: the strongest terms,
- * and the rest as one. @param {ArrayLike<number>} inputs @param {ArrayLike<number>} weights
- * @param {number} bias @param {string} activation */
-export function neuronCommand(inputs, weights, bias, activation) {
-  const order = largest(weights, (i) => inputs[i], Infinity);
-  const shown = order.slice(0, TERMS);
-  const rest = order.slice(TERMS).reduce((sum, { product }) => sum + product, 0);
-  const sum = [...shown.map(({ at }) => `w${at}*a${at}`), "rest", "bias"].join(" + ");
-  const values = shown.flatMap(({ at }) => [[`w${at}`, weights[at]], [`a${at}`, inputs[at]]]);
-  const text = activation === "identity" ? sum : `${activation}(${sum})`;
-  return command(text, [...values, ["rest", rest], ["bias", bias]]);
+/** How the debugger steps through the same, by these very numbers: the strongest terms, and the rest as
+ * one. @param {Formula} formula @param {number} bias @param {string} activation
+ * @param {string} from what an input is @returns {Steps} */
+export function neuronSteps({ terms, left }, bias, activation, from) {
+  const sum = [...terms.map(({ input }) => `w${input}*${from}${input}`), "rest", "bias"].join(" + ");
+  const values = terms.flatMap(({ input, weight, given }) => [[`w${input}`, weight], [`${from}${input}`, given]]);
+  const of = activation === "identity" ? sum : `${activation}(${sum})`;
+  return { of, at: valued([...values, ["rest", left], ["bias", bias]]) };
 }
 
-/** The same of the loss. @param {ArrayLike<number>} logits @param {number} label */
-export function lossCommand(logits, label) {
-  const values = Array.from(logits, (logit, i) => [`z${i}`, logit]);
-  return command(`log(${values.map(([name]) => `exp(${name})`).join(" + ")}) - z${label}`, values);
+/** The same of the loss. @param {ArrayLike<number>} logits @param {number} label @returns {Steps} */
+export function lossSteps(logits, label) {
+  const values = Array.from(logits, (logit, i) => [`logit${i}`, logit]);
+  return { of: `log(${values.map(([name]) => `exp(${name})`).join(" + ")}) - logit${label}`, at: valued(values) };
 }
 
-/** @param {string} text @param {(string | number)[][]} values */
-function command(text, values) {
-  const said = values.map(([name, value]) => `${name}=${Number(Number(value).toPrecision(9))}`);
-  return `python -m viz debug "${text}" --at ${said.join(" ")}`;
-}
+/** With nine digits a float32 is whole. @param {(string | number)[][]} values */
+const valued = (values) => values.map(([name, value]) => `${name}=${Number(Number(value).toPrecision(9))}`).join(" ");
 
 /** What weights are like; size: the mean of them without their signs.
  * @param {ArrayLike<number>} weights @returns {Fan} */

@@ -4,8 +4,10 @@
 
 import { byId, element, first, write } from "../../../page/dom.js";
 import { written } from "../../../page/ticks.js";
+import { isServed } from "../ask.js";
 import { paint } from "../data/paint.js";
-import { fanOf, formulaOf, lossCommand, neuronCommand } from "./formula.js";
+import { addressOf } from "../host.js";
+import { fanOf, formulaOf, lossSteps, neuronSteps } from "./formula.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../train/inspect.js").Neuron} Neuron */
@@ -31,6 +33,8 @@ export class Panel {
     this.drawing = drawing;
     this.open = open;
     this.excited = ""; // which examples are shown, or will be
+    byId("debug", HTMLDetailsElement).open = !isServed;
+    byId("unserved").hidden = isServed;
     /** @type {ReturnType<typeof setTimeout> | undefined} */ this.timer = undefined;
   }
 
@@ -42,8 +46,8 @@ export class Panel {
   /** @param {Seen} seen */
   show(seen) {
     this.#answer(seen);
-    this.#command(seen);
-    const { focus } = seen;
+    const { answer: { outputs, label }, focus } = seen;
+    if (label !== null) writeSteps("loss", lossSteps(outputs[outputs.length - 1], label));
     byId("neuron").hidden = !focus;
     if (!focus) return;
     write(byId("neuron-title"), titleOf(focus, seen, this.dataset));
@@ -52,7 +56,7 @@ export class Panel {
     writeFacts(byId("neuron-facts"), facts);
     const { wires } = seen.answer;
     const isHere = wires && wires.layer === focus.layer && wires.neuron === focus.neuron;
-    byId("formula").hidden = isEntry || !isHere;
+    for (const id of ["formula", "neuron-steps", "neuron-command"]) byId(id).hidden = isEntry || !isHere;
     byId("net-image").hidden = focus.layer !== 1 || !isHere;
     byId("backprop").hidden = isEntry || !isHere || !seen.back;
     if (isHere && wires.incoming) {
@@ -115,7 +119,8 @@ export class Panel {
     const name = isLast ? "identity" : activation;
     const inputs = activations[layer - 1];
     const value = activations[layer][neuron];
-    const { terms, others, rest, sum, digits, bias: own } = formulaOf(inputs, weights, bias, value, name);
+    const formula = formulaOf(inputs, weights, bias, value, name);
+    const { terms, others, rest, sum, digits, bias: own } = formula;
     const number = (/** @type {number} */ each) => each.toFixed(digits);
     const from = layer === 1 ? "pixel" : "neuron";
     const lines = terms.map(({ input, weight, given, term }) => [
@@ -126,6 +131,7 @@ export class Panel {
     lines.push(["bias", number(own), ""], ["sum", number(sum), ""]);
     if (!isLast) lines.push([`${name}(${number(sum)})`, number(value), ""]);
     writeRows(byId("terms"), lines);
+    writeSteps("neuron", neuronSteps(formula, bias, name, from));
   }
 
   /** Where the delta of a neuron comes from: the deltas of the next layer, or what the answer lacks.
@@ -159,20 +165,6 @@ export class Panel {
     lines.push([`× slope of ${activation}`, number(delta / 10 ** power), ""]);
     write(byId("backprop-of"), `weight × delta of layer ${layer + 1}${power ? `, in units of 1e${power}` : ""}`);
     writeRows(byId("backprop-terms"), lines);
-  }
-
-  /** How the debugger steps through the neuron, and through the loss. @param {Seen} seen */
-  #command({ answer: { outputs, label, wires }, activations, activation, focus }) {
-    const details = byId("debug", HTMLDetailsElement);
-    if (!details.open) return; // nobody reads it
-    const last = outputs.length;
-    const isHere = focus && wires?.layer === focus.layer && wires.neuron === focus.neuron;
-    first(details, "div").hidden = !focus?.layer;
-    if (isHere && wires.incoming) {
-      const name = focus.layer === last ? "identity" : activation;
-      write(byId("command"), neuronCommand(activations[focus.layer - 1], wires.incoming, wires.bias, name));
-    }
-    if (label !== null) write(byId("loss-command"), lossCommand(outputs[last - 1], label));
   }
 
   /** The weights of a neuron of the first layer, where the entries of the image are.
@@ -267,6 +259,14 @@ function indices(at, shape) {
     at = Math.floor(at / length);
   }
   return found;
+}
+
+/** Where the debugger steps through it: in a tab of its own, which a server makes; and the command that does.
+ * @param {string} what @param {import("./formula.js").Steps} steps */
+function writeSteps(what, { of, at }) {
+  const link = first(byId(`${what}-steps`), "a", HTMLAnchorElement);
+  if (isServed) link.href = addressOf(`debug?${new URLSearchParams({ of, at })}`);
+  write(first(byId(`${what}-command`), "code"), `python -m viz debug "${of}" --at ${at}`);
 }
 
 /** The last row, and a sum, stand out. @param {HTMLElement} body @param {string[][]} lines */

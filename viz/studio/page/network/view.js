@@ -2,7 +2,7 @@
 // The view of the network: one example on its way through every layer, as the network is now, and
 // the neuron that a person looks at.
 
-import { byId, element, write } from "../../../page/dom.js";
+import { byId, element, first, write } from "../../../page/dom.js";
 import { follow } from "../data/pointers.js";
 import { exampleOf } from "../state.js";
 import { Drawing } from "./draw.js";
@@ -236,10 +236,9 @@ export class NetworkView {
     byId("network").addEventListener("click", ({ target }) => {
       const button = target instanceof Element ? target.closest("button") : null;
       if (button?.dataset.do) this.#act(button.dataset.do);
-      if (button?.dataset.copy) this.#copy(button.dataset.copy);
+      if (button?.dataset.copy) this.#copy(first(byId(button.dataset.copy), "code"));
       if (button?.dataset.way) this.change({ backward: Number(button.dataset.way === "backward") });
     });
-    byId("debug").addEventListener("toggle", () => this.redraw());
     document.addEventListener("visibilitychange", () => this.state && this.show(this.state));
     const form = byId("find", HTMLFormElement);
     form.addEventListener("submit", (event) => {
@@ -307,9 +306,8 @@ export class NetworkView {
     }
   }
 
-  /** A command; where a browser does not let a page copy, it is selected. @param {string} id */
-  async #copy(id) {
-    const code = byId(id);
+  /** A command; where a browser does not let a page copy, it is selected. @param {HTMLElement} code */
+  async #copy(code) {
     getSelection()?.selectAllChildren(code);
     await navigator.clipboard?.writeText(code.textContent ?? "").catch(() => {});
   }
