@@ -22,6 +22,7 @@ __all__ = ["check_file", "single", "write_single"]
 HERE = Path(__file__).parent
 WORKER = re.compile(r'\bworkerOf\("([^"]*)"\)')
 INSTEAD = {FOLDER / "ask.js": HERE / "ask.js", FOLDER / "host.js": HERE / "inside.js"}
+CODE = re.compile(r'<a href="(?:code|studio)/[^>]*>(.*?)</a>')  # of which a file has the name alone
 STYLE = re.compile(r'<link rel="stylesheet" href="([^"]*)">')
 SCRIPT = '<script type="module" src="studio/page/app.js"></script>'
 END = "</body>"
@@ -47,6 +48,7 @@ def single(api: dict[str, bytes]) -> str:
     ]
     styles = {address: path.read_text(encoding="utf-8") for address, path in files().items()}
     page = STYLE.sub(lambda it: f"<style>{styles[it[1]]}</style>", read(FOLDER, "index.html"))
+    page = CODE.sub(r"\1", page)
     for old, new in (
         (SCRIPT, f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
         (END, "\n".join([*texts, END])),

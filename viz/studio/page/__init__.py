@@ -22,14 +22,18 @@ from pathlib import Path
 
 from viz import page as shared
 
-__all__ = ["FOLDER", "KINDS", "files"]
+__all__ = ["CODE", "FOLDER", "KINDS", "files"]
 
 FOLDER = Path(__file__).parent
+# What the page's sentences link to besides its own files. Each is at an address that ends in .txt:
+# hosts know no type of .py that every browser shows.
+CODE = ("models/mnist/reading/digits.py", "models/web.py")
 KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 
 
 def files() -> dict[str, Path]:
-    """Every file of the page by its address, which is its place below viz/; index.html is at "".
+    """Every file of the page by its address, which is its place below viz/, and those of CODE below
+    code/; index.html is at "".
 
     >>> found = files()
     >>> found[""].name, "page/dom.js" in found, "studio/page/app.js" in found
@@ -45,4 +49,5 @@ def files() -> dict[str, Path]:
     return {
         "": FOLDER / "index.html",
         **{path.relative_to(root).as_posix(): path for path in found},
+        **{f"code/{name}.txt": root.parent / name for name in CODE},
     }

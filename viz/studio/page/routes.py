@@ -21,7 +21,8 @@ __all__ = ["routes"]
 def routes() -> list[APIRoute]:
     """A route for each file, as it is now."""
     return [
-        _route(address, path.read_bytes(), KINDS[path.suffix]) for address, path in files().items()
+        _route(address, path.read_bytes(), KINDS.get(path.suffix, "text/plain"))
+        for address, path in files().items()
     ]
 
 

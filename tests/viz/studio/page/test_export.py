@@ -21,6 +21,7 @@ from models.mnist.checkpoint import load
 from models.mnist.scoring import score
 from tests.few import few
 from tests.viz.conftest import findings
+from tests.viz.studio.page.test_page import LINK
 from tests.viz.studio.page.test_training import learned, made, put, said, shows, weights
 from viz.studio.engine.modules import module
 from viz.studio.export import tree
@@ -198,6 +199,17 @@ def test_a_visited_page_works_without_a_network_and_no_server_has_such_a_worker(
     tab.reload()
     shows(tab, "weights", "7,850")
     assert tab.request.get(f"{address}worker.js").status == 404
+
+
+def test_a_folder_has_the_code_that_its_sentences_lead_to_and_a_file_has_the_names(folder):
+    """A file has none of the others beside it: a link there would lead to nothing."""
+    text = (folder / "a/blog/index.html").read_text()
+    links = LINK.findall(text)
+    assert links and all((folder / "a/blog" / address).is_file() for address, _, _ in links)
+    alone = (folder / "one.html").read_text()
+    assert (
+        not re.search('href="(code|studio)/', alone) and "<code>step</code> in models/web" in alone
+    )
 
 
 def test_a_file_on_a_disk_trains_and_shows_the_examples(visit, folder):

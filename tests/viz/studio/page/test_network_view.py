@@ -156,6 +156,10 @@ def test_what_is_shown_of_a_neuron_is_what_python_computes(tab, address, tmp_pat
     np.testing.assert_allclose(value, loss, rtol=6e-4)
     of_logits = [leaves[f"logit{i}"][1] for i in range(10)]
     np.testing.assert_allclose(of_logits, deltas[-1], rtol=6e-4)
+    with tab.context.expect_page() as code:  # what it is computed by
+        tab.locator("#net-backward a").first.click()
+    assert "def backward(images" in code.value.locator("pre").inner_text()
+    code.value.close()
     answer = int(outputs[-1].argmax())
     right = " ✓ Right." if answer == label else f" ✗ Wrong: it is {label}."
     assert tab.locator("#verdict").inner_text() == f"Answer: {answer}.{right}"

@@ -14,10 +14,14 @@ from PIL import Image
 from tests.few import few
 from tests.viz.conftest import findings
 from tests.viz.studio.client import TOKEN, client
-from viz.studio.page import files
+from viz.studio.page import CODE, files
 
 FEW = few()  # 2,000 and 500 digits: all of them take seconds on a machine that does much else
 SMALL = {"width": 390, "height": 844}
+LINK = re.compile(
+    r'<a href="((?:code|studio)/[^"]+)" target="_blank" rel="noopener">'
+    r"<code>(\w+)</code> in (.*?)</a>"
+)
 
 
 def loaded(tab: Any, address: str, state: str = "") -> Any:
@@ -58,8 +62,25 @@ def test_every_file_of_the_page_is_served_as_it_was_at_the_start_and_nothing_els
             assert (
                 whole.content == answer.content and whole.headers["etag"] != known["If-None-Match"]
             )
-        for name in ("viz/cli.py", "studio/page/__init__.py", "page/../cli.py", "%2e%2e/cli.py"):
+        for name in CODE:
+            answer = made.get(f"/code/{name}.txt")
+            assert answer.headers["content-type"].startswith("text/plain")
+            assert answer.headers["x-content-type-options"] == "nosniff"
+        others = ["viz/cli.py", "studio/page/__init__.py", "page/../cli.py", "%2e%2e/cli.py"]
+        for name in (*others, "code/viz/cli.py.txt", "code/models/../viz/cli.py.txt"):
             assert made.get(f"/{name}").status_code == 404
+
+
+def test_each_sentence_leads_to_code_in_which_what_it_names_is():
+    """A function that has another name now would be looked for in vain."""
+    links = LINK.findall(files()[""].read_text(encoding="utf-8"))
+    for address, name, file in links:
+        found = files()[address]
+        assert found.as_posix().endswith(f"/{file}"), address
+        text = found.read_text(encoding="utf-8")
+        assert re.search(rf"^ *(export )?(def|function|class) {name}\b", text, re.MULTILINE), name
+    leads = {address for address, _, _ in links}
+    assert {f"code/{name}.txt" for name in CODE} < leads and len(links) > 12
 
 
 def test_the_counts_of_the_classes_are_those_of_the_set(tab, address):

@@ -75,7 +75,7 @@ export class Verdict {
     for (const each of reasons) [pro, contra] = [pro + Math.max(0, each), contra - Math.min(0, each)];
     byId("reason").replaceChildren(
       "What speaks ", element("b", { class: "speaks-for" }, `for ${name}: ${written(pro)}`),
-      " of its logit, and ", element("b", { class: "speaks-against" }, `against: ${written(contra)}`),
+      " of its logit, the score before softmax, and ", element("b", { class: "speaks-against" }, `against: ${written(contra)}`),
     );
   }
 }

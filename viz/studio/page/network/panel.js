@@ -65,7 +65,10 @@ export class Panel {
       if (seen.back) this.#back(seen, focus, wires.outgoing);
     }
     this.#surveyed(focus, seen);
-    write(byId("net-source"), isEntry ? ENTRY : seen.back ? BACK : FORWARD);
+    byId("net-entry").hidden = !isEntry;
+    for (const id of ["net-delta", "net-backward"]) byId(id).hidden = isEntry || !seen.back;
+    byId("net-forward").hidden = isEntry || seen.back;
+    byId("net-logit").hidden = focus.layer !== outputs.length;
   }
 
   /** @param {Seen} seen */
@@ -233,12 +236,6 @@ export class Panel {
     made.forEach(({ show }) => show());
   }
 }
-
-const FORWARD = "Computed by the module's entry forward (models/web.py); the sum is added up by " +
-  "network/formula.js, the test set looked at by train/survey.js.";
-const BACK = "A delta is the gradient of this example's loss by the neuron's sum, computed by the module's " +
-  "entry backward (models/web.py); where it comes from is added up by network/formula.js.";
-const ENTRY = "The weights of this entry are a column of model.0.weight, as the module has it now (train/inspect.js).";
 
 /** @param {number} share */
 const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
