@@ -42,7 +42,7 @@ ALL = 128 * MB  # bytes of all bodies that are being read or answered, each held
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 READING = ("GET", "HEAD")
 # These compute, and change nothing: a server that is --read-only answers them.
-COMPUTING = ("/api/predict", "/api/prepare", "/api/activations", "/api/gradient")
+COMPUTING = ("/api/predict", "/api/prepare", "/api/activations", "/api/gradient", "/api/race")
 HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>\d{0,5}))?")
 PORTS = {"http": 80, "https": 443}
 BEARER = b"bearer "

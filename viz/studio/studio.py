@@ -15,6 +15,7 @@ from models.mnist.checkpoint import load_snapshot, read_snapshot
 from viz.studio.datasets import Datasets
 from viz.studio.engine import Engine
 from viz.studio.engine.modules import Module
+from viz.studio.engine.race import Race
 from viz.studio.jobs.jobs import Jobs
 from viz.studio.jobs.runs import Runs
 from viz.studio.weights import Weights, untrained_for
@@ -46,6 +47,7 @@ class Studio:
     streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STREAMS))
 
     engine: Engine = field(default_factory=Engine)
+    race: Race = field(default_factory=Race)
     modules: dict[str, Module] = field(default_factory=dict)
     weights: Weights = field(init=False)
     runs: Runs = field(init=False)
@@ -90,7 +92,9 @@ class Studio:
         """After the last one: what is being done is saved."""
         self.end()
         assert self._saving is not None
-        await asyncio.gather(self._saving, to_thread.run_sync(self.engine.close))
+        computing = (self.engine, self.race)
+        ends = (to_thread.run_sync(each.close) for each in computing)
+        await asyncio.gather(self._saving, *ends)
         self.weights.close()
 
     @property

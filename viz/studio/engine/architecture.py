@@ -111,10 +111,14 @@ class Architecture:
         return (math.prod(self.shape), *self.hidden, self.classes)
 
     @property
+    def weights(self) -> int:
+        """How many there are, without biases."""
+        return sum(a * b for a, b in pairwise(self.sizes))
+
+    @property
     def held(self) -> int:
         """How many numbers of weights, and of the optimizer beside them, a training holds."""
-        weights = sum(a * b for a, b in pairwise(self.sizes))
-        return weights * (1 + MOMENTS[self.optimizer])
+        return self.weights * (1 + MOMENTS[self.optimizer])
 
     @property
     def steps(self) -> int:
@@ -129,10 +133,9 @@ class Architecture:
     @property
     def memory(self) -> int:
         """About the bytes of memory that the module has."""
-        weights = self.held // (1 + MOMENTS[self.optimizer])
         units = self.batch * sum(self.sizes[1:])
         inner = self.batch * self.sizes[0] + units * INTERMEDIATES.get(self.activation, 0)
-        scratch = max(2 * weights, inner)
+        scratch = max(2 * self.weights, inner)
         images = self.batch * (1 + self.steps) * self.sizes[0]
         return 4 * (self.held + scratch + 2 * units) + images
 

@@ -12,7 +12,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import Pipe
@@ -36,10 +36,12 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "CHAINRULE_TH
 class Engine:
     """Runs functions in a worker process; what they take and give is pickled.
 
-    `start` has the worker import what it needs before the first call.
+    `start` has the worker import what it needs before the first call. threads: what the environment
+    of the worker says of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, threads: Mapping[str, str] = ONE_THREAD) -> None:
+        self._threads = threads
         self._thread = ThreadPoolExecutor(1, "engine")
         self._places = BoundedSemaphore(1 + WAITING)
         self._lock, self._closed = Lock(), False  # of `_worker`, which two threads may end
@@ -92,7 +94,7 @@ class Engine:
             if self._worker and not self._worker.lives:
                 self._worker.end()
                 self._worker = None
-            self._worker = self._worker or _Worker()
+            self._worker = self._worker or _Worker(self._threads)
             return self._worker
 
     def _ask(self, call: Any, limit: float) -> Any:
@@ -118,7 +120,7 @@ class Engine:
 class _Worker:
     """A process of `worker.py`, and the pipe to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: Mapping[str, str]) -> None:
         self.pipe, other = Pipe()
         self.late = self.over = False
         path = os.pathsep.join(map(os.path.abspath, sys.path))
@@ -127,7 +129,7 @@ class _Worker:
             # session of its own: the terminal's Ctrl-C is the server's.
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "viz.studio.engine.worker", str(other.fileno())],
-                env={**os.environ, **ONE_THREAD, "PYTHONPATH": path},
+                env={**os.environ, **threads, "PYTHONPATH": path},
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from viz.studio.refusal import Refusal
 if TYPE_CHECKING:
     from autograd.compiler.web.module import WasmModule
 
-__all__ = ["Module", "module"]
+__all__ = ["Module", "entries_of", "module", "owners"]
 
 FOLDER = "modules"  # beside the cache of compiled steps
 MEGABYTES = 64
@@ -71,9 +71,9 @@ def module(name: str) -> Module:
     return made
 
 
-def _owners(of: Architecture) -> tuple[MLP, Optimizer, Tensor | None]:
+def owners(of: Architecture, seed: int = 0) -> tuple[MLP, Optimizer, Tensor | None]:
     """What holds the states of a module; the mean is sgd's alone."""
-    model = MLP(of.sizes, of.activation, dropout=of.dropout)
+    model = MLP(of.sizes, of.activation, seed, of.dropout)
     is_sgd = of.optimizer == "sgd"
     mean = Tensor(np.zeros(of.sizes[0], np.float32), name="mean") if is_sgd else None
     return model, optimizer_of(of, model), mean
@@ -95,8 +95,16 @@ def built_of(of: Architecture) -> WasmModule:
     """What `autograd.compiler.wasm` gives. Its states are those of model and optimizer; and of sgd
     the `mean` of the images, divided by the scale, about which the network learns as
     `models.mnist.train.centred` says: zeros are plain sgd."""
-    model, optimizer, mean = _owners(of)
-    made = entries(
+    model, optimizer, mean = owners(of)
+    simd = "relaxed" if of.relaxed else "v128"
+    return wasm(entries_of(of, model, optimizer, mean), simd, model=model, optimizer=optimizer)
+
+
+def entries_of(
+    of: Architecture, model: MLP, optimizer: Optimizer, mean: Tensor | None
+) -> dict[str, tuple[Any, tuple[Any, ...]]]:
+    """The entries of its module, by name, each with arguments: `models.web.entries`."""
+    return entries(
         model,
         optimizer,
         of.shape,
@@ -108,8 +116,6 @@ def built_of(of: Architecture) -> WasmModule:
         scale=of.scale,
         reduce=None if mean is None else centred(mean),
     )
-    simd = "relaxed" if of.relaxed else "v128"
-    return wasm(made, simd, model=model, optimizer=optimizer)
 
 
 def optimizer_of(of: Architecture, model: MLP) -> Optimizer:

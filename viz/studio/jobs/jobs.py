@@ -7,7 +7,7 @@ read there: nothing is lost with the server.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from signal import SIGKILL, Signals
@@ -97,6 +97,10 @@ class Jobs:
             raise Refusal(404, "job", "one of those at /api/jobs", id)
         return job
 
+    def active(self) -> Job | None:
+        """The one at work; None where there is none."""
+        return next((job for job in self.all() if job.state in ACTIVE), None)
+
     def of(self, folder: Path) -> Job | None:
         """The job in a folder of a run; None where there is none that can be read."""
         running = self._running
@@ -163,8 +167,7 @@ class Jobs:
     def _refuse_second(self) -> None:
         if self._is_closed:
             raise Refusal(503, "jobs", "a server that is not about to end", "one that is")
-        active = next((job for job in self._active()), None)
-        if active:
+        if active := self.active():
             raise Refusal(
                 409,
                 "jobs",
@@ -172,9 +175,6 @@ class Jobs:
                 f"{active.address}, which is {active.state}",
                 {"Location": active.address},
             )
-
-    def _active(self) -> Iterator[Job]:
-        return (job for job in self.all() if job.state in ACTIVE)
 
     def _new_folder(self) -> Path:
         """A folder by the time, made. Raises a Refusal where that cannot be."""
