@@ -514,6 +514,7 @@ def test_keys_alone_draw_and_a_link_brings_the_drawing_back(tab, address):
         fact = tab.locator("#neuron-facts dt:text-is('probability') + dd")
         most = float(fact.get_attribute("data-exact"))
         assert tab.locator("#verdict").inner_text() == "Answer: 1."
+        assert tab.locator("#loss-steps").is_hidden(), "of what should be, nothing is known"
     tab.locator("#net").focus()
     tab.keyboard.press("b")
     tab.locator("#unmeant a").click()  # it has to be told what it is
@@ -522,6 +523,7 @@ def test_keys_alone_draw_and_a_link_brings_the_drawing_back(tab, address):
     paper.does("watch")
     tab.locator("#verdict", has_text="Wrong: it is 3.").wait_for()
     assert "loss" in said_of_network(tab, "your drawing") and tab.locator("#unmeant").is_hidden()
+    assert "logit3" in tab.locator("#loss-steps a").get_attribute("href")
     assert tab.locator("#neuron-facts dt", has_text="delta").is_visible()
     tab.locator("#net-go").click()
     tab.locator("#net-of").filter(has_not_text=step.partition(":")[0]).wait_for()

@@ -47,6 +47,7 @@ export class Panel {
   show(seen) {
     this.#answer(seen);
     const { answer: { outputs, label }, focus } = seen;
+    for (const id of ["loss-steps", "loss-command"]) byId(id).hidden = label === null;
     if (label !== null) writeSteps("loss", lossSteps(outputs[outputs.length - 1], label));
     byId("neuron").hidden = !focus;
     if (!focus) return;
