@@ -1,9 +1,12 @@
-"""Runs `python -m models.mnist`: prepares NumPy's BLAS before NumPy is imported, then cli.py."""
+"""Runs `python -m models.mnist`: has a rank kept, and prepares NumPy's BLAS, before NumPy is
+imported; then cli.py."""
 
 import os
 import signal
 import sys
 from collections.abc import MutableMapping
+
+from models.keeper import keep
 
 CPUINFO = "/proc/cpuinfo"
 # The instructions that OpenBLAS's SKYLAKEX kernels use.
@@ -43,6 +46,7 @@ def _end_at_once() -> None:
 
 if __name__ == "__main__":
     _end_at_once()
+    keep()
     prepare_blas(os.environ)
     from models.mnist.cli import main, main_of_ranks
 
