@@ -50,8 +50,8 @@ class Watch:
     comm: all ranks of the job, which begin this together; a thread uses a duplicate of it.
     silence: after so many seconds without a sign of life a rank counts as lost.
 
-    Whoever waits for the other ranks sets `waiting` meanwhile: one that has ended with exit code 0
-    may have had no more to do, and ends the job only if another is seen to wait for it.
+    `with watch:` stands around what waits for the other ranks: one that has ended with exit code 0
+    may have had no more to do, and ends the job only if another waits for it.
     """
 
     def __init__(self, comm: MPI.Intracomm, silence: float = 5.0) -> None:
@@ -62,7 +62,7 @@ class Watch:
                 "expected an MPI that all threads may call, found one begun without "
                 "MPI_THREAD_MULTIPLE; leave mpi4py.rc.thread_level as it is, or use an MPI with it"
             )
-        self.waiting = False
+        self._waiting = False
         self._comm, self._world, self._status = comm.Dup(), MPI.COMM_WORLD, MPI.Status()
         self._rank, self._process = comm.rank, os.getpid()
         place = f"(host {MPI.Get_processor_name()}, process {self._process})"
@@ -82,6 +82,12 @@ class Watch:
         self._exit, sys.exit = sys.exit, self._note_exit
         atexit.register(self._leave)  # it runs before mpi4py ends MPI, which waits for all ranks
         self._thread.start()
+
+    def __enter__(self) -> None:
+        self._waiting = True
+
+    def __exit__(self, *raised: object) -> None:
+        self._waiting = False
 
     # The main thread: how it ends.
 
@@ -127,7 +133,7 @@ class Watch:
         due, told = 0.0, None
         while True:
             self._receive()
-            sign = _Sign(self._leaving.is_set(), self._code, self.waiting, self._over)
+            sign = _Sign(self._leaving.is_set(), self._code, self._waiting, self._over)
             news: _Sign | bool = sign
             if self._rank == 0:
                 self._signs[0] = sign

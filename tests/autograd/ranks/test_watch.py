@@ -32,9 +32,8 @@ watch = Watch(comm, silence)
 
 def steps(count):
     for _ in range(count):
-        watch.waiting = True
-        comm.Allreduce(MPI.IN_PLACE, total)
-        watch.waiting = False
+        with watch:
+            comm.Allreduce(MPI.IN_PLACE, total)
         time.sleep(0.01)
 
 os.write(1, f"rank {comm.rank} is {os.getpid()} of {os.getppid()}\\n".encode())
