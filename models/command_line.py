@@ -20,6 +20,7 @@ from typing import Any, NoReturn, TextIO
 
 __all__ = [
     "SIGPIPE",
+    "WRONG_INPUT",
     "InputError",
     "Parser",
     "can_redraw",

@@ -46,7 +46,9 @@ viz studio --no-browser --port 0
 """
 PROGRAMS = {"models.mnist": mnist, "data": data, "viz": viz}
 DEMOS = ["models.moons", "models.ode", "models.gaussian_process", "models.rosenbrock"]
-DEMOS += [f"models.examples.{name}" for name in ("curve", "margin", "outliers", "questions")]
+DEMOS += [
+    f"models.examples.{name}" for name in ("curve", "margin", "outliers", "questions", "shares")
+]
 DEMOS += ["tests.museum"]
 WRITES = ["viz.readme"]  # into the repository, and prints nothing
 RUNS = re.compile(r'^if __name__ == "__main__":', re.MULTILINE)
@@ -61,8 +63,8 @@ def modules():
                 yield name.removesuffix(".__main__")
 
 
-# Nobody types these: the studio starts them, with pipes.
-STARTED = ("viz.studio.engine.worker", "viz.studio.jobs.child")
+# Nobody types these: a rank becomes one, and the studio starts the others, with pipes.
+STARTED = ("models.keeper", "viz.studio.engine.worker", "viz.studio.jobs.child")
 
 
 def test_every_command_is_tried_here():

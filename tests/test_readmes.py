@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.launched import MPIEXEC
+
 ROOT = Path(__file__).parents[1]
 READMES = [
     ROOT / "README.md",
@@ -22,7 +24,7 @@ READMES = [
 
 # What the README's first paragraph leaves out of the core that differentiates.
 BESIDES = ["__init__.py", "compiler", "checking", "nn.py", "optim.py", "schedules.py"]
-BESIDES += ["state.py", "random.py"]
+BESIDES += ["state.py", "random.py", "ranks"]
 BESIDES += ["describe.py"]
 LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
 
@@ -79,9 +81,10 @@ def clone(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / ".venv/bin").mkdir(parents=True)
-    python = tmp_path / ".venv/bin/python"
-    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
-    python.chmod(0o755)
+    for name, program in (("python", sys.executable), ("mpiexec", MPIEXEC)):
+        file = tmp_path / ".venv/bin" / name
+        file.write_text(f'#!/bin/sh\nexec {shlex.quote(program)} "$@"\n')
+        file.chmod(0o755)
     (tmp_path / ".venv/bin/activate").touch()  # the test sets PATH
     return tmp_path
 

@@ -19,7 +19,8 @@ PACKAGES = ("autograd", "data", "models", "viz")
 MAX_FILES = 13  # in a folder: a dozen, and its opening
 
 ROOMS = [
-    *("autograd.modes", "autograd.primitives", "autograd.ops", "autograd.composites"),
+    *("autograd.modes", "autograd.primitives", "autograd.ranks"),
+    *("autograd.ops", "autograd.composites"),
     *("autograd.random", "autograd.graph", "autograd.nodes", "autograd.tensor", "autograd.value"),
     "autograd.describe",
     *("autograd.state", "autograd.transforms", "autograd.functional", "autograd.checking"),

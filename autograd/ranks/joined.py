@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import platform
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 __all__ = ["World", "broadcast", "gather", "join", "world"]
 
@@ -46,6 +55,7 @@ class _Joined:
 
     world = World()
     communicator: Any = None  # of MPI, where there is more than one rank
+    watch: Any = nullcontext()
 
 
 def world() -> World:
@@ -53,9 +63,12 @@ def world() -> World:
     return _Joined.world
 
 
-def communicator() -> Any:
-    """MPI's communicator of all ranks; None where there is one."""
-    return _Joined.communicator
+@contextmanager
+def together() -> Iterator[Any]:
+    """MPI's communicator of all ranks, who wait for each other within this; None where there is
+    one rank."""
+    with _Joined.watch:
+        yield _Joined.communicator
 
 
 def gather(value: Any) -> list[Any]:
@@ -64,29 +77,98 @@ def gather(value: Any) -> list[Any]:
     >>> gather("what this rank has")
     ['what this rank has']
     """
-    together = _Joined.communicator
-    return [value] if together is None else list(together.allgather(value))
+    with together() as ranks:
+        return [value] if ranks is None else list(ranks.allgather(value))
 
 
 def broadcast(value: Any) -> Any:
     """The value that rank 0 has, on all ranks; it can be pickled."""
-    together = _Joined.communicator
-    return value if together is None else together.bcast(value)
+    with together() as ranks:
+        return value if ranks is None else ranks.bcast(value)
 
 
 def join() -> World:
     """Join the ranks that mpiexec started, and say which one this is; alone without mpiexec.
 
     From then on the ranks belong together: `all_reduce` adds up over all of them, `BatchNorm` takes
-    its statistics of all shares, and `Dropout` numbers what it draws as one process would for the
-    whole batch.
+    its statistics of all shares, `Dropout` numbers what it draws as one process would for the whole
+    batch, and those of one machine divide its cores among them (unless CHAINRULE_THREADS says how
+    many threads each has). A rank that dies, hangs or raises ends the job (watch.py). Called again,
+    it gives the same. Raises ImportError without mpi4py, RuntimeError where the mpiexec is that of
+    another MPI, and where ranks run different versions.
     """
-    try:
-        from mpi4py import MPI
-    except ImportError:
+    count = _launched()
+    if _Joined.communicator is not None or count is None:
         return _Joined.world
-    communicator = MPI.COMM_WORLD
-    if communicator.size > 1:
-        _Joined.world = World(communicator.rank, communicator.size)
-        _Joined.communicator = communicator
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is said below
+            from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:  # the latter where there is no MPI beneath it
+        if count == 1:
+            return _Joined.world
+        raise ImportError(
+            f"mpiexec started {count} ranks, which need mpi4py and an MPI; to install both: "
+            f"python -m pip install 'chainrule[mpi]' ({error})"
+        ) from error
+    ranks = MPI.COMM_WORLD
+    if ranks.size != count:
+        raise RuntimeError(
+            f"mpiexec started {count} ranks, of which each finds {ranks.size}: it is not that of "
+            f"mpi4py's MPI ({MPI.Get_library_version().splitlines()[0].strip()}); use the one "
+            "installed by chainrule[mpi] beside python, or build mpi4py with yours"
+        )
+    if count == 1:
+        return _Joined.world
+    _check_alike(ranks)
+    threads = _threads(ranks.Split_type(MPI.COMM_TYPE_SHARED))
+    os.environ.setdefault("CHAINRULE_THREADS", str(threads))
+    from .watch import Watch
+
+    _Joined.world, _Joined.communicator = World(ranks.rank, ranks.size), ranks
+    _Joined.watch = Watch(ranks)
     return _Joined.world
+
+
+# Where MPICH (with Intel's and Microsoft's), Open MPI, and Slurm with PMIx tell a process its rank
+# and the number of ranks; models/keeper.py has the same.
+PLACES = (
+    ("PMI_RANK", "PMI_SIZE"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("PMIX_RANK", "SLURM_NTASKS"),
+)
+
+
+def _launched() -> int | None:
+    """How many ranks a launcher says that it started; None where there was none."""
+    sizes = (os.environ.get(size) for rank, size in PLACES if rank in os.environ)
+    return next((int(size) for size in sizes if size), None)
+
+
+def _check_alike(ranks: Any) -> None:
+    """RuntimeError, on all ranks, unless they run the same versions: else they would compile
+    different steps, or learn different things."""
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    mine = {"Python": platform.python_version(), "NumPy": np.__version__, "autograd": digest}
+    host = platform.node()
+    first_host, first = ranks.bcast((host, mine))
+    found = [
+        f"rank {rank} (host {other}) has {name} {theirs[name]}, rank 0 (host {first_host}) has "
+        f"{first[name]}"
+        for rank, (other, theirs) in enumerate(ranks.allgather((host, mine)))
+        for name in mine
+        if theirs[name] != first[name]
+    ]
+    if found:
+        raise RuntimeError(f"ranks need the same versions, found: {found[0]}")
+
+
+def _threads(local: Any) -> int:
+    """How many threads a rank of this machine has: the cores that it may use, divided by the ranks
+    that may use them too. local: the communicator of those."""
+    if not hasattr(os, "sched_getaffinity"):
+        return max(1, (os.cpu_count() or 1) // int(local.size))
+    mine = os.sched_getaffinity(0)
+    sharing = sum(bool(mine & other) for other in local.allgather(mine))
+    return max(1, len(mine) // sharing)

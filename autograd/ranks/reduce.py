@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..primitives.primitive import Operand, primitive
-from .joined import communicator, world
+from .joined import together, world
 
 if TYPE_CHECKING:
     from ..primitives.primitive import Unary
@@ -23,11 +23,11 @@ def _summed(x: Any) -> Any:
 
 
 def _sum_in_place(x: Any) -> None:
-    together = communicator()
-    if together is not None:
-        from mpi4py.MPI import IN_PLACE
+    with together() as ranks:
+        if ranks is not None:
+            from mpi4py.MPI import IN_PLACE
 
-        together.Allreduce(IN_PLACE, x)
+            ranks.Allreduce(IN_PLACE, x)
 
 
 # The cotangent of a sum is that of each term, and each rank's loss is a part of the whole loss: so

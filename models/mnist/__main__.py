@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import MutableMapping
 
-from models.keeper import keep
+from models.keeper import keep, launched
 
 CPUINFO = "/proc/cpuinfo"
 # The instructions that OpenBLAS's SKYLAKEX kernels use.
@@ -48,6 +48,9 @@ if __name__ == "__main__":
     _end_at_once()
     keep()
     prepare_blas(os.environ)
-    from models.mnist.cli import main, main_of_ranks
+    rank, count = launched() or (0, 1)
+    if count > 1:  # each computes on the cores that are its own
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from models.mnist.cli import main, main_of
 
-    sys.exit(main_of_ranks() if "PMI_RANK" in os.environ else main())
+    sys.exit(main() if count == 1 else main_of(rank))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from models.command_line import InputError, Parser, number, run, whole
+from models.command_line import WRONG_INPUT, InputError, Parser, fail, number, run, whole
 from models.mnist import PROGRAM
 from models.mnist.settings import (
     ACTIVATIONS,
@@ -31,19 +31,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(lambda: _dispatch(_parser().read(arguments)))
 
 
-def main_of_ranks() -> int:
-    """Run the command line on the ranks that mpiexec started; gives the exit code of this one."""
+def main_of(rank: int) -> int:
+    """Run the command line as one of several ranks, of which the first reads it and the others do
+    their shares; gives the exit code of this one."""
     from autograd.ranks import broadcast, join
 
-    world = join()
+    try:
+        join()
+    except (ImportError, RuntimeError) as error:  # the same on all
+        return WRONG_INPUT if rank else fail(str(error))
     from models.mnist.commands.together import Task, follow
 
-    if world.rank:
+    if rank:
         return run(lambda: follow)
-    code = main()
-    if not Task.told:
-        broadcast(None)
-    return code
+    try:
+        return run(lambda: _dispatch(_only_train(_parser().read(None))))
+    finally:
+        if not Task.told:
+            broadcast(None)  # there is nothing to do
+
+
+def _only_train(options: argparse.Namespace) -> argparse.Namespace:
+    if options.command != "train":
+        raise InputError(f"{options.command}: expected without mpiexec, which is for train alone")
+    return options
 
 
 def _dispatch(options: argparse.Namespace) -> Callable[[], int]:

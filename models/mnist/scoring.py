@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd import Tensor, jit, no_grad, ranks, softmax
+from autograd import Tensor, jit, no_grad, softmax
 from autograd.nn import Module, cross_entropy
+from autograd.ranks import gather, world
 from data import Examples
 from models.command_line import terminal_width
 from models.training.metrics import predictions
@@ -96,7 +97,7 @@ class Scorer:
     def __call__(self, examples: Examples) -> Score:
         """How good the model is now on these. Where there are ranks, each looks at its part."""
         found, classes = Set.of("examples", examples), self.classes
-        rows = ranks.world().part(found.rows)
+        rows = world().part(found.rows)
         total, done, confusion = 0.0, 0, np.zeros(classes * classes, np.int64)
         parts = over(self.model, self._look, found.arrays, rows) if len(rows) else []
         for count, (loss, answers) in parts:
@@ -106,7 +107,7 @@ class Scorer:
             chosen = np.where(answers < classes, answers, 0)
             confusion += np.bincount(classes * labels + chosen, minlength=classes * classes)
             done += count
-        totals, confusions = zip(*ranks.gather((total, confusion)), strict=True)
+        totals, confusions = zip(*gather((total, confusion)), strict=True)
         whole = np.sum(confusions, axis=0).reshape(classes, classes)
         return Score(sum(totals) / max(1, len(examples)), whole)
 

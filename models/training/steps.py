@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd import astype, jit, no_grad, ranks
+from autograd import astype, jit, no_grad
 from autograd.nn import Module
 from autograd.optim import Optimizer, clip_by_global_norm
+from autograd.ranks import average
 
 __all__ = [
     "Arrays",
@@ -83,7 +84,7 @@ def step_of(
         value.backward()
         with no_grad():
             figures = [value * 1.0, *(metric(outputs, y) for metric in metrics)]
-        figures = ranks.average(parameters, figures)
+        figures = average(parameters, figures)
         if reduce is not None:
             reduce(parameters)
         if clip is not None:

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd import Tensor, jit, no_grad, ranks
+from autograd import Tensor, jit, no_grad
 from autograd.nn import Module
 from autograd.optim import Optimizer
+from autograd.ranks import broadcast, gather, world
 from models.training import steps
 from models.training.place import Epoch, History, Place
 from models.training.plan import Data, Pace, Plan, Set
@@ -196,8 +197,8 @@ class Trainer:
         while place.epoch < plan.epochs and not self._is_ending():
             end = plan.next_check(place.position)
             # All ranks do as many steps at a time as suits the first one.
-            some = order[place.position : min(place.position + ranks.broadcast(pace.steps), end)]
-            batches = ranks.world().share(some, axis=1)
+            some = order[place.position : min(place.position + broadcast(pace.steps), end)]
+            batches = world().share(some, axis=1)
             rewind.note(place, batches)
             start = time.perf_counter()
             figures = steps.run(self._step, plan.training.arrays, batches)
@@ -219,7 +220,7 @@ class Trainer:
 
     def _is_ending(self) -> bool:
         """Whether there is a reason to end; one that any rank has is the reason of all."""
-        self.history.reason = next(filter(None, ranks.gather(self.history.reason)), "")
+        self.history.reason = next(filter(None, gather(self.history.reason)), "")
         return bool(self.history.reason)
 
     def _check(self, plan: Plan) -> None:
@@ -268,7 +269,7 @@ class Trainer:
         place, batch = rewind.back(lambda order: steps.run(self._step, arrays, order), bad)
         self.model.eval()
         x, y = (array.take(batch, axis=0) for array in arrays)
-        causes = ranks.gather(bad_data(x, y) or first_bad(self.model, self.inputs(x)))
+        causes = gather(bad_data(x, y) or first_bad(self.model, self.inputs(x)))
         # What one rank found in its share others need not have found in theirs.
         cause = min(causes, key=lambda said: (said.endswith("finite"), said.startswith("layer")))
         self.model.train()
@@ -292,11 +293,11 @@ class Trainer:
         return self._evaluate(examples)
 
     def _evaluate(self, data: Set) -> dict[str, float]:
-        totals, rows = np.zeros(len(self.figures)), ranks.world().part(data.rows)
+        totals, rows = np.zeros(len(self.figures)), world().part(data.rows)
         if len(rows):
             for count, results in steps.over(self.model, self._score, data.arrays, rows):
                 totals += count * np.array(results, np.float64)
-        totals = np.sum(ranks.gather(totals), axis=0)
+        totals = np.sum(gather(totals), axis=0)
         return dict(zip(self.figures, (totals / len(data.rows)).tolist(), strict=True))
 
     def predict(self, x: NDArray[Any]) -> Any:

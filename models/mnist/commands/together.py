@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import data
-from autograd import ranks
+from autograd.ranks import broadcast, gather
 from models.mnist.commands.callbacks import Sets
 from models.mnist.datasets import Ahead, Described
 from models.mnist.scoring import Scorer
@@ -35,7 +35,7 @@ class Task:
     def tell(self) -> None:
         """Have the other ranks begin with it, which wait for that."""
         Task.told = True
-        ranks.broadcast(self)
+        broadcast(self)
 
 
 def arguments(settings: Settings, sets: Sets) -> tuple[Any, ...]:
@@ -72,7 +72,7 @@ def follow() -> int:
     """Learn with rank 0, which reads the command line, writes, shows, and is sent the signals that
     end a training; gives the exit code. Raises InputError for data that are others here."""
     with noted(ENDING):
-        task: Task | None = ranks.broadcast(None)
+        task: Task | None = broadcast(None)
         if task is not None:
             _learn(task)
     return 0
@@ -89,12 +89,12 @@ def _learn(task: Task) -> None:
     trainer = build_trainer(settings, model, sets["train"], scale)
     if task.checkpoint:
         restore(trainer, task.checkpoint, settings, len(sets["train"]) // settings.batch)
-    if any(ranks.gather(False)):
+    if any(gather(False)):
         return
     trainer.fit(*arguments(settings, sets))
     for examples in sets.values():
         scorer(examples)
-    ranks.gather(None)  # rank 0 has written all
+    gather(None)  # rank 0 has written all
 
 
 @contextmanager
@@ -103,5 +103,5 @@ def or_none() -> Iterator[None]:
     try:
         yield
     except BaseException:
-        ranks.gather(True)
+        gather(True)
         raise

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.autograd.ranks.launched import mpiexec
+from tests.launched import mpiexec
 
 TOGETHER = str(Path(__file__).parent / "together.py")
 
