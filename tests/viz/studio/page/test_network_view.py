@@ -255,8 +255,19 @@ def test_it_moves_while_it_learns_and_any_depth_is_drawn(tab, address):
             break
         tab.wait_for_timeout(100)
     assert len(said) > 4, "what is shown does not move with the training"
+    # So do the statistics, over a sample; in a pause all examples are looked at.
+    excited, steps = tab.locator("#excited", has_text=re.compile(r"Over \d+ of 500 test")), set()
+    for _ in range(100):
+        steps.add(re.findall(r"at step ([\d,]+)", excited.inner_text())[0])
+        if len(steps) > 2:
+            break
+        tab.wait_for_timeout(100)
+    assert len(steps) > 2, "the statistics stand still"
+    tab.locator("#best button").nth(7).wait_for()
     tab.locator("#net-go").click()
     tab.locator("#net-go", has_text="Go on").wait_for()
+    step = re.findall(r"at step [\d,]+", tab.locator("#net-of").inner_text())[0]
+    tab.locator("#excited", has_text=f"Over 500 test examples, {step}: least").wait_for()
     tab.locator("#best button").nth(3).click()  # a test example that excites it
     index = tab.locator("#best button").nth(3).get_attribute("title").partition(",")[0].split()[1]
     tab.locator("#net-of", has_text=f"test {index}, at step").wait_for()

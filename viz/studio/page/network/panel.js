@@ -12,7 +12,7 @@ import { fanOf, formulaOf, lossSteps, neuronSteps } from "./formula.js";
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../train/inspect.js").Neuron} Neuron */
 /** @typedef {import("../train/questions.js").Answered} Answered */
-/** @typedef {import("../train/survey.js").Surveyed} Surveyed */
+/** @typedef {import("../train/survey.js").Exciting} Exciting */
 /** @typedef {import("./draw.js").Drawing} Drawing */
 
 const REST = 60; // milliseconds that a neuron is looked at before its examples are painted
@@ -31,8 +31,12 @@ export class Panel {
   constructor(dataset, drawing, open) {
     this.dataset = dataset;
     this.drawing = drawing;
-    this.open = open;
-    this.excited = ""; // which examples are shown, or will be
+    this.excited = ""; // which examples are shown, or will be, and by which neuron
+    this.exciting = "";
+    byId("best").addEventListener("click", ({ target }) => {
+      const button = target instanceof Element ? target.closest("button") : null;
+      if (button) open(Number(button.dataset.index));
+    });
     byId("debug", HTMLDetailsElement).open = !isServed;
     byId("unserved").hidden = isServed;
     /** @type {ReturnType<typeof setTimeout> | undefined} */ this.timer = undefined;
@@ -40,6 +44,7 @@ export class Panel {
 
   /** The page has other colours now. */
   recolour() {
+    this.#clear();
     this.excited = "";
   }
 
@@ -193,48 +198,61 @@ export class Panel {
   }
 
   /** @param {Neuron} focus @param {Seen} seen */
-  #surveyed({ layer }, { answer: { surveyed, wires }, learns, focus }) {
+  #surveyed({ layer, neuron }, { answer: { surveyed, wires, number, branch, step }, learns, focus }) {
+    const which = `${number} ${branch} ${layer} ${neuron}`;
     const isHere = wires && wires.layer === focus?.layer && wires.neuron === focus.neuron;
     byId("exciting").hidden = layer === 0;
     if (layer === 0) return;
     if (!surveyed || !isHere) {
-      const later = "What it gives for the test set: as soon as the training pauses.";
-      write(byId("excited"), learns ? later : "The test set is looked at ...");
-      this.#examples(null);
+      if (this.exciting === which) return; // what it gave a moment ago
+      write(byId("excited"), "The test set is looked at ...");
+      this.#examples([], "", learns);
       return;
     }
     const { count, all, low, mean, high } = surveyed;
     const [here, every] = [count, all].map((number) => number.toLocaleString("en"));
     const part = count < all ? `${here} of ${every}` : every;
     const spread = `least ${written(low)}, mean ${written(mean)}, greatest ${written(high)}`;
-    write(byId("excited"), `Over ${part} test examples: ${spread}.`);
+    const of = `at step ${step.toLocaleString("en")}${learns ? " (over all of them in a pause)" : ""}`;
+    write(byId("excited"), `Over ${part} test examples, ${of}: ${spread}.`);
     Object.assign(byId("excited").dataset, { low, mean, high });
-    this.#examples(surveyed);
+    this.#examples(surveyed.best, which, learns);
   }
 
-  /** Those that excite it most, to be opened. @param {Surveyed | null} surveyed */
-  #examples(surveyed) {
-    const best = surveyed?.best ?? [];
+  /** Those that excite a neuron most, to be opened. @param {Exciting[]} best @param {string} neuron
+   * @param {boolean} learns */
+  #examples(best, neuron, learns) {
     const key = best.map(({ index, value }) => `${index} ${written(value)}`).join();
-    if (key === this.excited) return;
-    this.excited = key;
-    byId("best").replaceChildren(); // they were another neuron's
+    const isSame = neuron === this.exciting;
+    const mayBePressed = learns && byId("best").matches(":hover, :focus-within");
+    if (isSame && (key === this.excited || mayBePressed)) return;
+    [this.excited, this.exciting] = [key, neuron];
+    if (isSame && byId("best").firstChild) return this.#showExamples(best);
+    this.#clear();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.#showExamples(best), REST);
   }
 
-  /** @param {import("../train/survey.js").Exciting[]} best */
+  #clear() {
+    for (const picture of byId("best").querySelectorAll("img")) URL.revokeObjectURL(picture.src);
+    byId("best").replaceChildren();
+  }
+
+  /** In the place of those that are there: it learns, and they change. @param {Exciting[]} best */
   #showExamples(best) {
     const { classes, shape, scale } = this.dataset;
-    const made = best.map(({ index, label, value, image }) => {
-      const picture = element("img", { alt: "" });
-      const button = element("button", { type: "button", title: `Test ${index}, class ${classes[label]}: look at it` },
-        picture, element("span", {}, `${classes[label]}: ${written(value)}`));
-      button.addEventListener("click", () => this.open(index));
-      return { button, show: () => paint(picture, image, shape, scale) };
+    const list = byId("best");
+    best.forEach(({ index, label, value, image }, k) => {
+      const row = list.children[k] ?? element("li", {},
+        element("button", { type: "button" }, element("img", { alt: "" }), element("span", {})));
+      const button = first(/** @type {HTMLElement} */ (row), "button");
+      write(first(button, "span"), `${classes[label]}: ${written(value)}`);
+      if (!row.parentElement) list.append(row);
+      if (button.dataset.index === String(index)) return;
+      button.dataset.index = String(index);
+      button.title = `Test ${index}, class ${classes[label]}: look at it`;
+      paint(first(button, "img", HTMLImageElement), image, shape, scale);
     });
-    byId("best").replaceChildren(...made.map(({ button }) => element("li", {}, button)));
-    made.forEach(({ show }) => show());
   }
 }
 

@@ -16,8 +16,8 @@ import { Survey } from "./survey.js";
 /** How much the logit of a class rises with each entry. @typedef {{of: number, slope: Float32Array}} Why */
 
 /**
- * id: of the question. back: with the deltas. focus: a neuron whose weights are wanted too, and,
- * where it does not learn, what it gives for the test set. why: a class of which it is wanted too what
+ * id: of the question. back: with the deltas. focus: a neuron whose weights are wanted too, and what it
+ * gives for the test set, or, while it learns, for a sample of it. why: a class of which it is wanted too what
  * every entry of the image does for it; -1: the one that it is taken for.
  * @typedef {{split: string, index: number} | {image: Uint8Array, label: number | null}} Example
  * @typedef {{id: number, example: Example, back: boolean, focus: Neuron | null, why?: number}} Question
@@ -30,6 +30,8 @@ import { Survey } from "./survey.js";
 const EVERY = 125; // milliseconds between two answers while it learns,
 const SHARE = 0.05; // which take at most so much of the time
 const SLICE = 8; // milliseconds of a survey at once: a question waits for so long
+// Of a survey while it learns, which is a part of what an answer takes.
+const SAMPLE = { examples: 100, milliseconds: 5 };
 
 export class Asked {
   /** @type {Question | null} */ question = null;
@@ -43,8 +45,9 @@ export class Asked {
     return this.question !== null && performance.now() >= this.next;
   }
 
-  /** @param {Training} training @param {string} stand where it stands, in words @returns {Answer | null} */
-  answer({ module }, stand) {
+  /** @param {Training} training @param {string} stand where it stands, in words
+   * @param {boolean} learns it leaves this step at once @returns {Answer | null} */
+  answer({ module }, stand, learns) {
     const start = performance.now();
     const { question, sets } = this;
     if (!question || !sets) return null;
@@ -53,7 +56,12 @@ export class Asked {
       ? [sets[example.split].image(example.index).slice(), sets[example.split].labels[example.index]]
       : [example.image, example.label];
     const wires = focus && wiresOf(module, focus);
-    const surveyed = focus && this.stand === stand && this.survey ? this.survey.of(focus) : null;
+    let survey = this.stand === stand ? this.survey : null;
+    if (learns && focus?.layer) {
+      survey = new Survey(module, sets.test, SAMPLE.examples);
+      survey.look(SAMPLE.milliseconds);
+    }
+    const surveyed = focus && survey ? survey.of(focus) : null;
     const pass = passOf(module, image, label, back);
     const answer = { ...pass, id, image, label, wires, surveyed, why: of === undefined ? null : whyOf(module, image, of, pass) };
     const now = performance.now();

@@ -1,6 +1,6 @@
 // @ts-check
-// What every neuron gives for a whole set of examples, in the worker: the least, the mean, the
-// greatest, and the examples that excite it most. A part at a time; it holds for one step alone.
+// What every neuron gives for a set of examples, or for a sample of it, in the worker: the least, the
+// mean, the greatest, and the examples that excite it most. A part at a time; it holds for one step alone.
 
 import { passOf } from "./inspect.js";
 
@@ -17,10 +17,11 @@ import { passOf } from "./inspect.js";
 const BEST = 8; // examples that excite a neuron most
 
 export class Survey {
-  /** @param {Module} module @param {Examples} examples */
-  constructor(module, examples) {
+  /** @param {Module} module @param {Examples} examples @param {number} [most] of them, from all over the set */
+  constructor(module, examples, most = Infinity) {
     this.module = module;
     this.examples = examples;
+    this.most = Math.min(most, examples.count);
     this.count = 0;
     const widths = passOf(module, examples.image(0), null, false).outputs.map(({ length }) => length);
     const made = (/** @type {number} */ each, value = 0) =>
@@ -33,34 +34,35 @@ export class Survey {
   }
 
   get isDone() {
-    return this.count === this.examples.count;
+    return this.count === this.most;
   }
 
-  /** Look at more of them, for so many milliseconds. @param {number} most */
-  look(most) {
-    const end = performance.now() + most;
+  /** Look at more of them, for so many milliseconds. @param {number} milliseconds */
+  look(milliseconds) {
+    const end = performance.now() + milliseconds;
     do {
-      const { outputs } = passOf(this.module, this.examples.image(this.count), null, false);
-      outputs.forEach((layer, i) => this.#take(layer, i));
+      const index = Math.floor(this.count * this.examples.count / this.most);
+      const { outputs } = passOf(this.module, this.examples.image(index), null, false);
+      outputs.forEach((layer, i) => this.#take(layer, i, index));
       this.count += 1;
     } while (!this.isDone && performance.now() < end);
   }
 
-  /** @param {Float32Array} outputs @param {number} layer from 0 on */
-  #take(outputs, layer) {
+  /** @param {Float32Array} outputs @param {number} layer from 0 on @param {number} index of the example */
+  #take(outputs, layer, index) {
     const [low, high, sums, values] = [this.low[layer], this.high[layer], this.sums[layer], this.values[layer]];
     for (let i = 0; i < outputs.length; i++) {
       const value = outputs[i];
       sums[i] += value;
       if (value < low[i]) low[i] = value;
       if (value > high[i]) high[i] = value;
-      if (value > values[i * BEST + BEST - 1]) this.#place(layer, i * BEST, value);
+      if (value > values[i * BEST + BEST - 1]) this.#place(layer, i * BEST, value, index);
     }
   }
 
   /** Put an example among the most exciting ones of a neuron. @param {number} layer
-   * @param {number} first @param {number} value */
-  #place(layer, first, value) {
+   * @param {number} first @param {number} value @param {number} index */
+  #place(layer, first, value, index) {
     const [values, indices] = [this.values[layer], this.indices[layer]];
     let at = first + BEST - 1;
     for (; at > first && value > values[at - 1]; at--) {
@@ -68,7 +70,7 @@ export class Survey {
       indices[at] = indices[at - 1];
     }
     values[at] = value;
-    indices[at] = this.count;
+    indices[at] = index;
   }
 
   /** What is known of a neuron; nothing of an entry of the image. @param {Neuron} neuron

@@ -308,7 +308,7 @@ async function slices(it, steps, place, signal) {
     const bad = losses.findIndex((loss) => !Number.isFinite(loss));
     if (bad < 0) {
       post({ kind: "steps", number: begun, branch: branch.number, step: it.step, losses, rights, seconds });
-      if (asked.isDue) answer();
+      if (asked.isDue) answer(true);
       continue;
     }
     diverged(it, place, it.step - losses.length + bad + 1, losses[bad]);
@@ -340,11 +340,11 @@ function watch() {
   nextWatch = now + Math.max(WATCHED_EVERY, (now - start) / WATCHED_SHARE);
 }
 
-/** Answer what is asked, unless it is on its way elsewhere. */
-function answer() {
+/** Answer what is asked, unless it is on its way elsewhere. @param {boolean} [learns] as it goes on */
+function answer(learns = false) {
   if (!training || wanted) return;
   const { step } = training;
-  const found = asked.answer(training, standing());
+  const found = asked.answer(training, standing(), learns);
   if (found) post({ ...found, kind: "answer", number: begun, branch: branch.number, step });
 }
 
