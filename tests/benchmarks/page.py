@@ -39,6 +39,7 @@ ORDER = "new order of 70,000, by loss"
 SCORE = "score of all 70,000, in the worker"
 FRAMES = "frame, zooming and panning"
 POINTED = "a neuron of 784-512-512-10, to its numbers"
+WATCHED = "lost of a second of learning, while Network watches"
 PAINT = "first paint"
 STROKE = "drawing: a move answered, with what speaks for it"
 NEAREST = "drawing: the nearest of 60,000"
@@ -47,17 +48,20 @@ Figures = dict[str, list[float]]
 AIMS = {
     OPENED: None, STARTED: 5.0, OPENING: 0.05, OPENING + COMPUTING: None, LEARNING: 0.05,
     LEARNING + COMPUTING: None, LOADING: 0.05, LOADING + COMPUTING: None, ORDER: 0.016,
-    SCORE: 1.5, FRAMES: 0.033, POINTED: 0.016, PAINT: 0.5, STROKE: 0.016, NEAREST: 0.2, FLIP: 0.3,
+    SCORE: 1.5, FRAMES: 0.033, POINTED: 0.016, WATCHED: 0.1,
+    PAINT: 0.5, STROKE: 0.016, NEAREST: 0.2, FLIP: 0.3,
 }  # fmt: skip
 BYTES = {"memory": 300e6, "script": 150e3}
 
 WATCH = """
 globalThis.said = []; // by workers, and when
 globalThis.textures = 0; // bytes
+globalThis.learned = 0; // steps
 globalThis.Worker = class extends Worker {
   constructor(...given) {
     super(...given);
-    this.addEventListener("message", ({ data: { kind, split, layer } }) => {
+    this.addEventListener("message", ({ data: { kind, split, layer, losses } }) => {
+      if (kind === "steps") learned += losses.length;
       said.push([kind, split ?? "", performance.now() / 1000]);
       for (const { length } of layer?.levels ?? []) textures += length;
     });
@@ -318,6 +322,23 @@ def point(page: Tab, figures: Figures, neurons: int) -> None:
     figures[POINTED] += page.do(POINTED_AT, neurons)
 
 
+def watch(page: Tab, figures: Figures) -> None:
+    """Learn, by turns with nobody asking anything and with Network open on a neuron."""
+    page.open("network&layer=1&neuron=3&step=1")
+    page.tab.locator("#excited", has_text="Over 10,000").wait_for()
+    page.click("go")
+    for _ in range(ROUNDS):
+        speeds = []
+        for view in ("draw", "network"):
+            page.tab.locator(f"nav [data-view={view}]").click()
+            page.tab.wait_for_timeout(1000)
+            steps, start = page.do("[learned, performance.now()]")
+            page.tab.wait_for_timeout(2000)
+            then, end = page.do("[learned, performance.now()]")
+            speeds.append((then - steps) / (end - start))
+        figures[WATCHED].append(max(0.0, 1 - speeds[1] / speeds[0]))
+
+
 def measure(browser: Any, address: str, options: Namespace) -> tuple[Figures, dict[str, float]]:
     """Everything, in as many rounds as that takes; and bytes, of the last one. Quickly, what needs
     no second training and no second tab."""
@@ -342,6 +363,9 @@ def measure(browser: Any, address: str, options: Namespace) -> tuple[Figures, di
         page.close()
         page = Tab(browser, address)
         point(page, figures, 60)
+        page.close()
+        page = Tab(browser, address)
+        watch(page, figures)
         page.close()
     return {name: seconds for name, seconds in figures.items() if seconds}, sizes
 

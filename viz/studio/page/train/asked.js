@@ -31,7 +31,7 @@ const EVERY = 125; // milliseconds between two answers while it learns,
 const SHARE = 0.05; // which take at most so much of the time
 const SLICE = 8; // milliseconds of a survey at once: a question waits for so long
 // Of a survey while it learns, which is a part of what an answer takes.
-const SAMPLE = { examples: 100, milliseconds: 5 };
+const SAMPLE = { examples: 100, milliseconds: 8 };
 
 export class Asked {
   /** @type {Question | null} */ question = null;
