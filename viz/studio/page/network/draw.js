@@ -221,7 +221,7 @@ export class Drawing {
       context.fillStyle = this.colour("--text");
       context.fillRect(x + width * 0.3, y + height / 2 - 0.75, width * 0.4, 1.5);
     }
-    if (width < LEGIBLE) return;
+    if (width < LEGIBLE || !name) return; // of a class it stands beside
     context.textAlign = "center";
     context.textBaseline = "middle";
     const lines = /** @type {const} */ ([[written(value, 2), 0.5, "--text", 14], [name, 0.17, "--quiet", 11]]);
@@ -229,7 +229,7 @@ export class Drawing {
       context.font = `${Math.min(size, width / 3.4)}px ${this.font}`;
       const [wide, high] = [context.measureText(text).width + 4, Math.min(size + 4, width / 3)];
       context.fillStyle = this.colour("--card");
-      if (text) context.fillRect(x + (width - wide) / 2, y + height * along - high / 2, wide, high);
+      context.fillRect(x + (width - wide) / 2, y + height * along - high / 2, wide, high);
       context.fillStyle = this.colour(colour);
       context.fillText(text, x + width / 2, y + height * along);
     }

@@ -75,6 +75,7 @@ export class Panel {
     for (const id of ["net-delta", "net-backward"]) byId(id).hidden = isEntry || !seen.back;
     byId("net-forward").hidden = isEntry || seen.back;
     byId("net-logit").hidden = focus.layer !== outputs.length;
+    byId("net-activation").hidden = isEntry || focus.layer === outputs.length;
   }
 
   /** @param {Seen} seen */

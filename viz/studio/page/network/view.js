@@ -4,7 +4,7 @@
 
 import { byId, element, first, write } from "../../../page/dom.js";
 import { follow } from "../data/pointers.js";
-import { exampleOf } from "../state.js";
+import { digitOf, exampleOf } from "../state.js";
 import { Drawing } from "./draw.js";
 import { kept, moved, placeAt, showing, whole, zoomed } from "./camera.js";
 import { beside, layoutOf, neuronAt, rectangleOf, strongest } from "./layout.js";
@@ -186,8 +186,8 @@ export class NetworkView {
     const { classes } = this.dataset;
     const { activation } = session.settings;
     const last = answer.outputs.length - 1;
-    const heads = answer.outputs.map(({ length }, i) =>
-      i === last ? "" : `${length.toLocaleString("en")} ${activation}`);
+    const heads = answer.outputs.map(({ length }, i) => i === last ? "" : `${length.toLocaleString("en")} neurons`);
+    first(byId("net-controls"), "[data-do=pick]").hidden = layout.columns.every(({ all, neurons }) => all === neurons.length);
     this.drawing.draw({
       layout, camera, entries: activations[0], values: back && answer.deltas ? answer.deltas : answer.outputs,
       activations, probabilities: answer.probabilities, answer: largestOf(answer.probabilities),
@@ -278,11 +278,7 @@ export class NetworkView {
   /** @param {string} split @param {number} index */
   #open(split, index) {
     this.lost = false;
-    let first = 0;
-    for (const [name, { count }] of Object.entries(this.dataset.splits)) {
-      if (name === split) this.change({ digit: first + index });
-      first += count;
-    }
+    this.change({ digit: digitOf({ split, index }, this.dataset) });
   }
 
   /** @param {string} name */
