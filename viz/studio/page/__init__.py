@@ -10,10 +10,12 @@ answers.js has what the network answers. Its workers, which supply.js leads, are
 fetches them, and painter.js, which draws all of them (atlas.js). network/ is the view of one
 example on its way through the layers: layout.js, camera.js and formula.js are numbers alone,
 draw.js draws, panel.js says the same in words. train/ is the training; its worker answers the other
-views too (asked.js). draw/ is the view in which people draw: strokes.js paints, prepare.js makes an
-example of a drawing by grey.js and pieces.js, which are numbers alone, as flip.js, nearest.js and
-pushes.js in the worker; pad.js hears pointers and keys, answer.js shows what the network makes of
-it, lesson.js teaches, search.js finds.
+views too (asked.js). race/ holds the WebAssembly of it against the server's C, and is fetched when
+that part of Train is opened: lap.js is in the worker, race.js has numbers and words alone. draw/ is
+the view in which people draw: strokes.js paints, prepare.js makes an example of a drawing by
+grey.js and pieces.js, which are numbers alone, as flip.js, nearest.js and pushes.js in the worker;
+pad.js hears pointers and keys, answer.js shows what the network makes of it, lesson.js teaches,
+search.js finds.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ __all__ = ["CODE", "FOLDER", "KINDS", "files"]
 FOLDER = Path(__file__).parent
 # What the page's sentences link to besides its own files. Each is at an address that ends in .txt:
 # hosts know no type of .py that every browser shows.
-CODE = ("models/mnist/reading/digits.py", "models/web.py")
+CODE = ("models/mnist/reading/digits.py", "models/web.py", "viz/studio/engine/lap.py")
 KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 
 

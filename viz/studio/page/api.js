@@ -190,12 +190,13 @@ export const eventsOf = (run) => new EventSource(addressOf(`runs/${encodeURIComp
 export const weightsOfRun = (run) => bytesOf(`runs/${encodeURIComponent(run)}/weights`, FILE);
 
 /** Have the server do something; gives what it says. @param {string} method @param {string} path
- * @param {string} [tag] of the weights that this may replace @param {object} [body] of JSON */
-export async function order(method, path, tag, body) {
+ * @param {string} [tag] of the weights that this may replace @param {object} [body] of JSON
+ * @param {AbortSignal} [signal] that ends it */
+export async function order(method, path, tag, body, signal) {
   const headers = {
     "Authorization": `Bearer ${token()}`,
     ...(tag === undefined ? {} : { "If-Match": tag }),
     ...(body ? { "Content-Type": "application/json" } : {}),
   };
-  return await said(ask(path, { headers, method, body: body && JSON.stringify(body) }));
+  return await said(ask(path, { headers, method, body: body && JSON.stringify(body), signal }));
 }

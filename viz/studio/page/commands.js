@@ -1,10 +1,10 @@
 // @ts-check
-// Texts that name a command of the export: it stands in them as code, and breaks between its words
+// Texts that name a command: it stands in them as code, and breaks between its words
 // alone, so that it can be read and copied.
 
 import { element } from "../../page/dom.js";
 
-const COMMAND = /(python -m viz export DIR(?: --[\w-]+ (?:"[^"]*"|[\w/]+))*)/;
+const COMMAND = /(python -m viz (?:studio|export DIR(?: --[\w-]+ (?:"[^"]*"|[\w/]+))*))/;
 
 /** A text, with its commands as code. @param {string} text @returns {(string | Node)[]} */
 export function withCode(text) {

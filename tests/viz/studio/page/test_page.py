@@ -78,7 +78,9 @@ def test_each_sentence_leads_to_code_in_which_what_it_names_is():
         found = files()[address]
         assert found.as_posix().endswith(f"/{file}"), address
         text = found.read_text(encoding="utf-8")
-        assert re.search(rf"^ *(export )?(def|function|class) {name}\b", text, re.MULTILINE), name
+        assert re.search(
+            rf"^ *(export )?(async )?(def|function|class) {name}\b", text, re.MULTILINE
+        ), name
     leads = {address for address, _, _ in links}
     assert {f"code/{name}.txt" for name in CODE} < leads and len(links) > 12
 

@@ -7,6 +7,8 @@
 /** @typedef {import("../draw/flip.js").Flip} Flip */
 /** @typedef {import("../draw/nearest.js").Near} Near */
 /** @typedef {import("../draw/pushes.js").Push} Push */
+/** @typedef {import("../race/lap.js").Lap} Lap */
+/** @typedef {import("../race/lap.js").Lapped} Lapped */
 /** @typedef {import("./asked.js").Answer} Answer */
 /** @typedef {import("./asked.js").Question} Question */
 /** @typedef {import("./health.js").Layer} Layer */
@@ -36,7 +38,8 @@
  * a lesson, and then be the same branch once more. drop: forget a branch; restore: have the last
  * one of them back. watch: whether to tell how the layers fare. ask: a question, which is answered
  * again while it learns, until there is another or none. save: gives the weights. search: what is
- * told once it is found. again: not to wait with what failed.
+ * told once it is found. race: a lap of it, once nothing else is to be done; null: no more of them.
+ * again: not to wait with what failed.
  * @typedef {{kind: "open", dataset: Dataset}
  *   | {kind: "begin", number: number, settings: Settings, way: Change[], from?: Network}
  *   | {kind: "run", number: number, steps: number} | {kind: "pause"}
@@ -45,7 +48,7 @@
  *   | {kind: "fork", branch: number, at: Stand | null, live: Live, lesson?: Lesson}
  *   | {kind: "drop", branch: number} | {kind: "restore"}
  *   | {kind: "watch", on: boolean} | {kind: "ask", question: Question | null}
- *   | {kind: "search", search: Search}
+ *   | {kind: "search", search: Search} | {kind: "race", lap: Lap | null}
  *   | {kind: "save"} | {kind: "again"}} Order
  * @typedef {{kind: "loading", loaded: Loaded}
  *   | {kind: "ready", number: number, step: number, steps: number, flops: number,
@@ -66,6 +69,7 @@
  *   | {kind: "found", id: number, of: "flip", step: number, flip: Flip | null}
  *   | {kind: "found", id: number, of: "without", step: number, losses: Float32Array}
  *   | {kind: "found", id: number, of: "pushes", step: number, count: number, all: number, pushes: Push[]}
+ *   | {kind: "raced", lapped: Lapped | null, problem: string}
  *   | {kind: "saved", step: number, settings: Settings, states: Map<string, Tensor>}
  *   | {kind: "failed", number: number | null, message: string}} Said
  */

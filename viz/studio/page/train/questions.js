@@ -7,6 +7,7 @@
 /** @typedef {import("./orders.js").Sought} Sought */
 /** @typedef {Extract<Said, {kind: "saved"}>} Saved */
 /** @typedef {Extract<Said, {kind: "found"}>} Found */
+/** @typedef {Extract<Said, {kind: "raced"}>} Raced */
 /** An answer, of a step. @typedef {Extract<Said, {kind: "answer"}>} Answered */
 
 export class Questions {
@@ -19,10 +20,12 @@ export class Questions {
     /** The last of each kind. @type {Map<Sought["of"], {id: number, told: (found: Found) => void}>} */
     this.seekers = new Map();
     /** @type {((saved: Saved) => void)[]} */ this.waiting = [];
+    /** @type {((raced: Raced) => void)[]} */ this.racers = [];
   }
 
-  /** @param {Saved | Found | Answered} said */
+  /** @param {Saved | Found | Raced | Answered} said */
   take(said) {
+    if (said.kind === "raced") this.racers.shift()?.(said);
     if (said.kind === "saved") this.waiting.shift()?.(said);
     if (said.kind === "answer" && said.id === this.asked) this.answered(said);
     const seeker = said.kind === "found" ? this.seekers.get(said.of) : undefined;
@@ -46,6 +49,15 @@ export class Questions {
     this.searches += 1;
     this.seekers.set(sought.of, { id: this.searches, told });
     this.order({ kind: "search", search: { ...sought, id: this.searches } });
+  }
+
+  /** A lap of a race; nothing where it was ended. @param {import("./orders.js").Lap} lap
+   * @returns {Promise<Raced>} */
+  lap(lap) {
+    return new Promise((done) => {
+      this.racers.push(done);
+      this.order({ kind: "race", lap });
+    });
   }
 
   /** The weights, as the worker has them now. @returns {Promise<Saved>} */

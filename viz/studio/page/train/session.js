@@ -115,7 +115,7 @@ export class Session {
     if (said.kind === "failed") return this.#failed(said);
     if (said.kind === "loading") return this.tell.loading(said.loaded);
     if (said.kind === "ended") return this.#ended(said);
-    if (said.kind === "saved" || said.kind === "found") return this.questions.take(said);
+    if (said.kind === "saved" || said.kind === "found" || said.kind === "raced") return this.questions.take(said);
     if (said.number !== this.begun) return; // of a training that is over
     if (said.kind === "answer") return this.questions.take(said);
     if (said.kind === "ready") this.#ready(said);

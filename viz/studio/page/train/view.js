@@ -120,14 +120,19 @@ export class TrainView {
       complain,
     };
     new Weights(dataset, training);
-    /** @type {import("./runs.js").Runs | null} */ this.runs = null; // until a person opens their list
-    byId("runs").addEventListener("toggle", async () => {
-      try {
-        const { Runs } = await import("./runs.js");
-        this.runs ??= new Runs(dataset, training);
-      } catch (error) {
-        complain(`the list cannot be fetched: reload the page (${error})`);
-      }
+    /** A part that is fetched when a person opens it. @param {string} id @param {() => Promise<void>} make */
+    const opened = (id, make) =>
+      byId(id).addEventListener("toggle", () =>
+        make().catch((error) => complain(`this part cannot be fetched: reload the page (${error})`)));
+    /** @type {import("./runs.js").Runs | null} */ this.runs = null; // until then
+    opened("runs", async () => {
+      const { Runs } = await import("./runs.js");
+      this.runs ??= new Runs(dataset, training);
+    });
+    /** @type {import("../race/view.js").Race | null} */ this.race = null;
+    opened("race", async () => {
+      const { Race } = await import("../race/view.js");
+      this.race ??= new Race(dataset, this.session, !offers, training.settings);
     });
     showOffers(offers, weights);
     this.#listen();

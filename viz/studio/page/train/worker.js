@@ -22,6 +22,7 @@ import { causeOf } from "./why.js";
 /** @typedef {import("./settings.js").Goal} Goal */
 /** @typedef {import("./settings.js").Live} Live */
 /** @typedef {import("./training.js").Place} Place */
+/** @typedef {import("./orders.js").Lap} Lap */
 /** @typedef {import("./orders.js").Order} Order */
 /** @typedef {import("./orders.js").Search} Search */
 /** @typedef {import("./orders.js").Stand} Stand */
@@ -55,6 +56,7 @@ const asked = new Asked();
 let surveys = false; // it looks at the test set, or will
 let newest = new AbortController(); // of the order that is followed, or waits to be
 let beginning = new AbortController(); // of the training that is begun, which another one alone ends
+let racing = new AbortController(); // of the lap that is made, which any order that takes its time ends
 let visiting = new AbortController(); // of the visit, which no other order but a visit ends
 /** @type {Promise<void>} */ let busy = Promise.resolve();
 
@@ -62,6 +64,7 @@ self.onmessage = ({ data }) => {
   const order = /** @type {Order} */ (data);
   if (order.kind === "open") dataset = order.dataset;
   if (order.kind === "pause") newest.abort();
+  if (order.kind === "race") race(order.lap);
   if (order.kind === "set") set(order.live);
   if (order.kind === "goal") [goal, isOver] = [order.goal, false];
   if (order.kind === "again") again();
@@ -92,6 +95,7 @@ self.onmessage = ({ data }) => {
 /** Follow an order that takes its time, and end the one before. @param {Begin | Run | Visit | Fork} order */
 function follow(order) {
   newest.abort();
+  racing.abort();
   newest = new AbortController();
   const { signal } = newest;
   if (order.kind === "run") return queue(() => run(order, signal), null);
@@ -117,13 +121,31 @@ function queue(work, number) {
 }
 
 /** Tell what went wrong. @param {unknown} error @param {number | null} number of the training that it ended */
-const fail = (error, number) =>
-  post({ kind: "failed", number, message: error instanceof Error ? error.message : String(error) });
+const fail = (error, number) => post({ kind: "failed", number, message: wordsOf(error) });
+
+/** @param {unknown} error */
+const wordsOf = (error) => error instanceof Error ? error.message : String(error);
 
 /** Search; what searches is fetched when it is wanted first. @param {Search} wanted @param {Training} it */
 async function seek(wanted, it) {
   const { search } = await import("./searches.js");
   await search(wanted, it, dataset.scale, standing);
+}
+
+/** Make a lap; what makes it is fetched when it is wanted first. @param {Lap | null} lap */
+function race(lap) {
+  racing.abort();
+  racing = new AbortController();
+  const { signal } = racing;
+  queue(async () => {
+    try {
+      const { forget, lapOf } = await import("../race/lap.js");
+      if (!lap) return forget();
+      post({ kind: "raced", lapped: await lapOf(lap, dataset, await digits(), signal), problem: "" });
+    } catch (error) {
+      post({ kind: "raced", lapped: null, problem: wordsOf(error) });
+    }
+  }, null);
 }
 
 /** Other numbers, from the next step on. @param {Live} numbers */
