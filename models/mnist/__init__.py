@@ -2,7 +2,8 @@
 `python -m models.mnist train | evaluate | predict | show | export`.
 
 From low to high, each module knows only those before it: settings, image, strokes, datasets,
-reading, checkpoint, scoring, calibration, doubt, statistics, train, commands, cli, __main__.
+reading, checkpoint, scoring, calibration, gaussians, doubt, novelty, statistics, train, commands,
+cli, __main__.
 Importing this imports no NumPy: __main__.py still has to tell its BLAS about the processor.
 """
 

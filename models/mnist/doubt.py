@@ -6,8 +6,7 @@ class by the mean and the covariance of its descriptions. A picture is doubted t
 class of its answer, or whose logits are all low. How far is too far is told by pictures that were
 set aside, of which DOUBTED are doubted. Nothing that is no example of the dataset is looked at.
 
-Covariances between a class's own and the common one: Friedman, Regularized Discriminant Analysis,
-1989. Low logits: Liu et al., Energy-based Out-of-distribution Detection, 2020,
+Low logits: Liu et al., Energy-based Out-of-distribution Detection, 2020,
 https://arxiv.org/abs/2010.03759.
 """
 
@@ -24,6 +23,7 @@ from data import Examples
 from models.command_line import InputError
 from models.mnist.checkpoint import read_arrays, weights_file
 from models.mnist.datasets import Described
+from models.mnist.gaussians import COMMON, Floats, Gaussians
 from models.mnist.image import is_picture
 from models.mnist.scoring import logits, sample
 from models.mnist.strokes import describe
@@ -31,20 +31,14 @@ from models.runs.files import DOUBT
 
 __all__ = ["Doubt", "load_doubt"]
 
-Floats = NDArray[np.float32]
-
 DOUBTED = 0.017  # of the examples set aside
 FEWEST = 50  # examples set aside, by which such a share can be told
 SAMPLE = 10_000  # training examples that are described; at most half as many of those set aside
-AXES = 80  # principal components of the descriptions that are kept,
-NUMBERS = 160_000  # fewer where the covariances of all classes would have more numbers than this
-COMMON = 30  # examples' worth of what is common to all classes, in the figures of each
-FLOOR = 0.02  # of the mean variance, added to each: few examples leave directions without any
 
 
 @dataclass(frozen=True, eq=False)
-class Doubt:
-    """What tells which pictures are doubted: k numbers describe one.
+class Doubt(Gaussians):
+    """What tells which pictures are doubted.
 
     >>> rng = np.random.default_rng(0)
     >>> labels = np.arange(400) % 2                    # a bar that stands, and one that lies
@@ -63,10 +57,6 @@ class Doubt:
     array([ True])
     """
 
-    centre: Floats  # (numbers,) the mean description
-    axes: Floats  # (numbers, k) principal components
-    means: Floats  # (classes, k)
-    whitening: Floats  # (classes, k, k): a length after this product is a Mahalanobis distance
     usual: Floats  # (classes + 1, 2) mean and deviation of the distances; last: of the energy
     threshold: Floats  # () of the score
 
@@ -84,15 +74,11 @@ class Doubt:
         if not np.isfinite(answers).all() or not np.isfinite(described).all():
             return None
         try:
-            found = _fitted(described, known.labels, answers.shape[1])
-            found = _scaled(found, new.images, answers, scale)
+            classes = Gaussians.of(described, known.labels, answers.shape[1])
+            found = _scaled(classes, describe(new.images, scale), answers)
         except np.linalg.LinAlgError:  # numbers whose squares are not finite
             return None
         return found if all(np.isfinite(each).all() for each in found.arrays().values()) else None
-
-    def arrays(self) -> dict[str, Floats]:
-        """What there is to keep."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def __call__(self, images: NDArray[Any], logits: Floats, scale: float) -> NDArray[np.bool_]:
         """Which of the images, (n, *shape), are doubted: (n,). logits: of a model, (n, classes)."""
@@ -110,15 +96,6 @@ class Doubt:
         low, spread = self.usual[-1].astype(np.float64)
         far: NDArray[np.float64] = (distances - mean) / deviation + (_energy(logits) - low) / spread
         return far
-
-    def distances(self, described: Floats, answers: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The squared Mahalanobis distance of each description from the class of its answer."""
-        placed, found = (described - self.centre) @ self.axes, np.empty(len(answers))
-        for label in np.unique(answers):
-            chosen = answers == label
-            away = (placed[chosen] - self.means[label]) @ self.whitening[label]
-            found[chosen] = np.einsum("ij,ij->i", away, away)
-        return found
 
 
 def load_doubt(path: str, described: Described) -> Doubt | None:
@@ -146,23 +123,15 @@ def load_doubt(path: str, described: Described) -> Doubt | None:
     return Doubt(**{each.name: arrays[each.name] for each in fields(Doubt)})
 
 
-def _fitted(described: Floats, labels: NDArray[Any], classes: int) -> Doubt:
-    """What the descriptions of training examples say; nothing is doubted by it yet."""
-    centre = described.mean(0)
-    axes = _axes(described - centre, min(AXES, int((NUMBERS / classes) ** 0.5)))
-    means, whitening = _classes((described - centre) @ axes, labels, classes)
-    unknown = np.tile(np.array([0, 1], np.float32), (classes + 1, 1))
-    return Doubt(centre, axes, means, whitening, unknown, np.array(np.inf, np.float32))
-
-
-def _scaled(doubt: Doubt, images: NDArray[Any], logits: Floats, scale: float) -> Doubt:
-    """The same with what is usual, and a threshold, by examples set aside."""
+def _scaled(classes: Gaussians, described: Floats, logits: Floats) -> Doubt:
+    """What is usual, and a threshold, by examples set aside."""
     answers, energy = logits.argmax(1), _energy(logits)
-    distances = doubt.distances(describe(images, scale), answers)
+    distances = classes.distances(described, answers)
     every = distances.mean(), distances.std()
     usual = [_usual(distances[answers == label], *every) for label in range(logits.shape[1])]
     usual.append((energy.mean(), energy.std() + 1e-6))
-    scaled = replace(doubt, usual=np.array(usual, np.float32))
+    unlimited = np.array(np.inf, np.float32)
+    scaled = Doubt(**classes.arrays(), usual=np.array(usual, np.float32), threshold=unlimited)
     scores = scaled.total(distances, logits)
     limit = np.quantile(scores, 1 - DOUBTED, method="higher")
     # The next float32: rounding may not put the limit below the score that it is.
@@ -183,26 +152,3 @@ def _energy(logits: Floats) -> NDArray[np.float64]:
     highest = logits.max(1).astype(np.float64)
     total: NDArray[np.float64] = -highest - np.log(np.exp(logits - highest[:, None]).sum(1))
     return total
-
-
-def _axes(described: Floats, most: int) -> Floats:
-    """The principal components of descriptions around 0, as columns."""
-    _, axes = np.linalg.eigh(described.T @ described)
-    return np.ascontiguousarray(axes[:, ::-1][:, :most], np.float32)
-
-
-def _classes(placed: Floats, labels: NDArray[Any], classes: int) -> tuple[Floats, Floats]:
-    """The mean of each class, and what makes its covariance the identity."""
-    k = placed.shape[1]
-    means = np.zeros((classes, k), np.float32)
-    for label in np.unique(labels):
-        means[label] = placed[labels == label].mean(0)
-    away = placed - means[labels]
-    common = away.T @ away / len(away)
-    whitening = np.empty((classes, k, k), np.float32)
-    for label in range(classes):
-        own = away[labels == label]
-        covariance = (COMMON * common + own.T @ own) / (COMMON + len(own))
-        covariance += (FLOOR * np.trace(covariance) / k + 1e-12) * np.eye(k, dtype=np.float32)
-        whitening[label] = np.linalg.cholesky(np.linalg.inv(covariance.astype(np.float64)))
-    return means, whitening

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["describe"]
+from autograd import concatenate, mean, minimum, relu, reshape, sqrt
+
+__all__ = ["describe", "traced"]
 
 CELLS = 4  # along each side, in which changes are summed up
 LARGEST = 32  # pixels along a side; what is larger is made smaller
@@ -111,3 +113,53 @@ def _cells(length: int) -> NDArray[np.float32]:
     weights = np.maximum(0, 1 - np.abs(np.arange(length) - middles[:, None]) * cells / length)
     normal: NDArray[np.float32] = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
     return normal
+
+
+# --- the same as a graph -------------------------------------------------------------------------
+
+
+def traced(grey: Any) -> Any:
+    """The descriptions of grey pictures, a node (n, h, w) from 0 to 1, in the engine's operations,
+    which a compiler prints: (n, numbers). (`describe` is five times as fast as these run eagerly.)
+
+    >>> from autograd import Tensor
+    >>> traced(Tensor(np.zeros((3, 28, 28), np.float32))).shape
+    (3, 148)
+    """
+    n, height, width = grey.shape
+    block = -(-max(height, width) // LARGEST)
+    if block > 1:
+        height, width = (max(1, side // block) for side in (height, width))
+        blocks = grey[:, : height * block, : width * block]
+        grey = mean(reshape(blocks, (n, height, -1, width, blocks.shape[2] // width)), (2, 4))
+    flat = n, height * width
+    cells = np.einsum("ay,bx->yxab", _cells(height), _cells(width)).reshape(flat[1], -1)
+    above, below, left, right = _beside(grey)
+    across, down = right - left, below - above
+    half = np.float32(math.sqrt(0.5))
+    changes = [across, (across + down) * half, down, (down - across) * half]
+    strokes = [sqrt(reshape(relu(each), flat) @ cells)
+               for each in (*changes, *(-each for each in changes))]  # fmt: skip
+    peeled = [grey]
+    for _ in range(PEELED):
+        above, below, left, right = _beside(peeled[-1])
+        shared = minimum(minimum(above, below), minimum(left, right))
+        peeled.append(minimum(shared, peeled[-1]))
+    # `describe` takes means with the border.
+    share = np.float32(height * width / ((height + 2) * (width + 2)))
+    broad = [
+        np.float32(WEIGHT) * sqrt(mean(reshape(each, flat), 1, True) * share) for each in peeled
+    ]
+    return concatenate([*strokes, reshape(grey, flat) @ cells, *broad], 1)
+
+
+def _beside(grey: Any) -> list[Any]:
+    """What lies above each pixel, below it, on the left and on the right: 0 beyond the edges."""
+    n, height, width = grey.shape
+    row, column = np.zeros((n, 1, width), np.float32), np.zeros((n, height, 1), np.float32)
+    return [
+        concatenate([row, grey[:, :-1]], 1),
+        concatenate([grey[:, 1:], row], 1),
+        concatenate([column, grey[:, :, :-1]], 2),
+        concatenate([grey[:, :, 1:], column], 2),
+    ]
