@@ -22,6 +22,7 @@ from viz.studio.api import (
     jobs,
     modules,
     network,
+    novelty,
     race,
     runs,
     samples,
@@ -40,6 +41,7 @@ ROUTERS = (
     samples.router,  # first: it is asked for the most
     server.router,
     datasets.router,
+    novelty.router,
     weights.router,
     train.router,
     network.router,

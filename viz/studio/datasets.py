@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 import data
 from data.cache import missing
 from data.registry import REGISTRY
+from models.mnist.novelty import Novelty
+from viz.studio.engine.modules import Module
 from viz.studio.refusal import Refusal
 
 __all__ = ["Datasets", "Served", "Split"]
@@ -72,6 +74,7 @@ class Served:
 
     def __init__(self, dataset: data.Dataset) -> None:
         self.dataset, self.name = dataset, dataset.name
+        self.telling: Module | None = None  # the module of `novelty`, once it was made
         self._splits: dict[str, Split] = {}
         self._lock = Lock()
 
@@ -83,6 +86,11 @@ class Served:
         images = self.split("test").images
         shape = list(shrunk(images[:1]).shape[1:])
         return {**said, "dtype": images.dtype.name, "thumbnail": {"shape": shape}}
+
+    def novelty(self) -> Novelty | None:
+        """What tells which pictures are like none of its classes, with a limit by its test set;
+        None where its examples are no grey pictures, or too few."""
+        return Novelty.fit(self.dataset.train, self.dataset.test, self.dataset.scale)
 
     def split(self, name: str) -> Split:
         """The "train" or the "test" set; read at the first call."""

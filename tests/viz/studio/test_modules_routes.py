@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import pytest
 import wasmtime
 
+from data import Examples
+from tests.few import few, stand_in
 from tests.viz.studio.client import client, refused
+from viz.studio.datasets import Datasets
 
 NAME = "8x8-4-3_relu_sgd_2"
 MANIFEST, MODULE = (f"/api/modules/{NAME}/{what}" for what in ("manifest", "module.wasm"))
+
+
+NEW = [f"/api/datasets/mnist/novelty/{what}" for what in ("manifest", "module.wasm")]
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        with client() as made:
+        with client(datasets=Datasets(few())) as made:
             yield made
 
 
@@ -33,7 +40,20 @@ def test_a_manifest_is_that_of_its_module(studio):
     assert names >= {"mean", "model.0.weight", "optimizer.rate", "optimizer.momentum"}
 
 
-@pytest.mark.parametrize("address", [MANIFEST, MODULE])
+def test_what_tells_the_new_from_the_known_is_a_module_too(studio):
+    said, module = (studio.get(address) for address in NEW)
+    digest = hashlib.sha256(module.content).hexdigest()
+    assert said.json()["sha256"] == digest
+    assert said.json()["entries"]["novelty"]["results"] == ["share"]
+    assert "immutable" in studio.get(NEW[1], params={"sha256": digest}).headers["cache-control"]
+    refused(studio.get("/api/datasets/nothing/novelty/manifest"), 404, "dataset")
+    colours = Examples(np.zeros((60, 4, 4, 3), np.uint8), np.zeros(60, int))
+    own = Datasets(stand_in("colours", colours, colours, ["one"], 255.0))
+    with client(datasets=own) as other:
+        refused(other.get("/api/datasets/colours/novelty/manifest"), 404, "dataset")
+
+
+@pytest.mark.parametrize("address", [MANIFEST, MODULE, *NEW])
 def test_what_was_fetched_is_known_again(studio, address):
     first = studio.get(address)
     assert first.headers["cache-control"] == "no-cache"

@@ -77,24 +77,28 @@ LINKS: dict[str, Any] = {
 @router.get("/manifest", response_model=Manifest, responses={**READ, 200: {"links": LINKS}})
 async def manifest(request: Request, architecture: Name, studio: Opened) -> Response:
     """What the module of an architecture holds, and where."""
-    accepted(request, JSON)
-    content = (await _module(studio, architecture)).manifest
-    return answer(request, content, JSON, _tag(content))
+    return manifest_of(request, await _module(studio, architecture))
 
 
-@router.get(
-    "/module.wasm", response_class=Response, responses={**READ, 200: {"content": {WASM: FILE}}}
-)
+@router.get("/module.wasm", response_class=Response, responses=BINARIES)
 async def module_wasm(
     request: Request, architecture: Name, studio: Opened, sha256: Digest = None
 ) -> Response:
     """The module of an architecture: the step of its training, and looks into it."""
+    return wasm_of(request, await _module(studio, architecture), sha256)
+
+
+def manifest_of(request: Request, module: Module) -> Response:
+    accepted(request, JSON)
+    return answer(request, module.manifest, JSON, _tag(module.manifest))
+
+
+def wasm_of(request: Request, module: Module, sha256: str | None) -> Response:
     accepted(request, WASM)
-    found = await _module(studio, architecture)
-    if sha256 not in (None, found.sha256):
-        raise Refusal(404, "sha256", found.sha256, sha256)
+    if sha256 not in (None, module.sha256):
+        raise Refusal(404, "sha256", module.sha256, sha256)
     cache = NO_CACHE if sha256 is None else FOREVER
-    return answer(request, found.wasm, WASM, _tag(found.wasm), cache)
+    return answer(request, module.wasm, WASM, _tag(module.wasm), cache)
 
 
 async def _module(studio: Studio, name: str) -> Module:

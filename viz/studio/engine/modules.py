@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
@@ -24,6 +25,7 @@ from autograd.compiler import RefusedError, wasm
 from autograd.compiler.runtime.cache import keep, private_folder, read
 from autograd.optim import SGD, Adam, AdamW, Optimizer
 from models.mlp import MLP
+from models.mnist.novelty import Novelty
 from models.mnist.train import centred
 from models.web import entries
 from viz.studio.engine.architecture import Architecture
@@ -32,7 +34,7 @@ from viz.studio.refusal import Refusal
 if TYPE_CHECKING:
     from autograd.compiler.web.module import WasmModule
 
-__all__ = ["Module", "entries_of", "module", "owners"]
+__all__ = ["Module", "entries_of", "made_of", "module", "owners"]
 
 FOLDER = "modules"  # beside the cache of compiled steps
 MEGABYTES = 64
@@ -87,6 +89,15 @@ def make(of: Architecture) -> Module:
         raise Refusal(
             422, "architecture", "a module that WebAssembly has room for", error
         ) from error
+    return _packed(built)
+
+
+def made_of(novelty: Novelty, shape: Sequence[int], scale: float) -> Module:
+    """The module that tells which pictures of a shape are new."""
+    return _packed(wasm(novelty.entries(shape, scale)))
+
+
+def _packed(built: WasmModule) -> Module:
     said = {**built.manifest, "sha256": hashlib.sha256(built.wasm).hexdigest()}
     return Module(built.wasm, json.dumps(said).encode())
 

@@ -19,7 +19,7 @@ export async function ask(path, how) {
   if (kind === "samples") return await samples(name, rest);
   if (kind === "modules") return await module(name, rest[0]);
   if (address === "weights") return await weights();
-  if (kind === "server" || kind === "datasets") return await file(`${address}.json`);
+  if (kind === "server" || kind === "datasets") return await file(/\.wasm$/.test(address) ? address : `${address}.json`);
   return refused(`this page has no server, and no ${address}`);
 }
 

@@ -21,7 +21,7 @@ import numpy as np
 from data import Examples
 from data.examples import digest
 from viz.studio.datasets import SPLITS, Served, Split
-from viz.studio.engine.modules import Module, module
+from viz.studio.engine.modules import Module, made_of, module
 
 __all__ = ["Tell", "api"]
 
@@ -54,6 +54,10 @@ def api(
     }
     if weights is not None:
         files["weights.safetensors"] = weights
+    if novelty := served.novelty():
+        made = made_of(novelty, whole["shape"], whole["scale"])
+        files[f"datasets/{folder}/novelty/manifest.json"] = made.manifest
+        files[f"datasets/{folder}/novelty/module.wasm"] = made.wasm
     for name, split in splits.items():
         tell(f"{served.name}: {len(split):,} {name} examples")
         place = f"samples/{folder}/{name}"

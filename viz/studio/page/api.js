@@ -48,9 +48,8 @@ export async function sampleOf(dataset, split, index) {
   return dataset.dtype === "uint8" ? new Uint8Array(bytes, 0, size) : new Float32Array(bytes, 0, size);
 }
 
-/** A module by the name of its architecture. @param {string} architecture */
-export async function moduleOf(architecture) {
-  const folder = `modules/${architecture}`;
+/** A module by its folder: `modules/` and an architecture, or the `novelty` of a dataset. @param {string} folder */
+export async function moduleOf(folder) {
   const manifest = /** @type {{sha256: string}} */ (await get(`${folder}/manifest`));
   const bytes = await bytesOf(`${folder}/module.wasm?sha256=${manifest.sha256}`);
   const { sha256: _, ...rest } = manifest;

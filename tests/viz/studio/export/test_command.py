@@ -50,7 +50,11 @@ def test_a_folder_has_the_answers_of_the_server(few_digits, capsys):
     found = files(few_digits / "site")
     assert set(json.loads(found["files.json"])) == set(found)
     with client() as studio:
-        for name in (f"modules/{ONE}/manifest", "datasets/mnist"):
+        for name in (
+            f"modules/{ONE}/manifest",
+            "datasets/mnist",
+            "datasets/mnist/novelty/manifest",
+        ):
             said, answer = json.loads(found[f"api/{name}.json"]), studio.get(f"/api/{name}").json()
             said.pop("whole", None)
             assert said == answer

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.mnist.image import ImageError
+from models.mnist.novelty import Novelty
 from models.mnist.reading import find, prepare
 from tests.few import few
 from tests.viz.conftest import findings
@@ -24,6 +25,7 @@ from tests.viz.studio.client import TOKEN
 from viz.studio.engine.modules import module
 
 FEW = few()
+NOVELTY = Novelty.fit(FEW.train, FEW.test, FEW.scale)
 HERE = Path(__file__).parent
 LARGE, SMALL = 280, 140  # pixels of a drawing, as in the page; and those that take less time
 SMALL_SCREEN = {"width": 390, "height": 844}
@@ -152,6 +154,12 @@ def test_ten_digits_of_a_hand_are_like_examples_of_their_class(made: Path) -> No
     for digit, example in enumerate(found):
         nearest = np.square(train - example).sum(1).argsort()[:5]
         assert np.bincount(FEW.train.labels[nearest]).argmax() == digit
+
+
+def test_ten_digits_of_a_hand_are_like_a_class(made: Path) -> None:
+    found = np.fromfile(made / "examples", np.uint8).reshape(-1, 1 + 28 * 28)[-len(DIGITS) :, 1:]
+    share = NOVELTY.share(found.reshape(-1, 28, 28), FEW.scale)
+    assert share.min() > 0.05, "else it says perhaps"
 
 
 def test_what_speaks_for_a_class_is_how_its_logit_moves(made: Path) -> None:
@@ -327,6 +335,8 @@ def test_a_hand_draws_and_the_network_answers(tab, address):
         said.add(paper.taken().partition("(")[0])
         assert tab.locator("#spoken").inner_text() == tab.locator("#taken").inner_text()
     assert said == {"It takes this for 7 "}
+    by = tab.locator("#by").inner_text()
+    assert re.search(r"step \d+ of its training, right for 8\d\.\d", by)
     # An answer goes with the drawing, and does not come back a moment later.
     paper.does("clear")
     assert paper.taken().startswith("Draw here") and not paper.shares() and paper.ink() == 0
@@ -383,6 +393,12 @@ def test_a_hand_draws_and_the_network_answers(tab, address):
     paper.draw((0.5, 0.5))
     dot = paper.ink()
     assert dot > 300
+    # It is like no class, whatever the network says, and that is said too.
+    told = re.fullmatch(r"None of these\. If one, (\d) \(.*\)\.", paper.taken())
+    assert told and np.argmax(paper.exact()) == int(told[1])
+    assert tab.locator("#spoken").inner_text() == told[0]
+    assert tab.locator("#novel").inner_text().startswith("By their strokes, 0.0\u00a0% of")
+    assert not findings(tab)
     tab.locator("#pen").fill("60")
     paper.draw((0.5, 0.5))
     assert paper.ink() > 4 * dot, "a wider pen"
@@ -539,6 +555,14 @@ def test_keys_alone_draw_and_a_link_brings_the_drawing_back(tab, address):
     tab.locator("#made-how", has_text="train 7, as it is in the set").wait_for()
     tab.wait_for_timeout(250)
     assert (shown(tab) == shades(FEW.train.images[7])).all()
+    # How new it is, as Python says.
+    (share,) = 100 * NOVELTY.share(FEW.train.images[7:8], FEW.scale)
+    said_new = re.search(r"([\d.]+)\u00a0% of the test set", tab.locator("#novel").inner_text())
+    assert said_new and abs(float(said_new[1]) - share) < 100 / len(FEW.test) + 0.1
+    # One that has learned next to nothing says so.
+    tab.goto(f"{address}#view=draw&hidden=32&digit=7&rate=0.00001&step=1")
+    tab.locator("#by", has_text="At step 1 of its training, right for").wait_for()
+    tab.locator("#taken", has_text="It only guesses as yet").wait_for()
     # A picture, without a server that prepares it; and two digits in one, with such a server.
     picture = np.pad(
         255 - FEW.test.images[:2].repeat(4, 1).repeat(4, 2),

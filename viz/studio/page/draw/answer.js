@@ -1,6 +1,6 @@
 // @ts-check
 // What the network makes of a drawing: what it sees of it, a bar for each class, the answer in words,
-// and what each pixel says of it.
+// what each pixel says of it, and whether it is like any class at all.
 
 import { byId, element, first, write } from "../../../page/dom.js";
 import { written } from "../../../page/ticks.js";
@@ -9,8 +9,11 @@ import { showGreys, showSigned } from "./colours.js";
 /** @typedef {import("../api.js").Dataset} Dataset */
 /** @typedef {import("../train/asked.js").Answer} Answer */
 /** @typedef {import("../train/questions.js").Answered} Answered */
+/** @typedef {import("../train/training.js").Score} Score */
 
 const SURE = 0.5; // of an answer: what is less probable is none
+const LEARNED = 0.1; // of the test set that it is right for, beyond what guesses are
+const [NEW, RARE] = [0.01, 0.05]; // of the test set are as new; NEW as in models/mnist/novelty.py
 
 export class Verdict {
   /** @param {Dataset} dataset @param {(label: number) => void} press the bar of a class */
@@ -39,19 +42,27 @@ export class Verdict {
   showNone(words) {
     this.#showBars(null, -1);
     write(byId("taken"), words);
+    write(byId("novel"), "");
     write(byId("by"), "");
     byId("reason").replaceChildren();
     showSigned(this.reasons, []);
   }
 
   /** @param {Answered} answer @param {number} asked the class that a person wants to know of, or -1
-   * @returns the answer in words */
-  show({ probabilities, step, why, image }, asked) {
+   * @param {Score | null} score of the test set @returns the answer in words */
+  show({ probabilities, step, why, image, novelty }, asked, score) {
     const { classes, scale } = this.dataset;
-    const words = inWords(probabilities, classes);
+    const right = score && score.right / score.count;
+    const isKnown = typeof novelty === "number";
+    const isRare = isKnown && novelty < RARE;
+    const doubt = isRare ? `${novelty < NEW ? "None" : "Perhaps none"} of these.` : "";
+    const words = inWords(probabilities, classes, doubt, !step || (right ?? 1) < LEARNED + 1 / classes.length);
     this.#showBars(probabilities, asked);
+    byId("bars").classList.toggle("new", isRare);
     write(byId("taken"), words);
-    write(byId("by"), step ? `At step ${step.toLocaleString("en")} of its training.` : "It has learned nothing yet.");
+    write(byId("novel"), isKnown ? `By their strokes, ${percent(novelty)} of the test set are at least as unlike every class.` : novelty);
+    const of = right === null ? "" : `, right for ${percent(right)} of the test set`;
+    write(byId("by"), step ? `At step ${step.toLocaleString("en")} of its training${of}.` : "It has learned nothing yet.");
     if (why) this.#showReasons(reasonsOf(image, why.slope, scale), classes[why.of]);
     return words;
   }
@@ -84,11 +95,14 @@ export class Verdict {
  * @param {Uint8Array} image @param {Float32Array} slope @param {number} scale */
 export const reasonsOf = (image, slope, scale) => slope.map((each, i) => (each * image[i]) / scale);
 
-/** @param {Float32Array} probabilities @param {string[]} classes */
-function inWords(probabilities, classes) {
+/** @param {Float32Array} probabilities @param {string[]} classes @param {string} doubt
+ * @param {boolean} isGuess */
+function inWords(probabilities, classes, doubt, isGuess) {
   if (!probabilities.every(Number.isFinite)) return "The network's numbers are not finite: it answers nothing.";
   const [one, other] = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
   const said = (/** @type {number} */ label) => `${classes[label]} (${percent(probabilities[label])})`;
+  if (doubt) return `${doubt} If one, ${said(one)}.`;
+  if (isGuess) return `It only guesses as yet: ${said(one)}, or ${said(other)}?`;
   if (probabilities[one] >= SURE) return `It takes this for ${said(one)}.`;
   return `It is not sure: ${said(one)}, or ${said(other)}?`;
 }

@@ -336,7 +336,7 @@ export class DrawView {
     const question = image && { example: { image, label: null }, back: false, focus: null, why };
     let isFirst = isSpoken;
     this.question = session.questions.ask(question, (answer) => {
-      const words = this.verdict?.show(answer, this.why);
+      const words = this.verdict?.show(answer, this.why, session.progress.score);
       this.#writeGo();
       this.teacher?.hear(answer);
       this.searches?.hear(answer);
@@ -344,7 +344,7 @@ export class DrawView {
         write(byId("spoken"), words);
         this.searches?.near();
       }
-      isFirst = false;
+      isFirst &&= answer.novelty === null; // then there is more to say
     });
     if (image && session.isReady) return;
     const words = image ? COMING : isBlank ? NOTHING : TOO_SMALL;

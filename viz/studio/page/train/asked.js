@@ -2,6 +2,8 @@
 // The question that the page asks, in the worker: what the network makes of one image. It is answered
 // at once, and while it learns again and again, for a small share of the time.
 
+import { load } from "../../../page/wasm.js";
+import { moduleOf } from "../api.js";
 import { passOf, slopeOf, wiresOf } from "./inspect.js";
 import { Survey } from "./survey.js";
 
@@ -18,12 +20,13 @@ import { Survey } from "./survey.js";
 /**
  * id: of the question. back: with the deltas. focus: a neuron whose weights are wanted too, and what it
  * gives for the test set, or, while it learns, for a sample of it. why: a class of which it is wanted too what
- * every entry of the image does for it; -1: the one that it is taken for.
+ * every entry of the image does for it; -1: the one that it is taken for. novelty: how much of the test set
+ * is as far from every class, or why that is not known; null until something was drawn.
  * @typedef {{split: string, index: number} | {image: Uint8Array, label: number | null}} Example
  * @typedef {{id: number, example: Example, back: boolean, focus: Neuron | null, why?: number}} Question
  * @typedef {Pass & {
  *   id: number, image: Uint8Array, label: number | null, wires: Wires | null, surveyed: Surveyed | null,
- *   why: Why | null,
+ *   why: Why | null, novelty: number | string | null,
  * }} Answer
  */
 
@@ -39,6 +42,23 @@ export class Asked {
   next = 0; // when it is answered again
   /** @type {Survey | null} */ survey = null;
   stand = ""; // that the survey is of
+  /** @type {((image: Uint8Array) => number | string) | null} */ novelty = null;
+
+  /** What tells how new a drawing is, which the engine printed from models/mnist/novelty.py.
+   * @param {string} dataset */
+  async learnNovelty(dataset) {
+    try {
+      const { bytes, manifest } = await moduleOf(`datasets/${encodeURIComponent(dataset)}/novelty`);
+      const module = await load(bytes, manifest);
+      this.novelty = (image) => {
+        module.array("images", "novelty").write(image);
+        module.run("novelty");
+        return Number(module.array("share", "novelty").read()[0]);
+      };
+    } catch (error) {
+      this.novelty = () => `Whether it is none of these is not known. ${error}`;
+    }
+  }
 
   /** Whether it is time to answer again. */
   get isDue() {
@@ -63,7 +83,8 @@ export class Asked {
     }
     const surveyed = focus && survey ? survey.of(focus) : null;
     const pass = passOf(module, image, label, back);
-    const answer = { ...pass, id, image, label, wires, surveyed, why: of === undefined ? null : whyOf(module, image, of, pass) };
+    const why = of === undefined ? null : whyOf(module, image, of, pass);
+    const answer = { ...pass, id, image, label, wires, surveyed, why, novelty: this.novelty?.(image) ?? null };
     const now = performance.now();
     this.next = now + Math.max(EVERY, (now - start) / SHARE);
     return answer;

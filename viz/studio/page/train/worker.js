@@ -53,6 +53,7 @@ let isOver = false; // the goal is reached; who goes on then, goes on
 let isWatched = false;
 let nextWatch = 0; // when the layers are looked at next
 const asked = new Asked();
+/** @type {Promise<void> | undefined} */ let novelty; // is fetched
 let surveys = false; // it looks at the test set, or will
 let newest = new AbortController(); // of the order that is followed, or waits to be
 let beginning = new AbortController(); // of the training that is begun, which another one alone ends
@@ -84,6 +85,7 @@ self.onmessage = ({ data }) => {
   }
   if (order.kind === "ask") {
     asked.question = order.question;
+    if (order.question?.why !== undefined) novelty ??= asked.learnNovelty(dataset.name).then(answer);
     answer();
     surveySoon();
   }
@@ -183,7 +185,7 @@ async function fetched() {
 async function begin({ number, settings, way, from }, signal) {
   const { train, test, mean } = await digits();
   const name = architectureOf(settings, dataset, variant() === "relaxed");
-  const parts = modules.get(name) ?? await moduleOf(name);
+  const parts = modules.get(name) ?? await moduleOf(`modules/${name}`);
   modules.set(name, parts);
   if (modules.size > 8) modules.delete([...modules.keys()][0]);
   const module = await load(parts.bytes, parts.manifest);
@@ -406,5 +408,6 @@ async function look(split, signal, idle = false) {
   const goesOn = () => newest.signal === signal && (idle || !signal.aborted);
   const score = await training.score((await digits())[split], turn, goesOn);
   if (score) post({ kind: "score", number: begun, branch: branch.number, step, split, score });
+  if (score) answer(); // which is shown with it
   return score;
 }
