@@ -15,9 +15,9 @@ from models.mnist.checkpoint import load_snapshot, read_snapshot
 from viz.studio.datasets import Datasets
 from viz.studio.engine import Engine
 from viz.studio.engine.modules import Module
-from viz.studio.engine.race import Race
 from viz.studio.jobs.jobs import Jobs
 from viz.studio.jobs.runs import Runs
+from viz.studio.race.workers import Race
 from viz.studio.weights import Weights, untrained_for
 
 __all__ = ["Studio", "studio_of"]

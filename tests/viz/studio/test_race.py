@@ -22,9 +22,9 @@ from tests.few import few
 from tests.viz.studio.client import WRITING, client, refused
 from viz.studio.api.race import _unless_gone
 from viz.studio.datasets import Datasets
-from viz.studio.engine import race as races
-from viz.studio.engine.race import Race
 from viz.studio.jobs.jobs import Jobs
+from viz.studio.race import workers as races
+from viz.studio.race.workers import Race
 from viz.studio.refusal import Refusal
 
 FEW = few()

@@ -17,8 +17,8 @@ from models.mnist.settings import MAX_SEED
 from viz.studio.api import new_router
 from viz.studio.api.weights import Opened
 from viz.studio.engine.architecture import EXAMPLE, Architecture
-from viz.studio.engine.lap import Lap
-from viz.studio.engine.race import MOST_STEPS, Threads, task_of
+from viz.studio.race.lap import Lap
+from viz.studio.race.workers import MOST_STEPS, Threads, task_of
 from viz.studio.replies import JSON, Refusal, Strict, as_json, errors
 
 router = new_router("race")

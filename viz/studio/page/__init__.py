@@ -29,7 +29,12 @@ __all__ = ["CODE", "FOLDER", "KINDS", "files"]
 FOLDER = Path(__file__).parent
 # What the page's sentences link to besides its own files. Each is at an address that ends in .txt:
 # hosts know no type of .py that every browser shows.
-CODE = ("models/mnist/reading/digits.py", "models/web.py", "viz/studio/engine/lap.py")
+CODE = (
+    "models/mnist/novelty.py",
+    "models/mnist/reading/digits.py",
+    "models/web.py",
+    "viz/studio/race/lap.py",
+)
 KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 
 

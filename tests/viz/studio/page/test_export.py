@@ -242,7 +242,7 @@ def test_a_file_on_a_disk_trains_and_shows_the_examples(visit, folder):
     assert tab.locator("#neuron-steps").is_hidden() and tab.locator("#loss-steps").is_hidden()
     tab.locator("nav [data-view=draw]").click()
     tab.locator("#sheet").click()
-    tab.locator("#taken", has_text="It ").wait_for()  # a dot, for an untrained network
+    tab.locator("#taken", has_text="None of these.").wait_for()  # a dot
     tab.locator("#nearest button").nth(7).wait_for()
 
 

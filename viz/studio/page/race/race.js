@@ -10,7 +10,7 @@ import { written } from "../../../page/ticks.js";
  * slowest and the fastest. @typedef {{speed: number, least: number, most: number, gflops: number}} Figures */
 
 const FLOPS = 1.6e10; // of a lap: some 0.4 s of WebAssembly
-const BYTES = 32 * 2 ** 20; // of its images: more the server refuses (viz/studio/engine/race.py)
+const BYTES = 32 * 2 ** 20; // of its images: more the server refuses (viz/studio/race/workers.py)
 const UNSTEADY = 1.5; // between the slowest round and the fastest
 const ROUNDING = 1e-3; // of a loss: less is told as float32's, which has seven digits, after many steps
 

@@ -1,11 +1,11 @@
 // @ts-check
 // What is searched for an image, in the worker: each kind of search is ended by the next of its kind.
+// What searches otherwise than at every stroke is fetched when it is wanted first.
 
-import { flipOf, lossesOf } from "../draw/flip.js";
 import { Nearest } from "../draw/nearest.js";
-import { Pushes } from "../draw/pushes.js";
 import { post, turn } from "./orders.js";
 
+/** @typedef {import("../draw/pushes.js").Pushes} Pushes */
 /** @typedef {import("./orders.js").Search} Search */
 /** @typedef {import("./training.js").Training} Training */
 
@@ -21,10 +21,20 @@ const newest = new Map();
 export async function search(search, training, scale, standing) {
   const { id, of, image } = search;
   newest.set(of, id);
-  const { module, examples, step } = training;
-  if (of === "flip") return post({ kind: "found", id, of, step, flip: flipOf(module, image, scale) });
-  if (of === "without") return post({ kind: "found", id, of, step, losses: lossesOf(module, image, search.label) });
-  if (of === "pushes") return await push(id, step, new Pushes(module, examples, image, search.label, scale), standing);
+  const { module, examples } = training;
+  if (of === "flip") {
+    const { flipOf } = await import("../draw/flip.js");
+    return post({ kind: "found", id, of, step: training.step, flip: flipOf(module, image, scale) });
+  }
+  if (of === "without") {
+    const { lossesOf } = await import("../draw/flip.js");
+    return post({ kind: "found", id, of, step: training.step, losses: lossesOf(module, image, search.label) });
+  }
+  if (of === "pushes") {
+    const { Pushes } = await import("../draw/pushes.js");
+    return await push(id, training.step, new Pushes(module, examples, image, search.label, scale), standing);
+  }
+  const { step } = training;
   const nearest = new Nearest(examples, image, NEAREST);
   while (newest.get(of) === id && !nearest.look(PART)) await turn(); // nobody else waits for it
   if (newest.get(of) === id) post({ kind: "found", id, of, step, nearest: nearest.nearest });

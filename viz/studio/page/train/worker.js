@@ -85,7 +85,7 @@ self.onmessage = ({ data }) => {
   }
   if (order.kind === "ask") {
     asked.question = order.question;
-    if (order.question?.why !== undefined) novelty ??= asked.learnNovelty(dataset.name).then(answer);
+    if (order.question?.why !== undefined) novelty ??= asked.learnNovelty(dataset.name).then(() => answer());
     answer();
     surveySoon();
   }

@@ -19,7 +19,7 @@ from models.mnist.__main__ import prepare_blas
 from viz.studio.datasets import Split
 from viz.studio.engine.architecture import Architecture
 from viz.studio.engine.engine import ONE_THREAD, Engine
-from viz.studio.engine.lap import Lap, Task, lap
+from viz.studio.race.lap import Lap, Task, lap
 from viz.studio.refusal import Refusal
 
 __all__ = ["MOST_STEPS", "Race", "Threads", "task_of"]
