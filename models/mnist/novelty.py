@@ -38,10 +38,10 @@ from numpy.typing import NDArray
 import autograd
 from autograd import astype, greater_equal, mean, reshape
 from data import Examples
-from models.mnist.gaussians import Floats, Gaussians
+from models.mnist.doubt import Floats, Gaussians
 from models.mnist.image import is_picture
+from models.mnist.reading.description import describe, traced
 from models.mnist.scoring import sample
-from models.mnist.strokes import describe, traced
 
 __all__ = ["Novelty"]
 

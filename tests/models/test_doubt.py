@@ -14,8 +14,8 @@ from models.mlp import MLP
 from models.mnist.checkpoint import load
 from models.mnist.cli import main
 from models.mnist.doubt import DOUBTED, FEWEST, Doubt, load_doubt
+from models.mnist.reading.description import describe
 from models.mnist.scoring import logits
-from models.mnist.strokes import describe
 from models.runs import folder as run_folder
 from tests.few import (
     drawn,

@@ -18,7 +18,7 @@ from data import Examples
 from models.mnist.image import ImageError
 from models.mnist.novelty import FEWEST, NEW, Novelty
 from models.mnist.reading import prepare
-from models.mnist.strokes import describe, traced
+from models.mnist.reading.description import describe, traced
 from tests.autograd.compiler.webpage import Page
 
 SIDE = 140  # pixels of a drawing
