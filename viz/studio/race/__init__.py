@@ -1,1 +1,1 @@
-"""The server's side of a race: who learns by compiled C beside a page that learns by WebAssembly."""
+"""The server's side of a race: it learns by compiled C beside a page that learns by WebAssembly."""
