@@ -47,7 +47,7 @@ export async function lapOf({ settings, simd, steps }, dataset, { train, mean },
 /** @param {string} name of the module @param {Settings} settings @param {Examples} train
  * @param {Float32Array} mean */
 async function begun(name, settings, train, mean) {
-  const { bytes, manifest } = await moduleOf(name);
+  const { bytes, manifest } = await moduleOf(`modules/${name}`);
   const module = await load(bytes, manifest);
   const states = firstStates(module.states.map(({ layout }) => layout), settings);
   const training = new Training(module, train, settings, states, mean);
