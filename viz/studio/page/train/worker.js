@@ -304,7 +304,7 @@ async function learn(it, steps, signal) {
     const most = Math.min(end, until, branch.changeAfter(it.step)) - it.step;
     if (!await slices(it, most, place, signal)) return false;
     if (it.step !== until || signal.aborted) continue;
-    const score = await look("test", signal);
+    const score = await look("test", signal, false, true);
     if (!score || isOver || !isReached(goal, score)) continue;
     isOver = true;
     return true;
@@ -401,13 +401,14 @@ async function lookAtAll(signal) {
 }
 
 /** Tell how a set is answered. @param {"train" | "test"} split @param {AbortSignal} signal
- * @param {boolean} [idle] after a run, whose own signal may be aborted: until the next order comes */
-async function look(split, signal, idle = false) {
+ * @param {boolean} [idle] after a run, whose own signal may be aborted: until the next order comes
+ * @param {boolean} [learns] it goes on from there: what is asked is answered when that is due */
+async function look(split, signal, idle = false, learns = false) {
   if (!training) return null;
   const { step } = training;
   const goesOn = () => newest.signal === signal && (idle || !signal.aborted);
   const score = await training.score((await digits())[split], turn, goesOn);
   if (score) post({ kind: "score", number: begun, branch: branch.number, step, split, score });
-  if (score) answer(); // which is shown with it
+  if (score && (!learns || asked.isDue)) answer(learns); // which is shown with it
   return score;
 }
