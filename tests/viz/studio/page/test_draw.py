@@ -22,6 +22,7 @@ from models.mnist.reading import find, prepare
 from tests.few import few
 from tests.viz.conftest import findings
 from tests.viz.studio.client import TOKEN
+from tests.viz.studio.page.hand import DIGITS
 from viz.studio.engine.modules import module
 
 FEW = few()
@@ -32,19 +33,6 @@ SMALL_SCREEN = {"width": 390, "height": 844}
 UNIT = 2  # parts of a pixel in which strokes are measured
 
 Stroke = dict[str, Any]
-# Ten digits as a hand draws them: strokes, of places in hundredths of the paper's side.
-DIGITS = [
-    ["50 13 34 24 28 48 34 74 50 86 66 76 72 52 66 26 50 13"],
-    ["53 12 50 40 47 88"],
-    ["27 30 36 16 54 13 68 25 64 42 45 62 27 84 50 83 76 84"],
-    ["30 20 46 12 64 21 61 38 45 47 65 55 70 72 55 87 30 81"],
-    ["37 13 30 50 70 50", "65 16 63 54 62 88"],
-    ["68 14 38 15 34 44 54 42 69 56 65 78 46 88 28 80"],
-    ["62 12 43 28 33 55 37 79 54 88 67 74 59 59 43 61 35 72"],
-    ["28 18 71 17 56 50 46 88"],
-    ["65 22 50 12 35 22 41 40 59 55 67 74 50 88 34 74 42 55 59 41 66 26"],
-    ["66 30 51 14 35 27 39 46 56 47 66 32 64 60 57 88"],
-]
 
 
 def stroke(points: NDArray[np.float64], wide: float, erases: bool = False) -> Stroke:
