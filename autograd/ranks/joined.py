@@ -100,26 +100,26 @@ def join() -> World:
     count = _launched()
     if _Joined.communicator is not None or count is None:
         return _Joined.world
+    if count == 1:
+        return _Joined.world
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is said below
-            from mpi4py import MPI
+        MPI = _mpi()
     except (ImportError, RuntimeError) as error:  # the latter where there is no MPI beneath it
-        if count == 1:
-            return _Joined.world
         raise ImportError(
             f"mpiexec started {count} ranks, which need mpi4py and an MPI; to install both: "
             f"python -m pip install 'chainrule[mpi]' ({error})"
         ) from error
+    library = MPI.Get_library_version()
+    is_theirs = "OMPI_COMM_WORLD_SIZE" not in os.environ or "Open MPI" in library
+    if is_theirs and not MPI.Is_initialized():  # else MPICH ends the process, in words of its own
+        MPI.Init_thread(MPI.THREAD_MULTIPLE)
     ranks = MPI.COMM_WORLD
-    if ranks.size != count:
+    if not is_theirs or ranks.size != count:
         raise RuntimeError(
-            f"mpiexec started {count} ranks, of which each finds {ranks.size}: it is not that of "
-            f"mpi4py's MPI ({MPI.Get_library_version().splitlines()[0].strip()}); use the one "
-            "installed by chainrule[mpi] beside python, or build mpi4py with yours"
+            f"mpiexec started {count} ranks that do not find each other: it is not that of "
+            f"mpi4py's MPI ({library.splitlines()[0].strip()}); use the one that "
+            "chainrule[mpi] installs beside python, or an mpi4py for yours"
         )
-    if count == 1:
-        return _Joined.world
     _check_alike(ranks)
     threads = _threads(ranks.Split_type(MPI.COMM_TYPE_SHARED))
     os.environ.setdefault("CHAINRULE_THREADS", str(threads))
@@ -128,6 +128,17 @@ def join() -> World:
     _Joined.world, _Joined.communicator = World(ranks.rank, ranks.size), ranks
     _Joined.watch = Watch(ranks)
     return _Joined.world
+
+
+def _mpi() -> Any:
+    """mpi4py's MPI, not begun yet. Raises ImportError or RuntimeError without one."""
+    import mpi4py
+
+    mpi4py.rc.initialize, mpi4py.rc.finalize = False, True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of an mpiexec of another MPI, which `join` says
+        from mpi4py import MPI
+    return MPI
 
 
 # Where MPICH (with Intel's and Microsoft's), Open MPI, and Slurm with PMIx tell a process its rank

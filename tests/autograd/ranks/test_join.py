@@ -34,12 +34,14 @@ def test_each_process_that_mpiexec_starts_is_a_rank(count):
     ]
 
 
-def test_an_mpiexec_of_another_mpi_is_noticed():
-    """Of Open MPI, say: each process that it starts finds itself alone, and would do all."""
-    run = python(JOIN, OMPI_COMM_WORLD_RANK="1", OMPI_COMM_WORLD_SIZE="4")
+@pytest.mark.parametrize("name", ["OMPI_COMM_WORLD", "PMI"])
+def test_an_mpiexec_of_another_mpi_is_noticed(name):
+    """Each process that it starts would find itself alone, and do all; or MPICH would end it, in
+    words that do not help. Here as Open MPI starts one, and as a PMI of another library."""
+    run = python(JOIN, **{f"{name}_RANK": "1", f"{name}_SIZE": "4"})
     assert run.returncode == 1
     (line,) = (line for line in run.stderr.splitlines() if line.startswith("RuntimeError"))
-    assert "mpiexec started 4 ranks, of which each finds 1: it is not that of mpi4py's MPI" in line
+    assert "mpiexec started 4 ranks that do not find each other: it is not that of mpi4py's" in line
 
 
 def test_without_mpi4py_it_is_said_what_to_install(tmp_path):
