@@ -225,6 +225,14 @@ def test_of_an_array_the_contribution_itself_is_checked():
             assert check_rule(node, 0, g, wrong).agrees is False
 
 
+def test_what_is_computed_in_an_arguments_own_dtype_is_not_called_wrong():
+    """Of a float32 to the power of a float64 the rule takes the logarithm in float32."""
+    x = Tensor(np.array([1.415, 1.225, 2.305], np.float32), requires_grad=True)
+    y = Tensor(np.array([0.33, -0.18, 1.36]), requires_grad=True)
+    found = checks(record((x**y).sum()))
+    assert [check.agrees for check in found] == [True] * 3
+
+
 def test_what_overflows_in_float32_alone_is_not_called_right():
     """Else an infinity is green, or a right rule red."""
     x = Tensor(np.array([60.0], np.float32), requires_grad=True)

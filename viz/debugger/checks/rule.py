@@ -203,10 +203,12 @@ class _ArrayRule:
     def _rounding_in_dtype(
         self, upstream: Array, contribution: Array, right: Array, there: Array
     ) -> float:
-        """What rounding upstream, result and arguments may change of the answer, as a norm."""
+        """What rounding upstream, result and arguments may change of the answer, as a norm: each to
+        the coarsest dtype there is, in which a rule may compute a part, such as a log of its x."""
         node = self.node
         parts = [upstream, self.out.astype(np.float64), *self.args]
-        eps = float(max(np.finfo(node.dtype).eps, np.finfo(contribution.dtype).eps))
+        dtypes = [node.dtype, contribution.dtype, *(np.asarray(plain(a)).dtype for a in node.args)]
+        eps = max(float(np.finfo(dtype).eps) for dtype in dtypes if dtype.kind == "f")
         moved = eps * norm(right[there])
         floating = [k for k, part in enumerate(parts) if part.dtype.kind == "f"]
         for k in floating if eps > EPS else []:
