@@ -20,6 +20,8 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.launched import MPIEXEC
+
 T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
@@ -88,15 +90,17 @@ def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def worker(
-    module: str, contestant: str, options: argparse.Namespace, **environ: str
+    module: str, contestant: str, options: argparse.Namespace, ranks: int = 1, **environ: str
 ) -> Iterator[Callable[[], Any]]:
-    """A process of the contestant's own that stays alive; each call is one turn of it.
+    """A process of the contestant's own that stays alive, or as many as ranks; each call is one
+    turn of it.
 
     Threads of one contestant (OpenBLAS's spin for tens of milliseconds) must not take the
     cores from the next; nor may the environment of one rule the other.
     """
     command = [sys.executable, "-m", module, "--serve", contestant]
     command += ["--quick"] if options.quick else []
+    command = [MPIEXEC, "-n", str(ranks), *command] if ranks > 1 else command
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=environment() | environ, cwd=ROOT, **pipes) as process:
         assert process.stdin and process.stdout
@@ -116,6 +120,30 @@ def serve(turn: Callable[[], Any]) -> None:
     """The worker's side: a turn for each line that comes in."""
     for _ in sys.stdin:
         print(json.dumps(turn()), flush=True)
+
+
+def serve_together(turn: Callable[[], Any]) -> None:
+    """The same on every rank of a worker: all take the turn, and what the first one gives is the
+    answer. Between turns they sleep, where MPI would spin and take the core from the next."""
+    from mpi4py import MPI
+
+    ranks = MPI.COMM_WORLD
+
+    def told() -> bool:
+        if ranks.rank == 0:
+            line = sys.stdin.readline()
+            for other in range(1, ranks.size):
+                ranks.send(line, other)
+        else:
+            while not ranks.iprobe(0):
+                time.sleep(0.001)
+            line = ranks.recv(source=0)
+        return bool(line)
+
+    while told():
+        answer = turn()
+        if ranks.rank == 0:
+            print(json.dumps(answer), flush=True)
 
 
 # --- turns -------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ PEERS = {
     "scalar": ["micrograd"],
     "cold": ["torch", "jax", "sklearn"],
     "trainer": [],
+    "ranks": ["torch"],
     "importing": [],
     "cost": [],
     "jit": ["torch", "jax", "sklearn"],
