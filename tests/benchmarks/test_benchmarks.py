@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import data
+from models.scaling import Link, Rank
 from tests.benchmarks.photographs import KINDS, Kind, photographs
 
 ROOT = Path(__file__).parents[2]
@@ -84,3 +85,15 @@ def test_doubt_counts_what_it_says() -> None:
     assert all(0 <= each["refused"] <= each["doubted"] <= 100 for each in kinds.values())
     letters = [each for name, each in kinds.items() if name.startswith("letter: ")]
     assert sum(each["pictures"] for each in letters) == kinds["letters"]["pictures"] == 52
+
+
+@pytest.mark.slow
+def test_the_constants_of_scaling_are_printed_as_code() -> None:
+    """SCALING.md has them as they are printed."""
+    command = [sys.executable, "-m", "tests.benchmarks.scaling", "--quick"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    rank, link, _, *compared = run.stdout.splitlines()
+    assert eval(rank, {"Rank": Rank}).flops > 0  # what we have printed ourselves
+    assert eval(link, {"Link": Link}).bandwidth > 0
+    assert len(compared) == 6 and all("predicted" in line for line in compared)
