@@ -48,7 +48,7 @@ def test_a_training_goes_on_with_fewer_ranks_and_is_that_of_one(alone, tmp_path)
     folder = tmp_path / "run"
     first = train(4, folder, "--epochs", "1")
     assert first.returncode == 0, first.stderr
-    assert "ranks   4, each with 125 examples of a batch" in first.stdout
+    assert "ranks   4, each with 125 of a batch's 500 examples" in first.stdout
     assert first.stdout.count("finished: ") == 1
     for count, epochs in ((2, "2"), (1, "3")):
         going_on = ["-m", "models.mnist", "train", "--resume", str(folder), "--epochs", epochs]

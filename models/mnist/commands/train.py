@@ -276,7 +276,7 @@ def _introduction(begun: Start, name: str, sizes: Sequence[int], sets: Sets) -> 
         f"folder  {printable(str(begun.run.path))}",
     ]
     if (size := world().size) > 1:
-        lines.append(f"ranks   {size}, each with {s.batch // size} examples of a batch")
+        lines.append(f"ranks   {size}, each with {s.batch // size} of a batch's {s.batch} examples")
     if begun.resumed and not begun.checkpoint:
         lines.append("resumed from the beginning: it has no checkpoint yet")
     elif begun.checkpoint and begun.over:
