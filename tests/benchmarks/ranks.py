@@ -7,11 +7,10 @@ as many bytes, in turn, in the same steps.
 
 from __future__ import annotations
 
+import socket
 import statistics
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,10 +85,13 @@ def pytorch(sizes: list[int]) -> Epoch:
     model: Any = nn.Sequential(*layers[:-1])
     world = ranks.world()
     if world.size > 1:
-        folder = ranks.broadcast(tempfile.mkdtemp() if world.rank == 0 else None)
-        store = f"file://{Path(folder, 'store')}"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = ranks.broadcast(free.getsockname()[1])
         distributed.init_process_group(
-            "gloo", init_method=store, rank=world.rank, world_size=world.size
+            "gloo",
+            init_method=f"tcp://127.0.0.1:{port}",
+            rank=world.rank,
+            world_size=world.size,
         )
         model = nn.parallel.DistributedDataParallel(model)
     optimizer = torch.optim.SGD(model.parameters(), RATE, MOMENTUM)
@@ -178,10 +180,9 @@ def worker(stack: ExitStack, contestant: str, ranks: int, options: Any) -> Calla
     )
 
 
-def race(hidden: str, batch: int, steps: int, aims: bool, options: Any) -> list[dict[str, Any]]:
+def race(names: list[str], cell: tuple[str, int, int, bool], options: Any) -> list[dict[str, Any]]:
     """The lines of the table at one width: seconds of a step."""
-    peers = harness.installed({"PyTorch": "torch", "PyTorch DDP": "torch"})
-    names = [name for name in CONTESTANTS if not name.startswith("PyTorch") or name in peers]
+    hidden, batch, steps, aims = cell
     with ExitStack() as stack:
         turns = {
             name: worker(stack, f"{name}, {hidden}, {batch}, {steps}", CONTESTANTS[name], options)
@@ -222,9 +223,11 @@ def main() -> None:
         return
     harness.THREADS = 1  # each rank's, and PyTorch's
     cells = QUICK if options.quick else CELLS
-    rows = [line for cell in cells for line in race(*cell, options)]
+    peers = harness.installed({"PyTorch": "torch", "PyTorch DDP": "torch"})
+    names = [name for name in CONTESTANTS if not name.startswith("PyTorch") or name in peers]
+    rows = [line for cell in cells for line in race(names, cell, options)]
     rows += [line for hidden, *_ in cells for line in reduced(hidden, options)]
-    versions = ("mpi4py", *harness.installed({"torch": "torch"}))
+    versions = ("mpi4py", *(["torch"] if peers else []))
     harness.report(
         "ranks: a step of MNIST, shared by two ranks",
         rows,
