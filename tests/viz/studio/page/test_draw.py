@@ -385,7 +385,7 @@ def test_a_hand_draws_and_the_network_answers(tab, address):
     told = re.fullmatch(r"None of these\. If one, (\d) \(.*\)\.", paper.taken())
     assert told and np.argmax(paper.exact()) == int(told[1])
     assert tab.locator("#spoken").inner_text() == told[0]
-    assert tab.locator("#novel").inner_text().startswith("By their strokes, 0.0\u00a0% of")
+    assert tab.locator("#novel").inner_text().startswith("How unusual its strokes are: 0.0\u00a0%")
     assert not findings(tab)
     tab.locator("#pen").fill("60")
     paper.draw((0.5, 0.5))

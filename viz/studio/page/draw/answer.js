@@ -60,7 +60,7 @@ export class Verdict {
     this.#showBars(probabilities, asked);
     byId("bars").classList.toggle("new", isRare);
     write(byId("taken"), words);
-    write(byId("novel"), isKnown ? `By their strokes, ${percent(novelty)} of the test set are at least as unlike every class.` : novelty);
+    write(byId("novel"), isKnown ? `How unusual its strokes are: ${percent(novelty)} of the test set are as unlike every class, or more.` : novelty);
     const of = right === null ? "" : `, right for ${percent(right)} of the test set`;
     write(byId("by"), step ? `At step ${step.toLocaleString("en")} of its training${of}.` : "It has learned nothing yet.");
     if (why) this.#showReasons(reasonsOf(image, why.slope, scale), classes[why.of]);
