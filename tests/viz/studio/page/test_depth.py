@@ -90,7 +90,11 @@ def test_back_to_any_step_and_on_gives_the_same_bits(tab, address, tmp_path):
     assert same(weights(tab, tmp_path)[1], last)
     assert tab.locator("[name=rate]").input_value() == "0.01"
     tab.goto(f"{address}{SMALL}&step=90000")  # one that is left while it is learned again
-    tab.locator("#doing", has_text="learning again up to step 90,000").wait_for()
+    again_to = tab.locator("#doing", has_text="learning again up to step 90,000")
+    again_to.wait_for()
+    for view in ("network", "draw", "train"):  # whose answers are of earlier steps meanwhile
+        tab.locator(f"nav [data-view={view}]").click()
+        again_to.wait_for()
     tab.locator("[data-do=reset]").click()
     tab.locator("#left button", has_text="at step 90,000").wait_for()
     tab.locator("#dismiss").click()

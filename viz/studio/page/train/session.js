@@ -32,7 +32,7 @@ import { blamed, explained } from "./why.js";
  * another training, for which a person left one that had learned. settled: the settings are others,
  * or where it stands and waits. blame: settings that it became no number by.
  * @typedef {{
- *   say: (text: string) => void, complain: (message: string) => void, changed: () => void,
+ *   say: (text: string, inAllViews?: boolean) => void, complain: (message: string) => void, changed: () => void,
  *   loading: (loaded: Loaded) => void, blame: (names: (keyof Settings)[]) => void, began: (left: Left | null) => void, settled: () => void,
  *   answered: (split: string, score: Score) => void,
  *   layers: (step: number, layers: Layer[]) => void,
@@ -192,7 +192,7 @@ export class Session {
     if (!this.wanted) return this.tell.settled();
     this.wanted = this.steps === Infinity;
     this.#run(this.steps);
-    if (!this.wanted) this.tell.say(`learning again up to step ${this.steps.toLocaleString("en")} ...`);
+    if (!this.wanted) this.tell.say(`learning again up to step ${this.steps.toLocaleString("en")} ...`, true);
   }
 
   /** What a person leaves, where it has learned for a while. @returns {Left | null} */
@@ -368,7 +368,7 @@ export class Session {
     this.branches.shown = branch;
     this.progress.step = step;
     this.visited = { branch: branch.number, step };
-    this.tell.say(`step ${step.toLocaleString("en")} is learned again ...`);
+    this.tell.say(`step ${step.toLocaleString("en")} is learned again ...`, true);
     this.#order({ kind: "visit", at: this.visited });
     this.tell.changed();
   }

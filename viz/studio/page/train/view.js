@@ -66,7 +66,10 @@ export class TrainView {
     this.accuracy = new Chart(byId("accuracy"), "Accuracy by step", { x: "step", unit: " %" }, look);
     this.charts = [this.loss, this.accuracy];
     this.session = new Session(dataset, offers, {
-      say: (text) => write(byId("doing"), text),
+      say: (text, inAllViews = false) => {
+        write(byId("doing"), text);
+        byId("doing").classList.toggle("everywhere", inAllViews);
+      },
       complain,
       changed: () => {
         this.#drawSoon();
