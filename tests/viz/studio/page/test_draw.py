@@ -370,12 +370,25 @@ def test_a_hand_draws_and_the_network_answers(tab, address):
     for times in (1, 2):
         tab.locator("#lesson button").first.click()
         word = "one step" if times == 1 else "one more step"
-        tab.locator("#taught", has_text=f"after {word} at rate 0.1").wait_for()
+        taught = tab.locator("#taught", has_text=f"after {word} at rate 0.1")
+        costs = r"right for ([\d.]+\s%) of .* before, for ([\d.]+\s%) after"
+        cost = re.search(costs, taught.inner_text())
         after = paper.exact()
         assert after[3] > 1.5 * before[3]
+        # What it says beside its step is of the network that was taught.
+        lessons = "1 lesson" if times == 1 else "2 lessons"
+        by = tab.locator("#by", has_text=f"and {lessons}, right for ").inner_text()
+        assert cost and f"right for {cost[2]} of" in by, (taught.inner_text(), by)
     tab.locator("[data-draw=unteach]").click()
+    assert tab.evaluate("document.activeElement.textContent") == "One step", "the other one goes"
     tab.locator("[data-draw=unteach]").wait_for(state="hidden")
-    assert paper.exact() == before
+    assert paper.exact() == before and "lesson" not in tab.locator("#by").inner_text()
+    # Nor is the drawing, from then on, what it was taught as.
+    paper.does("watch")
+    said_of_network(tab, "your drawing")
+    assert tab.locator("#verdict").inner_text() == "Answer: 7."
+    tab.go_back()
+    assert paper.exact() == before and tab.locator("[name=lesson]").input_value() == "7"
     # A click paints; a release outside ends the stroke.
     paper.does("clear")
     paper.draw((0.5, 0.5))

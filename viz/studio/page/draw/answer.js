@@ -49,8 +49,9 @@ export class Verdict {
   }
 
   /** @param {Answered} answer @param {number} asked the class that a person wants to know of, or -1
-   * @param {Score | null} score of the test set @returns the answer in words */
-  show({ probabilities, step, why, image, novelty }, asked, score) {
+   * @param {Score | null} score of the test set @param {number} lessons that it had besides its steps
+   * @returns the answer in words */
+  show({ probabilities, step, why, image, novelty }, asked, score, lessons) {
     const { classes, scale } = this.dataset;
     const right = score && score.right / score.count;
     const isKnown = typeof novelty === "number";
@@ -61,8 +62,9 @@ export class Verdict {
     byId("bars").classList.toggle("new", isRare);
     write(byId("taken"), words);
     write(byId("novel"), isKnown ? `How unusual its strokes are: ${percent(novelty)} of the test set are as unlike every class, or more.` : novelty);
-    const of = right === null ? "" : `, right for ${percent(right)} of the test set`;
-    write(byId("by"), step ? `At step ${step.toLocaleString("en")} of its training${of}.` : "It has learned nothing yet.");
+    const of = score ? `, right for ${rightOf(score)} of the test set` : "";
+    const taught = lessons ? ` and ${lessons} ${lessons > 1 ? "lessons" : "lesson"}` : "";
+    write(byId("by"), step || lessons ? `At step ${step.toLocaleString("en")} of its training${taught}${of}.` : "It has learned nothing yet.");
     if (why) this.#showReasons(reasonsOf(image, why.slope, scale), classes[why.of]);
     return words;
   }
@@ -106,6 +108,9 @@ function inWords(probabilities, classes, doubt, isGuess) {
   if (probabilities[one] >= SURE) return `It takes this for ${said(one)}.`;
   return `It is not sure: ${said(one)}, or ${said(other)}?`;
 }
+
+/** How much of a set it is right for. @param {Score} score */
+export const rightOf = ({ right, count }) => percent(right / count);
 
 /** Never all of it: no softmax is. @param {number} share */
 export const percent = (share) => share >= 0.9995 ? "> 99.9\u00a0%" : `${(100 * share).toFixed(1)}\u00a0%`;

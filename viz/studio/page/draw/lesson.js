@@ -3,10 +3,11 @@
 // probable that was before and is after, and the way back.
 
 import { byId, element, first, write } from "../../../page/dom.js";
-import { percent } from "./answer.js";
+import { percent, rightOf } from "./answer.js";
 
 /** @typedef {import("../train/questions.js").Answered} Answered */
 /** @typedef {import("../train/session.js").Session} Session */
+/** @typedef {import("../train/training.js").Score} Score */
 
 export class Teacher {
   /** @param {string[]} classes @param {Session} session @param {() => Uint8Array | null} example that
@@ -21,7 +22,7 @@ export class Teacher {
     this.mean = mean;
     this.chosen.addEventListener("change", () => mean(Number(this.chosen.value)));
     /** @type {Answered | null} */ this.answer = null; // the last one
-    /** @type {{label: number, branch: number, before: number} | null} */ this.lesson = null;
+    /** @type {{label: number, branch: number, before: number, score: Score | null} | null} */ this.lesson = null;
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       const image = example();
@@ -33,15 +34,18 @@ export class Teacher {
   #teach(image, { probabilities }) {
     const label = Number(this.chosen.value);
     const before = probabilities[label];
+    const { score } = this.session.progress;
     const branch = this.session.teach({ image, label });
-    if (branch !== null) this.lesson = { label, branch, before };
+    if (branch !== null) this.lesson = { label, branch, before, score };
     this.mean(label);
   }
 
   /** Forget the lessons. */
   takeBack() {
     this.session.unteach();
+    if (this.lesson) this.mean(-1); // what it was taught as is no more what it should be
     this.lesson = null;
+    first(this.form, "button").focus(); // the one that was pressed goes
     write(byId("taught"), "It is as it was before.");
   }
 
@@ -67,10 +71,13 @@ export class Teacher {
     if (answer && this.meant < 0 && document.activeElement !== this.chosen) {
       this.chosen.value = String(answer.probabilities.indexOf(Math.max(...answer.probabilities)));
     }
-    if (!answer || answer.branch !== lesson?.branch || answer.step !== branch.progress.from) return;
+    const { from, score } = branch.progress; // the score comes a moment after the lesson
+    if (!answer || !score || answer.branch !== lesson?.branch || answer.step !== from) return;
     const { rate } = this.session.settings;
     const now = percent(answer.probabilities[lesson.label]);
+    const cost = lesson.score ? `right for ${rightOf(lesson.score)} of the test set before, for ` : "right for ";
     write(byId("taught"), `${this.classes[lesson.label]}: ${percent(lesson.before)} before, ${now} after ` +
-      `${branch.lessons > 1 ? "one more step" : "one step"} at rate ${rate}. Fork ${branch.name} begins with it.`);
+      `${branch.lessons > 1 ? "one more step" : "one step"} at rate ${rate}; ${cost}${rightOf(score)} after. ` +
+      `In Train it is fork ${branch.name}.`);
   }
 }

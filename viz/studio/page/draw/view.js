@@ -336,7 +336,7 @@ export class DrawView {
     const question = image && { example: { image, label: null }, back: false, focus: null, why };
     let isFirst = isSpoken;
     this.question = session.questions.ask(question, (answer) => {
-      const words = this.verdict?.show(answer, this.why, session.progress.score);
+      const words = this.verdict?.show(answer, this.why, session.progress.score, session.branch.lessons);
       this.#writeGo();
       this.teacher?.hear(answer);
       this.searches?.hear(answer);

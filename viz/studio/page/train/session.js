@@ -235,7 +235,10 @@ export class Session {
     if (!parent) return;
     const isAgain = of === number; // a fork that begins with a lesson, and has one more now
     const made = isAgain ? parent : this.branches.fork(number, parent, { ...this.settings, ...live }, step, way);
-    if (lesson) made.lessons += 1;
+    if (lesson) {
+      made.lessons += 1;
+      made.progress.score = null; // it is of the network before
+    }
     if (this.visited) return; // it was sent elsewhere meanwhile
     this.branches.shown = made;
     const name = isAgain ? made.of : parent.name;
