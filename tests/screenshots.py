@@ -48,7 +48,7 @@ def answers(tab: Any) -> None:
         tab.locator("#taken", has_text="%").wait_for()
         tab.locator("#nearest button").nth(7).wait_for()
         tab.locator("[data-draw=flip]").click()
-        change = tab.locator("#flip", has_text="it takes this for").inner_text()
+        change = tab.locator("#flip", has_text="makes it answer").inner_text()
         said = (tab.locator(f"#{name}").inner_text() for name in ("taken", "reason"))
         print(f"{number}: {' '.join([*said, change])}".replace("\n", " "))
 

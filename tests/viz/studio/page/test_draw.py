@@ -335,7 +335,8 @@ def test_a_hand_draws_and_the_network_answers(tab, address):
     for label, press in ((7, None), (2, 2), (7, 2)):
         if press is not None:
             tab.locator("#bars button").nth(press).click()
-        reason.filter(has_text=f"for {label}:").wait_for()
+        said = reason.filter(has_text=f"for {label}: +").inner_text()
+        assert ("Press its bar again" in said) == (label == 2), "else nobody knows how to let go"
     # The examples that are most like it: none is nearer than the last of them.
     nearest = tab.locator("#nearest button")
     nearest.nth(7).wait_for()
@@ -348,15 +349,24 @@ def test_a_hand_draws_and_the_network_answers(tab, address):
     tab.locator("[data-draw=without]").click()
     said_alike = tab.locator("#without-says", has_text="correlation of").inner_text()
     assert float(said_alike.rsplit(" ", 1)[1].rstrip(".")) > 0.8
+    for label in (2, 7):  # of the class that is asked now
+        tab.locator("#bars button").nth(2).click()
+        tab.locator("#without-says", has_text=f"logit of {label} loses").wait_for()
     # The smallest change of it that the network takes for something else.
     tab.locator("[data-draw=flip]").click()
-    said_of = tab.locator("#flip", has_text="it takes this for")
-    assert "for 7" not in said_of.inner_text()
+    said_of = tab.locator("#flip", has_text="makes it answer")
+    assert "answer 7" not in said_of.inner_text()
+    part = re.search(r"(\d+) of 784 pixels, each by ([\d.]+)\s%", said_of.inner_text())
+    assert part and 0 < int(part[1]) < 784 and 0 < float(part[2]) < 50
     # What pushes the answer: digits of its class, and then others.
     tab.locator("[data-draw=pushes]").click()
     tab.locator("#pushes-say", has_text="of all 2,000").wait_for()
-    pushed = "".join(tab.locator("#pushed button").all_inner_texts()).replace("\n", "")
-    assert pushed[:4] == "7777" and "7" not in pushed[4:] and len(pushed) == 8
+    pushed = tab.locator("#pushed button")
+    whose = "".join(said.split()[0] for said in pushed.all_inner_texts())
+    assert whose[:4] == "7777" and "7" not in whose[4:] and len(whose) == 8
+    for i, (sign, word) in enumerate([("+", "up")] * 4 + [("\u2212", "down")] * 4):
+        assert pushed.nth(i).inner_text().split()[1].startswith(sign), "which way it pushes"
+        assert f"pushes it {word} by" in pushed.nth(i).get_attribute("aria-label")
     # It goes on, and the answer with it.
     step = tab.locator("#by").inner_text()
     tab.locator("#draw-go", has_text="Go on").click()
@@ -389,7 +399,9 @@ def test_a_hand_draws_and_the_network_answers(tab, address):
     assert tab.locator("#verdict").inner_text() == "Answer: 7."
     tab.go_back()
     assert paper.exact() == before and tab.locator("[name=lesson]").input_value() == "7"
-    # A click paints; a release outside ends the stroke.
+    # A click paints; a release outside ends the stroke. The class that was asked about is let go.
+    tab.locator("#bars button").nth(2).click()
+    reason.filter(has_text="for 2:").wait_for()
     paper.does("clear")
     paper.draw((0.5, 0.5))
     dot = paper.ink()
@@ -397,8 +409,11 @@ def test_a_hand_draws_and_the_network_answers(tab, address):
     # It is like no class, whatever the network says, and that is said too.
     told = re.fullmatch(r"None of these\. If one, (\d) \(.*\)\.", paper.taken())
     assert told and np.argmax(paper.exact()) == int(told[1])
+    assert f"for {told[1]}: +" in reason.inner_text() and "Press" not in reason.inner_text()
+    assert tab.locator("#bars [aria-pressed=true]").count() == 0
     assert tab.locator("#spoken").inner_text() == told[0]
-    assert tab.locator("#novel").inner_text().startswith("How unusual its strokes are: 0.0\u00a0%")
+    furthest = "Its strokes are further from every class than those of all the test set."
+    assert tab.locator("#novel").inner_text() == furthest
     assert not findings(tab)
     tab.locator("#pen").fill("60")
     paper.draw((0.5, 0.5))
@@ -586,6 +601,13 @@ def test_keys_alone_draw_and_a_link_brings_the_drawing_back(tab, address):
     assert paper.taken().startswith("It")
     alike = np.corrcoef(shown(tab).ravel(), shades(FEW.test.images[0]).ravel())[0, 1]
     assert alike > 0.98
+    assert tab.locator("#unlinked").is_visible() and tab.locator("#linked").is_hidden()
+    # What was wrong there is not said elsewhere.
+    field.set_input_files({"name": "no.png", "mimeType": "image/png", "buffer": b"no picture"})
+    tab.locator("#problem", has_text="expected a picture").wait_for()
+    tab.locator("nav [data-view=network]").click()
+    tab.locator("#problem").wait_for(state="hidden")
+    tab.locator("nav [data-view=draw]").click()
     # One that is pasted, and one that is dropped beside the paper.
     for kind, event in (
         ("clipboardData", "ClipboardEvent('paste'"),

@@ -61,11 +61,11 @@ export class Verdict {
     this.#showBars(probabilities, asked);
     byId("bars").classList.toggle("new", isRare);
     write(byId("taken"), words);
-    write(byId("novel"), isKnown ? `How unusual its strokes are: ${percent(novelty)} of the test set are as unlike every class, or more.` : novelty);
+    write(byId("novel"), isKnown ? unusual(novelty) : novelty);
     const of = score ? `, right for ${rightOf(score)} of the test set` : "";
     const taught = lessons ? ` and ${lessons} ${lessons > 1 ? "lessons" : "lesson"}` : "";
     write(byId("by"), step || lessons ? `At step ${step.toLocaleString("en")} of its training${taught}${of}.` : "It has learned nothing yet.");
-    if (why) this.#showReasons(reasonsOf(image, why.slope, scale), classes[why.of]);
+    if (why) this.#showReasons(reasonsOf(image, why.slope, scale), classes[why.of], asked >= 0);
     return words;
   }
 
@@ -81,14 +81,16 @@ export class Verdict {
   }
 
   /** What speaks for a class, and against it. @param {Float32Array} reasons by how much each pixel's
-   * ink moves its logit @param {string} name */
-  #showReasons(reasons, name) {
+   * ink moves its logit @param {string} name @param {boolean} isHeld a person asked for it */
+  #showReasons(reasons, name, isHeld) {
     showSigned(this.reasons, reasons);
     let [pro, contra] = [0, 0];
     for (const each of reasons) [pro, contra] = [pro + Math.max(0, each), contra - Math.min(0, each)];
     byId("reason").replaceChildren(
-      "What speaks ", element("b", { class: "speaks-for" }, `for ${name}: ${written(pro)}`),
-      " of its logit, the score before softmax, and ", element("b", { class: "speaks-against" }, `against: ${written(contra)}`),
+      "What speaks ", element("b", { class: "speaks-for" }, `for ${name}: +${written(pro)}`), " and ",
+      element("b", { class: "speaks-against" }, `against: \u2212${written(contra)}`),
+      ": what the ink of these pixels adds to its logit, the score before softmax, and takes from it.",
+      isHeld ? " Press its bar again to follow the answer." : "",
     );
   }
 }
@@ -107,6 +109,12 @@ function inWords(probabilities, classes, doubt, isGuess) {
   if (isGuess) return `It only guesses as yet: ${said(one)}, or ${said(other)}?`;
   if (probabilities[one] >= SURE) return `It takes this for ${said(one)}.`;
   return `It is not sure: ${said(one)}, or ${said(other)}?`;
+}
+
+/** How unusual its strokes are. @param {number} share of the test set that is as new */
+function unusual(share) {
+  if (share >= RARE) return `How unusual its strokes are: ${percent(share)} of the test set are as unlike every class, or more.`;
+  return `Its strokes are further from every class than those of ${share ? `${percent(1 - share)} of` : "all"} the test set.`;
 }
 
 /** How much of a set it is right for. @param {Score} score */

@@ -7,8 +7,9 @@
 import { passOf, slopeOf } from "../train/inspect.js";
 
 /** @typedef {import("../../../page/wasm.js").Module} Module */
-/** of: what it is taken for then, how probably; distance: of all entries, as of vectors from 0 to 1.
- * @typedef {{image: Uint8Array, of: number, share: number, changed: number, distance: number}} Flip */
+/** of: what it is taken for then, how probably; changed: so many entries, by how much in the mean;
+ * distance: of all entries, as of vectors from 0 to 1.
+ * @typedef {{image: Uint8Array, of: number, share: number, changed: number, mean: number, distance: number}} Flip */
 
 const MOST_STEPS = 40;
 const BEYOND = 0.02; // of a logit: how far over the border a step aims
@@ -86,10 +87,12 @@ function shrunk(module, image, other, taken) {
 function described(module, before, image, scale) {
   const { probabilities } = passOf(module, image, null, false);
   const of = probabilities.indexOf(Math.max(...probabilities));
-  let [changed, square] = [0, 0];
+  let [changed, sum, square] = [0, 0, 0];
   image.forEach((each, i) => {
-    changed += Number(each !== before[i]);
-    square += ((each - before[i]) / scale) ** 2;
+    const change = Math.abs(each - before[i]) / scale;
+    changed += Number(change > 0);
+    sum += change;
+    square += change ** 2;
   });
-  return { image, of, share: probabilities[of], changed, distance: Math.sqrt(square) };
+  return { image, of, share: probabilities[of], changed, mean: sum / changed, distance: Math.sqrt(square) };
 }

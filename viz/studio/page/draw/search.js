@@ -53,8 +53,7 @@ export class Searches {
 
   /** What was found of the network holds no longer. */
   #forget() {
-    if (byId("pushed").firstChild) this.#list("pushed", []);
-    write(byId("pushes-say"), "");
+    this.#forgetPushes();
     write(byId("without-says"), "");
     if (this.losses || this.flipped) {
       this.losses = null;
@@ -62,11 +61,21 @@ export class Searches {
     }
   }
 
+  #forgetPushes() {
+    if (byId("pushed").firstChild) this.#list("pushed", []);
+    write(byId("pushes-say"), "");
+  }
+
   /** @param {Answered} answer to the same drawing */
   hear({ branch, why }) {
-    this.why = why;
     const taught = `${branch} ${this.session.branch.lessons}`; // lessons are no steps
+    const isOther = why?.of !== this.why?.of; // class that is asked about
+    this.why = why;
     if (taught !== this.taught) this.#forget();
+    else if (isOther) {
+      this.#forgetPushes();
+      if (this.losses) this.#without();
+    }
     this.taught = taught;
   }
 
@@ -87,15 +96,16 @@ export class Searches {
   }
 
   /** Show examples that it learns from, as a list. @param {string} id
-   * @param {{index: number, label: number, image: Uint8Array, says: string}[]} examples */
+   * @param {{index: number, label: number, image: Uint8Array, says: string, push?: number}[]} examples */
   #list(id, examples) {
     const { classes, shape, scale } = this.dataset;
     /** @type {(() => void)[]} */ const paints = [];
-    byId(id).replaceChildren(...examples.map(({ index, label, image, says }) => {
+    byId(id).replaceChildren(...examples.map(({ index, label, image, says, push }) => {
       const picture = element("img", { alt: "" });
       paints.push(() => paint(picture, image, shape, scale));
       const text = `${classes[label]}, train ${index}, ${says}`;
       const button = element("button", { type: "button", title: text, "aria-label": text }, picture, classes[label]);
+      if (push !== undefined) button.append(pushed(push));
       button.addEventListener("click", () => this.choose(index));
       return element("li", {}, button);
     }));
@@ -109,14 +119,14 @@ export class Searches {
     if (!image || !why) return;
     this.session.pause();
     this.session.questions.search({ of: "pushes", image, label: why.of }, (found) => {
-      if (this.image !== image || found.of !== "pushes") return;
+      if (this.image !== image || this.why?.of !== why.of || found.of !== "pushes") return;
       this.#list("pushed", found.pushes.map(({ push, ...each }) => ({
-        ...each, says: `pushes by ${written(push)} times the rate`,
+        ...each, push, says: `pushes it ${push < 0 ? "down" : "up"} by ${written(Math.abs(push))} times the rate`,
       })));
       const [count, all] = [found.count, found.all].map((each) => each.toLocaleString("en"));
       const looked = count === all ? `all ${all}` : `${count} of ${all}`;
-      write(byId("pushes-say"), `A step on one of these would move the logit of ${this.dataset.classes[why.of]} most, up ` +
-        `and down, by the gradient of the last layer: of ${looked} that it learns from, at step ${found.step.toLocaleString("en")}.`);
+      write(byId("pushes-say"), `A step on one of these would push the logit of ${this.dataset.classes[why.of]} most, up (+) or ` +
+        `down (\u2212), by so much times the rate: by the gradient of the last layer, of ${looked} that it learns from, at step ${found.step.toLocaleString("en")}.`);
     });
   }
 
@@ -133,7 +143,7 @@ export class Searches {
     const { image, why } = this;
     if (!image || !why) return;
     this.session.questions.search({ of: "without", image, label: why.of }, (found) => {
-      if (this.image !== image || found.of !== "without") return;
+      if (this.image !== image || this.why?.of !== why.of || found.of !== "without") return;
       this.losses = found.losses;
       this.#redraw();
       const alike = correlation(found.losses, reasonsOf(image, why.slope, this.dataset.scale));
@@ -150,9 +160,9 @@ export class Searches {
     if (!found) return write(text, "");
     const { flip, step } = found;
     if (!flip) return write(text, "No change of the ink was found that it takes for something else.");
-    const { of, share, changed, distance } = flip;
-    write(text, `At step ${step.toLocaleString("en")} it takes this for ${this.dataset.classes[of]} (${percent(share)}): ` +
-      `${changed} pixels are others, at a distance of ${written(distance)} in all.`);
+    const { image, of, share, changed, mean } = flip;
+    write(text, `The smallest change found that makes it answer ${this.dataset.classes[of]} (${percent(share)}), at step ` +
+      `${step.toLocaleString("en")}: ${changed} of ${image.length} pixels, each by ${percent(mean)} of full ink on average.`);
     write(byId("spoken"), text.textContent);
   }
 
@@ -168,6 +178,10 @@ export class Searches {
     whole.hidden = change.hidden = !flip;
   }
 }
+
+/** By how much, with its sign. @param {number} push */
+const pushed = (push) =>
+  element("small", { class: `speaks-${push < 0 ? "against" : "for"}` }, (push < 0 ? "\u2212" : "+") + written(Math.abs(push), 2));
 
 /** Of two lists, 1 where the one is so many times the other. @param {Float32Array} one
  * @param {Float32Array} other */

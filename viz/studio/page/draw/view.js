@@ -79,6 +79,7 @@ export class DrawView {
   /** Show the state: the drawing of its address. @param {State} state */
   show(state) {
     if (!this.canDraw) return;
+    if (state.view !== "draw") this.complain(""); // it is of no other
     if (state.drawing !== this.told) this.#read(state.drawing);
     this.digit = state.digit;
     this.teacher?.show(state.meant);
@@ -97,6 +98,7 @@ export class DrawView {
   /** @param {string} text */
   #read(text) {
     this.told = text;
+    this.#showLinked(true);
     this.stroke = null;
     try {
       this.drawing.become(read(text, this.sheet));
@@ -195,6 +197,7 @@ export class DrawView {
       this.complain("");
       this.which = 0;
       this.drawing.become([picture]);
+      this.change({ why: -1 });
       this.#changed();
     } catch (error) {
       this.complain(error instanceof Error ? error.message : String(error));
@@ -219,7 +222,7 @@ export class DrawView {
   #next() {
     this.which += 1;
     this.isNew = true;
-    this.change({ meant: -1 });
+    this.change({ meant: -1, why: -1 });
   }
 
   /** The picture, where nothing was drawn upon it. @returns {Picture | null} */
@@ -283,9 +286,15 @@ export class DrawView {
   #remember() {
     this.complain(""); // of the drawing before
     const text = written(this.drawing.marks);
-    byId("unlinked").hidden = text !== null;
+    this.#showLinked(text !== null);
     this.told = text ?? "";
-    this.change({ drawing: this.told, meant: -1, ...(this.drawing.marks.length ? {} : { drawn: 0 }) });
+    this.change({ drawing: this.told, meant: -1, ...(this.drawing.marks.length ? {} : { drawn: 0, why: -1 }) });
+  }
+
+  /** @param {boolean} isLinked whether the drawing is in the address */
+  #showLinked(isLinked) {
+    byId("linked").hidden = !isLinked;
+    byId("unlinked").hidden = isLinked;
   }
 
   // --- what is shown ---
