@@ -95,3 +95,6 @@ export function written(number, digits = 3) {
   const text = number.toPrecision(digits + (size >= 1000 ? 3 : 0));
   return Number(text).toLocaleString("en", { maximumFractionDigits: 6 });
 }
+
+/** A probability; never all of it: no softmax is. A line never begins with its %. @param {number} share */
+export const percent = (share) => share >= 0.9995 ? "> 99.9\u00a0%" : `${(100 * share).toFixed(1)}\u00a0%`;

@@ -127,6 +127,8 @@ def test_what_is_shown_of_a_neuron_is_what_python_computes(tab, address, tmp_pat
         value = numbers[total] if layer == 3 else np.tanh(numbers[total])
         unit = 10.0 ** -len(rows[total][1].partition(".")[2])
         assert abs(value - shown) <= 0.51 * unit and abs(numbers[-1] - shown) <= 0.51 * unit
+        tables = tab.locator("#neuron table").evaluate_all("all => all.map(each => each.id)")
+        assert tables == ["backprop", "formula"], "in Backward its own sum comes first"
         back = [
             float(each) for each in tab.locator("#backprop-terms td:nth-child(2)").all_inner_texts()
         ]
@@ -164,11 +166,25 @@ def test_what_is_shown_of_a_neuron_is_what_python_computes(tab, address, tmp_pat
     right = " ✓ Right." if answer == label else f" ✗ Wrong: it is {label}."
     assert tab.locator("#verdict").inner_text() == f"Answer: {answer}.{right}"
     find(tab, 0, 400)
-    tab.locator("#neuron-facts dt", has_text="mean size").wait_for()
+    tab.locator("#neuron-facts dt", has_text="mean without sign").wait_for()
     column = arrays["0.weight"][:, 400]
     wanted = (column.min(), column.max(), column.mean(), abs(column).mean())
-    for name, want in zip(("least", "greatest", "mean", "mean size"), wanted, strict=True):
+    for name, want in zip(("least", "greatest", "mean", "mean without sign"), wanted, strict=True):
         np.testing.assert_allclose(exact(tab, name), want, rtol=1e-5)
+    slope = column.astype(np.float64) @ deltas[0]
+    atol = 1e-5 * abs(column * deltas[0]).sum()
+    np.testing.assert_allclose(exact(tab, "slope of the loss"), slope, rtol=1e-5, atol=atol)
+    rows = tab.locator("#backprop-terms td:nth-child(2)").all_inner_texts()
+    back = [float(each) for each in rows]
+    assert round(sum(back[:-1]), 8) == back[-1]
+    legend = tab.locator("#net-legend")
+    tab.locator("#net-controls button", has_text="Show the strongest now").click()
+    shown = "delta. Shown: the 32 strongest of a layer for this image at step 20."
+    legend.filter(has_text=shown).wait_for()
+    tab.locator("[data-way=forward]").click()
+    tab.locator("#backprop").wait_for(state="hidden")
+    assert legend.inner_text().startswith("Lines: its weights.")
+    assert not tab.locator("#neuron-facts dt", has_text="slope").count()
     facts = tab.locator("#neuron-facts dd").all_inner_texts()
     assert facts[:2] == ["row 14, column 8", f"{FEW.test.images[index].ravel()[400]} of 255"]
 

@@ -3,7 +3,7 @@
 // what each pixel says of it, and whether it is like any class at all.
 
 import { byId, element, first, write } from "../../../page/dom.js";
-import { written } from "../../../page/ticks.js";
+import { percent, written } from "../../../page/ticks.js";
 import { showGreys, showSigned } from "./colours.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
@@ -119,6 +119,3 @@ function unusual(share) {
 
 /** How much of a set it is right for. @param {Score} score */
 export const rightOf = ({ right, count }) => percent(right / count);
-
-/** Never all of it: no softmax is. @param {number} share */
-export const percent = (share) => share >= 0.9995 ? "> 99.9\u00a0%" : `${(100 * share).toFixed(1)}\u00a0%`;

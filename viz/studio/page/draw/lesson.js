@@ -3,7 +3,8 @@
 // probable that was before and is after, and the way back.
 
 import { byId, element, first, write } from "../../../page/dom.js";
-import { percent, rightOf } from "./answer.js";
+import { percent } from "../../../page/ticks.js";
+import { rightOf } from "./answer.js";
 
 /** @typedef {import("../train/questions.js").Answered} Answered */
 /** @typedef {import("../train/session.js").Session} Session */

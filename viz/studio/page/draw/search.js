@@ -5,9 +5,9 @@
 // those examples push the answer most.
 
 import { byId, element, first, write } from "../../../page/dom.js";
-import { written } from "../../../page/ticks.js";
+import { percent, written } from "../../../page/ticks.js";
 import { paint } from "../data/paint.js";
-import { percent, reasonsOf } from "./answer.js";
+import { reasonsOf } from "./answer.js";
 import { showGreys, showSigned } from "./colours.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */

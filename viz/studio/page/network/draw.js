@@ -2,7 +2,7 @@
 // Draws the network on a canvas: the image, each layer a column, the classes with their
 // probabilities, and the wires of the neuron that is looked at.
 
-import { written } from "../../../page/ticks.js";
+import { percent, written } from "../../../page/ticks.js";
 import { coloursOf } from "../data/paint.js";
 import { largest } from "./formula.js";
 import { pixelOf } from "./camera.js";
@@ -29,7 +29,7 @@ import { GAP, rectangleOf } from "./layout.js";
  */
 
 const EDGES = 40; // of the neuron that is looked at, in each direction
-const LEGIBLE = 30; // pixels of a neuron that has its number written in it
+const LEGIBLE = 22; // pixels of a neuron that has its numbers written beside it
 const NARROW = 115; // pixels between columns that have room for few words
 
 export class Drawing {
@@ -222,25 +222,24 @@ export class Drawing {
       context.fillRect(x + width * 0.3, y + height / 2 - 0.75, width * 0.4, 1.5);
     }
     if (width < LEGIBLE || !name) return; // of a class it stands beside
-    context.textAlign = "center";
+    context.textAlign = "left";
     context.textBaseline = "middle";
-    const lines = /** @type {const} */ ([[written(value, 2), 0.5, "--text", 14], [name, 0.17, "--quiet", 11]]);
-    for (const [text, along, colour, size] of lines) {
-      context.font = `${Math.min(size, width / 3.4)}px ${this.font}`;
-      const [wide, high] = [context.measureText(text).width + 4, Math.min(size + 4, width / 3)];
-      context.fillStyle = this.colour("--card");
-      context.fillRect(x + (width - wide) / 2, y + height * along - high / 2, wide, high);
-      context.fillStyle = this.colour(colour);
-      context.fillText(text, x + width / 2, y + height * along);
-    }
+    context.font = `${Math.min(14, width / 1.8)}px ${this.font}`;
+    context.lineWidth = 4;
+    context.strokeStyle = this.colour("--card"); // around it, where wires are
+    context.fillStyle = this.colour("--text");
+    /** @type {const} */ (["strokeText", "fillText"]).forEach((how) =>
+      context[how](`${name}: ${written(value, 2)}`, x + width + 6, y + height / 2)
+    );
   }
 
-  /** A class: it glows by its probability, and has a bar and a number of it.
+  /** A class: it glows by its probability, and has a bar and a number of it, or backward of its delta.
    * @param {CanvasRenderingContext2D} context @param {Scene} scene
    * @param {{neuron: number, x: number, y: number, width: number, height: number}} box
    * @param {number} most */
   #class(context, { values, probabilities, answer, label, classes, back }, { neuron, x, y, width, height }, most) {
-    const share = probabilities[neuron] || 0;
+    const value = back ? values[values.length - 1][neuron] : probabilities[neuron] || 0;
+    const share = back ? 0 : value;
     const node = { x, y, width: height, height };
     for (let ring = 3; ring > 0 && share > 0.02; ring--) {
       const wide = ring * height * 0.16 * share;
@@ -251,7 +250,7 @@ export class Drawing {
       context.fill();
     }
     context.globalAlpha = 1;
-    this.#neuron(context, back ? values[values.length - 1][neuron] : share, back ? most : 1, node, "");
+    this.#neuron(context, value, back ? most : 1, node, "");
     if (height < 8) return;
     const size = Math.min(15, height * 0.55);
     const left = x + height * 1.25;
@@ -265,12 +264,13 @@ export class Drawing {
     context.fillText(name, left, y + height * 0.36, width - height * 3.4);
     context.textAlign = "right";
     context.font = `${size}px ${this.font}`;
-    const text = back ? written(values[values.length - 1][neuron], 2) : `${(100 * share).toFixed(1)} %`;
+    const text = back ? written(value, 2) : percent(share);
     context.fillText(text, x + width, y + height * 0.36);
     context.fillStyle = this.colour("--line");
     context.fillRect(left, y + height * 0.8, width - height * 1.25, Math.max(1, height * 0.12));
-    context.fillStyle = this.colour("--accent");
-    context.fillRect(left, y + height * 0.8, (width - height * 1.25) * share, Math.max(1, height * 0.12));
+    context.fillStyle = this.colour(value < 0 ? "--second" : "--accent");
+    const part = back ? Math.abs(value) / (most || 1) : share;
+    context.fillRect(left, y + height * 0.8, (width - height * 1.25) * part, Math.max(1, height * 0.12));
   }
 
   /** @param {CanvasRenderingContext2D} context @param {Scene} scene */

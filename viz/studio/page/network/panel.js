@@ -3,7 +3,7 @@
 // drawing: the answer, and of the neuron that is looked at all that it comes from and leads to.
 
 import { byId, element, first, write } from "../../../page/dom.js";
-import { written } from "../../../page/ticks.js";
+import { percent, written } from "../../../page/ticks.js";
 import { isServed } from "../ask.js";
 import { paint } from "../data/paint.js";
 import { addressOf } from "../host.js";
@@ -62,14 +62,14 @@ export class Panel {
     writeFacts(byId("neuron-facts"), facts);
     const { wires } = seen.answer;
     const isHere = wires && wires.layer === focus.layer && wires.neuron === focus.neuron;
+    byId("backprop").hidden = !isHere || !seen.back;
     for (const id of ["formula", "neuron-steps", "neuron-command"]) byId(id).hidden = isEntry || !isHere;
     byId("net-image").hidden = focus.layer !== 1 || !isHere;
-    byId("backprop").hidden = isEntry || !isHere || !seen.back;
     if (isHere && wires.incoming) {
       this.#formula(seen, focus, wires.incoming, wires.bias);
       if (focus.layer === 1) this.#weights(wires.incoming);
-      if (seen.back) this.#back(seen, focus, wires.outgoing);
     }
+    if (isHere && seen.back) this.#back(seen, focus, wires.outgoing);
     this.#surveyed(focus, seen);
     byId("net-entry").hidden = !isEntry;
     for (const id of ["net-delta", "net-backward"]) byId(id).hidden = isEntry || !seen.back;
@@ -105,7 +105,7 @@ export class Panel {
   }
 
   /** @param {Neuron} focus @param {Seen} seen @returns {[string, string, number?][]} */
-  #entry({ neuron }, { answer: { image, wires } }) {
+  #entry({ neuron }, { answer: { image, wires, deltas }, back }) {
     const { shape, scale } = this.dataset;
     const places = indices(neuron, shape);
     /** @type {[string, string, number?][]} */
@@ -115,11 +115,15 @@ export class Panel {
     ];
     if (wires?.layer !== 0 || wires.neuron !== neuron || !wires.outgoing) return facts;
     const { low, high, mean, size } = fanOf(wires.outgoing);
+    if (back && deltas) {
+      const slope = wires.outgoing.reduce((sum, weight, i) => sum + weight * deltas[0][i], 0);
+      facts.push(["slope of the loss", written(slope, 4), slope]);
+    }
     return [
       ...facts,
       ["weights", `${wires.outgoing.length.toLocaleString("en")}, to all of layer 1`],
       ["least", written(low), low], ["greatest", written(high), high],
-      ["mean", written(mean), mean], ["mean size", written(size), size],
+      ["mean", written(mean), mean], ["mean without sign", written(size), size],
     ];
   }
 
@@ -148,7 +152,7 @@ export class Panel {
    * @param {Seen} seen @param {Neuron} focus @param {Float32Array | null} weights to the next layer */
   #back({ answer: { deltas, probabilities, label }, activation }, { layer, neuron }, weights) {
     if (!deltas) return;
-    const delta = deltas[layer - 1][neuron];
+    const delta = deltas[layer - 1]?.[neuron];
     if (!weights) {
       const share = probabilities[neuron];
       const wanted = Number(neuron === label);
@@ -172,7 +176,7 @@ export class Panel {
     ]);
     if (others || rest) lines.push([others ? `${others.toLocaleString("en")} more` : "rounding", number(rest), ""]);
     lines.push(["sum", number(sum), ""]);
-    lines.push([`× slope of ${activation}`, number(delta / 10 ** power), ""]);
+    if (layer) lines.push([`× slope of ${activation}`, number(delta / 10 ** power), ""]);
     write(byId("backprop-of"), `weight × delta of layer ${layer + 1}${power ? `, in units of 1e${power}` : ""}`);
     writeRows(byId("backprop-terms"), lines);
   }
@@ -256,9 +260,6 @@ export class Panel {
     });
   }
 }
-
-/** @param {number} share */
-const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
 
 /** The name of a neuron. @param {Neuron} neuron @param {{activations: Float32Array[]}} seen
  * @param {Dataset} dataset */

@@ -7,7 +7,7 @@ import { follow } from "../data/pointers.js";
 import { digitOf, exampleOf } from "../state.js";
 import { Drawing } from "./draw.js";
 import { kept, moved, placeAt, showing, whole, zoomed } from "./camera.js";
-import { beside, layoutOf, neuronAt, rectangleOf, strongest } from "./layout.js";
+import { beside, layoutOf, neuronAt, rectangleOf, SHOWN, strongest } from "./layout.js";
 import { Panel, titleOf } from "./panel.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
@@ -49,6 +49,7 @@ export class NetworkView {
     /** @type {Layout | null} */ this.layout = null;
     this.picked = ""; // what the strongest neurons were picked for,
     this.isNew = false; // and whether that is to be said
+    this.since = 0; // the step that they are the strongest of
     /** @type {number[][]} */ this.shown = [];
     this.frame = 0;
     this.#listen();
@@ -147,6 +148,7 @@ export class NetworkView {
       !this.shown[i]?.includes(neuron);
     if (!isNew && !values.some((_, i) => isLacking(i))) return;
     this.picked = what;
+    if (isNew) this.since = this.answer.step;
     this.shown = values.map((each, i) => {
       if (isLacking(i)) return strongest(each, neuron);
       return isNew ? strongest(each) : this.shown[i];
@@ -187,7 +189,11 @@ export class NetworkView {
     const { activation } = session.settings;
     const last = answer.outputs.length - 1;
     const heads = answer.outputs.map(({ length }, i) => i === last ? "" : `${length.toLocaleString("en")} neurons`);
-    first(byId("net-controls"), "[data-do=pick]").hidden = layout.columns.every(({ all, neurons }) => all === neurons.length);
+    const isAll = layout.columns.every(({ all, neurons }) => all === neurons.length);
+    first(byId("net-controls"), "[data-do=pick]").hidden = isAll;
+    const which = isAll ? "" : ` Shown: the ${SHOWN} strongest of a layer for this image at step ${this.since.toLocaleString("en")}.`;
+    const product = back ? "weight × delta" : focus?.layer ? "weight × input" : "its weights";
+    write(byId("net-legend"), `Lines: ${product}.${which}`);
     this.drawing.draw({
       layout, camera, entries: activations[0], values: back && answer.deltas ? answer.deltas : answer.outputs,
       activations, probabilities: answer.probabilities, answer: largestOf(answer.probabilities),

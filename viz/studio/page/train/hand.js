@@ -2,6 +2,7 @@
 // The example in hand, which a person chose in Data, else one that is not learned from: what the network as it stands answers for it.
 
 import { byId, element, first, write } from "../../../page/dom.js";
+import { percent } from "../../../page/ticks.js";
 import { paint } from "../data/paint.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
@@ -63,6 +64,3 @@ export class Hand {
     if (this.place) paint(byId("in-hand", HTMLImageElement), this.image, shape, scale);
   }
 }
-
-/** @param {number} share */
-const percent = (share) => `${Number((100 * share).toFixed(1))}\u00a0%`; // a line never begins with its %
