@@ -126,7 +126,7 @@ export class Searches {
       const [count, all] = [found.count, found.all].map((each) => each.toLocaleString("en"));
       const looked = count === all ? `all ${all}` : `${count} of ${all}`;
       write(byId("pushes-say"), `A step on one of these would push the logit of ${this.dataset.classes[why.of]} most, up (+) or ` +
-        `down (\u2212), by so much times the rate: by the gradient of the last layer, of ${looked} that it learns from, at step ${found.step.toLocaleString("en")}.`);
+        `down (\u2212), by so much times the rate: of ${looked} that it learns from, at step ${found.step.toLocaleString("en")}.`);
     });
   }
 

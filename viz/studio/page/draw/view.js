@@ -9,7 +9,6 @@ import { Verdict } from "./answer.js";
 import { showGreys } from "./colours.js";
 import { Teacher } from "./lesson.js";
 import { Cells, followPointers, Paper } from "./pad.js";
-import { enlarged, inkIn, preparedOf } from "./picture.js";
 import { canPrepare, prepare } from "./prepare.js";
 import { Searches } from "./search.js";
 import { blank, Drawing, paint, paintAll, read, written } from "./strokes.js";
@@ -183,16 +182,16 @@ export class DrawView {
   #open(files) {
     const file = files?.[0];
     if (!file || byId("draw").hidden) return;
-    this.#put(async () => ({
+    this.#put(async ({ inkIn, preparedOf }) => ({
       ink: await inkIn(file, this.sheet), ...await preparedOf(file, this.dataset.shape),
     }));
   }
 
-  /** @param {() => Promise<Picture>} get in place of the drawing */
+  /** @param {(by: typeof import("./picture.js")) => Promise<Picture>} get in place of the drawing */
   async #put(get) {
     const number = ++this.opened;
     try {
-      const picture = await get();
+      const picture = await get(await import("./picture.js"));
       if (number !== this.opened) return; // another one came
       this.complain("");
       this.which = 0;
@@ -211,7 +210,7 @@ export class DrawView {
     const { test = { count: all } } = dataset.splits;
     const random = Math.floor(Math.random() * test.count);
     const { split, index } = this.digit >= 0 ? placeOf(this.digit, dataset) : { split: "test", index: random };
-    await this.#put(async () => {
+    await this.#put(async ({ enlarged }) => {
       const example = Uint8Array.from(await sampleOf(dataset, split, index));
       const how = `${split} ${index}, as it is in the set; what is drawn on it is sized and centred anew.`;
       return { ink: enlarged(example, this.sheet, dataset.scale), examples: [example], how };
