@@ -52,6 +52,23 @@ test("a neuron is found at every pixel of its place, and nowhere else", () => {
   }
 });
 
+test("a finger beside a neuron takes the nearest one within its reach, and none beyond", () => {
+  for (let i = 0; i < 2000; i++) {
+    const { layout } = somewhere();
+    const { left, width } = layout.columns[0];
+    const [x, y, reach] = [between(left, left + width), between(layout.box.top, -layout.box.top), between(0, 12)];
+    const neuron = layouts.nearestAt(layout, x, y, reach);
+    assert.deepEqual(layouts.nearestAt(layout, x, y, 0), layouts.neuronAt(layout, x, y));
+    const apart = layout.columns[0].neurons.map((neuron) => {
+      const place = layouts.rectangleOf(layout, { layer: 1, neuron });
+      return place ? Math.max(0, place.top - y, y - place.top - place.height) : Infinity;
+    });
+    const least = Math.min(...apart);
+    if (least < reach) assert.deepEqual(neuron, { layer: 1, neuron: layout.columns[0].neurons[apart.indexOf(least)] });
+    else assert.equal(neuron, null);
+  }
+});
+
 test("whatever is at a pixel has it within its place", () => {
   let found = 0;
   const drawings = Array.from({ length: 400 }, somewhere);

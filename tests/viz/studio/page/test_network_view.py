@@ -242,7 +242,11 @@ def test_pointer_keys_and_address_lead_to_neurons(tab, address):
     tab.locator("#find-neuron").fill("20")
     tab.locator("#find-layer").select_option("2")
     tab.locator("#find-neuron").press("Enter")
-    tab.locator("#find-neuron:invalid").wait_for()
+    told = tab.locator("#find-range")
+    told.filter(has_text="expected a number from 0 to 19, found 20").wait_for()
+    tab.locator("#find-layer").select_option("1")
+    told.wait_for(state="hidden")
+    tab.get_by_placeholder("0 to 39").wait_for()
     title.filter(has_text=spoken.partition(":")[0]).wait_for()
 
 
@@ -280,10 +284,20 @@ def test_it_moves_while_it_learns_and_any_depth_is_drawn(tab, address):
         tab.wait_for_timeout(100)
     assert len(steps) > 2, "the statistics stand still"
     tab.locator("#best button").nth(7).wait_for()
+    tab.mouse.move(1, 1)
+    said, start = [], tab.evaluate("performance.now()")
+    while tab.evaluate("performance.now()") < start + 2500:
+        said.append(tab.locator("#excited").inner_text())
+    assert len(set(said)) <= 4, "they change more than once a second: who can click them?"
+    tab.locator("#best button").nth(2).focus()
+    held = tab.locator("#best").inner_text()
+    tab.wait_for_timeout(1500)
+    assert tab.locator("#best").inner_text() == held, "what has the focus changes"
     tab.locator("#net-go").click()
     tab.locator("#net-go", has_text="Go on").wait_for()
-    step = re.findall(r"at step [\d,]+", tab.locator("#net-of").inner_text())[0]
-    tab.locator("#excited", has_text=f"Over 500 test examples, {step}: least").wait_for()
+    excited = tab.locator("#excited", has_text="Over 500 test examples")
+    step = re.findall(r"at step [\d,]+", excited.inner_text())[0]
+    assert step in tab.locator("#net-of").inner_text()
     tab.locator("#best button").nth(3).click()  # a test example that excites it
     index = tab.locator("#best button").nth(3).get_attribute("title").partition(",")[0].split()[1]
     tab.locator("#net-of", has_text=f"test {index}, at step").wait_for()

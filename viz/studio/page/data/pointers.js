@@ -3,12 +3,12 @@
 
 /**
  * Places are in pixels from the canvas's corner at the top left. `hover` gets nulls when the pointer
- * leaves.
+ * leaves, `click` the kind of the pointer.
  * @typedef {{
  *   move: (right: number, down: number) => void,
  *   zoom: (factor: number, left: number, top: number) => void,
  *   hover: (left: number | null, top: number | null) => void,
- *   click: (left: number, top: number) => void,
+ *   click: (left: number, top: number, by: string) => void,
  * }} Meanings
  */
 
@@ -54,7 +54,7 @@ export function follow(canvas, meanings, isMeant = ({ button }) => button === 0)
     const was = pointers.get(event.pointerId);
     if (!pointers.delete(event.pointerId)) return;
     if (event.type === "pointerup" && !pointers.size && wandered <= SLOP) {
-      meanings.click(was.left, was.top);
+      meanings.click(was.left, was.top, event.pointerType);
     }
   };
   canvas.addEventListener("pointerup", end);

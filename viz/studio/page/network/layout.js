@@ -99,6 +99,21 @@ export function neuronAt({ image, columns }, x, y) {
   return { layer: i + 1, neuron: neurons[row] };
 }
 
+/** The same for a finger, whose reach is so far: the nearest neuron, where it hits nothing.
+ * @param {Layout} layout @param {number} x @param {number} y @param {number} reach */
+export function nearestAt(layout, x, y, reach) {
+  let found = neuronAt(layout, x, y);
+  if (found) return found;
+  for (const [i, { left, top, pitch, width, height, neurons }] of layout.columns.entries()) {
+    for (const [row, neuron] of neurons.entries()) {
+      const [right, down] = [x - left - width / 2, y - top - row * pitch - height / 2];
+      const apart = Math.hypot(Math.max(0, Math.abs(right) - width / 2), Math.max(0, Math.abs(down) - height / 2));
+      if (apart < reach) [reach, found] = [apart, { layer: i + 1, neuron }];
+    }
+  }
+  return found;
+}
+
 /** The neuron one further, for an arrow key: up and down within a column, left and right to what lies
  * beside it; the same where there is none. @param {Layout} layout @param {Neuron} from
  * @param {number} right @param {number} down @returns {Neuron} */

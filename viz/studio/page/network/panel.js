@@ -211,9 +211,11 @@ export class Panel {
     if (!surveyed || !isHere) {
       if (this.exciting === which) return; // what it gave a moment ago
       write(byId("excited"), "The test set is looked at ...");
-      this.#examples([], "", learns);
+      this.#examples([], "");
       return;
     }
+    const mayBePressed = learns && byId("best").matches(":hover, :focus-within");
+    if (this.exciting === which && mayBePressed) return;
     const { count, all, low, mean, high } = surveyed;
     const [here, every] = [count, all].map((number) => number.toLocaleString("en"));
     const part = count < all ? `${here} of ${every}` : every;
@@ -221,16 +223,14 @@ export class Panel {
     const of = `at step ${step.toLocaleString("en")}${learns ? " (over all of them in a pause)" : ""}`;
     write(byId("excited"), `Over ${part} test examples, ${of}: ${spread}.`);
     Object.assign(byId("excited").dataset, { low, mean, high });
-    this.#examples(surveyed.best, which, learns);
+    this.#examples(surveyed.best, which);
   }
 
-  /** Those that excite a neuron most, to be opened. @param {Exciting[]} best @param {string} neuron
-   * @param {boolean} learns */
-  #examples(best, neuron, learns) {
+  /** Those that excite a neuron most, to be opened. @param {Exciting[]} best @param {string} neuron */
+  #examples(best, neuron) {
     const key = best.map(({ index, value }) => `${index} ${written(value)}`).join();
     const isSame = neuron === this.exciting;
-    const mayBePressed = learns && byId("best").matches(":hover, :focus-within");
-    if (isSame && (key === this.excited || mayBePressed)) return;
+    if (isSame && key === this.excited) return;
     [this.excited, this.exciting] = [key, neuron];
     if (isSame && byId("best").firstChild) return this.#showExamples(best);
     this.#clear();
@@ -255,7 +255,7 @@ export class Panel {
       if (!row.parentElement) list.append(row);
       if (button.dataset.index === String(index)) return;
       button.dataset.index = String(index);
-      button.title = `Test ${index}, class ${classes[label]}: look at it`;
+      button.title = `Test ${index.toLocaleString("en")}, class ${classes[label]}: look at it`;
       paint(first(button, "img", HTMLImageElement), image, shape, scale);
     });
   }

@@ -7,7 +7,7 @@ import { follow } from "../data/pointers.js";
 import { digitOf, exampleOf } from "../state.js";
 import { Drawing } from "./draw.js";
 import { kept, moved, placeAt, showing, whole, zoomed } from "./camera.js";
-import { beside, layoutOf, neuronAt, rectangleOf, SHOWN, strongest } from "./layout.js";
+import { beside, layoutOf, nearestAt, rectangleOf, SHOWN, strongest } from "./layout.js";
 import { Panel, titleOf } from "./panel.js";
 
 /** @typedef {import("../api.js").Dataset} Dataset */
@@ -19,6 +19,7 @@ import { Panel, titleOf } from "./panel.js";
 /** @typedef {import("./layout.js").Layout} Layout */
 
 const STEP = 1.5; // how much nearer a key or a button goes
+const FINGER = 12; // pixels that a tap may lie beside a neuron
 const HELD_OUT = "test"; // the set that the network does not learn from
 
 export class NetworkView {
@@ -128,7 +129,7 @@ export class NetworkView {
     const { example, looked } = this;
     const isLooked = looked && looked.neuron < (this.activations[looked.layer]?.length ?? 0);
     if (!isLooked) this.looked = null; // it was of another network
-    this.name = "split" in example ? `${example.split} ${example.index}` : "your drawing";
+    this.name = "split" in example ? `${example.split} ${example.index.toLocaleString("en")}` : "your drawing";
     const what = `${this.name} ${this.owns} ${answer.outputs.map(({ length }) => length)}`;
     this.isNew ||= what !== this.picked;
     this.#pick(what);
@@ -210,11 +211,13 @@ export class NetworkView {
   /** The layers that a neuron can be looked for in. @param {number} layers */
   #options(layers) {
     const select = byId("find-layer", HTMLSelectElement);
+    this.#range();
     if (select.options.length === layers + 1) return;
     const between = Array.from({ length: layers - 1 }, (_, i) => `layer ${i + 1}`);
     const names = ["image", ...between, "classes"];
     select.replaceChildren(...names.map((name, i) => element("option", { value: i }, name)));
     select.value = "1";
+    this.#range();
   }
 
   // --- what a person does ---
@@ -225,8 +228,8 @@ export class NetworkView {
       move: (right, down) => this.#look((camera, { box }) => moved(camera, box, right, down)),
       zoom: (factor, left, top) => this.#look((camera, { box }) => zoomed(camera, box, factor, left, top)),
       hover: (left, top) => this.#hover(left === null || top === null ? null : this.#at(left, top)),
-      click: (left, top) => {
-        const found = this.#at(left, top);
+      click: (left, top, by) => {
+        const found = this.#at(left, top, by === "touch" ? FINGER : 0);
         this.looked = null;
         this.#choose(found);
       },
@@ -251,13 +254,17 @@ export class NetworkView {
       event.preventDefault();
       this.#find();
     });
-    byId("find-neuron").addEventListener("input", () => byId("find-neuron", HTMLInputElement).setCustomValidity(""));
+    form.addEventListener("input", () => {
+      byId("find-neuron", HTMLInputElement).setCustomValidity("");
+      write(byId("find-range"), "");
+      this.#range();
+    });
   }
 
-  /** The neuron at a pixel. @param {number} left @param {number} top */
-  #at(left, top) {
+  /** The neuron at a pixel. @param {number} left @param {number} top @param {number} [reach] pixels around it */
+  #at(left, top, reach = 0) {
     const { camera, layout } = this;
-    return camera && layout && neuronAt(layout, ...placeAt(camera, left, top));
+    return camera && layout && nearestAt(layout, ...placeAt(camera, left, top), reach / camera.zoom);
   }
 
   /** @param {(camera: Camera, layout: Layout) => Camera} how */
@@ -314,6 +321,12 @@ export class NetworkView {
     await navigator.clipboard?.writeText(code.textContent ?? "").catch(() => {});
   }
 
+  /** Which numbers there are. */
+  #range() {
+    const count = this.activations[Number(byId("find-layer", HTMLSelectElement).value)]?.length ?? 1;
+    byId("find-neuron", HTMLInputElement).placeholder = `0 to ${(count - 1).toLocaleString("en")}`;
+  }
+
   /** Look for a neuron by its number. */
   #find() {
     const layer = Number(byId("find-layer", HTMLSelectElement).value);
@@ -321,8 +334,10 @@ export class NetworkView {
     const neuron = Number(field.value.trim() || "x");
     const most = (this.activations[layer]?.length ?? 0) - 1;
     const isThere = Number.isInteger(neuron) && neuron >= 0 && neuron <= most;
-    field.setCustomValidity(isThere ? "" : `expected a number from 0 to ${most}`);
-    if (!isThere) return void field.reportValidity();
+    field.setCustomValidity(isThere ? "" : "not there");
+    const found = field.value.trim() || "none";
+    write(byId("find-range"), isThere ? "" : `expected a number from 0 to ${most.toLocaleString("en")}, found ${found}`);
+    if (!isThere) return;
     this.#choose({ layer, neuron });
     this.#bring({ layer, neuron });
   }

@@ -33,8 +33,8 @@ import { Survey } from "./survey.js";
 const EVERY = 125; // milliseconds between two answers while it learns,
 const SHARE = 0.05; // which take at most so much of the time
 const SLICE = 8; // milliseconds of a survey at once: a question waits for so long
-// Of a survey while it learns, which is a part of what an answer takes.
-const SAMPLE = { examples: 100, milliseconds: 8 };
+// Of a survey while it learns: what it finds can be clicked, and stays until the next one.
+const SAMPLE = { examples: 100, milliseconds: 40, every: 1000 };
 
 export class Asked {
   /** @type {Question | null} */ question = null;
@@ -42,6 +42,7 @@ export class Asked {
   next = 0; // when it is answered again
   /** @type {Survey | null} */ survey = null;
   stand = ""; // that the survey is of
+  sampled = { id: 0, at: 0 }; // for which question, and when
   /** @type {((image: Uint8Array) => number | string) | null} */ novelty = null;
 
   /** What tells how new a drawing is, which the engine printed from models/mnist/novelty.py.
@@ -68,8 +69,8 @@ export class Asked {
   /** @param {Training} training @param {string} stand where it stands, in words
    * @param {boolean} learns it leaves this step at once @returns {Answer | null} */
   answer({ module }, stand, learns) {
-    const start = performance.now();
-    const { question, sets } = this;
+    let start = performance.now();
+    const { question, sets, sampled } = this;
     if (!question || !sets) return null;
     const { example, id, back, focus, why: of } = question;
     const [image, label] = "split" in example
@@ -77,9 +78,11 @@ export class Asked {
       : [example.image, example.label];
     const wires = focus && wiresOf(module, focus);
     let survey = this.stand === stand ? this.survey : null;
-    if (learns && focus?.layer) {
+    if (learns && focus?.layer && (id !== sampled.id || start >= sampled.at + SAMPLE.every)) {
+      this.sampled = { id, at: start };
       survey = new Survey(module, sets.test, SAMPLE.examples);
-      survey.look(SAMPLE.milliseconds);
+      survey.look(id === sampled.id ? SAMPLE.milliseconds : SLICE); // at once where it is asked anew
+      start = performance.now(); // it is rare
     }
     const surveyed = focus && survey ? survey.of(focus) : null;
     const pass = passOf(module, image, label, back);

@@ -35,8 +35,9 @@ export class Hand {
     const ordered = all.toSorted((one, other) => other.share - one.share);
     const [{ of: taken, share }] = ordered;
     const verdict = taken === label ? "which is right" : `but it is ${classes[label]}`;
-    write(byId("answer"), `${place.split} ${place.index} is taken for ${classes[taken]} (${percent(share)}), ${verdict}.`);
-    byId("in-hand", HTMLImageElement).alt = `${classes[label]}, ${place.split} ${place.index}`;
+    const name = `${place.split} ${place.index.toLocaleString("en")}`;
+    write(byId("answer"), `${name} is taken for ${classes[taken]} (${percent(share)}), ${verdict}.`);
+    byId("in-hand", HTMLImageElement).alt = `${classes[label]}, ${name}`;
     if (place !== this.place) {
       [this.place, this.image] = [place, image];
       this.#paint();
