@@ -255,6 +255,7 @@ def test_it_moves_while_it_learns_and_any_depth_is_drawn(tab, address):
     title = tab.locator("#neuron-title", has_text="Class 3, layer 1")
     title.wait_for()
     tab.locator("#net-image").wait_for()
+    tab.locator("#net-sure").wait_for(state="hidden")
     for scheme in ("light", "dark"):
         tab.emulate_media(color_scheme=scheme)
         assert not findings(tab)
@@ -301,3 +302,16 @@ def test_it_moves_while_it_learns_and_any_depth_is_drawn(tab, address):
     tab.locator("#best button").nth(3).click()  # a test example that excites it
     index = tab.locator("#best button").nth(3).get_attribute("title").partition(",")[0].split()[1]
     tab.locator("#net-of", has_text=f"test {index}, at step").wait_for()
+    # A digit that it is sure of, and right: backward has little to show, and leads to wrong ones.
+    sure = tab.locator("#net-sure button")
+    tab.locator("[data-way=backward]").click()
+    for _ in range(60):
+        tab.wait_for_timeout(100)
+        loss = re.search(r"loss ([\d.e-]+)", tab.locator("#net-of").inner_text())
+        assert loss and sure.is_visible() == (float(loss[1]) <= 0.05)
+        if sure.is_visible():
+            break
+        tab.locator("#net-controls [data-do=random]").click()
+    sure.click()
+    tab.locator("#data [name=wrong]:checked").wait_for()
+    assert tab.locator("#data [name=split]").input_value() == "test"

@@ -19,6 +19,7 @@ import { Panel, titleOf } from "./panel.js";
 /** @typedef {import("./layout.js").Layout} Layout */
 
 const STEP = 1.5; // how much nearer a key or a button goes
+const SURE = 0.05; // a loss: of 95 % for what is right
 const FINGER = 12; // pixels that a tap may lie beside a neuron
 const HELD_OUT = "test"; // the set that the network does not learn from
 
@@ -186,6 +187,7 @@ export class NetworkView {
     this.complain(this.lost ? lost : lacks ? words : "");
     const back = state.backward === 1 && answer.deltas !== null;
     byId("unmeant").hidden = state.backward !== 1 || answer.label !== null;
+    byId("net-sure").hidden = !back || answer.loss === null || answer.loss > SURE;
     const { classes } = this.dataset;
     const { activation } = session.settings;
     const last = answer.outputs.length - 1;
@@ -303,6 +305,7 @@ export class NetworkView {
     if (name === "out") nearer(1 / STEP);
     if (name === "fit") this.change({ camera: "" });
     if (name === "random") this.#open(HELD_OUT, Math.floor(Math.random() * this.dataset.splits[HELD_OUT].count));
+    if (name === "wrong") this.change({ view: "data", split: HELD_OUT, label: -1, answer: -1, wrong: 1 });
     if (name === "pick") {
       const { picked } = this;
       this.picked = "";
