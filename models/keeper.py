@@ -20,7 +20,9 @@ FAILED = 3  # the exit code of a job that a rank has ended, as autograd.ranks ha
 # How long the launcher, or the watch of the other ranks, may need to end the job.
 PATIENCE = 10.0
 # How long the launcher has to pass on what was printed.
-DELIVERY = 0.2
+DELIVERY = 0.5
+# Who told the whole group to end has a reason, and a code, of its own.
+TOLD = 2.0
 PR_SET_PDEATHSIG = 1
 # Where MPICH (with Intel's and Microsoft's), Open MPI, and Slurm with PMIx tell a process its rank
 # and the number of ranks.
@@ -69,6 +71,7 @@ def _wait(rank: str, child: int) -> int:
     number = -code
     if number in signal.sigpending():  # the whole group was told to end
         code = 128 + number
+        time.sleep(TOLD)
     else:
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
         place = f"(host {os.uname().nodename}, process {child})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -50,6 +51,9 @@ class World:
         return rows[self.rank * n // self.size : (self.rank + 1) * n // self.size]
 
 
+PATIENCE = 10.0  # seconds that the watch, or who keeps a rank that is killed, may need
+
+
 class _Joined:
     """What `join` found, once for the process."""
 
@@ -68,7 +72,12 @@ def together() -> Iterator[Any]:
     """MPI's communicator of all ranks, who wait for each other within this; None where there is
     one rank."""
     with _Joined.watch:
-        yield _Joined.communicator
+        try:
+            yield _Joined.communicator
+        except RuntimeError:  # as MPI's errors are, such as one of a rank that has just died
+            # Whoever knows the cause ends the job by then, and names that.
+            time.sleep(PATIENCE)
+            raise
 
 
 def gather(value: Any) -> list[Any]:
@@ -114,6 +123,8 @@ def join() -> World:
     if is_theirs and not MPI.Is_initialized():  # else MPICH ends the process, in words of its own
         MPI.Init_thread(MPI.THREAD_MULTIPLE)
     ranks = MPI.COMM_WORLD
+    if is_theirs:
+        ranks.Set_errhandler(MPI.ERRORS_RETURN)  # mpi4py raises them
     if not is_theirs or ranks.size != count:
         raise RuntimeError(
             f"mpiexec started {count} ranks that do not find each other: it is not that of "

@@ -32,7 +32,7 @@ ENDING_POLL = 0.002  # the same in a rank that has ended, and waits for the othe
 # next one, or by the one after that.
 PROBES = 10
 # Seconds that a launcher has to pass on what was printed: it ends at once when MPI_Abort tells it.
-DELIVERY = 0.2
+DELIVERY = 0.5
 
 
 class _Sign(NamedTuple):

@@ -80,7 +80,8 @@ class Job:
         self.process = {int(r): int(p) for r, p in re.findall(r"rank (\d+) is (\d+)", out)}
         self.keepers = [int(p) for p in re.findall(r" of (\d+)", out)]
         self.seconds = ended - max(map(float, re.findall(r"acts at ([\d.]+)", out)))
-        self.said = [line for line in self.err.splitlines() if line.endswith("; the job ends")]
+        # In the middle of a line, where another rank was writing one.
+        self.said = re.findall(r"rank \d+ \(host .*?; the job ends", self.err)
         assert len(self.process) == ranks, out + self.err
 
     def name(self, rank: int) -> str:

@@ -145,7 +145,8 @@ def test_a_downloaded_file_scores_in_python_what_the_page_says(tab, address, tmp
 def odds(tab) -> np.ndarray:
     """How likely the digit in hand is taken for each class, in %."""
     texts = tab.locator("#odds span:last-child").all_inner_texts()
-    return np.array([float(text.split()[0]) for text in texts])
+    numbers = [text.split()[0] for text in texts]  # "> 99.9 %" is from 99.95 on
+    return np.array([99.975 if number == ">" else float(number) for number in numbers])
 
 
 def test_the_digit_in_hand_goes_from_view_to_view(tab, address):
