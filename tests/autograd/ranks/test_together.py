@@ -1,32 +1,25 @@
 """What ranks compute together is what one computes alone, and the rule of all_reduce is right."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.launched import mpiexec
+from tests.launched import printed
 
-TOGETHER = str(Path(__file__).parent / "together.py")
-
-
-def of(count):
-    run = mpiexec(count, TOGETHER)
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
+TOGETHER = Path(__file__).parent / "together.py"
 
 
 @pytest.fixture(scope="module")
 def alone():
-    return of(1)
+    return printed(1, TOGETHER)
 
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_ranks_compute_what_one_does_alone(alone, count):
     """Batch norm and dropout included. Float64: 1e-16 in sums of a hundred numbers, by eight steps
     of Adam, which divides by roots. Float32: the same, of 6e-8."""
-    found = of(count)
+    found = printed(count, TOGETHER)
     for dtype, bound in (("float32", 1e-4), ("float64", 1e-12)):
         for how in ("eager", "compiled"):
             name = f"{dtype} {how}"
@@ -38,4 +31,4 @@ def test_ranks_compute_what_one_does_alone(alone, count):
 
 
 def test_a_run_repeated_gives_the_same_bits():
-    assert of(2) == of(2)
+    assert printed(2, TOGETHER) == printed(2, TOGETHER)

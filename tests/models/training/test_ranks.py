@@ -1,26 +1,19 @@
 """A training that ranks share is the one that a process makes alone."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.launched import mpiexec
+from tests.launched import printed
 
-ON_RANKS = str(Path(__file__).parent / "on_ranks.py")
-
-
-def of(count):
-    run = mpiexec(count, ON_RANKS)
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
+ON_RANKS = Path(__file__).parent / "on_ranks.py"
 
 
 @pytest.fixture(scope="module")
 def found():
     """By the number of ranks."""
-    return {count: of(count) for count in (1, 2, 4)}
+    return {count: printed(count, ON_RANKS) for count in (1, 2, 4)}
 
 
 @pytest.mark.parametrize("count", [2, 4])
